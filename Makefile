@@ -1,0 +1,105 @@
+# Trạm. "make help" lists the targets. All of them work as root without sudo and
+# as a user who has it.
+
+SHELL := /bin/sh
+PROGRAMS := tram tram-hub
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X tram/cmd/internal/cli.version=$(VERSION)
+FOLDERS := agent cmd storage sync
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Parameters of targets.
+N ?= 50
+FUZZTIME ?= 30s
+TESTFLAGS ?=
+
+# What modernc.org/sqlite supports and offices have; ARM is ARMv7.
+TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64le \
+	linux/riscv64 linux/s390x windows/386 windows/amd64 windows/arm64
+
+export CGO_ENABLED = 0
+
+.PHONY: help build run test test-short kill bench fuzz lint fmt-check vet staticcheck \
+	tidy-check cross deps deps-check tools clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  %-12s %s\n", $$1, $$2}'
+
+build: ## programs for this machine, in bin/
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+run: build ## a hub and two offices with sample documents, until Ctrl-C
+	bin/tram-lab demo
+
+test: tools fmt-check ## everything: format, vet, all tests with the race detector, a short kill test
+	CGO_ENABLED=1 go vet -race ./...
+	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) ./...
+	$(MAKE) kill N=2
+	@echo "make test: everything passed"
+
+test-short: ## the tests that need no other program, without the race detector
+	go test -short -shuffle=on $(TESTFLAGS) ./...
+
+kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be lost or doubled
+	bin/tram-lab kill --count $(N)
+
+bench: build ## figures of this machine as JSON lines
+	@bin/tram-lab bench
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' $(FOLDERS) >/dev/null || \
+		{ echo "no fuzz target found"; exit 1; }; \
+	grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' $(FOLDERS) | sort | \
+	while IFS=: read -r file _ func; do \
+		name=$${func#func }; echo "== $$name in $$(dirname $$file)"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+	done
+
+lint: fmt-check vet staticcheck ## format, go vet for Linux and Windows, staticcheck
+
+fmt-check:
+	@bad=$$(gofmt -l $(FOLDERS)); [ -z "$$bad" ] || { echo "not formatted by gofmt:"; echo "$$bad"; exit 1; }
+
+vet:
+	go vet ./...
+
+staticcheck:
+	GOOS=windows go vet ./cmd/tram ./cmd/tram-hub
+	go run $(STATICCHECK) ./...
+
+# -e: a test dependency of a dependency (github.com/google/pprof) is not to be
+# had through every proxy. It also hides real errors: read what it prints.
+tidy-check: ## go.mod and go.sum are what the code needs
+	go mod tidy -e -diff
+	go mod verify
+
+cross: ## both programs for every platform, in dist/ with SHA256SUMS
+	@rm -rf dist; mkdir -p dist; set -e; for target in $(TARGETS); do \
+		os=$${target%/*}; arch=$${target#*/}; ext=; [ $$os = windows ] && ext=.exe; \
+		for program in $(PROGRAMS); do \
+			echo "$$program $$target"; \
+			GOOS=$$os GOARCH=$$arch GOARM=7 go build -trimpath -ldflags '$(LDFLAGS)' \
+				-o dist/$$program-$$os-$$arch$$ext ./cmd/$$program; \
+		done; \
+	done
+	cd dist && sha256sum * > SHA256SUMS
+
+deps: ## write the modules of each program to packaging/dependencies.txt
+	@$(MAKE) -s list-deps > packaging/dependencies.txt
+
+deps-check: ## the reviewed list of modules is up to date
+	@$(MAKE) -s list-deps | diff -u packaging/dependencies.txt - || \
+		{ echo "run make deps and review the change"; exit 1; }
+
+.PHONY: list-deps
+list-deps:
+	@for program in $(PROGRAMS); do \
+		echo "$$program"; \
+		go list -deps -f '{{with .Module}}{{if .Version}}  {{.Path}} {{.Version}}{{end}}{{end}}' ./cmd/$$program | sort -u; \
+	done
+
+tools: ## what the tests need besides Go, through apt-get
+	@sh .ci/tools
+
+clean: ## remove what was built
+	rm -rf bin dist

@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tram/agent/api"
+	"tram/agent/clock"
+	"tram/agent/config"
+	"tram/agent/enroll"
+	"tram/agent/identity"
+)
+
+// retryEnroll is how often a box that holds an invite tries to reach its hub.
+const retryEnroll = 15 * time.Second
+
+// Options configures an Agent.
+type Options struct {
+	Dir     string // data folder
+	Config  *config.Office
+	Logger  *slog.Logger // nil discards
+	Version string
+}
+
+// Agent is one office's program.
+type Agent struct {
+	o       Options
+	log     *slog.Logger
+	clock   *clock.Clock
+	started time.Time
+	joined  chan struct{} // wakes Run after an enrolment over the local socket
+
+	mu   sync.Mutex
+	desk *desk // nil until the box is enrolled
+}
+
+// New prepares an agent in its data folder, which must exist.
+func New(o Options) (*Agent, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c, err := clock.Open(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Agent{o: o, log: o.Logger, clock: c, started: c.Now(), joined: make(chan struct{}, 1)}, nil
+}
+
+// Run serves until ctx ends. ready is called when the local interface answers
+// and, on an enrolled box, the pages do.
+func (a *Agent) Run(ctx context.Context, ready func()) error {
+	local, err := api.Listen(a.o.Dir, api.SocketName)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return api.Serve(ctx, local, a.local()) })
+	group.Go(func() error { return a.work(ctx, ready) })
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// work joins the hub when that has not been done, then runs the desk.
+func (a *Agent) work(ctx context.Context, ready func()) error {
+	if !identity.Exists(a.o.Dir) {
+		ready()
+		ready = func() {}
+		if err := a.join(ctx); err != nil {
+			return err
+		}
+	}
+	d, err := openDesk(ctx, a.o, a.clock)
+	if err != nil {
+		return err
+	}
+	a.setDesk(d)
+	err = d.run(ctx, ready)
+	a.setDesk(nil)
+	return errors.Join(err, d.close())
+}
+
+// join waits for an invite and a link.
+func (a *Agent) join(ctx context.Context) error {
+	a.log.Info("this box has no identity yet: tram enroll INVITE")
+	for {
+		result, err := enroll.Resume(ctx, enroll.Options{Dir: a.o.Dir, Now: a.clock.Now, Logger: a.log})
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("enrolment refused", "error", err)
+		}
+		if result.State == enroll.Enrolled || result.State == enroll.Already || identity.Exists(a.o.Dir) {
+			a.log.Info("enrolled", "office", result.Code)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-a.joined:
+		case <-time.After(retryEnroll):
+		}
+	}
+}
+
+func (a *Agent) setDesk(d *desk) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.desk = d
+}
+
+func (a *Agent) theDesk() *desk {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.desk
+}
+
+// Status says how the office stands.
+func (a *Agent) Status(ctx context.Context) (api.Status, error) {
+	s := api.Status{Version: a.o.Version, Started: a.started, State: "not-enrolled", Clock: a.clockStatus()}
+	d := a.theDesk()
+	if d == nil {
+		joined, err := enroll.Status(a.o.Dir)
+		if err != nil {
+			return s, fmt.Errorf("read enrolment: %w", err)
+		}
+		s.Office.Code, s.Office.Name, s.Hub = joined.Code, joined.Name, joined.Hub
+		if joined.State != enroll.None {
+			s.State = "pending"
+		}
+		return s, nil
+	}
+	s.State = "ready"
+	return s, d.status(ctx, &s)
+}
+
+func (a *Agent) clockStatus() api.Clock {
+	trusted, offset := a.clock.Trusted()
+	return api.Clock{Now: a.clock.Now(), Trusted: trusted, Offset: offset.Milliseconds()}
+}

@@ -1,0 +1,197 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strconv"
+
+	"tram/agent/i18n"
+	"tram/agent/office"
+	"tram/agent/problem"
+	"tram/storage"
+)
+
+// Client talks to a running office through its local socket.
+type Client struct{ *Caller }
+
+// NewClient returns a client for the office with the data folder dir. It
+// connects when it is first used.
+func NewClient(dir string) *Client { return &Client{NewCaller(dir, SocketName)} }
+
+// Do makes one call and returns the answer when its status is below 400. The
+// caller closes the answer's body.
+func (c *Caller) Do(ctx context.Context, method, path string, body io.Reader, contentType string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://tram"+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			return nil, problem.New(problem.NotRunning, "service.not-running", "data", i18n.Args{"dir": c.dir}).Because(err)
+		}
+		return nil, fmt.Errorf("call %s: %w", path, err)
+	}
+	if resp.StatusCode >= 400 {
+		defer resp.Body.Close()
+		data, _ := io.ReadAll(io.LimitReader(resp.Body, maxJSON))
+		if list, ok := decodeProblems(data); ok {
+			return nil, list
+		}
+		return nil, fmt.Errorf("call %s: the service answered %s", path, resp.Status)
+	}
+	return resp, nil
+}
+
+// Call makes one call with JSON in and out. in may be nil.
+func (c *Caller) Call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(data)
+	}
+	resp, err := c.Do(ctx, method, path, body, "application/json")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("decode answer of %s: %w", path, err)
+	}
+	return nil
+}
+
+// Status returns the state of the office.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	return s, c.Call(ctx, http.MethodGet, "/v1/status", nil, &s)
+}
+
+// Enroll hands an invite to the running service.
+func (c *Client) Enroll(ctx context.Context, invite []byte) (Status, error) {
+	var s Status
+	resp, err := c.Do(ctx, http.MethodPost, "/v1/enroll", bytes.NewReader(invite), "application/octet-stream")
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	return s, json.NewDecoder(resp.Body).Decode(&s)
+}
+
+// CreateAccount makes a sign-in for the clerk's page.
+func (c *Client) CreateAccount(ctx context.Context, a Account) error {
+	return c.Call(ctx, http.MethodPost, "/v1/accounts", a, &Account{})
+}
+
+// SetPassword changes the password of an account.
+func (c *Client) SetPassword(ctx context.Context, name, password string) error {
+	return c.Call(ctx, http.MethodPut, "/v1/accounts/"+url.PathEscape(name)+"/password", Account{Password: password}, &Account{})
+}
+
+// Documents lists documents.
+func (c *Client) Documents(ctx context.Context, q office.Query) (Page, error) {
+	v := url.Values{"box": {string(q.Box)}}
+	for _, s := range q.States {
+		v.Add("state", string(s))
+	}
+	if q.Offset > 0 {
+		v.Set("offset", strconv.Itoa(q.Offset))
+	}
+	if q.Limit > 0 {
+		v.Set("limit", strconv.Itoa(q.Limit))
+	}
+	var page Page
+	return page, c.Call(ctx, http.MethodGet, "/v1/documents?"+v.Encode(), nil, &page)
+}
+
+// Get returns one document with its events.
+func (c *Client) Get(ctx context.Context, id storage.ID) (office.Document, error) {
+	var d office.Document
+	return d, c.Call(ctx, http.MethodGet, "/v1/documents/"+id.String(), nil, &d)
+}
+
+// Accept takes an incoming document into the register.
+func (c *Client) Accept(ctx context.Context, id storage.ID, by string) (office.Document, error) {
+	var d office.Document
+	return d, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/accept", Decision{By: by}, &d)
+}
+
+// Return sends an incoming document back with a reason.
+func (c *Client) Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error) {
+	var d office.Document
+	return d, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/return", Decision{Reason: reason, By: by}, &d)
+}
+
+// Attachment streams one attachment. The caller closes it.
+func (c *Client) Attachment(ctx context.Context, id storage.ID, index int) (io.ReadCloser, error) {
+	resp, err := c.Do(ctx, http.MethodGet, fmt.Sprintf("/v1/documents/%s/attachments/%d", id, index), nil, "")
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// Container streams the document as an ASiC-E container. The caller closes it.
+func (c *Client) Container(ctx context.Context, id storage.ID) (io.ReadCloser, error) {
+	resp, err := c.Do(ctx, http.MethodGet, "/v1/documents/"+id.String()+"/container", nil, "")
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// Send hands over a document. Each file is read once, in order.
+func (c *Client) Send(ctx context.Context, d DraftRequest, files []io.Reader) (office.Document, error) {
+	var doc office.Document
+	pr, pw := io.Pipe()
+	form := multipart.NewWriter(pw)
+	go func() { pw.CloseWithError(writeForm(form, d, files)) }()
+	resp, err := c.Do(ctx, http.MethodPost, "/v1/documents", pr, form.FormDataContentType())
+	pr.Close()
+	if err != nil {
+		return doc, err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
+		return doc, fmt.Errorf("decode answer: %w", err)
+	}
+	return doc, nil
+}
+
+func writeForm(form *multipart.Writer, d DraftRequest, files []io.Reader) error {
+	part, err := form.CreatePart(textproto.MIMEHeader{
+		"Content-Disposition": {`form-data; name="draft"`}, "Content-Type": {"application/json"},
+	})
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(part).Encode(d); err != nil {
+		return err
+	}
+	for i, f := range files {
+		part, err := form.CreateFormFile("file", strconv.Itoa(i))
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(part, f); err != nil {
+			return fmt.Errorf("read file %q: %w", d.Files[i], err)
+		}
+	}
+	return form.Close()
+}

@@ -1,0 +1,307 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"tram/agent/i18n"
+	"tram/agent/office"
+	"tram/agent/problem"
+	"tram/storage"
+)
+
+// maxJSON bounds every JSON body that is read, in bytes.
+const maxJSON = 1 << 20
+
+// Documents is what the API needs of an office; *office.Office implements it.
+type Documents interface {
+	Send(ctx context.Context, d office.Draft) (office.Document, error)
+	Get(ctx context.Context, id storage.ID) (office.Document, error)
+	List(ctx context.Context, q office.Query) ([]office.Document, int, error)
+	Accept(ctx context.Context, id storage.ID, by string) (office.Document, error)
+	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+	Open(ctx context.Context, id storage.ID, index int) (office.Attachment, io.ReadSeekCloser, error)
+	Export(ctx context.Context, id storage.ID, w io.Writer) error
+}
+
+// Accounts is what the API needs to manage sign-ins.
+type Accounts interface {
+	Create(ctx context.Context, a Account) error
+	SetPassword(ctx context.Context, name, password string) error
+}
+
+// Options configures the API.
+type Options struct {
+	// Documents returns the office, or nil while the box is not enrolled.
+	Documents func() Documents
+	Accounts  Accounts
+	Status    func(ctx context.Context) (Status, error)
+	// Enroll uses the invite with these bytes.
+	Enroll func(ctx context.Context, invite []byte) (Status, error)
+	Logger *slog.Logger
+}
+
+type server struct{ o Options }
+
+// New returns the handler of the API.
+func New(o Options) http.Handler {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &server{o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", s.handle(s.status))
+	mux.HandleFunc("POST /v1/enroll", s.handle(s.enroll))
+	mux.HandleFunc("POST /v1/accounts", s.handle(s.createAccount))
+	mux.HandleFunc("PUT /v1/accounts/{name}/password", s.handle(s.setPassword))
+	mux.HandleFunc("GET /v1/documents", s.handle(s.list))
+	mux.HandleFunc("POST /v1/documents", s.handle(s.send))
+	mux.HandleFunc("GET /v1/documents/{id}", s.handle(s.get))
+	mux.HandleFunc("POST /v1/documents/{id}/accept", s.handle(s.accept))
+	mux.HandleFunc("POST /v1/documents/{id}/return", s.handle(s.giveBack))
+	mux.HandleFunc("GET /v1/documents/{id}/attachments/{index}", s.handle(s.attachment))
+	mux.HandleFunc("GET /v1/documents/{id}/container", s.handle(s.container))
+	return mux
+}
+
+func (s *server) handle(f Func) http.HandlerFunc { return Handle(s.o.Logger, f) }
+
+func (s *server) documents() (Documents, error) {
+	if d := s.o.Documents(); d != nil {
+		return d, nil
+	}
+	return nil, problem.New(problem.NotEnrolled, "trust.not-enrolled", "", nil)
+}
+
+// document returns the office and the ID in the path.
+func (s *server) document(r *http.Request) (Documents, storage.ID, error) {
+	d, err := s.documents()
+	if err != nil {
+		return nil, storage.ID{}, err
+	}
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil {
+		return nil, storage.ID{}, problem.New(problem.Usage, "api.bad-id", "id", i18n.Args{"id": r.PathValue("id")}).Because(err)
+	}
+	return d, id, nil
+}
+
+func (s *server) status(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return s.o.Status(r.Context())
+}
+
+func (s *server) enroll(_ http.ResponseWriter, r *http.Request) (any, error) {
+	invite, err := io.ReadAll(io.LimitReader(r.Body, maxJSON))
+	if err != nil {
+		return nil, fmt.Errorf("read invite: %w", err)
+	}
+	return s.o.Enroll(r.Context(), invite)
+}
+
+func (s *server) createAccount(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var a Account
+	if err := ReadJSON(r.Body, &a); err != nil {
+		return nil, err
+	}
+	if err := s.o.Accounts.Create(r.Context(), a); err != nil {
+		return nil, err
+	}
+	a.Password = ""
+	return a, nil
+}
+
+func (s *server) setPassword(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var a Account
+	if err := ReadJSON(r.Body, &a); err != nil {
+		return nil, err
+	}
+	a.Name = r.PathValue("name")
+	if err := s.o.Accounts.SetPassword(r.Context(), a.Name, a.Password); err != nil {
+		return nil, err
+	}
+	a.Password = ""
+	return a, nil
+}
+
+func (s *server) list(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, err := s.documents()
+	if err != nil {
+		return nil, err
+	}
+	q := office.Query{Box: office.Box(r.URL.Query().Get("box"))}
+	if q.Box != office.In && q.Box != office.Out {
+		return nil, problem.New(problem.Usage, "api.bad-box", "box", nil)
+	}
+	for _, state := range r.URL.Query()["state"] {
+		q.States = append(q.States, office.State(state))
+	}
+	for name, into := range map[string]*int{"offset": &q.Offset, "limit": &q.Limit} {
+		if text := r.URL.Query().Get(name); text != "" {
+			if *into, err = strconv.Atoi(text); err != nil || *into < 0 {
+				return nil, problem.New(problem.Usage, "api.bad-number", name, i18n.Args{"value": text})
+			}
+		}
+	}
+	docs, total, err := d.List(r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	if docs == nil {
+		docs = []office.Document{}
+	}
+	return Page{Documents: docs, Total: total}, nil
+}
+
+func (s *server) get(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	return d.Get(r.Context(), id)
+}
+
+func (s *server) accept(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	var body Decision
+	if err := ReadJSON(r.Body, &body); err != nil {
+		return nil, err
+	}
+	return d.Accept(r.Context(), id, body.By)
+}
+
+func (s *server) giveBack(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	var body Decision
+	if err := ReadJSON(r.Body, &body); err != nil {
+		return nil, err
+	}
+	return d.Return(r.Context(), id, body.Reason, body.By)
+}
+
+func (s *server) attachment(w http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	index, err := strconv.Atoi(r.PathValue("index"))
+	if err != nil {
+		return nil, problem.New(problem.Usage, "api.bad-number", "index", i18n.Args{"value": r.PathValue("index")})
+	}
+	a, body, err := d.Open(r.Context(), id, index)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(a.Size, 10))
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}))
+	if _, err := io.Copy(w, body); err != nil {
+		s.o.Logger.Warn("attachment not sent whole", "id", id, "index", index, "error", err)
+	}
+	return nil, nil
+}
+
+// container streams the .asice. An error after the first byte can only cut the
+// answer short, which the client notices by the missing last chunk.
+func (s *server) container(w http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	started := &firstWrite{w: w}
+	if err := d.Export(r.Context(), id, started); err != nil {
+		if started.done {
+			s.o.Logger.Error("export broke off", "id", id, "error", err)
+			panic(http.ErrAbortHandler)
+		}
+		return nil, err
+	}
+	return nil, nil
+}
+
+type firstWrite struct {
+	w    http.ResponseWriter
+	done bool
+}
+
+func (f *firstWrite) Write(p []byte) (int, error) {
+	if !f.done {
+		f.done = true
+		f.w.Header().Set("Content-Type", "application/vnd.etsi.asic-e+zip")
+	}
+	return f.w.Write(p)
+}
+
+func (s *server) send(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, err := s.documents()
+	if err != nil {
+		return nil, err
+	}
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return nil, problem.New(problem.Usage, "api.bad-upload", "", nil).Because(err)
+	}
+	first, err := parts.NextPart()
+	if err != nil || first.FormName() != "draft" {
+		return nil, problem.New(problem.Usage, "api.bad-upload", "draft", nil).Because(err)
+	}
+	var req DraftRequest
+	if err := ReadJSON(first, &req); err != nil {
+		return nil, err
+	}
+	draft := office.Draft{
+		To: req.To, Subject: req.Subject, Urgency: office.Urgency(req.Urgency), Type: req.Type,
+		Number: req.Number, Notation: req.Notation, Date: req.Date, Signer: req.Signer,
+		Position: req.Position, Content: req.Content, Classification: req.Classification, By: req.By,
+	}
+	upload := &sequence{parts: parts}
+	for i, name := range req.Files {
+		draft.Files = append(draft.Files, office.Upload{Name: name, Body: &filePart{from: upload, index: i}})
+	}
+	return d.Send(r.Context(), draft)
+}
+
+// sequence hands out the file parts of an upload, each opened when it is first
+// read, so that nothing is spooled. They can only be read in order.
+type sequence struct {
+	parts *multipart.Reader
+	next  int
+}
+
+type filePart struct {
+	from  *sequence
+	index int
+	part  io.Reader
+}
+
+var errOrder = errors.New("files of an upload must be read in order")
+
+func (f *filePart) Read(p []byte) (int, error) {
+	if f.part == nil {
+		if f.from.next != f.index {
+			return 0, errOrder
+		}
+		part, err := f.from.parts.NextPart()
+		if err != nil {
+			return 0, fmt.Errorf("open uploaded file %d: %w", f.index, err)
+		}
+		f.from.next++
+		f.part = part
+	}
+	return f.part.Read(p)
+}

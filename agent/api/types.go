@@ -1,0 +1,126 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"tram/agent/health"
+	"tram/agent/i18n"
+	"tram/agent/office"
+	"tram/agent/problem"
+)
+
+// SocketName is the file of the local socket in the data folder.
+const SocketName = "tram.sock"
+
+// Status is the whole office in one answer, for `tram status`.
+type Status struct {
+	Version    string             `json:"version"`
+	Office     office.Party       `json:"office"`
+	Hub        string             `json:"hub"`
+	State      string             `json:"state"` // "ready", "pending" (invite stored, no link yet), "not-enrolled"
+	Link       Link               `json:"link"`
+	Queue      office.Summary     `json:"queue"`
+	CertUntil  time.Time          `json:"certificate_until"`
+	DiskFree   int64              `json:"disk_free"` // bytes
+	Clock      Clock              `json:"clock"`
+	UI         string             `json:"ui"` // address of the clerk's page
+	Started    time.Time          `json:"started"`
+	Conditions []health.Condition `json:"conditions"`
+}
+
+// Link is the state of the line to the hub.
+type Link struct {
+	Up       bool      `json:"up"`
+	Since    time.Time `json:"since"`
+	Server   string    `json:"server,omitempty"`
+	Error    string    `json:"error,omitempty"` // why it is down, technical
+	Sent     int64     `json:"sent"`            // bytes since start
+	Received int64     `json:"received"`
+}
+
+// Clock says what time this office believes it is and why.
+type Clock struct {
+	Now     time.Time `json:"now"`
+	Trusted bool      `json:"trusted"`       // false: the machine's clock was behind known time
+	Offset  int64     `json:"hub_offset_ms"` // hub's clock minus ours at the last session, milliseconds
+}
+
+// DraftRequest is the first part of an upload: everything but the files'
+// contents, which follow as further parts in the order of Files.
+type DraftRequest struct {
+	To             []string `json:"to"`
+	Subject        string   `json:"subject"`
+	Urgency        uint8    `json:"urgency"`
+	Type           string   `json:"type,omitempty"`
+	Number         string   `json:"number,omitempty"`
+	Notation       string   `json:"notation,omitempty"`
+	Date           string   `json:"date,omitempty"`
+	Signer         string   `json:"signer,omitempty"`
+	Position       string   `json:"position,omitempty"`
+	Content        string   `json:"content,omitempty"`
+	Classification string   `json:"classification,omitempty"`
+	Files          []string `json:"files"` // names
+	By             string   `json:"by,omitempty"`
+}
+
+// Page is one page of a list.
+type Page struct {
+	Documents []office.Document `json:"documents"`
+	Total     int               `json:"total"`
+}
+
+// Decision is the body of accept and return.
+type Decision struct {
+	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`
+}
+
+// Account is the body of the accounts' calls. The password never comes back.
+type Account struct {
+	Name     string `json:"name"`
+	Display  string `json:"display,omitempty"`
+	Role     string `json:"role,omitempty"`
+	Password string `json:"password,omitempty"`
+}
+
+// wireProblem is a problem as it travels.
+type wireProblem struct {
+	Code    string        `json:"code"`
+	Class   problem.Class `json:"class"`
+	Field   string        `json:"field,omitempty"`
+	Args    i18n.Args     `json:"args,omitempty"`
+	Message string        `json:"message"`
+	English string        `json:"message_en"`
+	Next    string        `json:"next,omitempty"`
+	NextEn  string        `json:"next_en,omitempty"`
+}
+
+type errorBody struct {
+	Errors []wireProblem `json:"errors"`
+}
+
+func encodeProblems(err error) (errorBody, problem.Class) {
+	list := problem.All(err)
+	var body errorBody
+	for _, p := range list {
+		body.Errors = append(body.Errors, wireProblem{
+			Code: p.Code, Class: p.Class, Field: p.Field, Args: p.Args,
+			Message: p.Message(i18n.Vietnamese), English: p.Message(i18n.English),
+			Next: p.Next(i18n.Vietnamese), NextEn: p.Next(i18n.English),
+		})
+	}
+	return body, list[0].Class
+}
+
+func decodeProblems(data []byte) (problem.List, bool) {
+	var body errorBody
+	if json.Unmarshal(data, &body) != nil || len(body.Errors) == 0 {
+		return nil, false
+	}
+	var list problem.List
+	for _, w := range body.Errors {
+		list = append(list, &problem.Problem{Code: w.Code, Class: w.Class, Field: w.Field, Args: w.Args})
+	}
+	return list, true
+}

@@ -1,0 +1,120 @@
+// Package clock tells an office's time honestly, on machines whose clock
+// battery may be dead.
+//
+// It promises (P11) that time never runs before what this office has already
+// known to be past: a machine that wakes up in 1970 goes on from the last time
+// it knew, and says that its clock is not trusted until the hub, over an
+// authenticated line, or the machine itself tells a believable time again. It
+// never moves a clock that is ahead: that is for people, and is shown.
+package clock
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"tram/storage/fsx"
+)
+
+const (
+	// file keeps the last known time in the data folder.
+	file = "clock"
+	// slack is how far behind the last known time the machine's clock may be
+	// and still be believed: small corrections are normal.
+	slack = time.Hour
+	// keepEvery is how often the last known time is written down.
+	keepEvery = time.Hour
+)
+
+// released is a time before which no copy of this program existed.
+var released = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+// Clock is an office's source of time. Its methods may be called from several
+// goroutines.
+type Clock struct {
+	path    string
+	machine func() time.Time
+
+	mu     sync.Mutex
+	known  time.Time // the last time known to be past …
+	at     time.Time // … and what the machine's clock said then, this run
+	kept   time.Time // known as it stands in the file
+	offset time.Duration
+}
+
+// Open reads the last known time of the data folder dir.
+func Open(dir string) (*Clock, error) {
+	return open(dir, time.Now)
+}
+
+func open(dir string, machine func() time.Time) (*Clock, error) {
+	c := &Clock{path: filepath.Join(dir, file), machine: machine, known: released}
+	data, err := os.ReadFile(c.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read last known time: %w", err)
+	}
+	if t, err := time.Parse(time.RFC3339, strings.TrimSpace(string(data))); err == nil && t.After(c.known) {
+		c.known = t
+	}
+	c.at = machine()
+	return c, nil
+}
+
+// Now is the best time known: the machine's, unless that lies before what is
+// known to be past.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, _ := c.now()
+	return now
+}
+
+func (c *Clock) now() (time.Time, bool) {
+	machine := c.machine()
+	if machine.Before(c.known.Add(-slack)) {
+		return c.known.Add(machine.Sub(c.at)), false
+	}
+	return machine, true
+}
+
+// Trusted tells whether Now is the machine's own time, and how far the hub's
+// clock was ahead of it when it was last heard.
+func (c *Clock) Trusted() (trusted bool, offset time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, trusted = c.now()
+	return trusted, c.offset
+}
+
+// Heard takes note of the hub's time, received over an authenticated line. It
+// counts as known when the machine's clock is behind and not believed.
+func (c *Clock) Heard(hub time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, trusted := c.now()
+	c.offset = hub.Sub(now)
+	if !trusted && hub.After(now) {
+		c.known, c.at = hub, c.machine()
+	}
+}
+
+// Keep writes the present time down when an hour has passed since the last
+// time, so that a later start knows it to be past.
+func (c *Clock) Keep() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, _ := c.now()
+	if now.Sub(c.kept) < keepEvery {
+		return nil
+	}
+	if err := fsx.WriteFile(c.path, []byte(now.UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
+		return fmt.Errorf("keep last known time: %w", err)
+	}
+	c.kept = now
+	return nil
+}

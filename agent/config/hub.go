@@ -1,0 +1,147 @@
+package config
+
+import (
+	"bytes"
+	"time"
+)
+
+// HubFile is the name of the hub program's settings file in its data folder.
+const HubFile = "tram-hub.toml"
+
+// hubEnv starts the names of environment variables of the hub program.
+const hubEnv = "TRAM_HUB_"
+
+// Hub is the settings of tram-hub. Make one with DefaultHub or LoadHub.
+type Hub struct {
+	Code     string // the hub's office code; set by init
+	Name     string // the hub's name; set by init
+	MQTT     HubMQTT
+	Enroll   HubEnroll
+	Console  HubConsole
+	Language string // "vi" or "en"
+	Log      Log
+	Limits   HubLimits
+	Storage  Storage
+
+	origins map[string]Origin
+}
+
+// HubMQTT is the broker that offices connect to.
+type HubMQTT struct {
+	Embedded  bool          // run the broker inside tram-hub
+	Address   string        // host:port where the embedded broker listens
+	Server    string        // host:port of an external broker; needed when Embedded is false
+	Advertise []string      // host:port list that offices are told; empty means Address or Server
+	Keepalive time.Duration // longest silence of the hub's own connection to an external broker
+}
+
+// HubEnroll is where offices enrol.
+type HubEnroll struct {
+	Address   string   // host:port where enrolment listens
+	Advertise []string // host:port list written into invites; empty means Address
+}
+
+// HubConsole is where the province's console is served.
+type HubConsole struct {
+	Address string // loopback host:port
+}
+
+// HubLimits bounds what one office may leave at the hub.
+type HubLimits struct {
+	Quota Size // bytes in custody per sending office; above it the hub asks the office to wait
+}
+
+// DefaultHub returns the settings of a hub where nobody set anything.
+func DefaultHub() *Hub {
+	return &Hub{
+		MQTT:     HubMQTT{Embedded: true, Address: "127.0.0.1:8883", Keepalive: time.Minute},
+		Enroll:   HubEnroll{Address: "127.0.0.1:8884"},
+		Console:  HubConsole{Address: "127.0.0.1:8800"},
+		Language: "vi",
+		Log:      Log{Level: "info", Format: "text"},
+		Limits:   HubLimits{Quota: 20 * GB},
+		Storage:  Storage{Reserve: 500 * MB},
+	}
+}
+
+func (h *Hub) fields() []field {
+	return []field{
+		officeCode("code", &h.Code),
+		text("name", &h.Name, maxName),
+		toggle("mqtt.embedded", &h.MQTT.Embedded),
+		address("mqtt.address", &h.MQTT.Address),
+		optionalAddress("mqtt.server", &h.MQTT.Server),
+		addresses("mqtt.advertise", &h.MQTT.Advertise),
+		duration("mqtt.keepalive", &h.MQTT.Keepalive, minKeepalive, maxKeepalive),
+		address("enroll.address", &h.Enroll.Address),
+		addresses("enroll.advertise", &h.Enroll.Advertise),
+		loopback("console.address", &h.Console.Address),
+		choice("language", &h.Language, "vi", "en"),
+		choice("log.level", &h.Log.Level, "debug", "info", "warn", "error"),
+		choice("log.format", &h.Log.Format, "text", "json"),
+		size("limits.quota", &h.Limits.Quota, 10*MB, 100_000*GB),
+		size("storage.reserve", &h.Storage.Reserve, 10*MB, 1000*GB),
+	}
+}
+
+// Validate checks every value and returns all faults as a problem.List, or nil.
+func (h *Hub) Validate() error {
+	faults := check(h.fields(), h.origins)
+	if !h.MQTT.Embedded && h.MQTT.Server == "" {
+		faults = append(faults, badValue("mqtt.server", "", "HOST:PORT (mqtt.embedded = false)", h.origins))
+	}
+	return faults.Err()
+}
+
+// Values lists every effective setting with where it came from, in a fixed
+// order.
+func (h *Hub) Values() []Value { return values(h.fields(), h.origins) }
+
+// Save writes the settings that differ from their defaults to the file in dir,
+// durably. Comments in an older file are lost.
+func (h *Hub) Save(dir string) error {
+	return save(dir, HubFile, h.fields(), DefaultHub().fields())
+}
+
+// MQTTEndpoints returns the host:port list that offices are told for MQTT.
+func (h *Hub) MQTTEndpoints() []string {
+	switch {
+	case len(h.MQTT.Advertise) > 0:
+		return h.MQTT.Advertise
+	case h.MQTT.Embedded:
+		return []string{h.MQTT.Address}
+	default:
+		return []string{h.MQTT.Server}
+	}
+}
+
+// EnrollEndpoints returns the host:port list that invites carry.
+func (h *Hub) EnrollEndpoints() []string {
+	if len(h.Enroll.Advertise) > 0 {
+		return h.Enroll.Advertise
+	}
+	return []string{h.Enroll.Address}
+}
+
+// LoadHub reads the settings of the hub whose data folder is dir. A missing
+// file is no fault. The error is a problem.List with every fault found.
+func LoadHub(dir string, flags Flags) (*Hub, error) {
+	h := DefaultHub()
+	origins, err := load(source{dir: dir, file: HubFile, env: hubEnv, flags: flags}, h.fields())
+	if err != nil {
+		return nil, err
+	}
+	h.origins = origins
+	if err := h.Validate(); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// ExampleHub returns a settings file with every key at its default, each
+// commented out, to start from.
+func ExampleHub() []byte {
+	var b bytes.Buffer
+	example(&b, DefaultHub().fields())
+	return b.Bytes()
+}

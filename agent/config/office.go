@@ -1,0 +1,153 @@
+package config
+
+import (
+	"bytes"
+	"time"
+)
+
+// OfficeFile is the name of the office program's settings file in its data
+// folder.
+const OfficeFile = "tram.toml"
+
+// officeEnv starts the names of environment variables of the office program.
+const officeEnv = "TRAM_"
+
+// Office is the settings of tram. Make one with DefaultOffice or LoadOffice.
+type Office struct {
+	UI        UI
+	Language  string // "vi" or "en": pages and messages when the reader has no choice of their own
+	Log       Log
+	Office    Letterhead
+	Limits    Limits
+	Documents Documents
+	Storage   Storage
+	MQTT      OfficeMQTT
+
+	origins map[string]Origin
+}
+
+// UI is where the clerk's pages are served.
+type UI struct {
+	Address   string // loopback host:port of the pages
+	Documents string // loopback host:port that serves attachments, an origin of its own
+}
+
+// Log is how the program writes its log.
+type Log struct {
+	Level  string // "debug", "info", "warn" or "error"
+	Format string // "text" or "json"
+}
+
+// Letterhead is what the office puts on each document it writes, offered as
+// the first value of the form's fields.
+type Letterhead struct {
+	Abbreviation string // short form of the office's name in notations, such as UBND
+	Signer       string // name of the usual signer
+	Position     string // position of the usual signer
+	Place        string // place of issue in the date line
+}
+
+// Limits bounds one document. A document over a limit is refused before
+// anything is stored.
+type Limits struct {
+	File  Size // largest single attachment
+	Files int  // most attachments of one document
+	Total Size // all attachments of one document together
+}
+
+// Documents is how long documents are looked after.
+type Documents struct {
+	Lifetime time.Duration // how long an outgoing document is offered before the sender is told that it did not arrive
+}
+
+// Storage is how the disk is used.
+type Storage struct {
+	Reserve Size // free space that is never used; below it new documents are refused
+}
+
+// OfficeMQTT is how the office reaches its hub.
+type OfficeMQTT struct {
+	Keepalive time.Duration // longest silence on the line
+	Servers   []string      // host:port list that replaces the one from enrolment; empty means that one
+}
+
+// DefaultOffice returns the settings of an office where nobody set anything.
+func DefaultOffice() *Office {
+	return &Office{
+		UI:        UI{Address: "127.0.0.1:8701", Documents: "127.0.0.1:8702"},
+		Language:  "vi",
+		Log:       Log{Level: "info", Format: "text"},
+		Office:    Letterhead{Abbreviation: "UBND"},
+		Limits:    Limits{File: 200 * MB, Files: 100, Total: 1000 * MB},
+		Documents: Documents{Lifetime: 720 * time.Hour},
+		Storage:   Storage{Reserve: 200 * MB},
+		MQTT:      OfficeMQTT{Keepalive: 4 * time.Minute},
+	}
+}
+
+func (o *Office) fields() []field {
+	return []field{
+		loopback("ui.address", &o.UI.Address),
+		loopback("ui.documents", &o.UI.Documents),
+		choice("language", &o.Language, "vi", "en"),
+		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
+		choice("log.format", &o.Log.Format, "text", "json"),
+		text("office.abbreviation", &o.Office.Abbreviation, maxNotation),
+		text("office.signer", &o.Office.Signer, maxName),
+		text("office.position", &o.Office.Position, maxName),
+		text("office.place", &o.Office.Place, maxName),
+		size("limits.file", &o.Limits.File, 1*kB, maxObject),
+		number("limits.files", &o.Limits.Files, 1, maxFiles),
+		size("limits.total", &o.Limits.Total, 1*kB, 100*GB),
+		duration("documents.lifetime", &o.Documents.Lifetime, time.Hour, maxLifetime),
+		size("storage.reserve", &o.Storage.Reserve, 10*MB, 1000*GB),
+		duration("mqtt.keepalive", &o.MQTT.Keepalive, minKeepalive, maxKeepalive),
+		addresses("mqtt.servers", &o.MQTT.Servers),
+	}
+}
+
+// Validate checks every value and returns all faults as a problem.List, or nil.
+func (o *Office) Validate() error {
+	faults := check(o.fields(), o.origins)
+	if o.Limits.File > o.Limits.Total {
+		faults = append(faults, badValue("limits.total", o.Limits.Total.String(), "≥ limits.file ("+o.Limits.File.String()+")", o.origins))
+	}
+	if o.UI.Address == o.UI.Documents && !anyPort(o.UI.Address) {
+		faults = append(faults, badValue("ui.documents", o.UI.Documents, "≠ ui.address", o.origins))
+	}
+	return faults.Err()
+}
+
+// Values lists every effective setting with where it came from, in a fixed
+// order.
+func (o *Office) Values() []Value { return values(o.fields(), o.origins) }
+
+// Save writes the settings that differ from their defaults to the file in dir,
+// durably. Comments in an older file are lost.
+func (o *Office) Save(dir string) error {
+	return save(dir, OfficeFile, o.fields(), DefaultOffice().fields())
+}
+
+// LoadOffice reads the settings of the office whose data folder is dir. A
+// missing file is no fault. The error is a problem.List with every fault
+// found.
+func LoadOffice(dir string, flags Flags) (*Office, error) {
+	o := DefaultOffice()
+	origins, err := load(source{dir: dir, file: OfficeFile, env: officeEnv, ignoreEnv: []string{hubEnv}, flags: flags}, o.fields())
+	if err != nil {
+		return nil, err
+	}
+	o.origins = origins
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// ExampleOffice returns a settings file with every key at its default, each
+// commented out, to start from.
+func ExampleOffice() []byte {
+	var b bytes.Buffer
+	example(&b, DefaultOffice().fields())
+	return b.Bytes()
+}

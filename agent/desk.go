@@ -1,0 +1,248 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tram/agent/clock"
+	"tram/agent/enroll"
+	"tram/agent/guard"
+	"tram/agent/httpd"
+	"tram/agent/hub/registry"
+	"tram/agent/identity"
+	"tram/agent/office"
+	"tram/agent/web/account"
+	"tram/storage/audit"
+	"tram/storage/blob"
+	"tram/storage/keystore"
+	"tram/storage/queue"
+	"tram/storage/sqlite"
+	"tram/sync/exchange"
+	"tram/sync/mqtt"
+)
+
+const (
+	// DatabaseFile and the folders below lie in the data folder.
+	DatabaseFile = "office.db"
+	blobDir      = "blobs"
+	uploadDir    = "uploads"
+	// tidyEvery is how often unused content is removed.
+	tidyEvery = 10 * time.Minute
+	// sweepAge spares content files that a running transaction may be about to
+	// name.
+	sweepAge = time.Hour
+)
+
+// desk is an enrolled office with its stores open.
+type desk struct {
+	o        Options
+	log      *slog.Logger
+	clock    *clock.Clock
+	unlock   func() error
+	id       *identity.Identity
+	db       *sqlite.DB
+	blobs    *blob.Store
+	queue    *queue.Queue
+	registry *registry.Registry
+	office   *office.Office
+	accounts *account.Store
+	node     *exchange.Node
+	link     *mqtt.Client
+	pages    *httpd.Server
+	meter    meter
+}
+
+// Schemas are the tables of an office's database.
+func Schemas() []sqlite.Schema {
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema}
+}
+
+// OpenDB opens the database of the office in dir.
+func OpenDB(ctx context.Context, dir string, o sqlite.Options) (*sqlite.DB, error) {
+	o.Schemas = Schemas()
+	return sqlite.Open(ctx, filepath.Join(dir, DatabaseFile), o)
+}
+
+func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err error) {
+	d := &desk{o: o, log: o.Logger, clock: c}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	if d.unlock, err = keystore.Lock(o.Dir); err != nil {
+		return nil, err
+	}
+	if d.id, err = identity.Load(o.Dir); err != nil {
+		return nil, err
+	}
+	if d.db, err = OpenDB(ctx, o.Dir, sqlite.Options{Logger: d.log, Now: c.Now}); err != nil {
+		return nil, err
+	}
+	reserve := int64(o.Config.Storage.Reserve)
+	if d.blobs, err = blob.Open(filepath.Join(o.Dir, blobDir), blob.Options{MinFree: reserve, Logger: d.log}); err != nil {
+		return nil, err
+	}
+	if err := d.openRegistry(ctx); err != nil {
+		return nil, err
+	}
+	d.queue = queue.New(d.db, d.blobs, queue.Options{Logger: d.log})
+	if err := d.openOffice(); err != nil {
+		return nil, err
+	}
+	d.queue.SetHooks(d.office.Hooks())
+	d.openNode()
+	return d, d.openPages(ctx)
+}
+
+func (d *desk) openRegistry(ctx context.Context) (err error) {
+	d.registry, err = registry.New(d.db, d.id.Trust.Authority.PublicKey, registry.Options{Logger: d.log})
+	if err != nil {
+		return err
+	}
+	cards, err := enroll.FirstCards(d.o.Dir)
+	if err != nil {
+		return err
+	}
+	return d.db.Update(ctx, func(tx *sqlite.Tx) error {
+		_, err := d.registry.Merge(tx, cards)
+		return err
+	})
+}
+
+func (d *desk) openOffice() (err error) {
+	c := d.o.Config
+	d.office, err = office.New(office.Options{
+		DB: d.db, Queue: d.queue, Blobs: d.blobs, Registry: d.registry, Identity: d.id,
+		Limits: office.Limits{
+			File: int64(c.Limits.File), Files: c.Limits.Files, Total: int64(c.Limits.Total), Lifetime: c.Documents.Lifetime,
+		},
+		Letterhead: office.Letterhead{
+			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
+		},
+		Logger: d.log.With("part", "office"), Now: d.clock.Now,
+	})
+	return err
+}
+
+func (d *desk) openNode() {
+	check := guard.New(guard.Options{
+		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
+		Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
+	})
+	d.node = exchange.NewNode(exchange.Options{
+		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
+		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
+		Observer: observer{d}, Logger: d.log.With("part", "exchange"), Now: d.clock.Now,
+	})
+}
+
+func (d *desk) software() string { return "tram " + d.o.Version }
+
+// run serves until ctx ends.
+func (d *desk) run(ctx context.Context, ready func()) (err error) {
+	servers := d.o.Config.MQTT.Servers
+	if len(servers) == 0 {
+		servers = d.id.Trust.MQTT
+	}
+	d.link, err = mqtt.Dial(mqtt.Options{
+		Servers: servers, TLS: d.id.TLS(), Hub: d.id.Hub, Office: d.id.Code, Software: d.software(),
+		Logger: d.log.With("part", "mqtt"), Tuning: mqtt.Tuning{KeepAlive: d.o.Config.MQTT.Keepalive},
+	})
+	if err != nil {
+		return fmt.Errorf("prepare the line: %w", err)
+	}
+	pages, err := d.site()
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.office.Run(ctx) })
+	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
+	group.Go(func() error { return d.pump(ctx) })
+	group.Go(func() error { return d.tidy(ctx) })
+	group.Go(func() error { return d.pages.Serve(ctx, pages) })
+	d.log.Info("office is running", "office", d.id.Code, "pages", d.pages.URL())
+	ready()
+	<-ctx.Done()
+	d.link.Close()
+	return group.Wait()
+}
+
+// pump tells the session what the queue has for the hub, and measures the line.
+func (d *desk) pump(ctx context.Context) error {
+	changes, stop := d.queue.Watch()
+	defer stop()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case c := <-changes:
+			if c.Peer != "" {
+				d.node.Kick(c.Peer)
+			}
+			if c.Ended != (queue.Change{}).Ended {
+				d.node.Withdraw(c.Ended, 0)
+			}
+		case now := <-second.C:
+			stats := d.link.Stats()
+			d.meter.take(now, stats.SentBytes+stats.ReceivedBytes)
+		}
+	}
+}
+
+func (d *desk) tidy(ctx context.Context) error {
+	uses := func(sum [32]byte) (bool, error) {
+		used, err := d.queue.Uses(ctx, sum)
+		if used || err != nil {
+			return used, err
+		}
+		return d.office.Uses(ctx, sum)
+	}
+	for {
+		if err := d.clock.Keep(); err != nil {
+			d.log.Error("time not kept", "error", err)
+		}
+		if _, _, err := d.blobs.Sweep(ctx, uses, time.Now().Add(-sweepAge)); err != nil && ctx.Err() == nil {
+			d.log.Error("unused content not removed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(tidyEvery):
+		}
+	}
+}
+
+// close closes everything that is open.
+func (d *desk) close() error {
+	var errs []error
+	if d.pages != nil {
+		errs = append(errs, d.pages.Close())
+	}
+	if d.queue != nil {
+		errs = append(errs, d.queue.Close())
+	}
+	if d.db != nil {
+		errs = append(errs, d.db.Close())
+	}
+	if d.unlock != nil {
+		errs = append(errs, d.unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// uploads is the pages' own folder for files between browser and office.
+func (d *desk) uploads() (string, error) {
+	dir := filepath.Join(d.o.Dir, uploadDir)
+	return dir, os.MkdirAll(dir, 0o700)
+}

@@ -1,0 +1,232 @@
+package enroll
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"filippo.io/age"
+
+	"tram/agent/enroll/invite"
+	"tram/agent/hub/registry"
+	"tram/agent/identity"
+	"tram/storage/fsx"
+	"tram/storage/keystore"
+)
+
+// Files of the pending folder beside those that identity names.
+const (
+	inviteFile = "invite.moi"
+	ownerFile  = "for" // for which hub and office the keys were made
+)
+
+// CardsFile, in the key folder, holds the registry cards that came with the
+// answer, as registry.EncodeCards made them.
+const CardsFile = "cards"
+
+// FirstCards returns the registry cards that came with the enrolment, the
+// office's own and the hub's first, for registry.Merge at start. None is no
+// error.
+func FirstCards(dir string) ([][]byte, error) {
+	data, err := keystore.Load(filepath.Join(dir, identity.Folder, CardsFile))
+	if errors.Is(err, keystore.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return registry.DecodeCards(data)
+}
+
+func pendingFolder(dir string) string { return filepath.Join(dir, identity.Folder+".pending") }
+
+// box is this machine's side of an enrolment: keys made here, in the pending
+// folder.
+type box struct {
+	folder string
+	device crypto.Signer
+	seal   crypto.Signer
+	age    *age.X25519Identity
+}
+
+// prepare makes the pending folder hold keys and the invite. Keys of an
+// earlier attempt are used again when they were for the same office and hub.
+func prepare(dir string, inv *invite.Invite, raw []byte) (*box, error) {
+	folder := pendingFolder(dir)
+	if err := keystore.MakeFolder(folder); err != nil {
+		return nil, err
+	}
+	if err := fsx.RemoveTemps(fsx.OS, folder); err != nil {
+		return nil, err
+	}
+	owner := filepath.Join(folder, ownerFile)
+	mark := inv.Hub + "\n" + registry.Key(inv.Code) + "\n"
+	if have, err := keystore.Load(owner); err != nil || string(have) != mark {
+		// First the keys go, then the mark: a cut in between makes new keys.
+		for _, name := range []string{inviteFile, identity.DeviceKeyFile, identity.SealKeyFile, identity.AgeFile} {
+			if err := os.Remove(filepath.Join(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("prepare enrolment: %w", err)
+			}
+		}
+		if err := keystore.Save(owner, []byte(mark)); err != nil {
+			return nil, err
+		}
+	}
+	if err := makeKeys(folder); err != nil {
+		return nil, err
+	}
+	if err := keystore.Save(filepath.Join(folder, inviteFile), raw); err != nil {
+		return nil, err
+	}
+	return loadBox(dir)
+}
+
+func makeKeys(folder string) error {
+	for _, name := range []string{identity.DeviceKeyFile, identity.SealKeyFile} {
+		path := filepath.Join(folder, name)
+		if exists(path) {
+			continue
+		}
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return fmt.Errorf("make keys: %w", err)
+		}
+		if err := keystore.SaveKey(path, key); err != nil {
+			return err
+		}
+	}
+	path := filepath.Join(folder, identity.AgeFile)
+	if exists(path) {
+		return nil
+	}
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		return fmt.Errorf("make keys: %w", err)
+	}
+	return keystore.Save(path, []byte(key.String()+"\n"))
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func loadBox(dir string) (*box, error) {
+	b := &box{folder: pendingFolder(dir)}
+	var errs [3]error
+	b.device, errs[0] = keystore.LoadKey(filepath.Join(b.folder, identity.DeviceKeyFile))
+	b.seal, errs[1] = keystore.LoadKey(filepath.Join(b.folder, identity.SealKeyFile))
+	b.age, errs[2] = identity.LoadAge(filepath.Join(b.folder, identity.AgeFile))
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, identity.Explain(err, b.folder)
+	}
+	return b, nil
+}
+
+// drop forgets the invite, which is of no more use. The keys stay for the
+// next one.
+func (b *box) drop() error {
+	if err := os.Remove(filepath.Join(b.folder, inviteFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop invite: %w", err)
+	}
+	return fsx.SyncDir(b.folder)
+}
+
+// request makes the proven request of this box.
+func (b *box) request(inv *invite.Invite, now time.Time) (*invite.Request, error) {
+	req := &invite.Request{Invite: inv.ID, Code: inv.Code, Recipient: b.age.Recipient().String(), Time: now}
+	var err error
+	if req.DeviceCSR, err = makeCSR(inv.Code, b.device); err != nil {
+		return nil, err
+	}
+	if req.SealCSR, err = makeCSR(inv.Code, b.seal); err != nil {
+		return nil, err
+	}
+	return req, req.Prove(inv.Secret, inv.CA)
+}
+
+func makeCSR(code string, key crypto.Signer) ([]byte, error) {
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: code}}, key)
+	if err != nil {
+		return nil, fmt.Errorf("make certificate request: %w", err)
+	}
+	return der, nil
+}
+
+// identity judges everything in an answer whose signature has been verified,
+// and makes the identity that it and the keys of the box are.
+func (b *box) identity(inv *invite.Invite, req *invite.Request, a *invite.Answer) (*identity.Identity, error) {
+	sum, err := req.Transcript(inv.CA)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case a.Invite != inv.ID || a.Transcript != sum:
+		return nil, errors.New("check answer: it is for another request")
+	case sha256.Sum256(a.CA.Raw) != inv.CA:
+		return nil, errors.New("check answer: another CA certificate")
+	case !a.Authority.Equal(inv.Authority):
+		return nil, errors.New("check answer: another authority certificate")
+	case a.Hub != inv.Hub:
+		return nil, fmt.Errorf("check answer: hub %q instead of %q", a.Hub, inv.Hub)
+	}
+	card, err := registry.ParseCard(a.Card, a.Authority.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("check answer: own card: %w", err)
+	}
+	if registry.Key(card.Code) != registry.Key(inv.Code) || card.Recipient != b.age.Recipient().String() || !same(b.device, card.Device) {
+		return nil, errors.New("check answer: own card has another code or key")
+	}
+	for i, raw := range a.Cards {
+		if _, err := registry.ParseCard(raw, a.Authority.PublicKey); err != nil {
+			return nil, fmt.Errorf("check answer: card %d: %w", i, err)
+		}
+	}
+	id := &identity.Identity{
+		Code: card.Code, Name: card.Name, Hub: a.Hub, Device: b.device, DeviceCert: a.Device, Seal: b.seal, SealCert: a.Seal,
+		Age: b.age, Card: a.Card,
+		Trust: identity.Trust{CA: a.CA, Authority: a.Authority, Hub: a.Hub, HubName: a.HubName, MQTT: a.MQTT, Enroll: a.Enroll},
+	}
+	if err := id.Check(); err != nil {
+		return nil, fmt.Errorf("check answer: %w", err)
+	}
+	return id, nil
+}
+
+func same(key crypto.Signer, pub crypto.PublicKey) bool {
+	own, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && pub != nil && own.Equal(pub)
+}
+
+// publish writes the identity and the first cards; from here on the box is
+// enrolled.
+func (b *box) publish(dir string, id *identity.Identity, others [][]byte) error {
+	first, size := [][]byte{id.Card}, len(id.Card)
+	for _, raw := range others {
+		if size += len(raw); size <= invite.MaxAnswerCards {
+			first = append(first, raw)
+		}
+	}
+	cards, err := registry.EncodeCards(first)
+	if err != nil {
+		return err
+	}
+	if err := identity.Save(dir, id, identity.Extra{Name: CardsFile, Data: cards}); err != nil {
+		return err
+	}
+	// The identity stands; what is left of the way there is of no use.
+	if err := os.RemoveAll(b.folder); err != nil {
+		return fmt.Errorf("clean up enrolment: %w", err)
+	}
+	return nil
+}

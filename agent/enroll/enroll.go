@@ -1,0 +1,233 @@
+// Package enroll is the office's half of joining a hub: it reads the invite,
+// makes the keys on this machine, proves the hub, proves itself, checks what
+// it gets and keeps it.
+//
+// It promises that the private keys never leave the machine; that nothing
+// derived from the invite's secret is sent before the hub has shown the CA
+// certificate whose hash stands in the invite, and even then only a MAC; that
+// an identity is there wholly or not at all; and that every step may be
+// repeated: the same keys ask again after a lost answer, and an enrolled box
+// stays as it is. Without a link the invite is kept and Resume goes on later.
+package enroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tram/agent/enroll/invite"
+	"tram/agent/i18n"
+	"tram/agent/identity"
+	"tram/agent/problem"
+	"tram/storage/keystore"
+)
+
+// State of a box between no invite and identity.
+type State string
+
+// States.
+const (
+	None     State = "none"     // no invite was given yet
+	Pending  State = "pending"  // an invite is kept, the hub not yet reached
+	Enrolled State = "enrolled" // the identity was made just now
+	Already  State = "already"  // the identity was there before
+)
+
+// Options of Enroll and Resume.
+type Options struct {
+	Dir    string                                                            // data folder of the office
+	Invite string                                                            // invite file, or folder that holds one; not for Resume
+	Now    func() time.Time                                                  // nil is time.Now
+	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil is a net.Dialer
+	Logger *slog.Logger                                                      // nil discards
+}
+
+// Result of an enrolment as far as it came.
+type Result struct {
+	State       State
+	Code, Name  string // of the office
+	Hub         string // code of the hub
+	HubName     string
+	Fingerprint string        // of the CA certificate, to compare with the paper
+	ClockOffset time.Duration // of the hub's clock ahead of this machine's; zero when not learnt
+	// Why says why it is pending; nil otherwise.
+	Why *problem.Problem
+}
+
+func (o *Options) defaults() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// lockName keeps two enrolments of one box apart: the command line's and the
+// agent's own attempts.
+const lockName = "enroll.lock"
+
+// Enroll joins the hub of an invite. An enrolled box says so and changes
+// nothing. When no endpoint of the hub can be reached the result is Pending
+// and the error nil. Problems: those of ReadInvite, refusals of the hub (codes
+// "invite.…" and "enroll.…"), enroll.ca-mismatch, data.locked.
+func Enroll(ctx context.Context, o Options) (Result, error) {
+	o.defaults()
+	if identity.Exists(o.Dir) {
+		// A cut just after the identity was made leaves the way there behind.
+		_ = os.RemoveAll(pendingFolder(o.Dir))
+		return already(o.Dir)
+	}
+	path, err := FindInvite(o.Invite)
+	if err != nil {
+		return Result{}, err
+	}
+	inv, raw, err := readInvite(path)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := CheckValidity(inv, o.Now()); err != nil {
+		return describe(inv, None), err
+	}
+	unlock, err := lock(o.Dir)
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
+	if identity.Exists(o.Dir) {
+		return already(o.Dir)
+	}
+	box, err := prepare(o.Dir, inv, raw)
+	if err != nil {
+		return describe(inv, None), err
+	}
+	return o.join(ctx, inv, box)
+}
+
+// Resume goes on with the invite that an earlier Enroll has kept. The result
+// is None when there is none.
+func Resume(ctx context.Context, o Options) (Result, error) {
+	o.defaults()
+	r, inv, err := status(o.Dir)
+	if err != nil || r.State != Pending {
+		return r, err
+	}
+	unlock, err := lock(o.Dir)
+	if err != nil {
+		return r, err
+	}
+	defer unlock()
+	if identity.Exists(o.Dir) {
+		return already(o.Dir)
+	}
+	// An invite that has run out is tried all the same: the hub decides by its
+	// own clock, and the keys may have been admitted before.
+	box, err := loadBox(o.Dir)
+	if err != nil {
+		return r, err
+	}
+	return o.join(ctx, inv, box)
+}
+
+// Status says how far the box of data folder dir is.
+func Status(dir string) (Result, error) {
+	r, _, err := status(dir)
+	return r, err
+}
+
+func status(dir string) (Result, *invite.Invite, error) {
+	if identity.Exists(dir) {
+		r, err := already(dir)
+		return r, nil, err
+	}
+	raw, err := keystore.Load(filepath.Join(pendingFolder(dir), inviteFile))
+	if errors.Is(err, keystore.ErrNotFound) {
+		return Result{State: None}, nil, nil
+	}
+	if err != nil {
+		return Result{State: None}, nil, identity.Explain(err, pendingFolder(dir))
+	}
+	inv, err := invite.Parse(raw)
+	if err != nil {
+		return Result{State: None}, nil, unreadable(err, inviteFile)
+	}
+	return describe(inv, Pending), inv, nil
+}
+
+func already(dir string) (Result, error) {
+	id, err := identity.Load(dir)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{State: Already, Code: id.Code, Name: id.Name, Hub: id.Trust.Hub, HubName: id.Trust.HubName,
+		Fingerprint: Fingerprint(id.Trust.CA)}, nil
+}
+
+func describe(inv *invite.Invite, s State) Result {
+	return Result{State: s, Code: inv.Code, Name: inv.Name, Hub: inv.Hub, HubName: inv.HubName, Fingerprint: invite.Fingerprint(inv.CA)}
+}
+
+func lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, keystore.FolderMode); err != nil {
+		return nil, fmt.Errorf("make data folder: %w", err)
+	}
+	release, err := keystore.LockFile(filepath.Join(dir, lockName))
+	if errors.Is(err, keystore.ErrLocked) {
+		return nil, problem.New(problem.Busy, "data.locked", "data", i18n.Args{"dir": dir}).Because(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = release() }, nil // ends with the process at the latest
+}
+
+// join talks to the hub and keeps what it gives.
+func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Result, error) {
+	r := describe(inv, Pending)
+	req, err := box.request(inv, o.Now())
+	if err != nil {
+		return r, err
+	}
+	answer, err := o.ask(ctx, inv, req)
+	if err != nil {
+		p := problem.From(err)
+		if p.Class == problem.LinkDown || p.Class == problem.Busy {
+			o.Logger.Info("enrolment waits for a link", "office", inv.Code, "err", err)
+			r.Why = p
+			return r, nil
+		}
+		if final(p) {
+			r.State = None
+			err = errors.Join(err, box.drop())
+		}
+		return r, err
+	}
+	id, err := box.identity(inv, req, answer)
+	if err != nil {
+		return r, problem.New(problem.BadSeal, "enroll.answer", "", i18n.Args{"hub": inv.HubName}).Because(err)
+	}
+	if err := box.publish(o.Dir, id, answer.Cards); err != nil {
+		return r, err
+	}
+	r.State, r.Hub, r.HubName = Enrolled, answer.Hub, answer.HubName
+	r.ClockOffset = answer.Time.Sub(o.Now())
+	o.Logger.Info("enrolled", "office", inv.Code, "hub", answer.Hub, "clock_offset", r.ClockOffset.Round(time.Second).String())
+	return r, nil
+}
+
+// final says whether asking again with the same invite is pointless.
+func final(p *problem.Problem) bool {
+	switch p.Code {
+	case "invite.used", "invite.revoked", "invite.expired", "invite.unknown", "invite.other-office", "invite.proof":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,564 @@
+package enroll
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tram/agent/enroll/invite"
+	"tram/agent/hub/ca"
+	"tram/agent/hub/registry"
+	"tram/agent/identity"
+	"tram/agent/problem"
+	"tram/storage/keystore"
+)
+
+func TestEnrollMakesAnIdentity(t *testing.T) {
+	h := newHub(t, "H40")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01", "H40.02")[0]
+	dir := filepath.Join(t.TempDir(), "office")
+	r, err := Enroll(t.Context(), Options{Dir: dir, Invite: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.State != Enrolled || r.Code != "H40.01" || r.Hub != "H40" || r.Fingerprint != invite.Fingerprint(h.Hash()) {
+		t.Errorf("result %+v", r)
+	}
+	id, err := identity.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id.Code != "H40.01" || id.Name != "UBND xã H40.01" || id.Hub != "H40" || id.Trust.Enroll[0] != h.addr || !id.Trust.CA.Equal(h.Root.Cert) {
+		t.Errorf("identity %+v", id)
+	}
+	if !id.SealCert.NotAfter.After(id.DeviceCert.NotAfter) {
+		t.Error("the seal does not outlive the device certificate")
+	}
+	card, err := h.reg.Lookup("h40.01")
+	if err != nil || card.Recipient != id.Age.Recipient().String() || !same(id.Device, card.Device) {
+		t.Errorf("card at the hub %+v, %v", card, err)
+	}
+	cards, err := FirstCards(dir)
+	if err != nil || len(cards) < 3 || !bytes.Equal(cards[0], id.Card) {
+		t.Errorf("%d cards, %v", len(cards), err)
+	}
+	if hubCard, err := registry.ParseCard(cards[1], id.Trust.Authority.PublicKey); err != nil || hubCard.Code != "H40" {
+		t.Errorf("hub card %+v, %v", hubCard, err)
+	}
+	for _, left := range []string{pendingFolder(dir), filepath.Join(dir, identity.Folder+".new")} {
+		if exists(left) {
+			t.Errorf("%s was left behind", left)
+		}
+	}
+
+	again, err := Enroll(t.Context(), Options{Dir: dir, Invite: "no/such/file", Dial: dead})
+	if err != nil || again.State != Already || again.Code != "H40.01" {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	if r, err := Resume(t.Context(), Options{Dir: dir, Dial: dead}); err != nil || r.State != Already {
+		t.Errorf("resume: %+v, %v", r, err)
+	}
+}
+
+func TestP8_EnrolmentWaitsForALink(t *testing.T) {
+	h := newHub(t, "H40")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	dir := t.TempDir()
+	if r, err := Status(dir); err != nil || r.State != None {
+		t.Fatalf("status %+v, %v", r, err)
+	}
+	if r, err := Resume(t.Context(), Options{Dir: dir}); err != nil || r.State != None {
+		t.Fatalf("resume of nothing %+v, %v", r, err)
+	}
+	r, err := Enroll(t.Context(), Options{Dir: dir, Invite: file, Dial: dead})
+	if err != nil || r.State != Pending || r.Why == nil || r.Why.Code != "enroll.unreachable" || r.Code != "H40.01" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	key, err := keystore.LoadKey(filepath.Join(pendingFolder(dir), identity.DeviceKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil { // the stick is gone
+		t.Fatal(err)
+	}
+	if r, err := Status(dir); err != nil || r.State != Pending || r.Name != "UBND xã H40.01" {
+		t.Fatalf("status %+v, %v", r, err)
+	}
+	if _, err := identity.Load(dir); err == nil {
+		t.Fatal("an identity before the hub was reached")
+	}
+	if r, err := Resume(t.Context(), Options{Dir: dir, Dial: dead}); err != nil || r.State != Pending {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	r, err = Resume(t.Context(), Options{Dir: dir})
+	if err != nil || r.State != Enrolled {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	id, err := identity.Load(dir)
+	if err != nil || !same(key, id.Device.Public()) {
+		t.Errorf("the keys were not those of the first attempt: %v", err)
+	}
+}
+
+func TestLostAnswerIsAskedForAgain(t *testing.T) {
+	h := newHub(t, "H40")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	dir := t.TempDir()
+	real := h.handler
+	h.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := httptest.NewRecorder()
+		real.ServeHTTP(rec, r) // the hub issues, then the line is cut in the answer
+		w.Header().Set("Content-Length", "100000")
+		_, _ = w.Write(rec.Body.Bytes()[:100])
+		panic(http.ErrAbortHandler)
+	})
+	r, err := Enroll(t.Context(), Options{Dir: dir, Invite: file})
+	if err != nil || r.State != Pending {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	issued, err := h.reg.Lookup("H40.01")
+	if err != nil || !issued.Enrolled() {
+		t.Fatalf("the hub did not issue: %+v, %v", issued, err)
+	}
+	h.handler = real
+	if r, err = Enroll(t.Context(), Options{Dir: dir, Invite: file}); err != nil || r.State != Enrolled {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if card, err := h.reg.Lookup("H40.01"); err != nil || card.Serial != issued.Serial {
+		t.Errorf("issued twice: %+v, %v", card, err)
+	}
+}
+
+func TestUsedRevokedAndUnknownInvites(t *testing.T) {
+	h := newHub(t, "H40")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	if r, err := Enroll(t.Context(), Options{Dir: t.TempDir(), Invite: file}); err != nil || r.State != Enrolled {
+		t.Fatal(r, err)
+	}
+	second := t.TempDir()
+	_, err := Enroll(t.Context(), Options{Dir: second, Invite: file})
+	wantProblem(t, err, problem.BadInvite, "invite.used")
+	if r, err := Status(second); err != nil || r.State != None {
+		t.Errorf("a burned invite is tried on: %+v, %v", r, err)
+	}
+	// A new invite takes the machine in after all.
+	fresh := h.invite(t, ca.InviteOptions{New: true}, "H40.01")[0]
+	revoked := h.invite(t, ca.InviteOptions{New: true}, "H40.01")[0]
+	_, err = Enroll(t.Context(), Options{Dir: second, Invite: fresh})
+	wantProblem(t, err, problem.BadInvite, "invite.revoked")
+	if r, err := Enroll(t.Context(), Options{Dir: second, Invite: revoked}); err != nil || r.State != Enrolled {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestInviteOfAnotherOfficeMakesNewKeys(t *testing.T) {
+	h := newHub(t, "H40")
+	files := h.invite(t, ca.InviteOptions{}, "H40.01", "H40.02")
+	dir := t.TempDir()
+	var keys []string
+	for _, file := range []string{files[0], files[0], files[1]} {
+		if r, err := Enroll(t.Context(), Options{Dir: dir, Invite: file, Dial: dead}); err != nil || r.State != Pending {
+			t.Fatal(r, err)
+		}
+		data, err := os.ReadFile(filepath.Join(pendingFolder(dir), identity.DeviceKeyFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, string(data))
+	}
+	if keys[0] != keys[1] || keys[1] == keys[2] {
+		t.Error("keys are not kept for the same office and made anew for another")
+	}
+	if r, err := Resume(t.Context(), Options{Dir: dir}); err != nil || r.Code != "H40.02" || r.State != Enrolled {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// tap records what a client sends, in the clear where TLS ends at the tap.
+type tap struct {
+	mu   sync.Mutex
+	seen []byte
+}
+
+func (s *tap) add(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = append(s.seen, p...)
+}
+
+// impostor is a TLS server that records every byte of application data.
+func impostor(t *testing.T, cfg *tls.Config) (addr string, s *tap) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = &tap{}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			plain, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = plain.SetDeadline(time.Now().Add(5 * time.Second))
+			conn := tls.Server(plain, cfg)
+			data, _ := io.ReadAll(conn)
+			s.add(data)
+			_ = plain.Close()
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); wg.Wait() })
+	return l.Addr().String(), s
+}
+
+// selfMade makes a CA named like the real one with a server certificate.
+func selfMade(t *testing.T, like *x509.Certificate) (chain [][]byte, key *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := &x509.Certificate{SerialNumber: like.SerialNumber, Subject: like.Subject, NotBefore: like.NotBefore, NotAfter: like.NotAfter,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: like.NotBefore, NotAfter: like.NotAfter,
+		Subject:     pkix.Name{CommonName: "server", OrganizationalUnit: []string{identity.UnitServer}},
+		IPAddresses: []net.IP{net.ParseIP("127.0.0.1")}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, root, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [][]byte{leafDER, rootDER}, key
+}
+
+func TestP7_ImpostorSeesNeitherSecretNorProof(t *testing.T) {
+	h := newHub(t, "H40")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	inv, err := ReadInvite(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, key := selfMade(t, h.Root.Cert)
+	// Another office of the same hub has certificates of the right CA.
+	other := t.TempDir()
+	if _, err := Enroll(t.Context(), Options{Dir: other, Invite: h.invite(t, ca.InviteOptions{}, "H40.66")[0]}); err != nil {
+		t.Fatal(err)
+	}
+	office, err := identity.Load(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := h.Root.Cert.Raw
+	tests := []struct {
+		name string
+		cert tls.Certificate
+	}{
+		{"own CA of the same name", tls.Certificate{Certificate: chain, PrivateKey: key}},
+		{"own CA, real one behind", tls.Certificate{Certificate: [][]byte{chain[0], root}, PrivateKey: key}},
+		{"self-made CA as leaf", tls.Certificate{Certificate: [][]byte{chain[1]}, PrivateKey: key}},
+		{"device certificate of an office", tls.Certificate{Certificate: [][]byte{office.DeviceCert.Raw, root}, PrivateKey: office.Device}},
+		{"seal certificate of an office", tls.Certificate{Certificate: [][]byte{office.SealCert.Raw, root}, PrivateKey: office.Seal}},
+		{"server certificate without the CA", tls.Certificate{Certificate: [][]byte{h.Server().Cert.Raw}, PrivateKey: h.Server().Key}},
+		{"real certificate, wrong key order", tls.Certificate{Certificate: [][]byte{root, h.Server().Cert.Raw}, PrivateKey: h.Root.Key}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			addr, seen := impostor(t, &tls.Config{Certificates: []tls.Certificate{tt.cert}})
+			dir := t.TempDir()
+			r, err := Enroll(t.Context(), Options{Dir: dir, Invite: file, Dial: to(addr)})
+			wantProblem(t, err, problem.BadInvite, "enroll.ca-mismatch")
+			if r.State != Pending {
+				t.Errorf("state %s: the invite is lost", r.State)
+			}
+			seen.mu.Lock()
+			defer seen.mu.Unlock()
+			if len(seen.seen) > 0 {
+				t.Errorf("the impostor read %d bytes: %.100q", len(seen.seen), seen.seen)
+			}
+		})
+	}
+	// For contrast: the tap does see a client that skips the check, and even
+	// then the secret itself is not there.
+	addr, seen := impostor(t, &tls.Config{Certificates: []tls.Certificate{tests[0].cert}})
+	plain, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := prepare(t.TempDir(), inv, mustRead(t, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := b.request(inv, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := req.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plain.Write(body); err != nil {
+		t.Fatal(err)
+	}
+	_ = plain.Close()
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		seen.mu.Lock()
+		got := slices.Clone(seen.seen)
+		seen.mu.Unlock()
+		if bytes.Contains(got, []byte("proof")) {
+			if bytes.Contains(got, inv.Secret[:]) || bytes.Contains(got, []byte(hex.EncodeToString(inv.Secret[:]))) {
+				t.Error("the secret travels")
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the tap does not work")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestP7_InviteSignedByAnOfficeLeadsNowhere(t *testing.T) {
+	h := newHub(t, "H40")
+	dir := t.TempDir()
+	file := h.invite(t, ca.InviteOptions{}, "H40.66")[0]
+	inv, err := ReadInvite(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Enroll(t.Context(), Options{Dir: dir, Invite: file}); err != nil {
+		t.Fatal(err)
+	}
+	office, err := identity.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := *inv
+	forged.Code, forged.Authority = "H40.01", office.SealCert
+	raw, err := invite.Sign(&forged, office.Seal.(*ecdsa.PrivateKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Enroll(t.Context(), Options{Dir: t.TempDir(), Invite: write(t, "x.moi", raw)})
+	wantProblem(t, err, problem.BadInvite, "enroll.ca-mismatch")
+}
+
+func TestInviteOfAnotherHubsCA(t *testing.T) {
+	h, other := newHub(t, "H40"), newHub(t, "H41")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	r, err := Enroll(t.Context(), Options{Dir: t.TempDir(), Invite: file, Dial: to(other.addr)})
+	wantProblem(t, err, problem.BadInvite, "enroll.ca-mismatch")
+	if r.State != Pending {
+		t.Errorf("state %s", r.State)
+	}
+}
+
+func TestP11_WrongClocks(t *testing.T) {
+	h := newHub(t, "H40")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	at := func(clock time.Time) func() time.Time { return func() time.Time { return clock } }
+
+	dir := t.TempDir()
+	_, err := Enroll(t.Context(), Options{Dir: dir, Invite: file, Now: at(time.Unix(0, 0))})
+	wantProblem(t, err, problem.BadClock, "invite.not-yet")
+	_, err = Enroll(t.Context(), Options{Dir: dir, Invite: file, Now: at(time.Now().AddDate(1, 0, 0))})
+	wantProblem(t, err, problem.BadInvite, "invite.expired")
+	if exists(pendingFolder(dir)) {
+		t.Error("keys were made for an invite that is not valid")
+	}
+
+	// The clock dies, or jumps, between invite and link.
+	if r, err := Enroll(t.Context(), Options{Dir: dir, Invite: file, Dial: dead}); err != nil || r.State != Pending {
+		t.Fatal(r, err)
+	}
+	for _, clock := range []time.Time{time.Unix(0, 0), time.Now().AddDate(60, 0, 0)} {
+		r, err := Resume(t.Context(), Options{Dir: dir, Now: at(clock)})
+		wantProblem(t, err, problem.BadClock, "enroll.clock")
+		if r.State != Pending {
+			t.Errorf("state %s: the invite is lost", r.State)
+		}
+	}
+
+	// The hub's clock is behind: the office hears it is a matter of the clock.
+	h.now = at(time.Now().AddDate(0, -2, 0))
+	_, err = Resume(t.Context(), Options{Dir: dir})
+	wantProblem(t, err, problem.BadClock, "invite.not-yet")
+
+	// A clock some hours off is no obstacle, and the offset is told.
+	h.now = time.Now
+	r, err := Resume(t.Context(), Options{Dir: dir, Now: at(time.Now().Add(-20 * time.Hour))})
+	if err != nil || r.State != Enrolled {
+		t.Fatal(r, err)
+	}
+	if r.ClockOffset < 19*time.Hour || r.ClockOffset > 21*time.Hour {
+		t.Errorf("offset %s", r.ClockOffset)
+	}
+}
+
+func TestAnswersThatDoNotVerifyAreNotUsed(t *testing.T) {
+	h, other := newHub(t, "H40"), newHub(t, "H40")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	real := h.handler
+	// answer lets change the hub's true answer before it is signed again.
+	answer := func(change func(*invite.Answer), key *ecdsa.PrivateKey) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rec := httptest.NewRecorder()
+			real.ServeHTTP(rec, r)
+			var reply invite.Reply
+			if err := json.Unmarshal(rec.Body.Bytes(), &reply); err != nil {
+				t.Error(err)
+				return
+			}
+			a, err := invite.ParseAnswer(reply.Answer, h.Authority.Key.Public())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			change(a)
+			if reply.Answer, err = a.Sign(key); err != nil {
+				t.Error(err)
+				return
+			}
+			if err := json.NewEncoder(w).Encode(reply); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	second := t.TempDir()
+	if _, err := Enroll(t.Context(), Options{Dir: second, Invite: h.invite(t, ca.InviteOptions{}, "H40.02")[0]}); err != nil {
+		t.Fatal(err)
+	}
+	o2, err := identity.Load(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := func(*invite.Answer) {}
+	tests := map[string]http.Handler{
+		"signed by another hub":      answer(none, other.Authority.Key),
+		"signed by the device key":   answer(none, h.Device().Key),
+		"other invite":               answer(func(a *invite.Answer) { a.Invite[0] ^= 1 }, h.Authority.Key),
+		"other request":              answer(func(a *invite.Answer) { a.Transcript[0] ^= 1 }, h.Authority.Key),
+		"other device certificate":   answer(func(a *invite.Answer) { a.Device = o2.DeviceCert }, h.Authority.Key),
+		"other seal certificate":     answer(func(a *invite.Answer) { a.Seal = o2.SealCert }, h.Authority.Key),
+		"certificates exchanged":     answer(func(a *invite.Answer) { a.Device, a.Seal = a.Seal, a.Device }, h.Authority.Key),
+		"other CA":                   answer(func(a *invite.Answer) { a.CA = other.Root.Cert }, h.Authority.Key),
+		"other authority":            answer(func(a *invite.Answer) { a.Authority = o2.SealCert }, h.Authority.Key),
+		"card of another office":     answer(func(a *invite.Answer) { a.Card = o2.Card }, h.Authority.Key),
+		"no card":                    answer(func(a *invite.Answer) { a.Card = nil }, h.Authority.Key),
+		"forged card in the list":    answer(func(a *invite.Answer) { a.Cards = append(a.Cards, []byte("x")) }, h.Authority.Key),
+		"other hub":                  answer(func(a *invite.Answer) { a.Hub = "H99" }, h.Authority.Key),
+		"no endpoint":                answer(func(a *invite.Answer) { a.MQTT = nil }, h.Authority.Key),
+		"text instead of an answer":  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }),
+		"JSON without an answer":     http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }),
+		"redirect":                   http.RedirectHandler("https://example.vn/", http.StatusTemporaryRedirect),
+		"answer larger than allowed": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 2*invite.MaxAnswer)) }),
+		"refusal with an unknown code": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"version":1,"refusal":{"code":"made.up","text":"x\u001b[2J"}}`)
+		}),
+	}
+	dir := t.TempDir()
+	for name, handler := range tests {
+		t.Run(name, func(t *testing.T) {
+			h.handler = handler
+			r, err := Enroll(t.Context(), Options{Dir: dir, Invite: file})
+			if err == nil || r.State != Pending {
+				t.Errorf("%+v, %v", r, err)
+			}
+			if p := problem.From(err); p.Code != "enroll.answer" && p.Code != "enroll.refused" {
+				t.Errorf("problem %v", p)
+			}
+			if strings.Contains(problem.From(err).Message("vi"), "\x1b") {
+				t.Error("control characters reach the terminal")
+			}
+			if identity.Exists(dir) {
+				t.Fatal("an identity was made")
+			}
+		})
+	}
+	h.handler = real
+	if r, err := Enroll(t.Context(), Options{Dir: dir, Invite: file}); err != nil || r.State != Enrolled {
+		t.Errorf("after all that: %+v, %v", r, err)
+	}
+}
+
+func TestBusyHubMeansPending(t *testing.T) {
+	h := newHub(t, "H40")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	h.handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(w, `{"version":1,"refusal":{"code":"enroll.busy"}}`)
+	})
+	r, err := Enroll(t.Context(), Options{Dir: t.TempDir(), Invite: file})
+	if err != nil || r.State != Pending || r.Why == nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestSecondEndpointIsTried(t *testing.T) {
+	h := newHub(t, "H40")
+	if err := h.SetEndpoints([]string{"127.0.0.2:1", h.addr}, h.MQTT); err != nil {
+		t.Fatal(err)
+	}
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	if r, err := Enroll(t.Context(), Options{Dir: t.TempDir(), Invite: file}); err != nil || r.State != Enrolled {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestEnrolmentsOfOneBoxExcludeEachOther(t *testing.T) {
+	h := newHub(t, "H40")
+	file := h.invite(t, ca.InviteOptions{}, "H40.01")[0]
+	dir := t.TempDir()
+	waiting, release := make(chan struct{}), make(chan struct{})
+	slow := func(context.Context, string, string) (net.Conn, error) {
+		close(waiting)
+		<-release
+		return nil, net.ErrClosed
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := Enroll(t.Context(), Options{Dir: dir, Invite: file, Dial: slow})
+		done <- err
+	}()
+	<-waiting
+	_, err := Enroll(t.Context(), Options{Dir: dir, Invite: file})
+	wantProblem(t, err, problem.Busy, "data.locked")
+	_, err = Resume(t.Context(), Options{Dir: dir})
+	wantProblem(t, err, problem.Busy, "data.locked")
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,189 @@
+// Package guard is the one place where a node decides whom it believes:
+// greetings, offered headers and custody receipts are checked against the
+// registry of offices, for offices and hubs alike.
+//
+// It promises P7: a neighbour is heard only as itself, a header counts only
+// with the registered key of its sender, and custody only with the registered
+// key of the neighbour. Whatever it turns down for a reason that smells of
+// forgery is reported through Options.Refused.
+package guard
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tram/agent/hub/registry"
+	"tram/storage"
+	"tram/sync/bundle"
+	"tram/sync/exchange"
+	"tram/sync/wire"
+)
+
+const (
+	// ClockTolerance is how far in the future a header may have been created
+	// before it is deferred: clocks of offices drift.
+	ClockTolerance = 24 * time.Hour
+	// clockRetry is when a header from the future is looked at again.
+	clockRetry = 10 * time.Minute
+	// cardRetry is when a header of a sender without a card is looked at
+	// again: the card may be on its way.
+	cardRetry = time.Minute
+)
+
+// Registry is what a Guard needs of the registry of offices.
+type Registry interface {
+	Lookup(code string) (registry.Card, error)
+}
+
+// Refusal describes something turned down that an honest neighbour does not do.
+type Refusal struct {
+	Peer   string     // the neighbour on whose line it came
+	Action string     // "hello", "offer" or "custody"
+	Bundle storage.ID // zero for a greeting
+	Reason string
+}
+
+// Options configures a Guard.
+type Options struct {
+	Code     string        // own office code
+	Epoch    uuid.UUID     // of the own store, spoken in receipts
+	Device   crypto.Signer // signs receipts
+	Registry Registry
+	// Policy judges a header whose signature is good. nil result: taken.
+	Policy func(ctx context.Context, peer string, h bundle.Header) *exchange.Denial
+	// Greeted is called with each good HELLO. nil: nothing more to do.
+	Greeted func(ctx context.Context, peer string, h wire.Hello) error
+	// Refused is told of refusals. nil: nobody is.
+	Refused func(ctx context.Context, r Refusal)
+	Now     func() time.Time
+}
+
+// Guard implements exchange.Guard.
+type Guard struct{ o Options }
+
+var _ exchange.Guard = (*Guard)(nil)
+
+// New makes a Guard.
+func New(o Options) *Guard {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Refused == nil {
+		o.Refused = func(context.Context, Refusal) {}
+	}
+	return &Guard{o}
+}
+
+// Hello implements exchange.Guard.
+func (g *Guard) Hello(ctx context.Context, peer string, h wire.Hello) error {
+	if !strings.EqualFold(h.Office, peer) {
+		reason := fmt.Sprintf("speaks as %q", h.Office)
+		g.o.Refused(ctx, Refusal{Peer: peer, Action: "hello", Reason: reason})
+		return fmt.Errorf("hello refused: %s", reason)
+	}
+	if g.o.Greeted == nil {
+		return nil
+	}
+	return g.o.Greeted(ctx, peer, h)
+}
+
+// Offer implements exchange.Guard.
+func (g *Guard) Offer(ctx context.Context, peer string, raw []byte) (bundle.Signed, error) {
+	signed, err := bundle.Parse(raw)
+	if err != nil {
+		return signed, &exchange.Denial{Code: parseCode(err), Text: err.Error()}
+	}
+	h := signed.Header
+	refuse := func(code wire.Code, text string) error {
+		g.o.Refused(ctx, Refusal{Peer: peer, Action: "offer", Bundle: h.ID, Reason: text})
+		return &exchange.Denial{Code: code, Text: text}
+	}
+	now := g.o.Now()
+	switch {
+	case !h.Expires.After(now):
+		return signed, &exchange.Denial{Code: wire.CodeExpired, Text: fmt.Sprintf("lifetime ended at %s; it is now %s", h.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))}
+	case h.Created.After(now.Add(ClockTolerance)):
+		return signed, &exchange.Denial{Code: wire.CodeClock, After: clockRetry, Text: fmt.Sprintf("created at %s, in the future", h.Created.UTC().Format(time.RFC3339))}
+	}
+	card, err := g.o.Registry.Lookup(h.From)
+	if errors.Is(err, registry.ErrNotFound) || err == nil && card.Device == nil {
+		return signed, &exchange.Denial{Code: wire.CodeUnknownSender, After: cardRetry, Text: fmt.Sprintf("sender %q has no card here", h.From)}
+	}
+	if err != nil {
+		return signed, fmt.Errorf("look up sender: %w", err)
+	}
+	if err := signed.Verify(card.Device); err != nil {
+		return signed, refuse(wire.CodeSignature, fmt.Sprintf("header of %q is not signed with its key", h.From))
+	}
+	if g.o.Policy != nil {
+		if d := g.o.Policy(ctx, peer, h); d != nil {
+			if d.Code == wire.CodeSender || d.Code == wire.CodeNotRecipient {
+				return signed, refuse(d.Code, d.Text)
+			}
+			return signed, d
+		}
+	}
+	return signed, nil
+}
+
+func parseCode(err error) wire.Code {
+	switch {
+	case errors.Is(err, bundle.ErrVersion):
+		return wire.CodeVersion
+	case errors.Is(err, bundle.ErrTooLarge):
+		return wire.CodeTooLarge
+	default:
+		return wire.CodeMalformed
+	}
+}
+
+// Receipt implements exchange.Guard.
+func (g *Guard) Receipt(_ context.Context, header []byte) ([]byte, error) {
+	signed, err := bundle.Parse(header)
+	if err != nil {
+		return nil, fmt.Errorf("parse header for receipt: %w", err)
+	}
+	return bundle.SignReceipt(bundle.Receipt{
+		ID: signed.Header.ID, Header: signed.Digest(), Office: g.o.Code, At: g.o.Now(), Epoch: g.o.Epoch,
+	}, g.o.Device)
+}
+
+// Custody implements exchange.Guard.
+func (g *Guard) Custody(ctx context.Context, peer string, header, receipt []byte) error {
+	signed, err := bundle.Parse(header)
+	if err != nil {
+		return fmt.Errorf("parse own header: %w", err)
+	}
+	err = g.custody(peer, signed, receipt)
+	if err != nil {
+		g.o.Refused(ctx, Refusal{Peer: peer, Action: "custody", Bundle: signed.Header.ID, Reason: err.Error()})
+	}
+	return err
+}
+
+func (g *Guard) custody(peer string, signed bundle.Signed, raw []byte) error {
+	receipt, err := bundle.ParseReceipt(raw)
+	if err != nil {
+		return fmt.Errorf("parse receipt: %w", err)
+	}
+	if err := receipt.Receipt.Covers(signed); err != nil {
+		return err
+	}
+	if office := receipt.Receipt.Office; !strings.EqualFold(office, peer) {
+		return fmt.Errorf("receipt is of office %q", office)
+	}
+	card, err := g.o.Registry.Lookup(peer)
+	if err != nil {
+		return fmt.Errorf("look up neighbour: %w", err)
+	}
+	if err := receipt.Verify(card.Device); err != nil {
+		return fmt.Errorf("verify receipt: %w", err)
+	}
+	return nil
+}

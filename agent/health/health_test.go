@@ -1,0 +1,44 @@
+package health
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"tram/agent/i18n"
+)
+
+func TestCheck(t *testing.T) {
+	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+	well := Vitals{Now: now, DiskFree: 10 << 30, DiskReserve: 200 << 20, ClockTrusted: true, CertificateEnds: now.AddDate(1, 0, 0)}
+	tests := []struct {
+		name   string
+		change func(*Vitals)
+		want   []string
+	}{
+		{"all well", func(*Vitals) {}, nil},
+		{"little space", func(v *Vitals) { v.DiskFree = 300 << 20 }, []string{DiskLow}},
+		{"dead battery hides the difference", func(v *Vitals) { v.ClockTrusted, v.ClockOffset = false, time.Hour }, []string{ClockUntrusted}},
+		{"clock ahead of the hub's", func(v *Vitals) { v.ClockOffset = -time.Hour }, []string{ClockDiffers}},
+		{"clock a little off", func(v *Vitals) { v.ClockOffset = time.Minute }, nil},
+		{"certificate ends, broker refuses", func(v *Vitals) { v.CertificateEnds, v.BrokerRefuses = now.AddDate(0, 0, 3), true }, []string{CertificateExpiring, BrokerRefuses}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v := well
+			tt.change(&v)
+			var got []string
+			for _, c := range Check(v) {
+				got = append(got, c.Code)
+				for _, lang := range []i18n.Lang{i18n.Vietnamese, i18n.English} {
+					if m := c.Message(lang); m == "health."+c.Code {
+						t.Errorf("%s has no message", c.Code)
+					}
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("conditions are %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

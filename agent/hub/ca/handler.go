@@ -1,0 +1,237 @@
+package ca
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tram/agent/enroll/invite"
+	"tram/agent/hub/registry"
+	"tram/agent/i18n"
+	"tram/agent/identity"
+	"tram/agent/problem"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/sqlite"
+)
+
+// Limits of the enrolment service, hard. Offices on slow lines need up to
+// enrollTimeout for some kilobytes.
+const (
+	enrollTimeout    = 60 * time.Second // for a whole request, and for the response
+	enrollHandshake  = 30 * time.Second // for TLS and the request header
+	enrollHeader     = 4 << 10          // bytes of a request header
+	enrollConcurrent = 8                // requests worked on at once; others wait for their turn
+)
+
+// EnrollOptions of the enrolment service.
+type EnrollOptions struct {
+	DB       *sqlite.DB
+	Registry *registry.Registry
+	Card     []byte       // the hub's own, as Register returned it
+	Logger   *slog.Logger // nil discards
+}
+
+type enrollHandler struct {
+	ca    *CA
+	o     EnrollOptions
+	limit *limiter
+	slots chan struct{}
+}
+
+// EnrollHandler serves invite.Path. It answers nobody who does not know an
+// invite's secret with more than "no", bounds what a request may cost and how
+// many an address may make, and writes refusals of real invites to the audit
+// log.
+func (c *CA) EnrollHandler(o EnrollOptions) http.Handler {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &enrollHandler{ca: c, o: o, limit: newLimiter(), slots: make(chan struct{}, enrollConcurrent)}
+}
+
+// EnrollServer wraps a handler into a server with timeouts and TLS. Serve it
+// on a plain listener with ServeTLS(l, "", "").
+func (c *CA) EnrollServer(h http.Handler, logger *slog.Logger) *http.Server {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &http.Server{
+		Handler: h, TLSConfig: c.EnrollTLS(), ReadHeaderTimeout: enrollHandshake, ReadTimeout: enrollTimeout,
+		WriteTimeout: 2 * enrollTimeout, IdleTimeout: enrollHandshake, MaxHeaderBytes: enrollHeader,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// EnrollTLS is the server side of enrolment: no client certificate, and the
+// CA certificate along with the leaf, because the office only knows its hash.
+func (c *CA) EnrollTLS() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, CurvePreferences: identity.EconomicalCurves(),
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			s := c.Server()
+			return &tls.Certificate{Certificate: [][]byte{s.Cert.Raw, c.Root.Cert.Raw}, PrivateKey: s.Key, Leaf: s.Cert}, nil
+		},
+	}
+}
+
+// BrokerTLS is the server side of the broker: leaf only, and a client must
+// show a device certificate of this CA. admit, when not nil, may refuse an
+// office that is nevertheless not welcome, such as one whose key is no longer
+// the one on its card.
+func (c *CA) BrokerTLS(admit func(code string, cert *x509.Certificate) error) *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(c.Root.Cert)
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, CurvePreferences: identity.EconomicalCurves(),
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			s := c.Server()
+			return &tls.Certificate{Certificate: [][]byte{s.Cert.Raw}, PrivateKey: s.Key, Leaf: s.Cert}, nil
+		},
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			code, err := identity.DeviceCode(cs.PeerCertificates[0])
+			if err != nil || admit == nil {
+				return err
+			}
+			return admit(code, cs.PeerCertificates[0])
+		},
+	}
+}
+
+func (h *enrollHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path != invite.Path:
+		http.NotFound(w, r)
+		return
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "POST only", http.StatusMethodNotAllowed)
+		return
+	}
+	if wait := h.limit.take(r.RemoteAddr, time.Now()); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+		h.refuse(w, http.StatusTooManyRequests, problem.New(problem.Busy, "enroll.busy", "", nil))
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, invite.MaxRequest))
+	if err != nil {
+		h.refuse(w, http.StatusBadRequest, problem.New(problem.BadInvite, "enroll.request", "", nil).Because(err))
+		return
+	}
+	req, err := invite.DecodeRequest(body)
+	if err != nil {
+		code := "enroll.request"
+		if errors.Is(err, invite.ErrVersion) {
+			code = "enroll.version"
+		}
+		h.refuse(w, http.StatusBadRequest, problem.New(problem.BadInvite, code, "", nil).Because(err))
+		return
+	}
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-r.Context().Done():
+		return
+	}
+	raw, err := h.enroll(r.Context(), req, r.RemoteAddr)
+	if err != nil {
+		h.fail(w, r, req, err)
+		return
+	}
+	h.reply(w, http.StatusOK, invite.Reply{Answer: raw})
+}
+
+// enroll redeems and makes the answer.
+func (h *enrollHandler) enroll(ctx context.Context, req *invite.Request, remote string) ([]byte, error) {
+	var r *Redeemed
+	var now time.Time
+	// A client that goes away must not undo what is being issued.
+	err := h.o.DB.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) (err error) {
+		now = tx.Now()
+		r, err = h.ca.Redeem(tx, h.o.Registry, req)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.o.Logger.Info("office enrolled", "office", req.Code, "invite", req.Invite.String(), "again", r.Again, "remote", remote,
+		"clock_offset", now.Sub(req.Time).Round(time.Second).String())
+	return h.ca.answer(ctx, h.o.Registry, req, r, h.o.Card, now)
+}
+
+// fail answers and records an error of enroll.
+func (h *enrollHandler) fail(w http.ResponseWriter, r *http.Request, req *invite.Request, err error) {
+	var p *problem.Problem
+	switch {
+	case errors.As(err, &p):
+	case errors.Is(err, storage.ErrFull):
+		p = problem.New(problem.Full, "enroll.hub-full", "", nil).Because(err)
+	default:
+		p = problem.New(problem.Failed, "enroll.hub-failed", "", nil).Because(err)
+	}
+	level := slog.LevelWarn
+	if p.Class == problem.Failed || p.Class == problem.Full {
+		level = slog.LevelError
+	}
+	h.o.Logger.Log(r.Context(), level, "enrolment refused", "office", req.Code, "invite", req.Invite.String(), "remote", r.RemoteAddr, "err", err)
+	if p.Code != "invite.proof" && p.Class != problem.Failed && p.Class != problem.Full {
+		// Only who knows a secret gets this far, so that strangers cannot fill
+		// the log.
+		h.audit(r.Context(), req, p, r.RemoteAddr)
+	}
+	h.refuse(w, status(p), p)
+}
+
+func (h *enrollHandler) audit(ctx context.Context, req *invite.Request, p *problem.Problem, remote string) {
+	err := h.o.DB.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) error {
+		return audit.Append(tx, audit.Entry{Actor: actorEnrolment, Action: actionRefused, Subject: req.Code, Detail: map[string]string{
+			detailInvite: req.Invite.String(), detailReason: p.Code, detailRemote: remote,
+		}})
+	})
+	if err != nil {
+		h.o.Logger.Error("refusal not recorded", "err", err)
+	}
+}
+
+func status(p *problem.Problem) int {
+	switch p.Class {
+	case problem.Usage:
+		return http.StatusBadRequest
+	case problem.Full:
+		return http.StatusServiceUnavailable
+	case problem.Failed:
+		return http.StatusInternalServerError
+	}
+	return http.StatusForbidden
+}
+
+func (h *enrollHandler) refuse(w http.ResponseWriter, code int, p *problem.Problem) {
+	args := map[string]string{}
+	for k, v := range p.Args {
+		args[k] = fmt.Sprint(v)
+	}
+	h.reply(w, code, invite.Reply{Refusal: &invite.Refusal{Code: p.Code, Text: p.Message(i18n.English), Args: args}})
+}
+
+func (h *enrollHandler) reply(w http.ResponseWriter, code int, r invite.Reply) {
+	r.Version, r.Time = 1, time.Now().UnixMilli()
+	body, err := json.Marshal(r)
+	if err != nil {
+		h.o.Logger.Error("enrolment reply not encoded", "err", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = w.Write(body) // the office asks again when it did not arrive
+}

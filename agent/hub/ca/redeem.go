@@ -1,0 +1,212 @@
+package ca
+
+import (
+	"context"
+	"crypto"
+	"crypto/hmac"
+	"crypto/x509"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"tram/agent/enroll/invite"
+	"tram/agent/hub/registry"
+	"tram/agent/i18n"
+	"tram/agent/identity"
+	"tram/agent/problem"
+	"tram/storage/audit"
+	"tram/storage/sqlite"
+)
+
+// Redeemed is what an invite brought.
+type Redeemed struct {
+	Device, Seal *x509.Certificate
+	Card         []byte // the office's card with its keys
+	Again        bool   // nothing new was issued: the same keys asked before
+}
+
+// Redeem takes an office in: it burns the invite of the request, issues both
+// certificates and the card with the keys, all in tx. The same keys asking
+// again get the same certificates, for their answer may have been lost; other
+// keys get problem invite.used. Nothing is told about an invite to those who
+// do not know its secret.
+func (c *CA) Redeem(tx *sqlite.Tx, reg *registry.Registry, req *invite.Request) (*Redeemed, error) {
+	if !req.Proven(c.secret(req.Invite), c.Hash()) {
+		return nil, refusal("invite.proof", req.Code)
+	}
+	row, err := scanInvite(tx.QueryRow(`SELECT `+inviteColumns+` FROM invites WHERE id = ?`, req.Invite[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, refusal("invite.unknown", req.Code)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("redeem invite: %w", err)
+	}
+	if registry.Key(row.Code) != registry.Key(req.Code) {
+		return nil, refusal("invite.other-office", row.Code)
+	}
+	if !row.Revoked.IsZero() {
+		return nil, refusal("invite.revoked", row.Code)
+	}
+	device, seal, err := c.requestKeys(tx, reg, row.Code, req)
+	if err != nil {
+		return nil, err
+	}
+	keys, spki, err := keysHash(device, seal, req.Recipient)
+	if err != nil {
+		return nil, fmt.Errorf("redeem invite: %w", err)
+	}
+	if !row.Redeemed.IsZero() {
+		if !hmac.Equal(row.Keys, keys[:]) {
+			return nil, refusal("invite.used", row.Code)
+		}
+		return c.again(tx, reg, row, device)
+	}
+	switch now := tx.Now(); {
+	case now.Before(row.NotBefore):
+		return nil, problem.New(problem.BadClock, "invite.not-yet", "", i18n.Args{
+			"code": row.Code, "from": row.NotBefore.Format(time.DateOnly), "now": now.Format(time.DateOnly)})
+	case now.After(row.NotAfter):
+		return nil, problem.New(problem.BadInvite, "invite.expired", "", i18n.Args{
+			"code": row.Code, "to": row.NotAfter.Format(time.DateOnly), "now": now.Format(time.DateOnly)})
+	}
+	res, err := tx.Exec(`UPDATE invites SET redeemed_at = ?, keys_sha256 = ?, device_spki_sha256 = ? WHERE id = ? AND redeemed_at IS NULL`,
+		tx.Now(), keys, spki, row.ID[:])
+	if err != nil {
+		return nil, fmt.Errorf("redeem invite: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return nil, errors.Join(fmt.Errorf("redeem invite: %d rows", n), err)
+	}
+	return c.admit(tx, reg, row, device, seal, req.Recipient)
+}
+
+// refusal is a problem that concerns the invite of an office.
+func refusal(code, office string) *problem.Problem {
+	return problem.New(problem.BadInvite, code, "", i18n.Args{"code": office})
+}
+
+// requestKeys checks both certificate requests and that their keys are nobody
+// else's.
+func (c *CA) requestKeys(tx *sqlite.Tx, reg *registry.Registry, code string, req *invite.Request) (device, seal crypto.PublicKey, err error) {
+	if device, err = requestKey(req.DeviceCSR, false); err != nil {
+		return nil, nil, problem.New(problem.BadInvite, "enroll.request", "device_csr", nil).Because(err)
+	}
+	if seal, err = requestKey(req.SealCSR, true); err != nil {
+		return nil, nil, problem.New(problem.BadInvite, "enroll.request", "seal_csr", nil).Because(err)
+	}
+	if device.(interface{ Equal(crypto.PublicKey) bool }).Equal(seal) {
+		return nil, nil, problem.New(problem.BadInvite, "enroll.request", "seal_csr", nil).
+			Because(fmt.Errorf("%w: device key and seal key are the same", ErrRequest))
+	}
+	for _, pub := range []crypto.PublicKey{device, seal} {
+		owner, err := keyOwner(tx, code, pub)
+		if err != nil {
+			return nil, nil, err
+		}
+		if owner != "" {
+			return nil, nil, problem.New(problem.BadInvite, "enroll.shared-key", "", i18n.Args{"code": code, "owner": owner})
+		}
+		if c.Root.Key.PublicKey.Equal(pub) {
+			return nil, nil, problem.New(problem.BadInvite, "enroll.shared-key", "", i18n.Args{"code": code, "owner": c.Code})
+		}
+	}
+	// Certificates are not in a backup, cards are.
+	holder, err := reg.ByDevice(tx, device)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return nil, nil, err
+	}
+	if err == nil && registry.Key(holder.Code) != registry.Key(code) {
+		return nil, nil, problem.New(problem.BadInvite, "enroll.shared-key", "", i18n.Args{"code": code, "owner": holder.Code})
+	}
+	return device, seal, nil
+}
+
+// again repeats the answer to keys that were admitted with this invite, as
+// long as they are still the office's.
+func (c *CA) again(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, device crypto.PublicKey) (*Redeemed, error) {
+	card, err := reg.LookupTx(tx, row.Code)
+	if err != nil {
+		return nil, fmt.Errorf("redeem invite: %w", err)
+	}
+	if !device.(interface{ Equal(crypto.PublicKey) bool }).Equal(card.Device) {
+		return nil, refusal("invite.used", row.Code) // enrolled anew since, with other keys
+	}
+	certs, err := issuedFor(tx, row.ID)
+	if err != nil {
+		return nil, fmt.Errorf("redeem invite: %w", err)
+	}
+	raw, err := reg.Raw(tx, row.Code)
+	if err != nil {
+		return nil, fmt.Errorf("redeem invite: %w", err)
+	}
+	r := &Redeemed{Device: certs[identity.UnitDevice], Seal: certs[identity.UnitSeal], Card: raw, Again: true}
+	if r.Device == nil || r.Seal == nil {
+		return nil, errors.New("redeem invite: certificates are not in the store")
+	}
+	return r, nil
+}
+
+// admit issues what an office needs.
+func (c *CA) admit(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, device, seal crypto.PublicKey, recipient string) (*Redeemed, error) {
+	d, s, err := c.issueOffice(tx, row, device, seal)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := reg.Issue(tx, registry.Card{
+		Code: row.Code, Name: row.Name, Parent: row.Parent, Kind: row.Kind,
+		Device: device, Recipient: recipient, Expires: d.NotAfter,
+	}, c.Authority.Key)
+	if err != nil {
+		return nil, err
+	}
+	err = audit.Append(tx, audit.Entry{Actor: actorEnrolment, Action: actionRedeemed, Subject: row.Code, Detail: map[string]string{
+		detailInvite: row.ID.String(), detailSerial: d.SerialNumber.Text(16),
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("redeem invite: %w", err)
+	}
+	return &Redeemed{Device: d, Seal: s, Card: raw}, nil
+}
+
+// issueOffice issues and records both certificates of an office.
+func (c *CA) issueOffice(tx *sqlite.Tx, row inviteRow, device, seal crypto.PublicKey) (d, s *x509.Certificate, err error) {
+	if d, err = c.officeDevice(row.Code, device, tx.Now()); err != nil {
+		return nil, nil, err
+	}
+	if s, err = c.officeSeal(row.Code, row.Name, seal, tx.Now()); err != nil {
+		return nil, nil, err
+	}
+	if err := record(tx, row.Code, identity.UnitDevice, d, &row.ID, actorEnrolment); err != nil {
+		return nil, nil, err
+	}
+	if err := record(tx, row.Code, identity.UnitSeal, s, &row.ID, actorEnrolment); err != nil {
+		return nil, nil, err
+	}
+	return d, s, nil
+}
+
+// answer makes the signed answer to req. Cards that do not fit are left to
+// the sync.
+func (c *CA) answer(ctx context.Context, reg *registry.Registry, req *invite.Request, r *Redeemed, hubCard []byte, now time.Time) ([]byte, error) {
+	sum, err := req.Transcript(c.Hash())
+	if err != nil {
+		return nil, err
+	}
+	more, err := reg.Since(ctx, 0, invite.AnswerCards)
+	if err != nil {
+		return nil, err
+	}
+	cards, size := [][]byte{hubCard}, len(hubCard)
+	for _, card := range more {
+		if size += len(card); size > invite.MaxAnswerCards {
+			break
+		}
+		cards = append(cards, card)
+	}
+	a := &invite.Answer{
+		Invite: req.Invite, Transcript: sum, Device: r.Device, Seal: r.Seal, CA: c.Root.Cert, Authority: c.Authority.Cert,
+		Card: r.Card, Cards: cards, Hub: c.Code, HubName: c.Name, Enroll: c.Enroll, MQTT: c.MQTT, Time: now,
+	}
+	return a.Sign(c.Authority.Key)
+}

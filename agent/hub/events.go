@@ -1,0 +1,92 @@
+package hub
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	"tram/agent/guard"
+	"tram/agent/hub/registry"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/sqlite"
+	"tram/sync/broker"
+	"tram/sync/wire"
+)
+
+// greeted takes an office's own card, which a restored hub may not have, and
+// sends it the cards that it lacks.
+func (h *Hub) greeted(ctx context.Context, peer string, hello wire.Hello) error {
+	if len(hello.Card) > 0 {
+		err := h.db.Update(ctx, func(tx *sqlite.Tx) error {
+			_, err := h.registry.Merge(tx, [][]byte{hello.Card})
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("keep card of %q: %w", peer, err)
+		}
+	}
+	return h.relay.ShareRegistry(ctx, peer, hello.Registry)
+}
+
+// admit keeps a box away whose office has enrolled another one since: only the
+// key on the card speaks for the office.
+func (h *Hub) admit(code string, cert *x509.Certificate) error {
+	card, err := h.registry.Lookup(code)
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil // a restored hub learns the card from the greeting
+	}
+	if err != nil {
+		return err
+	}
+	if key, ok := card.Device.(*ecdsa.PublicKey); ok && !key.Equal(cert.PublicKey) {
+		return fmt.Errorf("certificate %x of %q is not of the key on its card", cert.SerialNumber, code)
+	}
+	return nil
+}
+
+// refused writes a refusal of the guard into log and audit chain.
+func (h *Hub) refused(ctx context.Context, r guard.Refusal) {
+	h.log.Warn("refused", "peer", r.Peer, "action", r.Action, "id", r.Bundle, "reason", r.Reason)
+	h.audit(ctx, audit.Entry{
+		Actor: r.Peer, Action: "refused." + r.Action, Subject: r.Bundle.String(),
+		Detail: map[string]string{"reason": r.Reason},
+	})
+}
+
+// brokerRefused does the same for a refusal of the embedded broker.
+func (h *Hub) brokerRefused(r broker.Refusal) {
+	h.log.Warn("refused by broker", "peer", r.Office, "action", r.Action, "topic", r.Topic, "remote", r.Remote, "reason", r.Reason, "repeats", r.Repeats)
+	h.audit(context.Background(), audit.Entry{
+		Actor: r.Office, Action: "refused." + string(r.Action), Subject: r.Topic,
+		Detail: map[string]string{"reason": r.Reason, "remote": r.Remote, "repeats": fmt.Sprint(r.Repeats)},
+	})
+}
+
+func (h *Hub) audit(ctx context.Context, e audit.Entry) {
+	err := h.db.Update(ctx, func(tx *sqlite.Tx) error { return audit.Append(tx, e) })
+	if err != nil {
+		h.log.Error("audit entry not written", "action", e.Action, "error", err)
+	}
+}
+
+// officeOfLevel finds the office whose code gives a topic level. Levels are
+// folded codes, so the registry is asked with the dots put back.
+func (h *Hub) officeOfLevel(level string) (string, bool) {
+	card, err := h.registry.Lookup(strings.ReplaceAll(level, "_", "."))
+	return card.Code, err == nil
+}
+
+// observer passes the sessions' news on to the fleet.
+type observer struct{ h *Hub }
+
+func (o observer) Progress(string, storage.ID, int64, int64) {}
+
+func (o observer) Session(peer string, up bool, hello wire.Hello) {
+	if err := o.h.fleet.Session(context.Background(), peer, up, hello.Software); err != nil {
+		o.h.log.Error("presence not recorded", "peer", peer, "error", err)
+	}
+}

@@ -1,0 +1,312 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tram/agent/config"
+	"tram/agent/guard"
+	"tram/agent/hub/ca"
+	"tram/agent/hub/fleet"
+	"tram/agent/hub/registry"
+	"tram/agent/hub/relay"
+	"tram/agent/identity"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/blob"
+	"tram/storage/keystore"
+	"tram/storage/queue"
+	"tram/storage/sqlite"
+	"tram/sync/broker"
+	"tram/sync/exchange"
+	"tram/sync/mqtt"
+)
+
+const (
+	// databaseFile and blobDir lie in the data folder.
+	databaseFile = "hub.db"
+	blobDir      = "blobs"
+	// rebuildFor is how long a restored hub waits for unknown recipients to
+	// greet it before it calls them undeliverable.
+	rebuildFor = 7 * 24 * time.Hour
+	// newsEvery is how often online offices are sent what is new in the
+	// registry: enrolments of a round go together.
+	newsEvery = time.Second
+	// tidyEvery is how often expired bundles and unused content are removed.
+	tidyEvery = 10 * time.Minute
+	// sweepAge spares content files that a running transaction may be about to
+	// name.
+	sweepAge = time.Hour
+)
+
+// Options configures a Hub.
+type Options struct {
+	Dir     string
+	Config  *config.Hub
+	Logger  *slog.Logger
+	Version string
+}
+
+// Hub is a hub with its stores open.
+type Hub struct {
+	o        Options
+	log      *slog.Logger
+	unlock   func() error
+	db       *sqlite.DB
+	blobs    *blob.Store
+	queue    *queue.Queue
+	ca       *ca.CA
+	id       *identity.Identity
+	registry *registry.Registry
+	relay    *relay.Relay
+	fleet    *fleet.Fleet
+	node     *exchange.Node
+	link     *mqtt.Hub
+	broker   *broker.Broker
+	card     []byte    // the hub's own
+	rebuild  time.Time // until then unknown offices are waited for
+}
+
+// Schemas are the tables of a hub's database.
+func Schemas() []sqlite.Schema {
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema}
+}
+
+// OpenDB opens the database of the hub in dir.
+func OpenDB(ctx context.Context, dir string, readOnly bool, log *slog.Logger) (*sqlite.DB, error) {
+	return sqlite.Open(ctx, filepath.Join(dir, databaseFile), sqlite.Options{Schemas: Schemas(), ReadOnly: readOnly, Logger: log})
+}
+
+// Open locks the data folder and opens keys and stores.
+func Open(ctx context.Context, o Options) (_ *Hub, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &Hub{o: o, log: o.Logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	if h.ca, err = ca.Load(o.Dir); err != nil {
+		return nil, err
+	}
+	if h.unlock, err = keystore.Lock(o.Dir); err != nil {
+		return nil, err
+	}
+	if h.db, err = OpenDB(ctx, o.Dir, false, o.Logger); err != nil {
+		return nil, err
+	}
+	if h.blobs, err = blob.Open(filepath.Join(o.Dir, blobDir), blob.Options{MinFree: int64(o.Config.Storage.Reserve), Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	if err := h.openTrust(ctx); err != nil {
+		return nil, err
+	}
+	return h, h.openExchange(ctx)
+}
+
+func (h *Hub) openTrust(ctx context.Context) (err error) {
+	if err := h.ca.SetEndpoints(h.o.Config.EnrollEndpoints(), h.o.Config.MQTTEndpoints()); err != nil {
+		return err
+	}
+	if _, err := h.ca.Refresh(time.Now()); err != nil {
+		return err
+	}
+	if h.registry, err = registry.New(h.db, h.ca.Authority.Cert.PublicKey, registry.Options{Logger: h.log}); err != nil {
+		return err
+	}
+	if h.rebuild, err = rebuilding(h.o.Dir, h.ca.Restored()); err != nil {
+		return err
+	}
+	err = h.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
+		h.card, err = h.ca.Register(tx, h.registry)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("register the hub: %w", err)
+	}
+	h.id = h.ca.Identity(h.card)
+	return nil
+}
+
+func (h *Hub) openExchange(ctx context.Context) (err error) {
+	if h.fleet, err = fleet.New(ctx, h.db); err != nil {
+		return err
+	}
+	h.queue = queue.New(h.db, h.blobs, queue.Options{
+		Logger: h.log,
+		Hooks: queue.Hooks{
+			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
+				return h.relay.Custody(tx, peer, b, o)
+			},
+			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
+				return h.relay.Refused(tx, peer, b, o)
+			},
+		},
+	})
+	h.relay = relay.New(relay.Options{
+		Code: h.ca.Code, Device: h.id.Device, DB: h.db, Queue: h.queue, Registry: h.registry,
+		RebuildUntil: h.rebuild, Logger: h.log.With("part", "relay"),
+	})
+	h.node = exchange.NewNode(exchange.Options{
+		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue,
+		Guard: guard.New(guard.Options{
+			Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
+			Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
+		}),
+		Card:     func() []byte { return h.card },
+		Registry: h.registry.Serial,
+		Observer: observer{h},
+		Logger:   h.log.With("part", "exchange"),
+	})
+	return nil
+}
+
+func (h *Hub) software() string { return "tram-hub " + h.o.Version }
+
+// Run serves until ctx ends. ready is called once everything listens.
+func (h *Hub) Run(ctx context.Context, ready func()) error {
+	if err := h.startBroker(ctx); err != nil {
+		return err
+	}
+	link, err := mqtt.NewHub(mqtt.HubOptions{
+		Servers: []string{h.server()}, TLS: h.id.TLS(), Hub: h.ca.Code, Software: h.software(),
+		Lookup: h.officeOfLevel, Logger: h.log.With("part", "mqtt"),
+	})
+	if err != nil {
+		return fmt.Errorf("connect to broker: %w", err)
+	}
+	h.link = link
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return h.acceptPeers(ctx) })
+	group.Go(func() error { return h.relay.Run(ctx) })
+	group.Go(func() error { return h.pump(ctx) })
+	group.Go(func() error { return h.tidy(ctx) })
+	if err := h.serve(ctx, group); err != nil {
+		return err
+	}
+	h.log.Info("hub is running", "code", h.ca.Code, "mqtt", h.server(), "enroll", h.o.Config.Enroll.Address)
+	ready()
+	<-ctx.Done()
+	link.Close()
+	if h.broker != nil {
+		h.broker.Close()
+	}
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// server is the broker that the hub itself connects to.
+func (h *Hub) server() string {
+	if h.broker != nil {
+		return h.broker.Addr()
+	}
+	return h.o.Config.MQTT.Server
+}
+
+func (h *Hub) startBroker(ctx context.Context) error {
+	if !h.o.Config.MQTT.Embedded {
+		return nil
+	}
+	b, err := broker.New(broker.Options{
+		Addr: h.o.Config.MQTT.Address, TLS: h.ca.BrokerTLS(h.admit), Hub: h.ca.Code,
+		Logger: h.log.With("part", "broker"), OnRefused: h.brokerRefused,
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.Start(ctx); err != nil {
+		return fmt.Errorf("start broker on %s: %w", h.o.Config.MQTT.Address, err)
+	}
+	h.broker = b
+	return nil
+}
+
+// acceptPeers holds a session with each office that the broker brings.
+func (h *Hub) acceptPeers(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case p, ok := <-h.link.Peers():
+			if !ok {
+				return errors.New("connection to the broker has ended")
+			}
+			go func() {
+				if err := h.node.Run(ctx, p.Office(), p); err != nil && ctx.Err() == nil {
+					h.log.Warn("session ended", "peer", p.Office(), "error", err)
+				}
+			}()
+		}
+	}
+}
+
+// pump tells sessions what the queue has for them, and offices what is new in
+// the registry.
+func (h *Hub) pump(ctx context.Context) error {
+	changes, stop := h.queue.Watch()
+	defer stop()
+	news := time.NewTicker(newsEvery)
+	defer news.Stop()
+	shared := h.registry.Serial()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case c := <-changes:
+			if c.Peer != "" {
+				h.node.Kick(c.Peer)
+			}
+		case <-news.C:
+			if serial := h.registry.Serial(); serial != shared {
+				shared = serial
+				h.shareWithAll(ctx)
+			}
+		}
+	}
+}
+
+func (h *Hub) shareWithAll(ctx context.Context) {
+	for _, office := range h.link.Online() {
+		if err := h.relay.ShareRegistry(ctx, office, 0); err != nil && ctx.Err() == nil {
+			h.log.Error("registry not shared", "peer", office, "error", err)
+		}
+	}
+}
+
+func (h *Hub) tidy(ctx context.Context) error {
+	for {
+		if err := h.relay.Expire(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("expired bundles not removed", "error", err)
+		}
+		if _, _, err := h.blobs.Sweep(ctx, func(sum [32]byte) (bool, error) { return h.queue.Uses(ctx, sum) }, time.Now().Add(-sweepAge)); err != nil && ctx.Err() == nil {
+			h.log.Error("unused content not removed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(tidyEvery):
+		}
+	}
+}
+
+// Close closes the stores and unlocks the data folder. Run must have returned.
+func (h *Hub) Close() error {
+	var errs []error
+	if h.db != nil {
+		errs = append(errs, h.db.Close())
+	}
+	if h.unlock != nil {
+		errs = append(errs, h.unlock())
+	}
+	return errors.Join(errs...)
+}

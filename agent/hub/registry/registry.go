@@ -1,0 +1,278 @@
+package registry
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"tram/agent/fold"
+	"tram/storage/sqlite"
+	"tram/sync/bundle"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Schema is the table of cards.
+var Schema = sqlite.Schema{Name: "registry", Files: must(fs.Sub(migrations, "migrations"))}
+
+// CacheSize is how many looked-up cards are kept in memory; when there are
+// more, arbitrary ones are dropped and read again when needed.
+const CacheSize = 1024
+
+// Options of a registry.
+type Options struct {
+	Logger *slog.Logger // nil discards
+}
+
+// Registry is the stored set of cards. Its methods may be called from several
+// goroutines.
+type Registry struct {
+	db        *sqlite.DB
+	authority crypto.PublicKey
+	log       *slog.Logger
+	serial    atomic.Uint64
+	rejected  atomic.Uint64
+
+	mu         sync.Mutex
+	cache      map[string]Card
+	generation uint64 // counts commits, so that no older read enters the cache
+}
+
+// New opens the registry in db, which must have been opened with Schema.
+// Only cards signed by authority are let in.
+func New(db *sqlite.DB, authority crypto.PublicKey, o Options) (*Registry, error) {
+	r := &Registry{db: db, authority: authority, log: o.Logger, cache: map[string]Card{}}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	err := db.View(context.Background(), func(tx *sqlite.Tx) error {
+		serial, err := highest(tx)
+		r.serial.Store(serial)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open registry: %w", err)
+	}
+	return r, nil
+}
+
+func highest(tx *sqlite.Tx) (uint64, error) {
+	var serial int64
+	err := tx.QueryRow(`SELECT coalesce(max(serial), 0) FROM cards`).Scan(&serial)
+	return uint64(serial), err
+}
+
+// Serial is the highest serial among the stored cards, 0 when there are none.
+// It says "nothing newer is known", not "everything up to here is known": a
+// card that came on its own may be newer than others not yet received.
+func (r *Registry) Serial() uint64 { return r.serial.Load() }
+
+// Rejected counts the cards that Merge has ignored since New because they
+// were malformed or not signed by the authority.
+func (r *Registry) Rejected() uint64 { return r.rejected.Load() }
+
+// Authority is the key that signs this registry's cards.
+func (r *Registry) Authority() crypto.PublicKey { return r.authority }
+
+// Lookup returns the card of an office. ErrNotFound when there is none. Calls
+// inside a transaction see the state before it; use [Registry.LookupTx] there.
+func (r *Registry) Lookup(code string) (Card, error) {
+	key := Key(code)
+	r.mu.Lock()
+	c, ok := r.cache[key]
+	generation := r.generation
+	r.mu.Unlock()
+	if ok {
+		return c, nil
+	}
+	err := r.db.View(context.Background(), func(tx *sqlite.Tx) (err error) {
+		c, err = r.LookupTx(tx, code)
+		return err
+	})
+	if err != nil {
+		return Card{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if generation == r.generation {
+		if len(r.cache) >= CacheSize {
+			for old := range r.cache {
+				delete(r.cache, old)
+				break
+			}
+		}
+		r.cache[key] = c
+	}
+	return c, nil
+}
+
+// LookupTx is Lookup within tx.
+func (r *Registry) LookupTx(tx *sqlite.Tx, code string) (Card, error) {
+	raw, err := r.Raw(tx, code)
+	if err != nil {
+		return Card{}, err
+	}
+	return r.stored(raw)
+}
+
+// Raw returns the signed bytes of an office's card. ErrNotFound when there is
+// none.
+func (r *Registry) Raw(tx *sqlite.Tx, code string) ([]byte, error) {
+	var raw []byte
+	err := tx.QueryRow(`SELECT raw FROM cards WHERE code_key = ?`, Key(code)).Scan(&raw)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("look up office %q: %w", code, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up office %q: %w", code, err)
+	}
+	return raw, nil
+}
+
+// ByDevice returns the office that a device key belongs to. ErrNotFound when
+// no card holds it.
+func (r *Registry) ByDevice(tx *sqlite.Tx, device crypto.PublicKey) (Card, error) {
+	spki, err := x509.MarshalPKIXPublicKey(device)
+	if err != nil {
+		return Card{}, fmt.Errorf("look up device key: %w", err)
+	}
+	var raw []byte
+	err = tx.QueryRow(`SELECT raw FROM cards WHERE device = ? ORDER BY serial DESC LIMIT 1`, spki).Scan(&raw)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Card{}, fmt.Errorf("look up device key: %w", ErrNotFound)
+	}
+	if err != nil {
+		return Card{}, fmt.Errorf("look up device key: %w", err)
+	}
+	return r.stored(raw)
+}
+
+// stored reads a card that Merge has verified.
+func (r *Registry) stored(raw []byte) (Card, error) {
+	payload, err := bundle.PayloadCOSE(raw)
+	if err != nil {
+		return Card{}, fmt.Errorf("read stored card: %w", err)
+	}
+	return parsePayload(payload)
+}
+
+// Merge takes in cards of any origin and returns how many of them replaced an
+// older card or were new. Cards that do not verify are ignored, counted in
+// Rejected and logged; they are no error. Merging the same cards again changes
+// nothing.
+func (r *Registry) Merge(tx *sqlite.Tx, cards [][]byte) (changed int, err error) {
+	for _, raw := range cards {
+		fresh, err := r.fresh(tx, raw)
+		if err != nil {
+			return changed, err
+		}
+		if !fresh {
+			continue
+		}
+		c, err := ParseCard(raw, r.authority)
+		if err != nil {
+			r.reject(err)
+			continue
+		}
+		if err := put(tx, c, raw); err != nil {
+			return changed, err
+		}
+		changed++
+	}
+	if changed > 0 {
+		serial, err := highest(tx)
+		if err != nil {
+			return changed, fmt.Errorf("merge cards: %w", err)
+		}
+		tx.OnCommit(func() { r.committed(serial) })
+	}
+	return changed, nil
+}
+
+// fresh says whether raw, if it verifies, would be newer than what is stored.
+// It spares the signature check for cards that are already here.
+func (r *Registry) fresh(tx *sqlite.Tx, raw []byte) (bool, error) {
+	payload, err := bundle.PayloadCOSE(raw)
+	if err != nil {
+		r.reject(err)
+		return false, nil
+	}
+	c, err := parsePayload(payload)
+	if err != nil {
+		r.reject(err)
+		return false, nil
+	}
+	var serial int64
+	err = tx.QueryRow(`SELECT serial FROM cards WHERE code_key = ?`, Key(c.Code)).Scan(&serial)
+	if errors.Is(err, sql.ErrNoRows) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("merge cards: %w", err)
+	}
+	return c.Serial > uint64(serial), nil
+}
+
+func (r *Registry) reject(err error) {
+	r.rejected.Add(1)
+	r.log.Warn("registry card ignored", "err", err)
+}
+
+func put(tx *sqlite.Tx, c Card, raw []byte) error {
+	var spki []byte
+	if c.Device != nil {
+		der, err := x509.MarshalPKIXPublicKey(c.Device)
+		if err != nil {
+			return fmt.Errorf("store card: %w", err)
+		}
+		spki = der
+	}
+	_, err := tx.Exec(`INSERT OR REPLACE INTO cards
+		(code_key, code, name, name_fold, parent_key, kind, serial, device, recipient, raw)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		Key(c.Code), c.Code, c.Name, fold.String(c.Name), Key(c.Parent), c.Kind, int64(c.Serial), spki, c.Recipient, raw)
+	if err != nil {
+		return fmt.Errorf("store card: %w", err)
+	}
+	return nil
+}
+
+func (r *Registry) committed(serial uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.cache)
+	r.generation++
+	r.serial.Store(max(serial, r.serial.Load()))
+}
+
+// Issue signs c with a serial above all stored ones and stores it. Only the
+// hub, which has the authority key, can do so.
+func (r *Registry) Issue(tx *sqlite.Tx, c Card, authority crypto.Signer) ([]byte, error) {
+	last, err := highest(tx)
+	if err != nil {
+		return nil, fmt.Errorf("issue card: %w", err)
+	}
+	c.Serial = max(uint64(max(tx.Now().UnixMilli(), 0)), last+1)
+	c.Issued = tx.Now()
+	raw, err := SignCard(c, authority)
+	if err != nil {
+		return nil, fmt.Errorf("issue card: %w", err)
+	}
+	changed, err := r.Merge(tx, [][]byte{raw})
+	if err != nil {
+		return nil, fmt.Errorf("issue card: %w", err)
+	}
+	if changed != 1 {
+		return nil, fmt.Errorf("issue card: %w: the authority key does not fit this registry", ErrCard)
+	}
+	return raw, nil
+}

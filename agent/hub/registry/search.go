@@ -1,0 +1,147 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"tram/agent/fold"
+	"tram/storage/sqlite"
+)
+
+// Limits of searches. Input over MaxQuery or MaxWords is cut; what is cut
+// only makes the result wider.
+const (
+	DefaultResults = 20   // when limit is not positive
+	MaxResults     = 200  // hard
+	MaxQuery       = 200  // bytes of a query
+	MaxWords       = 8    // words of a query
+	MaxSince       = 4096 // cards of one page of Since, as MaxCards
+)
+
+// Search returns offices whose code or name holds every word of query, without
+// regard to case and diacritics. The exact code comes first, then codes and
+// names that begin with the query, then names in which a word begins with it,
+// then the rest; alphabetically within each. An empty query finds nothing.
+func (r *Registry) Search(ctx context.Context, query string, limit int) ([]Card, error) {
+	query = fold.String(cut(query, MaxQuery))
+	words := strings.Fields(query)
+	if len(words) == 0 {
+		return nil, nil
+	}
+	words = words[:min(len(words), MaxWords)]
+	if limit <= 0 {
+		limit = DefaultResults
+	}
+	limit = min(limit, MaxResults)
+
+	var where []string
+	var args []any
+	for _, w := range words {
+		where = append(where, `(instr(name_fold, ?) > 0 OR instr(code_key, ?) > 0)`)
+		args = append(args, w, w)
+	}
+	// instr finds text as it is, so that % and _ in a query mean themselves.
+	args = append(args, query, query, query, " "+query, limit)
+	q := `SELECT raw FROM cards WHERE ` + strings.Join(where, ` AND `) + `
+		ORDER BY CASE
+			WHEN code_key = ? THEN 0
+			WHEN instr(code_key, ?) = 1 OR instr(name_fold, ?) = 1 THEN 1
+			WHEN instr(name_fold, ?) > 0 THEN 2
+			ELSE 3 END, name_fold, code_key
+		LIMIT ?`
+	cards, err := r.list(ctx, q, args...)
+	if err != nil {
+		return nil, fmt.Errorf("search offices: %w", err)
+	}
+	return cards, nil
+}
+
+// Children returns the offices directly below code, in alphabetical order, at
+// most limit of them.
+func (r *Registry) Children(ctx context.Context, code string, limit int) ([]Card, error) {
+	cards, err := r.list(ctx, `SELECT raw FROM cards WHERE parent_key = ? ORDER BY name_fold, code_key LIMIT ?`, Key(code), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list offices: %w", err)
+	}
+	return cards, nil
+}
+
+// Count returns how many offices there are and how many of them are enrolled.
+func (r *Registry) Count(ctx context.Context) (all, enrolled int, err error) {
+	err = r.db.View(ctx, func(tx *sqlite.Tx) error {
+		return tx.QueryRow(`SELECT count(*), count(device) FROM cards`).Scan(&all, &enrolled)
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("count offices: %w", err)
+	}
+	return all, enrolled, nil
+}
+
+// Since returns cards with a serial above serial, lowest first: at most limit
+// of them, or more when the last ones share a serial, so that going on from
+// the highest serial received skips nothing. Limit is at most MaxSince, which
+// a value that is not positive stands for.
+func (r *Registry) Since(ctx context.Context, serial uint64, limit int) ([][]byte, error) {
+	if limit <= 0 || limit > MaxSince {
+		limit = MaxSince
+	}
+	var cards [][]byte
+	err := r.db.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(`SELECT raw FROM cards WHERE serial > ?1 AND serial <= coalesce(
+			(SELECT serial FROM cards WHERE serial > ?1 ORDER BY serial LIMIT 1 OFFSET ?2), 9223372036854775807)
+			ORDER BY serial, code_key`, int64(min(serial, maxSerial)), limit-1)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var raw []byte
+			if err := rows.Scan(&raw); err != nil {
+				return err
+			}
+			cards = append(cards, raw)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list cards: %w", err)
+	}
+	return cards, nil
+}
+
+func (r *Registry) list(ctx context.Context, query string, args ...any) ([]Card, error) {
+	var cards []Card
+	err := r.db.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var raw []byte
+			if err := rows.Scan(&raw); err != nil {
+				return err
+			}
+			c, err := r.stored(raw)
+			if err != nil {
+				return err
+			}
+			cards = append(cards, c)
+		}
+		return rows.Err()
+	})
+	return cards, err
+}
+
+// cut shortens s to at most n bytes, at a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

@@ -1,0 +1,147 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tram/agent/api"
+	"tram/agent/hub/ca"
+	"tram/agent/hub/fleet"
+	"tram/agent/hub/registry"
+	"tram/storage/sqlite"
+)
+
+// SocketName is the file of the hub's local socket in its data folder.
+const SocketName = "tram-hub.sock"
+
+// serve opens all listeners and answers on them in group.
+func (h *Hub) serve(ctx context.Context, group *errgroup.Group) error {
+	local, err := api.Listen(h.o.Dir, SocketName)
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return api.Serve(ctx, local, h.local()) })
+	enroll, err := net.Listen("tcp", h.o.Config.Enroll.Address)
+	if err != nil {
+		return fmt.Errorf("listen for enrolment: %w", err)
+	}
+	log := h.log.With("part", "enroll")
+	handler := h.ca.EnrollHandler(ca.EnrollOptions{DB: h.db, Registry: h.registry, Card: h.card, Logger: log})
+	srv := h.ca.EnrollServer(handler, log)
+	group.Go(func() error {
+		return serveHTTP(ctx, srv, func() error { return srv.ServeTLS(enroll, "", "") })
+	})
+	console, err := net.Listen("tcp", h.o.Config.Console.Address)
+	if err != nil {
+		return fmt.Errorf("listen for the console: %w", err)
+	}
+	pages := &http.Server{
+		Handler: h.console(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
+	}
+	group.Go(func() error {
+		return serveHTTP(ctx, pages, func() error { return pages.Serve(console) })
+	})
+	return nil
+}
+
+func serveHTTP(ctx context.Context, srv *http.Server, serve func() error) error {
+	stop := context.AfterFunc(ctx, func() { srv.Close() })
+	defer stop()
+	if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return ctx.Err()
+}
+
+// console answers whether the hub is alive. The operators' pages come with the
+// console.
+func (h *Hub) console() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		if err := h.db.View(r.Context(), func(*sqlite.Tx) error { return nil }); err != nil {
+			http.Error(w, "database does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	return mux
+}
+
+// listLimit bounds the list of agents.
+const listLimit = 20_000
+
+// Agents is the answer of `tram-hub agents`.
+type Agents struct {
+	Hub    string        `json:"hub"`
+	At     time.Time     `json:"at"`
+	Agents []fleet.Agent `json:"agents"`
+}
+
+// InviteRequest asks for invites of the offices in a CSV file.
+type InviteRequest struct {
+	CSV string           `json:"csv"`
+	O   ca.InviteOptions `json:"options"`
+}
+
+func (h *Hub) local() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/agents", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		return h.Agents(r.Context())
+	}))
+	mux.HandleFunc("POST /v1/invites", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		var req InviteRequest
+		if err := api.ReadJSONWithin(r.Body, ca.MaxCSV*2, &req); err != nil {
+			return nil, err
+		}
+		return h.Invite(r.Context(), []byte(req.CSV), req.O)
+	}))
+	return mux
+}
+
+// Agents lists every office with what is known of its box.
+func (h *Hub) Agents(ctx context.Context) (Agents, error) {
+	cards, err := h.registry.All(ctx, "", listLimit)
+	if err != nil {
+		return Agents{}, err
+	}
+	offices := cards[:0]
+	for _, c := range cards {
+		if registry.Key(c.Code) != registry.Key(h.ca.Code) {
+			offices = append(offices, c)
+		}
+	}
+	agents, err := h.fleet.List(ctx, offices)
+	if err != nil {
+		return Agents{}, err
+	}
+	waiting, err := h.queue.Waiting(ctx)
+	if err != nil {
+		return Agents{}, err
+	}
+	for i := range agents {
+		agents[i].Waiting = waiting[agents[i].Code]
+	}
+	return Agents{Hub: h.ca.Code, At: time.Now(), Agents: agents}, nil
+}
+
+// Invite makes invites for the offices in a CSV file.
+func (h *Hub) Invite(ctx context.Context, csv []byte, o ca.InviteOptions) ([]ca.Made, error) {
+	offices, err := ca.ReadOffices(bytes.NewReader(csv))
+	if err != nil {
+		return nil, err
+	}
+	var made []ca.Made
+	err = h.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
+		made, err = h.ca.CreateInvites(tx, h.registry, offices, o)
+		return err
+	})
+	return made, err
+}

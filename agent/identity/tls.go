@@ -1,0 +1,68 @@
+package identity
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"time"
+)
+
+// TLS returns a client configuration for the hub's broker. It belongs to the
+// caller. Set ServerName to the host dialled, a name or an IP address (without
+// brackets), or take it from [Identity.TLSFor].
+//
+//   - Only the leaf certificate is sent; the hub has the CA.
+//   - The CA of enrolment is the only root. TLS 1.3 where both sides can, else
+//     TLS 1.2, for brokers of other makers.
+//   - Key exchange is X25519 or P-256 without the post-quantum hybrid, which
+//     costs some 1.2 kB more in each direction at every connection. Content
+//     does not depend on it: objects are encrypted end to end by age.
+//   - Certificates are judged at a time inside the life of this office's own
+//     certificate, see [Identity.Now], so that a dead clock battery does not
+//     cut the box off from the hub that could tell it the time.
+func (id *Identity) TLS() *tls.Config {
+	roots := x509.NewCertPool()
+	roots.AddCert(id.Trust.CA)
+	return &tls.Config{
+		MinVersion:       tls.VersionTLS12,
+		CurvePreferences: EconomicalCurves(),
+		RootCAs:          roots,
+		Time:             func() time.Time { return id.Now(time.Now()) },
+		Certificates: []tls.Certificate{{
+			Certificate: [][]byte{id.DeviceCert.Raw}, PrivateKey: id.Device, Leaf: id.DeviceCert,
+		}},
+	}
+}
+
+// TLSFor is TLS for one endpoint, "host:port", "[ipv6]:port" or a bare host.
+func (id *Identity) TLSFor(endpoint string) *tls.Config {
+	cfg := id.TLS()
+	cfg.ServerName = Host(endpoint)
+	return cfg
+}
+
+// Host is the host of an endpoint, without port and brackets.
+func Host(endpoint string) string {
+	if host, _, err := net.SplitHostPort(endpoint); err == nil {
+		return host
+	}
+	return endpoint
+}
+
+// EconomicalCurves is the key exchange policy of all Trạm connections.
+func EconomicalCurves() []tls.CurveID {
+	return []tls.CurveID{tls.X25519, tls.CurveP256}
+}
+
+// Now is clock moved into the life of the device certificate when it lies
+// outside: such a clock is wrong, or the certificate has expired and the hub
+// will say so. The hub's certificates are made to be valid at both ends.
+func (id *Identity) Now(clock time.Time) time.Time {
+	if clock.Before(id.DeviceCert.NotBefore) {
+		return id.DeviceCert.NotBefore
+	}
+	if clock.After(id.DeviceCert.NotAfter) {
+		return id.DeviceCert.NotAfter
+	}
+	return clock
+}

@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"tram/agent/api"
+	"tram/agent/enroll"
+	"tram/agent/problem"
+	"tram/agent/web/account"
+	"tram/storage/fsx"
+)
+
+// local is the interface behind the local socket.
+func (a *Agent) local() http.Handler {
+	return api.New(api.Options{
+		Documents: func() api.Documents {
+			if d := a.theDesk(); d != nil {
+				return d.office
+			}
+			return nil
+		},
+		Accounts: accounts{a},
+		Status:   a.Status,
+		Enroll:   a.enroll,
+		Logger:   a.log.With("part", "api"),
+	})
+}
+
+// enroll keeps the invite in the data folder and tries it at once.
+func (a *Agent) enroll(ctx context.Context, invite []byte) (api.Status, error) {
+	path := filepath.Join(a.o.Dir, "received.moi")
+	if err := fsx.WriteFile(path, invite, 0o600); err != nil {
+		return api.Status{}, fmt.Errorf("keep invite: %w", err)
+	}
+	defer os.Remove(path)
+	_, err := enroll.Enroll(ctx, enroll.Options{Dir: a.o.Dir, Invite: path, Now: a.clock.Now, Logger: a.log})
+	if err != nil {
+		return api.Status{}, err
+	}
+	select {
+	case a.joined <- struct{}{}:
+	default:
+	}
+	return a.Status(ctx)
+}
+
+// accounts manages sign-ins on behalf of the local interface.
+type accounts struct{ a *Agent }
+
+func (c accounts) store() (*account.Store, error) {
+	if d := c.a.theDesk(); d != nil {
+		return d.accounts, nil
+	}
+	return nil, problem.New(problem.NotEnrolled, "identity.none", "", nil)
+}
+
+func (c accounts) Create(ctx context.Context, n api.Account) error {
+	s, err := c.store()
+	if err != nil {
+		return err
+	}
+	_, err = s.CreateUser(ctx, account.NewUser{Name: n.Name, Display: n.Display, Role: account.Role(n.Role), Password: n.Password})
+	return err
+}
+
+func (c accounts) SetPassword(ctx context.Context, name, password string) error {
+	s, err := c.store()
+	if err != nil {
+		return err
+	}
+	return s.SetPassword(ctx, name, password)
+}

@@ -1,0 +1,20 @@
+package office
+
+// Actions in the audit log. They are stable: programs search for them.
+const (
+	actionSend       = "document.send"
+	actionFile       = "document.file"
+	actionReject     = "document.reject"
+	actionAccept     = "document.accept"
+	actionReturn     = "document.return"
+	actionCustody    = "document.custody"
+	actionRefused    = "document.refused"
+	actionExpire     = "document.expire"
+	actionStatus     = "status.receive"
+	actionNotice     = "notice.receive"
+	actionCards      = "registry.merge"
+	actionDrop       = "bundle.reject"  // of a kind without a record, such as a forged status
+	actionOldBundle  = "bundle.expire"  // a status of ours reached the end of its life
+	actionBadBundle  = "bundle.refused" // the hub will not take a status of ours
+	declaredNoSecret = "no state secret"
+)

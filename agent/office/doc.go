@@ -1,0 +1,27 @@
+// Package office is what an office does with documents: send, receive, accept,
+// return, and know where each one is.
+//
+// It promises:
+//
+//   - Send returns only when the document is durable: content, number, track,
+//     outgoing bundle and audit entry stand in one transaction or not at all
+//     (P1). A draft with faults is answered with all of them at once, a
+//     problem.List, and stores nothing. A document whose files are all small
+//     costs one fsync.
+//   - A document is filed once, whatever repeats or crashes (P2): taking it out
+//     of the inbox is part of the transaction that files it.
+//   - The sender's content stays until every recipient has receipted, or the
+//     lifetime ends and the document counts as failed (P3).
+//   - What cannot be opened or does not verify is not lost: it is recorded with
+//     the reason and answered with status 02.
+//   - Each step of the track names the office that signed for it, and the signed
+//     record is kept (P10). Statuses that come late or twice stay in the track
+//     and never move a recipient backwards.
+//   - A document that bears the mark of a state secret is refused.
+//   - Memory does not grow with the size of a file: beyond blob.InlineMax
+//     content is streamed.
+//
+// Reasons that this package writes into statuses and records for other offices
+// are Vietnamese, the language of the documents. A status 03 carries the
+// arrival number in its Description as "Số đến N ngày dd/mm/yyyy".
+package office

@@ -1,0 +1,229 @@
+package office
+
+import (
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"tram/agent/edxml"
+	"tram/agent/hub/registry"
+	"tram/agent/i18n"
+	"tram/agent/problem"
+	"tram/sync/bundle"
+)
+
+// Longest texts of a draft, in characters. The regulation's own limits where it
+// has one; longer texts are refused with the field's name.
+const (
+	MaxSubject  = 500
+	MaxNumber   = 50
+	MaxNotation = 50
+	MaxSigner   = 100
+	MaxPosition = 100
+	MaxContent  = 4000
+	MaxReason   = 500
+)
+
+// review collects the faults of a draft.
+type review struct {
+	o      *Office
+	faults problem.List
+}
+
+func (r *review) fault(code, field string, args i18n.Args) {
+	r.faults = append(r.faults, problem.New(problem.Usage, code, field, args))
+}
+
+// draft checks everything but the content of the files.
+func (r *review) draft(d Draft) letter {
+	l := letter{
+		to: r.recipients(d.To), urgency: d.Urgency, by: strings.TrimSpace(d.By), cleared: d.Cleared, at: r.o.now(),
+		subject: r.words("subject", d.Subject, MaxSubject), content: r.words("content", d.Content, MaxContent),
+		signer: r.words("signer", d.Signer, MaxSigner), position: r.words("position", d.Position, MaxPosition),
+	}
+	if l.subject == "" && strings.TrimSpace(d.Subject) == "" {
+		r.fault("send.no-subject", "subject", nil)
+	}
+	if d.Urgency > maxUrgency {
+		r.fault("send.urgency", "urgency", nil)
+	}
+	if d.Classification != "" {
+		r.fault("send.classified", "classification", i18n.Args{"mark": d.Classification})
+	}
+	r.secret("subject", d.Subject, d.Cleared)
+	r.secret("content", d.Content, d.Cleared)
+	if l.content == "" {
+		l.content = l.subject
+	}
+	if l.signer == "" {
+		l.signer = r.o.letter.Signer
+	}
+	if l.position == "" {
+		l.position = r.o.letter.Position
+	}
+	r.code(d, &l)
+	return l
+}
+
+// code checks type, number, notation and date.
+func (r *review) code(d Draft, l *letter) {
+	abbr := d.Type
+	if abbr == "" {
+		abbr = edxml.KindCongVan
+	}
+	var ok bool
+	if l.kind, ok = edxml.KindByAbbr(abbr); !ok {
+		r.fault("send.type", "type", i18n.Args{"type": d.Type})
+	}
+	number, notation := r.words("number", d.Number, 0), r.words("notation", d.Notation, 0)
+	if head, tail, found := strings.Cut(number, "/"); found && notation == "" {
+		number, notation = strings.TrimSpace(head), strings.TrimSpace(tail) // typed in one piece
+	}
+	if strings.ContainsAny(number, "/,") {
+		r.fault("send.number", "number", i18n.Args{"number": number})
+	}
+	r.length("number", number, MaxNumber)
+	r.length("notation", notation, MaxNotation)
+	if len(number) == 1 && number >= "0" && number <= "9" {
+		number = "0" + number
+	}
+	if notation == "" {
+		notation = r.o.letter.notation(l.kind)
+	}
+	l.code = edxml.Code{Number: number, Notation: notation}
+	l.date = edxml.DateOf(l.at)
+	if d.Date != "" {
+		date, ok := typedDate(d.Date)
+		if !ok {
+			r.fault("send.date", "date", i18n.Args{"date": d.Date})
+			return
+		}
+		l.date = date
+	}
+}
+
+// typedDate reads a date as a message or a person writes it.
+func typedDate(s string) (edxml.Date, bool) {
+	if d, ok := edxml.ParseDate(s); ok {
+		return d, !d.IsZero()
+	}
+	for _, layout := range []string{"2/1/2006", "2-1-2006", "2.1.2006", "2/1/06", "2-1-06", "020106"} {
+		if t, err := time.Parse(layout, strings.TrimSpace(s)); err == nil {
+			return edxml.Date{Day: t}, true
+		}
+	}
+	return edxml.Date{}, false
+}
+
+// words returns text in NFC with runs of white space made one space, the way it
+// stands in a message of one line. Faults name the field. A limit of 0 is none.
+func (r *review) words(field, text string, limit int) string {
+	if !utf8.ValidString(text) {
+		r.fault("send.characters", field, i18n.Args{"field": field})
+		return ""
+	}
+	text = strings.Join(strings.Fields(norm.NFC.String(text)), " ")
+	if strings.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) || c == '\uFFFE' || c == '\uFFFF' }) {
+		r.fault("send.characters", field, i18n.Args{"field": field})
+		return ""
+	}
+	r.length(field, text, limit)
+	return text
+}
+
+func (r *review) length(field, text string, limit int) {
+	if n := utf8.RuneCountInString(text); limit > 0 && n > limit {
+		r.fault("send.too-long", field, i18n.Args{"field": field, "limit": limit, "have": n})
+	}
+}
+
+func (r *review) secret(field, text string, cleared bool) {
+	if mark := secretMark(text); mark != "" && !cleared {
+		r.fault("send.secret-mark", field, i18n.Args{"mark": mark})
+	}
+}
+
+// recipients looks the addressees up, each once.
+func (r *review) recipients(codes []string) []registry.Card {
+	var cards []registry.Card
+	seen := map[string]bool{}
+	for _, code := range codes {
+		code = strings.TrimSpace(code)
+		key := registry.Key(code)
+		if code == "" || seen[key] {
+			continue
+		}
+		seen[key] = true
+		if c, ok := r.recipient(code); ok {
+			cards = append(cards, c)
+		}
+	}
+	switch {
+	case len(seen) == 0:
+		r.fault("send.no-recipient", "to", nil)
+	case len(seen) > bundle.MaxRecipients:
+		r.fault("send.too-many-recipients", "to", i18n.Args{"limit": bundle.MaxRecipients})
+	}
+	return cards
+}
+
+func (r *review) recipient(code string) (registry.Card, bool) {
+	args := i18n.Args{"code": code}
+	card, err := r.o.registry.Lookup(code)
+	switch {
+	case r.o.isMe(code):
+		r.fault("send.to-self", "to", args)
+	case r.o.isHub(code):
+		r.fault("send.to-hub", "to", args)
+	case errors.Is(err, registry.ErrNotFound):
+		r.fault("send.unknown-recipient", "to", args)
+	case err != nil:
+		r.faults = append(r.faults, problem.From(err))
+	case !card.Enrolled():
+		r.fault("send.recipient-not-enrolled", "to", i18n.Args{"code": code, "name": card.Name})
+	default:
+		return card, true
+	}
+	return registry.Card{}, false
+}
+
+// files checks what can be known of the files without reading them.
+func (r *review) files(d Draft) []file {
+	switch {
+	case len(d.Files) == 0:
+		r.fault("send.no-file", "files", nil)
+	case len(d.Files) > r.o.limits.Files:
+		r.fault("send.too-many-files", "files", i18n.Args{"limit": r.o.limits.Files, "have": len(d.Files)})
+		return nil
+	}
+	files := make([]file, 0, len(d.Files))
+	for i, u := range d.Files {
+		name, fault := checkFileName(u.Name)
+		if fault != "" {
+			r.fault(fault, "files", i18n.Args{"name": printable(u.Name), "position": i + 1})
+		} else if mark := secretMark(name); mark != "" && !d.Cleared {
+			r.fault("send.secret-file", "files", i18n.Args{"name": name, "mark": mark})
+		}
+		files = append(files, file{name: name, media: mediaType(name), shown: printable(u.Name)})
+	}
+	return files
+}
+
+// printable is a foreign file name as a message may show it.
+func printable(name string) string {
+	const most = 80
+	name = strings.Map(func(r rune) rune {
+		if invisible(r) {
+			return '�'
+		}
+		return r
+	}, strings.ToValidUTF8(name, "�"))
+	if runes := []rune(name); len(runes) > most {
+		name = string(runes[:most]) + "…"
+	}
+	return name
+}

@@ -1,0 +1,367 @@
+package office
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"tram/agent/edxml"
+	"tram/agent/hub/registry"
+	"tram/agent/i18n"
+	"tram/agent/problem"
+	"tram/agent/seal"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/blob"
+	"tram/storage/queue"
+	"tram/storage/sqlite"
+	"tram/sync/bundle"
+)
+
+// arrival is an incoming document while it is being filed. After a rejection
+// it holds what had been found by then.
+type arrival struct {
+	doc      Document
+	others   int
+	head     *blob.Content
+	verdict  *seal.Verdict
+	files    []file
+	warnings []edxml.Warning
+}
+
+// receive files an arrived document and answers with status 01, or records why
+// it cannot be filed and answers with 02. Doing so again after a crash finds
+// the inbox entry gone or does all of it once.
+func (o *Office) receive(ctx context.Context, a queue.Arrived, log *slog.Logger) error {
+	known, err := o.filed(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	if known {
+		return o.db.Update(ctx, func(tx *sqlite.Tx) error { return o.queue.Done(tx, a.ID) })
+	}
+	in := &arrival{doc: Document{
+		ID: a.ID, Box: In, From: Party{a.From, o.name(a.From)}, Urgency: Urgency(min(a.Urgency, uint8(maxUrgency))),
+		Expires: a.Expires, State: Arrived,
+	}}
+	var refused *rejection
+	if err := o.examine(ctx, a, in); errors.As(err, &refused) {
+		log.Warn("document rejected", "reason", refused.reason, "error", refused.err)
+	} else if err != nil {
+		return err
+	}
+	ans := answer{
+		to: a.From, of: a.ID, urgency: in.doc.Urgency, code: edxml.StatusArrived, at: o.now(),
+	}
+	if refused != nil {
+		ans.code, ans.text = edxml.StatusReturned, cut(refused.words(), MaxReason)
+		in.doc.State, in.doc.Reason = Returned, ans.text
+		if in.doc.Subject == "" {
+			in.doc.Subject = i18n.T(i18n.Vietnamese, "office.unreadable-subject")
+		}
+	}
+	ans.about = about(in.doc)
+	r, err := o.reply(ctx, ans)
+	if err != nil {
+		return err
+	}
+	return o.db.Update(ctx, func(tx *sqlite.Tx) error { return o.file(tx, a, in, r, refused) })
+}
+
+func (o *Office) filed(ctx context.Context, id storage.ID) (bool, error) {
+	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
+		_, err := find(tx, In, id)
+		return err
+	})
+	if errors.Is(err, storage.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// examine opens, verifies and stores a document. The order matters: nothing of
+// the message is believed before its seal is.
+func (o *Office) examine(ctx context.Context, a queue.Arrived, in *arrival) error {
+	e, err := o.open(ctx, a)
+	if err != nil {
+		return err
+	}
+	if len(e.header.Objects) == 0 || e.header.Objects[0].Role != bundle.RoleHead {
+		return reject("header", errors.New("first object is not a head"))
+	}
+	raw, err := o.small(ctx, e, 0, seal.MaxHead)
+	if err != nil {
+		return err
+	}
+	head, judged := o.openHead(raw, e.header.From)
+	if head.Message != nil { // kept even with a bad seal, as evidence
+		kept, err := o.stage(ctx, raw)
+		if err != nil {
+			return err
+		}
+		in.head, in.verdict = &kept, &head.Verdict
+	}
+	if judged != nil {
+		return judged
+	}
+	d, err := o.readMessage(head, e.header.From, in)
+	if err != nil {
+		return err
+	}
+	return o.takeFiles(ctx, e, head, d, in)
+}
+
+// openHead checks the seal: it must hold, and be the seal of the office that
+// the bundle is from.
+func (o *Office) openHead(raw []byte, from string) (seal.Head, error) {
+	head, err := seal.OpenHead(raw, o.roots, o.now())
+	if err != nil {
+		return seal.Head{}, reject("seal-malformed", err)
+	}
+	if head.Verdict.Result == seal.Failed {
+		return head, &rejection{
+			reason: "seal-failed", args: i18n.Args{"why": i18n.T(i18n.Vietnamese, "office.seal."+string(head.Verdict.Reason))},
+		}
+	}
+	if registry.Key(head.Verdict.Code) != registry.Key(from) {
+		return head, &rejection{reason: "seal-sender", args: i18n.Args{"signer": head.Verdict.Code, "from": from}}
+	}
+	return head, nil
+}
+
+// readMessage reads the sealed message and fills the document in.
+func (o *Office) readMessage(head seal.Head, from string, in *arrival) (*edxml.Document, error) {
+	msg, warnings, err := edxml.Decode(bytes.NewReader(head.Message))
+	var p *problem.Problem
+	if errors.As(err, &p) {
+		return nil, &rejection{reason: "message", args: i18n.Args{"why": p.Message(i18n.Vietnamese)}, err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, ok := msg.(*edxml.Document)
+	if !ok {
+		return nil, reject("message-kind", nil)
+	}
+	in.warnings = warnings
+	in.doc = incoming(in.doc, d)
+	in.others = len(d.To) - 1
+	if registry.Key(d.From.ID) != registry.Key(from) {
+		in.doc.From = Party{from, o.name(from)}
+		return nil, &rejection{reason: "message-sender", args: i18n.Args{"named": d.From.ID, "from": from}}
+	}
+	return d, nil
+}
+
+// incoming fills a document from its message.
+func incoming(doc Document, d *edxml.Document) Document {
+	doc.From.Code = d.From.ID
+	if d.From.Name != "" {
+		doc.From.Name = d.From.Name
+	}
+	doc.Subject, doc.Number, doc.Notation, doc.EdXMLID = d.Subject, d.Code.Number, d.Code.Notation, d.ID
+	doc.TypeName, doc.Date, doc.Urgency = d.Type.Name, d.Date.ISO(), Urgency(d.Urgency())
+	if k, ok := edxml.KindByName(d.Type.Name); ok {
+		doc.Type = k.Abbr
+	}
+	return doc
+}
+
+// takeFiles decrypts the attachments into the blob store and compares each
+// with what was sealed.
+func (o *Office) takeFiles(ctx context.Context, e opened, head seal.Head, d *edxml.Document, in *arrival) error {
+	var objects []int
+	for i, object := range e.header.Objects {
+		if object.Role == bundle.RoleAttachment {
+			objects = append(objects, i)
+		}
+	}
+	if len(objects) != len(head.Files) || len(objects) != len(d.Manifest) {
+		return &rejection{reason: "count", args: i18n.Args{
+			"objects": len(objects), "sealed": len(head.Files), "named": len(d.Manifest),
+		}}
+	}
+	for i, object := range objects {
+		f, sealed := file{entry: head.Files[i].Name, name: d.Manifest[i].Name}, head.Files[i]
+		if clean, fault := checkFileName(f.name); fault == "" {
+			f.name = clean
+		} else {
+			f.name = seal.SafeName(f.name, nil)
+		}
+		f.media = mediaType(f.name)
+		c, err := o.takeFile(ctx, e, object, sealed)
+		if err != nil {
+			var r *rejection
+			if errors.As(err, &r) {
+				r.args = i18n.Args{"name": printable(f.name)}
+				if r.reason == "decrypt" {
+					r.reason = "file-decrypt"
+				}
+			}
+			return err
+		}
+		f.content = c
+		in.files = append(in.files, f)
+		in.doc.Size += c.Size
+	}
+	return nil
+}
+
+func (o *Office) takeFile(ctx context.Context, e opened, object int, sealed seal.File) (blob.Content, error) {
+	limit := int64(seal.MaxFile)
+	if sealed.Size >= 0 {
+		limit = sealed.Size
+	}
+	plain, closer, err := o.content(ctx, e, object, limit)
+	if err != nil {
+		return blob.Content{}, err
+	}
+	defer closer.Close()
+	body := &source{r: plain}
+	c, err := o.blobs.Stage(ctx, body, 0)
+	switch {
+	case body.err != nil:
+		return blob.Content{}, undecryptable(body.err)
+	case err != nil:
+		return blob.Content{}, err
+	case c.SHA256 != sealed.SHA256 || sealed.Size >= 0 && c.Size != sealed.Size:
+		return blob.Content{}, reject("digest", nil)
+	}
+	return c, nil
+}
+
+// file writes everything about an arrived document, the answer included.
+func (o *Office) file(tx *sqlite.Tx, a queue.Arrived, in *arrival, r reply, refused *rejection) error {
+	in.doc.Created = tx.Now()
+	me := Recipient{Party: Party{o.me.Code, o.me.Name}, State: Delivered}
+	if refused != nil {
+		me.State, me.Reason = Returned, in.doc.Reason
+	}
+	in.doc.To = []Recipient{me}
+	seq, err := insertDocument(tx, in.doc, max(in.others, 0))
+	if err != nil {
+		return err
+	}
+	if err := insertHead(tx, seq, a.Header, in.head); err != nil {
+		return err
+	}
+	for i, f := range in.files {
+		if err := insertAttachment(tx, seq, i, f); err != nil {
+			return err
+		}
+	}
+	if err := o.trackArrival(tx, seq, a, in, r, refused); err != nil {
+		return err
+	}
+	if err := o.queue.Done(tx, a.ID); err != nil {
+		return err
+	}
+	o.changed(tx)
+	e := audit.Entry{Actor: o.me.Code, Action: actionFile, Subject: a.ID.String(), Detail: map[string]string{
+		"from": a.From, "files": strconv.Itoa(len(in.files)), "size": strconv.FormatInt(in.doc.Size, 10), "header": hexDigest(a.Header),
+	}}
+	if refused != nil {
+		e.Action, e.Detail["reason"], e.Detail["cause"] = actionReject, refused.reason, cause(refused.err)
+	}
+	if len(in.warnings) > 0 {
+		e.Detail["warnings"] = warningList(in.warnings)
+	}
+	return audit.Append(tx, e)
+}
+
+// trackArrival writes seal and track: sealed by the sender, passed on by the
+// neighbour, here.
+func (o *Office) trackArrival(tx *sqlite.Tx, seq int64, a queue.Arrived, in *arrival, r reply, refused *rejection) error {
+	if v := in.verdict; v != nil {
+		if err := insertSeal(tx, seq, Seal{
+			Verdict: string(v.Result), Reason: string(v.Reason), Signer: v.Code, Name: v.Name,
+			SignedAt: v.SignedAt, Checked: tx.Now(), Issuer: v.Issuer, Serial: v.Serial,
+		}); err != nil {
+			return err
+		}
+		if v.Result != seal.Failed {
+			if err := insertEvent(tx, seq, Event{
+				Step: Saved, At: v.SignedAt, Learnt: tx.Now(), Signer: v.Code, Evidence: EvidenceSeal,
+			}, 0); err != nil {
+				return err
+			}
+		}
+	}
+	// The hub's own receipt went to the sender. What this office knows is that
+	// the document came from the hub.
+	if o.isHub(a.Peer) {
+		if err := insertEvent(tx, seq, Event{Step: AtHub, At: a.At, Learnt: tx.Now()}, 0); err != nil {
+			return err
+		}
+	}
+	step := Delivered
+	if refused != nil {
+		step = Returned
+	}
+	return o.answered(tx, seq, step, r)
+}
+
+// warningList is warnings in a form for the audit log.
+func warningList(list []edxml.Warning) string {
+	var b strings.Builder
+	for _, w := range list {
+		fmt.Fprintf(&b, "%s %s %q; ", w.Code, w.Field, w.Value)
+		if b.Len() > 4000 {
+			break
+		}
+	}
+	return strings.TrimSuffix(b.String(), "; ")
+}
+
+// sealedHead is the stored head of a document.
+type sealedHead struct {
+	header  []byte
+	content blob.Content
+	ok      bool
+}
+
+// readHead loads a stored head.
+func (o *Office) readHead(h sealedHead) ([]byte, error) {
+	r, err := o.blobs.Reader(h.content)
+	if err != nil {
+		return nil, fmt.Errorf("read head: %w", err)
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// fillOthers takes the recipients that are not in the table from the sealed
+// message: of a circular each office stores itself alone.
+func (o *Office) fillOthers(d *Document, h sealedHead) error {
+	if !h.ok {
+		return nil
+	}
+	raw, err := o.readHead(h)
+	if err != nil {
+		return err
+	}
+	head, err := seal.OpenHead(raw, o.roots, o.now())
+	if err != nil {
+		return err
+	}
+	msg, _, err := edxml.Decode(bytes.NewReader(head.Message))
+	if err != nil {
+		return err
+	}
+	m, ok := msg.(*edxml.Document)
+	if !ok {
+		return nil
+	}
+	for _, to := range m.To {
+		if !o.isMe(to.ID) && utf8.ValidString(to.ID) {
+			d.To = append(d.To, Recipient{Party: Party{to.ID, to.Name}})
+		}
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package office
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"tram/agent/hub/registry"
+	"tram/storage"
+	"tram/storage/blob"
+	"tram/storage/sqlite"
+)
+
+// What stands behind an event, see [Event].
+const (
+	EvidenceSeal    = "seal"
+	EvidenceCustody = "custody"
+	EvidenceStatus  = "status"
+	EvidenceNotice  = "notice"
+)
+
+// insertDocument writes the row and its recipients. others is how many more
+// recipients stand in the head alone.
+func insertDocument(tx *sqlite.Tx, d Document, others int) (seq int64, err error) {
+	res, err := tx.Exec(`INSERT INTO documents (id, box, state, urgency, from_code, from_name, subject, number, notation,
+			type, type_name, date, edxml_id, reason, size, created, expires, others)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		d.ID, string(d.Box), string(d.State), int(d.Urgency), d.From.Code, d.From.Name, d.Subject, d.Number, d.Notation,
+		d.Type, d.TypeName, d.Date, d.EdXMLID, d.Reason, d.Size, d.Created, d.Expires, others)
+	if err != nil {
+		return 0, fmt.Errorf("insert document: %w", err)
+	}
+	if seq, err = res.LastInsertId(); err != nil {
+		return 0, fmt.Errorf("insert document: %w", err)
+	}
+	for i, r := range d.To {
+		_, err := tx.Exec(`INSERT INTO recipients (document, pos, code, code_key, name, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			seq, i, r.Code, registry.Key(r.Code), r.Name, string(r.State), r.Reason)
+		if err != nil {
+			return 0, fmt.Errorf("insert recipient: %w", err)
+		}
+	}
+	return seq, nil
+}
+
+// insertHead keeps the signed header and, unless it could not be opened, the
+// sealed head.
+func insertHead(tx *sqlite.Tx, seq int64, header []byte, head *blob.Content) error {
+	var size, sha, inline any
+	if head != nil {
+		size, sha = head.Size, head.SHA256
+		if head.Inline != nil {
+			inline = head.Inline
+		}
+	}
+	_, err := tx.Exec(`INSERT INTO heads (document, header, size, sha256, inline) VALUES (?, ?, ?, ?, ?)`, seq, header, size, sha, inline)
+	if err != nil {
+		return fmt.Errorf("insert head: %w", err)
+	}
+	return nil
+}
+
+func insertAttachment(tx *sqlite.Tx, seq int64, index int, f file) error {
+	var inline any
+	if f.content.Inline != nil {
+		inline = f.content.Inline
+	}
+	_, err := tx.Exec(`INSERT INTO attachments (document, idx, name, entry, media, size, sha256, inline) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		seq, index, f.name, f.entry, f.media, f.content.Size, f.content.SHA256, inline)
+	if err != nil {
+		return fmt.Errorf("insert attachment: %w", err)
+	}
+	return nil
+}
+
+// insertEvent adds a step to the track. proof is the row of its signed record,
+// 0 for none.
+func insertEvent(tx *sqlite.Tx, seq int64, e Event, proof int64) error {
+	var row any
+	if proof > 0 {
+		row = proof
+	}
+	_, err := tx.Exec(`INSERT INTO events (document, step, office, at, learnt, signer, note, evidence, proof)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		seq, string(e.Step), e.Office, e.At, e.Learnt, e.Signer, e.Note, e.Evidence, row)
+	if err != nil {
+		return fmt.Errorf("insert event: %w", err)
+	}
+	return nil
+}
+
+// insertProof keeps a signed record. header is the signed bundle header that
+// it came in, nil for none.
+func insertProof(tx *sqlite.Tx, seq int64, kind, office string, header, data []byte) (int64, error) {
+	res, err := tx.Exec(`INSERT INTO proofs (document, kind, office, header, data) VALUES (?, ?, ?, ?, ?)`, seq, kind, office, header, data)
+	if err != nil {
+		return 0, fmt.Errorf("insert proof: %w", err)
+	}
+	return res.LastInsertId()
+}
+
+func insertSeal(tx *sqlite.Tx, seq int64, s Seal) error {
+	_, err := tx.Exec(`INSERT INTO seals (document, verdict, reason, signer, name, signed_at, checked, issuer, serial)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		seq, s.Verdict, s.Reason, s.Signer, s.Name, s.SignedAt, s.Checked, s.Issuer, s.Serial)
+	if err != nil {
+		return fmt.Errorf("insert seal: %w", err)
+	}
+	return nil
+}
+
+// find returns the row number of a document. storage.ErrNotFound when there is
+// none of that ID in the box.
+func find(tx *sqlite.Tx, box Box, id storage.ID) (int64, error) {
+	var seq int64
+	err := tx.QueryRow(`SELECT seq FROM documents WHERE id = ? AND box = ?`, id, string(box)).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, storage.ErrNotFound
+	}
+	return seq, err
+}
+
+// rank orders the states of a recipient; a state of lower rank never replaces
+// one of higher rank. Failed is below what the recipient itself has signed:
+// a receipt that comes after the end of the lifetime still counts.
+var rank = map[State]int{Saved: 0, Sending: 1, AtHub: 2, Failed: 3, Delivered: 4, Accepted: 5, Returned: 5}
+
+// advance moves the recipients of an outgoing document to state, those that are
+// not as far yet; all of them when office is "". It tells how many moved and
+// settles the state of the document.
+func advance(tx *sqlite.Tx, seq int64, office string, state State, number, reason string) (moved int64, err error) {
+	below := make([]any, 0, len(rank)+6)
+	below = append(below, string(state), number, reason, seq, office, registry.Key(office))
+	marks := ""
+	for s, r := range rank {
+		if r < rank[state] {
+			marks += ", ?"
+			below = append(below, string(s))
+		}
+	}
+	if marks == "" {
+		return 0, nil
+	}
+	res, err := tx.Exec(`UPDATE recipients SET state = ?, number = ?, reason = ?
+		WHERE document = ? AND (? = '' OR code_key = ?) AND state IN (`+marks[2:]+`)`, below...)
+	if err != nil {
+		return 0, fmt.Errorf("advance recipients: %w", err)
+	}
+	if moved, err = res.RowsAffected(); err != nil || moved == 0 {
+		return moved, err
+	}
+	return moved, settle(tx, seq)
+}
+
+// settle derives the state of an outgoing document from its recipients: what
+// needs a person first, else the step that all of them have reached.
+func settle(tx *sqlite.Tx, seq int64) error {
+	rows, err := tx.Query(`SELECT state, max(reason) FROM recipients WHERE document = ? GROUP BY state`, seq)
+	if err != nil {
+		return fmt.Errorf("settle document: %w", err)
+	}
+	defer rows.Close()
+	reasons := map[State]string{}
+	least := State("")
+	for rows.Next() {
+		var s State
+		var reason string
+		if err := rows.Scan(&s, &reason); err != nil {
+			return fmt.Errorf("settle document: %w", err)
+		}
+		reasons[s] = reason
+		if least == "" || rank[s] < rank[least] {
+			least = s
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("settle document: %w", err)
+	}
+	for _, s := range []State{Returned, Failed} {
+		if _, ok := reasons[s]; ok {
+			least = s
+			break
+		}
+	}
+	_, err = tx.Exec(`UPDATE documents SET state = ?, reason = ? WHERE seq = ?`, string(least), reasons[least], seq)
+	if err != nil {
+		return fmt.Errorf("settle document: %w", err)
+	}
+	return nil
+}
+
+// done reports whether no recipient is left from which a receipt can come.
+func done(tx *sqlite.Tx, seq int64) (bool, error) {
+	var open bool
+	err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM recipients WHERE document = ? AND state IN (?, ?, ?))`,
+		seq, string(Saved), string(Sending), string(AtHub)).Scan(&open)
+	return !open, err
+}

@@ -1,0 +1,264 @@
+package office
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"tram/agent/i18n"
+	"tram/agent/problem"
+	"tram/agent/seal"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/blob"
+	"tram/storage/queue"
+	"tram/storage/sqlite"
+	"tram/sync/bundle"
+)
+
+// file is one attachment on its way into a document.
+type file struct {
+	name, shown, media string
+	entry              string // in the sealed container
+	content            blob.Content
+}
+
+// Send checks a draft, seals it, and saves it for sending. When it returns
+// without error the document is durable. Faults of the draft come as a
+// problem.List; a full disk as a problem of class Full. Whatever the error,
+// nothing of the document is saved.
+func (o *Office) Send(ctx context.Context, d Draft) (Document, error) {
+	r := &review{o: o}
+	l := r.draft(d)
+	files := r.files(d)
+	if err := r.read(ctx, d, files); err != nil {
+		return Document{}, err
+	}
+	if err := r.faults.Err(); err != nil {
+		return Document{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Document{}, fmt.Errorf("send document: %w", err)
+	}
+	if l.code.Number != "" {
+		return o.seal(ctx, id, l, files, 0)
+	}
+	no, err := o.numbers.reserve(ctx, numbered, l.year())
+	if err != nil {
+		return Document{}, fmt.Errorf("send document: %w", err)
+	}
+	l.code.Number = formatNumber(no)
+	doc, err := o.seal(ctx, id, l, files, no)
+	if err != nil {
+		o.numbers.release(numbered, l.year(), no)
+	}
+	return doc, err
+}
+
+// read takes in the files. With a fault already found it only looks at them,
+// so that their faults are told as well and nothing is stored. The error is
+// not a fault of the draft.
+func (r *review) read(ctx context.Context, d Draft, files []file) error {
+	left := r.o.limits.Total
+	for i := range files {
+		f := &files[i]
+		size, err := r.readFile(ctx, d.Files[i], f, min(r.o.limits.File, left))
+		if err != nil {
+			return err
+		}
+		left -= size
+	}
+	return nil
+}
+
+func (r *review) readFile(ctx context.Context, u Upload, f *file, limit int64) (int64, error) {
+	args := i18n.Args{"name": f.shown, "limit": megabytes(r.o.limits.File), "total": megabytes(r.o.limits.Total)}
+	if u.Body == nil {
+		r.fault("send.unreadable", "files", args)
+		return 0, nil
+	}
+	body := &source{r: u.Body}
+	c, err := r.store(ctx, body, limit)
+	switch {
+	case errors.Is(err, blob.ErrTooLarge):
+		code := "send.file-too-large"
+		if limit < r.o.limits.File {
+			code = "send.total-too-large"
+		}
+		r.fault(code, "files", args)
+	case ctx.Err() != nil:
+		return 0, fmt.Errorf("send document: %w", ctx.Err())
+	case body.err != nil:
+		p := problem.New(problem.Usage, "send.unreadable", "files", args)
+		r.faults = append(r.faults, p.Because(body.err))
+	case err != nil:
+		return 0, storing(err)
+	case c.Size == 0:
+		r.fault("send.file-empty", "files", args)
+	}
+	f.content = c
+	return c.Size, nil
+}
+
+// store stages content; with a fault already found it only measures it.
+func (r *review) store(ctx context.Context, body io.Reader, limit int64) (blob.Content, error) {
+	if len(r.faults) == 0 {
+		// A limit of zero or less would mean none.
+		return r.o.blobs.Stage(ctx, io.LimitReader(body, limit+1), max(limit, 1))
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(body, limit+1))
+	if n > limit {
+		return blob.Content{Size: n}, blob.ErrTooLarge
+	}
+	return blob.Content{Size: n}, err
+}
+
+func megabytes(n int64) int64 { return n >> 20 }
+
+// storing turns an error of the stores into what a person can act on.
+func storing(err error) error {
+	if errors.Is(err, storage.ErrFull) {
+		return problem.New(problem.Full, "office.full", "", nil).Because(err)
+	}
+	return fmt.Errorf("save document: %w", err)
+}
+
+// source remembers that reading failed, as opposed to storing.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// seal makes the bundle of a checked draft and saves everything. reserved is
+// the number from the series, 0 when it was given.
+func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file, reserved int) (Document, error) {
+	head, err := o.sealDocument(id, l, files)
+	if err != nil {
+		return Document{}, err
+	}
+	kept, err := o.stage(ctx, head)
+	if err != nil {
+		return Document{}, err
+	}
+	p, err := o.pack(ctx, bundle.Header{
+		ID: id, Kind: bundle.KindDocument, Urgency: uint8(l.urgency),
+		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
+	}, head, files, l.to)
+	if err != nil {
+		return Document{}, err
+	}
+	row := o.outgoing(id, l, files)
+	err = o.db.Update(ctx, func(tx *sqlite.Tx) error {
+		return o.save(tx, row, l, files, p, kept, reserved)
+	})
+	if err != nil {
+		return Document{}, storing(err)
+	}
+	return o.Get(ctx, id)
+}
+
+func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content, reserved int) error {
+	row.Created = tx.Now()
+	seq, err := insertDocument(tx, row, 0)
+	if err != nil {
+		return err
+	}
+	if err := insertHead(tx, seq, p.bundle.Header, &head); err != nil {
+		return err
+	}
+	for i, f := range files {
+		if err := insertAttachment(tx, seq, i, f); err != nil {
+			return err
+		}
+	}
+	err = insertEvent(tx, seq, Event{
+		Step: Saved, At: l.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceSeal,
+	}, 0)
+	if err != nil {
+		return err
+	}
+	if reserved > 0 {
+		err = o.numbers.confirm(tx, numbered, l.year(), reserved)
+	} else if given, ok := numeric(l.code.Number); ok {
+		err = o.numbers.take(tx, numbered, l.year(), given)
+	}
+	if err != nil {
+		return err
+	}
+	if err := o.queue.Put(tx, p.bundle, p.contents, []queue.Target{{Peer: o.me.Trust.Hub, Hold: true}}); err != nil {
+		return err
+	}
+	o.changed(tx)
+	detail := map[string]string{
+		"number": l.code.String(), "recipients": strconv.Itoa(len(l.to)), "files": strconv.Itoa(len(files)),
+		"size": strconv.FormatInt(row.Size, 10), "header": hexDigest(p.bundle.Header),
+	}
+	if l.cleared {
+		detail["declared"] = declaredNoSecret
+	}
+	return audit.Append(tx, audit.Entry{Actor: o.actor(l.by), Action: actionSend, Subject: row.ID.String(), Detail: detail})
+}
+
+// outgoing is the row of a new document.
+func (o *Office) outgoing(id storage.ID, l letter, files []file) Document {
+	d := Document{
+		ID: id, Box: Out, From: Party{o.me.Code, o.me.Name}, Subject: l.subject, Number: l.code.Number, Notation: l.code.Notation,
+		Type: l.kind.Abbr, TypeName: l.kind.Name, Date: l.date.ISO(), Urgency: l.urgency, State: Saved,
+		Expires: l.at.Add(o.limits.Lifetime), EdXMLID: classicID(o.me.Code, l),
+	}
+	for _, c := range l.to {
+		d.To = append(d.To, Recipient{Party: Party{c.Code, c.Name}, State: Saved})
+	}
+	for _, f := range files {
+		d.Size += f.content.Size
+	}
+	return d
+}
+
+// sealDocument makes the head. It names the files' entries.
+func (o *Office) sealDocument(id storage.ID, l letter, files []file) ([]byte, error) {
+	taken := map[string]bool{seal.MessageName: true}
+	sealed := make([]seal.File, len(files))
+	for i := range files {
+		f := &files[i]
+		f.entry = seal.SafeName(f.name, taken)
+		sealed[i] = seal.File{Name: f.entry, MediaType: f.media, SHA256: f.content.SHA256, Size: f.content.Size}
+	}
+	message, err := encodeDocument(o.message(id, l, files))
+	if err != nil {
+		return nil, fmt.Errorf("write message: %w", err)
+	}
+	head, err := o.sealer.Seal(seal.Named{Name: seal.MessageName, Data: message}, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("seal document: %w", err)
+	}
+	return head, nil
+}
+
+// numeric reads a number given by hand when it is a plain one.
+func numeric(s string) (int, bool) {
+	const most = 999_999 // beyond it is no number of a yearly series
+	n, err := strconv.Atoi(s)
+	return n, err == nil && n > 0 && n <= most
+}
+
+// actor is who an audit entry names: the person, or this office by itself.
+func (o *Office) actor(by string) string {
+	if by == "" {
+		return o.me.Code
+	}
+	return by
+}

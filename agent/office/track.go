@@ -1,0 +1,340 @@
+package office
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tram/agent/edxml"
+	"tram/agent/hub/registry"
+	"tram/agent/i18n"
+	"tram/agent/seal"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/queue"
+	"tram/storage/sqlite"
+	"tram/sync/bundle"
+	"tram/sync/wire"
+)
+
+// Hooks returns what the queue is to call when the hub takes a bundle over or
+// refuses it for good.
+func (o *Office) Hooks() queue.Hooks {
+	return queue.Hooks{Custody: o.custody, Refused: o.refused}
+}
+
+// custody writes the hub's receipt into the track of a document. After a
+// restore of the hub there is a second one, which is kept as well.
+func (o *Office) custody(tx *sqlite.Tx, peer string, b storage.Bundle, out storage.Outcome) error {
+	tx.OnCommit(func() { o.transfers.end(b.ID) })
+	if bundle.Kind(b.Kind) != bundle.KindDocument {
+		return nil
+	}
+	seq, err := find(tx, Out, b.ID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	at := out.At
+	if receipt, err := bundle.ParseReceipt(out.Receipt); err == nil {
+		at = receipt.Receipt.At
+	}
+	proof, err := insertProof(tx, seq, EvidenceCustody, peer, nil, out.Receipt)
+	if err != nil {
+		return err
+	}
+	moved, err := advance(tx, seq, "", AtHub, "", "")
+	if err != nil {
+		return err
+	}
+	if moved > 0 {
+		e := Event{Step: AtHub, At: at, Learnt: tx.Now(), Signer: peer, Evidence: EvidenceCustody}
+		if err := insertEvent(tx, seq, e, proof); err != nil {
+			return err
+		}
+	}
+	o.changed(tx)
+	return audit.Append(tx, audit.Entry{
+		Actor: peer, Action: actionCustody, Subject: b.ID.String(), Detail: map[string]string{"receipt": hexDigest(out.Receipt)},
+	})
+}
+
+// refused ends a bundle that the hub will never take.
+func (o *Office) refused(tx *sqlite.Tx, peer string, b storage.Bundle, out storage.Outcome) error {
+	tx.OnCommit(func() { o.transfers.end(b.ID) })
+	if err := o.queue.End(tx, b.ID); err != nil {
+		return err
+	}
+	action := actionBadBundle
+	seq, err := find(tx, Out, b.ID)
+	switch {
+	case err == nil:
+		action = actionRefused
+		reason := refusalText(wire.Code(out.Code), out.Text)
+		if err := o.fail(tx, seq, "", reason, Event{At: out.At, Learnt: tx.Now(), Note: reason}, 0); err != nil {
+			return err
+		}
+	case !errors.Is(err, storage.ErrNotFound):
+		return err
+	}
+	return audit.Append(tx, audit.Entry{
+		Actor: peer, Action: action, Subject: b.ID.String(),
+		Detail: map[string]string{"code": strconv.Itoa(int(out.Code)), "text": cut(out.Text, wire.MaxText)},
+	})
+}
+
+// refusalText explains a code of the wire to people; the neighbour's own text
+// stands in for codes of later versions.
+func refusalText(code wire.Code, text string) string {
+	key := "office.refused." + strconv.Itoa(int(code))
+	if i18n.Has(key) {
+		return i18n.T(i18n.Vietnamese, key)
+	}
+	return i18n.T(i18n.Vietnamese, "office.refused.other", i18n.Args{"code": int(code), "text": printable(text)})
+}
+
+// steps says where a status moves its recipient. Other codes are kept in the
+// track and move nothing.
+var steps = map[edxml.StatusCode]State{
+	edxml.StatusArrived: Delivered, edxml.StatusAccepted: Accepted, edxml.StatusReturned: Returned,
+}
+
+// receiveStatus puts the answer of a recipient into the track.
+func (o *Office) receiveStatus(ctx context.Context, a queue.Arrived) error {
+	e, err := o.open(ctx, a)
+	if err != nil {
+		return err
+	}
+	raw, err := o.small(ctx, e, 0, maxStatusHead)
+	if err != nil {
+		return err
+	}
+	head, err := o.openHead(raw, e.header.From)
+	if err != nil {
+		return err
+	}
+	if head.MessageName != seal.StatusName(e.header.From, e.ID.String()) || len(head.Files) > 0 {
+		return reject("status-form", fmt.Errorf("it is named %q and seals %d files", head.MessageName, len(head.Files)))
+	}
+	msg, _, err := edxml.Decode(bytes.NewReader(head.Message))
+	if err != nil {
+		return reject("message", err)
+	}
+	s, ok := msg.(*edxml.Status)
+	if !ok {
+		return reject("message-kind", nil)
+	}
+	if registry.Key(s.From.ID) != registry.Key(e.header.From) {
+		return reject("message-sender", fmt.Errorf("status names %q", s.From.ID))
+	}
+	return o.db.Update(ctx, func(tx *sqlite.Tx) error { return o.fileStatus(tx, e, raw, s) })
+}
+
+// fileStatus records one status. It must answer a document of ours, and its
+// sender must be a recipient of it.
+func (o *Office) fileStatus(tx *sqlite.Tx, e opened, head []byte, s *edxml.Status) error {
+	var seq int64
+	var known string
+	err := notFoundAs(reject("status-document", nil),
+		tx.QueryRow(`SELECT seq, edxml_id FROM documents WHERE id = ? AND box = 'out'`, e.header.InReplyTo).Scan(&seq, &known))
+	if err != nil {
+		return err
+	}
+	if named := s.ResponseFor.DocumentID; named != known && named != e.header.InReplyTo.String() {
+		return reject("status-document", fmt.Errorf("status names %q", named))
+	}
+	var office string
+	err = notFoundAs(reject("status-sender", nil),
+		tx.QueryRow(`SELECT code FROM recipients WHERE document = ? AND code_key = ?`, seq, registry.Key(s.From.ID)).Scan(&office))
+	if err != nil {
+		return err
+	}
+	proof, err := insertProof(tx, seq, EvidenceStatus, office, e.Header, head)
+	if err != nil {
+		return err
+	}
+	if err := o.trackStatus(tx, seq, office, s, proof); err != nil {
+		return err
+	}
+	if err := o.endWhenDone(tx, seq, e.header.InReplyTo); err != nil {
+		return err
+	}
+	if err := o.queue.Done(tx, e.ID); err != nil {
+		return err
+	}
+	o.changed(tx)
+	return audit.Append(tx, audit.Entry{
+		Actor: office, Action: actionStatus, Subject: e.header.InReplyTo.String(),
+		Detail: map[string]string{"code": string(s.Code), "seal": hexDigest(head)},
+	})
+}
+
+// trackStatus moves the recipient, never backwards, and adds the event. A
+// status that moves nothing stays in the track under the step reached.
+func (o *Office) trackStatus(tx *sqlite.Tx, seq int64, office string, s *edxml.Status, proof int64) error {
+	text := cut(s.Description, MaxReason)
+	step, moves := steps[s.Code]
+	ev := Event{Step: step, Office: office, At: s.Time, Learnt: tx.Now(), Signer: office, Note: text, Evidence: EvidenceStatus}
+	if ev.At.IsZero() {
+		ev.At = tx.Now()
+	}
+	if !moves {
+		if err := tx.QueryRow(`SELECT state FROM recipients WHERE document = ? AND code_key = ?`, seq, registry.Key(office)).Scan(&ev.Step); err != nil {
+			return err
+		}
+		ev.Note = statusNote(s.Code, text)
+		return insertEvent(tx, seq, ev, proof)
+	}
+	number, reason := "", ""
+	switch step {
+	case Accepted:
+		number = arrivalOf(s.Description)
+	case Returned:
+		reason = text
+	}
+	if _, err := advance(tx, seq, office, step, number, reason); err != nil {
+		return err
+	}
+	return insertEvent(tx, seq, ev, proof)
+}
+
+func statusNote(code edxml.StatusCode, text string) string {
+	name := i18n.T(i18n.Vietnamese, "office.status.other")
+	if key := "office.status." + string(code); i18n.Has(key) {
+		name = i18n.T(i18n.Vietnamese, key)
+	}
+	note := cut(string(code), 20) + " " + name
+	if text != "" {
+		note += ": " + text
+	}
+	return note
+}
+
+// endWhenDone lets the content of a document go once every recipient has
+// receipted or can never do so.
+func (o *Office) endWhenDone(tx *sqlite.Tx, seq int64, id storage.ID) error {
+	over, err := done(tx, seq)
+	if err != nil || !over {
+		return err
+	}
+	return o.queue.End(tx, id)
+}
+
+// notice is a hub's word that a bundle did not reach an office.
+type notice struct {
+	Version int       `json:"v"`
+	Type    string    `json:"type"`
+	Bundle  uuid.UUID `json:"document"`
+	Office  string    `json:"office"`
+	Code    wire.Code `json:"code"`
+	At      time.Time `json:"at"`
+}
+
+// receiveNotice marks a recipient as failed on the hub's word.
+func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
+	raw, e, err := o.fromHub(ctx, a, bundle.RoleNotice)
+	if err != nil {
+		return err
+	}
+	var n notice
+	if err := json.Unmarshal(raw, &n); err != nil {
+		return reject("notice", err)
+	}
+	if n.Version != 1 || n.Type != "undeliverable" {
+		return reject("notice", fmt.Errorf("version %d, type %q", n.Version, n.Type))
+	}
+	return o.db.Update(ctx, func(tx *sqlite.Tx) error {
+		seq, err := find(tx, Out, n.Bundle)
+		switch {
+		case err == nil:
+			if err := o.fileNotice(tx, seq, e, n, raw); err != nil {
+				return err
+			}
+		case !errors.Is(err, storage.ErrNotFound):
+			return err
+		default: // a status of ours, which its reader cannot get
+			if err := o.queue.End(tx, n.Bundle); err != nil {
+				return err
+			}
+		}
+		if err := o.queue.Done(tx, a.ID); err != nil {
+			return err
+		}
+		return audit.Append(tx, audit.Entry{
+			Actor: e.header.From, Action: actionNotice, Subject: n.Bundle.String(),
+			Detail: map[string]string{"type": n.Type, "office": cut(n.Office, bundle.MaxCode), "code": strconv.Itoa(int(n.Code))},
+		})
+	})
+}
+
+func (o *Office) fileNotice(tx *sqlite.Tx, seq int64, e opened, n notice, raw []byte) error {
+	var office string
+	err := notFoundAs(reject("notice", errors.New("office is no recipient")),
+		tx.QueryRow(`SELECT code FROM recipients WHERE document = ? AND code_key = ?`, seq, registry.Key(n.Office)).Scan(&office))
+	if err != nil {
+		return err
+	}
+	proof, err := insertProof(tx, seq, EvidenceNotice, e.header.From, e.Header, raw)
+	if err != nil {
+		return err
+	}
+	reason := refusalText(n.Code, "")
+	if err := o.fail(tx, seq, office, reason, Event{
+		At: n.At, Learnt: tx.Now(), Signer: e.header.From, Note: reason, Evidence: EvidenceNotice,
+	}, proof); err != nil {
+		return err
+	}
+	return o.endWhenDone(tx, seq, n.Bundle)
+}
+
+// receiveCards takes in registry cards. Each is checked by its own signature.
+func (o *Office) receiveCards(ctx context.Context, a queue.Arrived) error {
+	raw, e, err := o.fromHub(ctx, a, bundle.RoleRegistry)
+	if err != nil {
+		return err
+	}
+	cards, err := registry.DecodeCards(raw)
+	if err != nil {
+		return reject("cards", err)
+	}
+	return o.db.Update(ctx, func(tx *sqlite.Tx) error {
+		changed, err := o.registry.Merge(tx, cards)
+		if err != nil {
+			return err
+		}
+		if err := o.queue.Done(tx, a.ID); err != nil {
+			return err
+		}
+		if changed == 0 {
+			return nil
+		}
+		return audit.Append(tx, audit.Entry{
+			Actor: e.header.From, Action: actionCards, Subject: a.ID.String(),
+			Detail: map[string]string{"cards": strconv.Itoa(len(cards)), "changed": strconv.Itoa(changed)},
+		})
+	})
+}
+
+// fromHub opens a bundle that only the hub may send and returns its object.
+func (o *Office) fromHub(ctx context.Context, a queue.Arrived, role bundle.Role) ([]byte, opened, error) {
+	if !o.isHub(a.From) {
+		return nil, opened{}, reject("not-hub", nil)
+	}
+	e, err := o.open(ctx, a)
+	if err != nil {
+		return nil, opened{}, err
+	}
+	if len(e.header.Objects) == 0 || e.header.Objects[0].Role != role {
+		return nil, opened{}, reject("header", errors.New("first object has another role"))
+	}
+	raw, err := o.small(ctx, e, 0, maxControl)
+	return raw, e, err
+}

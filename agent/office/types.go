@@ -1,0 +1,188 @@
+package office
+
+import (
+	"io"
+	"time"
+
+	"tram/storage"
+)
+
+// Box says whether a document came or goes.
+type Box string
+
+const (
+	In  Box = "in"
+	Out Box = "out"
+)
+
+// Urgency is the level of NĐ 30/2020, numbered as edXML's Priority.
+type Urgency uint8
+
+const (
+	Thuong      Urgency = 0
+	Khan        Urgency = 1
+	ThuongKhan  Urgency = 2
+	HoaToc      Urgency = 3
+	maxUrgency          = HoaToc
+	urgencyWord         = "thuong khan thuong-khan hoa-toc"
+)
+
+// State is the furthest step of a document, or of one recipient of it.
+type State string
+
+// States of outgoing documents follow the five-step track; an incoming
+// document is Arrived until a clerk accepts or returns it.
+const (
+	Saved     State = "saved"     // safe on this machine
+	Sending   State = "sending"   // the first byte left
+	AtHub     State = "hub"       // the hub has signed custody
+	Delivered State = "delivered" // status 01: at the recipient's machine
+	Accepted  State = "accepted"  // status 03
+	Returned  State = "returned"  // status 02, with a reason
+	Failed    State = "failed"    // refused for good, undeliverable or expired
+	Arrived   State = "arrived"   // incoming, no one has acted on it
+)
+
+// Party is an office as a document names it.
+type Party struct {
+	Code string `json:"code"`
+	Name string `json:"name"`
+}
+
+// Recipient is one addressee and how far the document came with it.
+type Recipient struct {
+	Party
+	State  State  `json:"state"`
+	Number string `json:"number,omitempty"` // its số đến, once accepted
+	Reason string `json:"reason,omitempty"` // of a return or failure
+}
+
+// Attachment is one file of a document. Index counts from 0 in the order of
+// the sender.
+type Attachment struct {
+	Index  int    `json:"index"`
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"` // lower-case hex, of the plain file
+	Type   string `json:"type"`   // media type, from the name only
+}
+
+// Event is one step of the track. At is the time at the place where it
+// happened; Learnt when this office learnt it. Evidence says which signed
+// record stands behind it, "" when the step is only this machine's word.
+type Event struct {
+	Step     State     `json:"step"`
+	Office   string    `json:"office"` // the recipient concerned, "" for all
+	At       time.Time `json:"at"`
+	Learnt   time.Time `json:"learnt"`
+	Signer   string    `json:"signer"` // office that signed the evidence
+	Note     string    `json:"note,omitempty"`
+	Evidence string    `json:"evidence,omitempty"` // "seal", "custody", "status", "notice"
+}
+
+// Seal is the verdict on an incoming document's office seal, frozen when it
+// was filed.
+type Seal struct {
+	Verdict  string    `json:"verdict"` // "passed", "indeterminate", "failed"
+	Reason   string    `json:"reason,omitempty"`
+	Signer   string    `json:"signer"`
+	Name     string    `json:"name"`
+	SignedAt time.Time `json:"signed_at"`
+	Checked  time.Time `json:"checked"`
+	Issuer   string    `json:"issuer"`
+	Serial   string    `json:"serial"`
+}
+
+// Document is a document as pages, command line and API see it.
+type Document struct {
+	ID          storage.ID   `json:"id"`
+	Box         Box          `json:"box"`
+	From        Party        `json:"from"`
+	To          []Recipient  `json:"to"`
+	Subject     string       `json:"subject"`
+	Number      string       `json:"number"`   // số
+	Notation    string       `json:"notation"` // ký hiệu
+	Type        string       `json:"type"`     // abbreviation of NĐ 30, "CV" for công văn
+	TypeName    string       `json:"type_name"`
+	Date        string       `json:"date"` // of the document, yyyy-mm-dd
+	Urgency     Urgency      `json:"urgency"`
+	State       State        `json:"state"`             // furthest step all recipients reached; for out
+	Arrival     int          `json:"arrival,omitempty"` // số đến, 0 until accepted
+	Reason      string       `json:"reason,omitempty"`
+	Created     time.Time    `json:"created"` // saved (out) or filed (in) here
+	Expires     time.Time    `json:"expires"`
+	Size        int64        `json:"size"` // sum of the attachments, bytes
+	Attachments []Attachment `json:"attachments"`
+	Events      []Event      `json:"events,omitempty"` // only from Get
+	Seal        *Seal        `json:"seal,omitempty"`   // only of incoming ones, from Get
+	EdXMLID     string       `json:"edxml_id"`         // classic DocumentId
+}
+
+// Upload is a file being handed over. Body is read once, to its end.
+type Upload struct {
+	Name string
+	Body io.Reader
+}
+
+// Draft is what a clerk or program hands over to be sent.
+type Draft struct {
+	To             []string // office codes
+	Subject        string
+	Urgency        Urgency
+	Type           string // abbreviation, "" for CV
+	Number         string // "" takes the next number of the year
+	Notation       string // "" is made from the type and the office's abbreviation
+	Date           string // yyyy-mm-dd, "" for today
+	Signer         string // full name, "" leaves the office's default
+	Position       string
+	Content        string // summary; "" repeats the subject
+	Classification string // anything but "" is a state secret and refused
+	Cleared        bool   // a person has read the warning of a secret's mark in the words and declares that there is no state secret
+	Files          []Upload
+	By             string // sign-in name or "cli", for the audit log
+}
+
+// Query selects documents for a list. Newest first, urgent ones not reordered.
+type Query struct {
+	Box    Box
+	States []State // any of; none for all
+	Offset int
+	Limit  int // at most MaxPage; 0 for DefaultPage
+}
+
+// MaxWork is how many documents of each kind the work list shows.
+const MaxWork = 200
+
+// Page sizes of lists.
+const (
+	DefaultPage = 50
+	MaxPage     = 500
+)
+
+// Progress is the live state of one outgoing transfer.
+type Progress struct {
+	Sent, Total int64         // bytes as they travel
+	Rate        float64       // bytes per second, smoothed over about 5 s
+	Left        time.Duration // 0 when unknown or the link is down
+}
+
+// Work is the clerk's list of what to do.
+type Work struct {
+	Urgent   []Document // urgent, not yet accepted
+	ToAccept []Document // others, not yet accepted
+	Returned []Document // came back to us
+	Failed   []Document // could not be sent
+	Unsent   []Document // saved more than a working day ago, still not at the hub
+	LastIn   time.Time  // of the newest incoming document, zero when none
+}
+
+// Summary is the queue in figures, for the link strip and `tram status`.
+type Summary struct {
+	Waiting      int       `json:"waiting"` // documents not yet at the hub
+	WaitingBytes int64     `json:"waiting_bytes"`
+	Oldest       time.Time `json:"oldest"` // creation of the oldest of them
+	ByUrgency    [4]int    `json:"by_urgency"`
+	Unaccepted   int       `json:"unaccepted"` // incoming without an answer
+	LastIn       time.Time `json:"last_in"`
+	LastOut      time.Time `json:"last_out"`
+}

@@ -1,0 +1,154 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"tram/agent/api"
+	"tram/agent/health"
+	"tram/agent/httpd"
+	"tram/agent/office"
+	"tram/agent/web"
+	"tram/agent/web/account"
+	"tram/storage/fsx"
+	"tram/sync/mqtt"
+)
+
+// FirstSignIn is the file in the data folder with the first account, for the
+// person who installs the box. It may be deleted.
+const FirstSignIn = "first-sign-in.txt"
+
+// firstAccount is the sign-in name of the first account.
+const firstAccount = "vanthu"
+
+func (d *desk) openPages(ctx context.Context) (err error) {
+	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now}); err != nil {
+		return err
+	}
+	if err := d.makeFirstAccount(ctx); err != nil {
+		return err
+	}
+	d.pages, err = httpd.Listen(httpd.Options{
+		Address: d.o.Config.UI.Address, Documents: d.o.Config.UI.Documents, Files: d.office,
+		Alive: d.accounts.Alive, Logger: d.log.With("part", "pages"), Now: d.clock.Now,
+	})
+	return err
+}
+
+// makeFirstAccount gives a new box one account with a random password, written
+// to a file that only the owner of the data folder can read.
+func (d *desk) makeFirstAccount(ctx context.Context) error {
+	users, err := d.accounts.Users(ctx)
+	if err != nil || len(users) > 0 {
+		return err
+	}
+	password := strings.ToLower(rand.Text()[:12])
+	text := fmt.Sprintf("%s %s\n", firstAccount, password)
+	if err := fsx.WriteFile(filepath.Join(d.o.Dir, FirstSignIn), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write first sign-in: %w", err)
+	}
+	_, err = d.accounts.CreateUser(ctx, account.NewUser{Name: firstAccount, Display: "Văn thư", Role: account.Clerk, Password: password})
+	return err
+}
+
+func (d *desk) site() (http.Handler, error) {
+	uploads, err := d.uploads()
+	if err != nil {
+		return nil, fmt.Errorf("make upload folder: %w", err)
+	}
+	limits := d.o.Config.Limits
+	return web.New(web.Options{
+		Office: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Documents: d.pages.Documents(),
+		Config: web.Config{
+			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
+			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files,
+		},
+		Logger: d.log.With("part", "pages"), Now: d.clock.Now,
+	})
+}
+
+// directory is the registry as the clerk sees it: offices that documents can
+// be sent to.
+type directory struct{ d *desk }
+
+func (r directory) Lookup(_ context.Context, code string) (office.Party, error) {
+	card, err := r.d.registry.Lookup(code)
+	return office.Party{Code: card.Code, Name: card.Name}, err
+}
+
+func (r directory) Search(ctx context.Context, query string, limit int) ([]office.Party, error) {
+	cards, err := r.d.registry.Search(ctx, query, limit)
+	if err != nil {
+		return nil, err
+	}
+	parties := []office.Party{}
+	for _, c := range cards {
+		if c.Enrolled() && c.Code != r.d.id.Code && c.Code != r.d.id.Hub {
+			parties = append(parties, office.Party{Code: c.Code, Name: c.Name})
+		}
+	}
+	return parties, nil
+}
+
+func (d *desk) lineNow() web.Link {
+	s := d.link.Status()
+	return web.Link{Up: s.Up, Since: s.Since, Rate: d.meter.rate()}
+}
+
+// status fills in what an enrolled office knows of itself.
+func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
+	if s.Queue, err = d.office.Summary(ctx); err != nil {
+		return err
+	}
+	if s.DiskFree, err = d.blobs.Free(); err != nil {
+		return err
+	}
+	line, stats := d.link.Status(), d.link.Stats()
+	s.Office, s.Hub = office.Party{Code: d.id.Code, Name: d.id.Name}, d.id.Hub
+	s.Link = api.Link{Up: line.Up, Since: line.Since, Server: line.Server, Sent: stats.SentBytes, Received: stats.ReceivedBytes}
+	if line.Err != nil && !line.Up {
+		s.Link.Error = line.Err.Error()
+	}
+	s.CertUntil, s.UI = d.id.DeviceCert.NotAfter, d.pages.URL()
+	s.Conditions = health.Check(health.Vitals{
+		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
+		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,
+		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused),
+	})
+	return nil
+}
+
+// halfLife is how fast the shown rate of the line forgets.
+const halfLife = 5 * time.Second
+
+// meter smooths the rate of the line, in bytes per second.
+type meter struct {
+	mu     sync.Mutex
+	at     time.Time
+	bytes  int64
+	smooth float64
+}
+
+func (m *meter) take(now time.Time, bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if seconds := now.Sub(m.at).Seconds(); !m.at.IsZero() && seconds > 0 {
+		keep := math.Exp2(-seconds / halfLife.Seconds())
+		m.smooth = m.smooth*keep + float64(bytes-m.bytes)/seconds*(1-keep)
+	}
+	m.at, m.bytes = now, bytes
+}
+
+func (m *meter) rate() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.smooth
+}

@@ -1,0 +1,345 @@
+package seal
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+)
+
+// Extra is a receipt that joins a document's container: either the sealed head
+// of a status, whose entries keep their names, or any other bytes under Name,
+// such as a custody receipt under [CustodyName] or the bundle's signed header
+// under [HeaderName].
+type Extra struct {
+	Name string // not used for a sealed head
+	Data []byte
+}
+
+// WriteContainer writes the whole .asice file of a document: its head, its
+// files as open gives them, and the receipts in extra. Each file is compared
+// with the manifest while it is copied; on [ErrHash] and every other error
+// what was written is to be thrown away. Signatures are copied, not judged.
+func WriteContainer(w io.Writer, head []byte, open func(File) (io.ReadCloser, error), extra []Extra) error {
+	raw, err := readHead(head)
+	if err != nil {
+		return fmt.Errorf("write container: %w", err)
+	}
+	var at time.Time
+	if sig, err := parseSignature(raw.signature); err == nil {
+		at = sig.SignedAt
+	}
+	zw, err := newWriter(w, at)
+	if err != nil {
+		return fmt.Errorf("write container: %w", err)
+	}
+	c := &container{zipWriter: zw, sums: map[string][32]byte{}}
+	if err := c.addHead(raw); err != nil {
+		return fmt.Errorf("write container: %w", err)
+	}
+	for _, f := range raw.parsed.Files {
+		if f.Name == raw.messageName {
+			continue
+		}
+		if err := c.addFile(f, open); err != nil {
+			return fmt.Errorf("write container: %w", err)
+		}
+	}
+	for _, e := range extra {
+		if err := c.addExtra(e); err != nil {
+			return fmt.Errorf("write container: %w", err)
+		}
+	}
+	if err := zw.zip.Close(); err != nil {
+		return fmt.Errorf("write container: %w", err)
+	}
+	return nil
+}
+
+// container is a container being written.
+type container struct {
+	*zipWriter
+	sums map[string][32]byte // of each entry written, to keep names unique
+}
+
+func (c *container) addBytes(name string, data []byte) error {
+	if _, twice := c.sums[name]; twice {
+		return fmt.Errorf("%w: %q stands there twice", ErrName, name)
+	}
+	c.sums[name] = sha256.Sum256(data)
+	return c.add(name, data)
+}
+
+func (c *container) addHead(raw rawHead) error {
+	for _, e := range []Named{
+		{Name: raw.messageName, Data: raw.message},
+		{Name: raw.manifestName, Data: raw.manifest},
+		{Name: raw.signatureName, Data: raw.signature},
+	} {
+		if err := c.addBytes(e.Name, e.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *container) addFile(f File, open func(File) (io.ReadCloser, error)) error {
+	if _, twice := c.sums[f.Name]; twice {
+		return fmt.Errorf("%w: %q stands there twice", ErrName, f.Name)
+	}
+	c.sums[f.Name] = f.SHA256
+	src, err := open(f)
+	if err != nil {
+		return fmt.Errorf("file %q: %w", f.Name, err)
+	}
+	defer src.Close()
+	dst, err := c.create(f.Name, method(f.Name))
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(dst, sum), io.LimitReader(src, MaxFile+1))
+	if err != nil {
+		return fmt.Errorf("file %q: %w", f.Name, err)
+	}
+	if n > MaxFile {
+		return fmt.Errorf("%w: file %q", ErrTooLarge, f.Name)
+	}
+	if [32]byte(sum.Sum(nil)) != f.SHA256 {
+		return fmt.Errorf("%w: file %q", ErrHash, f.Name)
+	}
+	return nil
+}
+
+func (c *container) addExtra(e Extra) error {
+	if bytes.HasPrefix(e.Data, []byte("PK\x03\x04")) {
+		raw, err := readHead(e.Data)
+		if err != nil {
+			return fmt.Errorf("receipt: %w", err)
+		}
+		if !isReceipt(raw.messageName) {
+			return fmt.Errorf("receipt: %w: %q is not under %s", ErrName, raw.messageName, receiptFolder)
+		}
+		for _, f := range raw.parsed.Files {
+			if f.Name != raw.messageName && c.sums[f.Name] != f.SHA256 {
+				return fmt.Errorf("receipt: %w: %q seals a file that is not here", ErrMalformed, raw.messageName)
+			}
+		}
+		return c.addHead(raw)
+	}
+	if err := checkDataName(e.Name); err != nil {
+		return fmt.Errorf("receipt: %w", err)
+	}
+	if !isReceipt(e.Name) {
+		return fmt.Errorf("receipt: %w: %q is not under %s", ErrName, e.Name, receiptFolder)
+	}
+	if len(e.Data) > MaxReceipt {
+		return fmt.Errorf("receipt: %w: %q", ErrTooLarge, e.Name)
+	}
+	return c.addBytes(e.Name, e.Data)
+}
+
+// packed are extensions of formats that are compressed already.
+var packed = map[string]bool{
+	".pdf": true, ".docx": true, ".xlsx": true, ".pptx": true, ".odt": true, ".ods": true, ".zip": true, ".rar": true,
+	".7z": true, ".gz": true, ".zst": true, ".jpg": true, ".jpeg": true, ".png": true, ".mp4": true, ".asice": true,
+}
+
+func method(name string) uint16 {
+	if packed[strings.ToLower(path.Ext(name))] {
+		return zip.Store
+	}
+	return zip.Deflate
+}
+
+// Report is what [VerifyContainer] found.
+type Report struct {
+	// Result is passed when every seal passed and covers every file. Otherwise
+	// it is the worst of the seals', with the reason of the first such.
+	Result   Result
+	Reason   Reason
+	Seals    []SealReport // in the order of the container, the document's first
+	Receipts []Receipt    // entries under receipts/ that no seal covers
+	Unsealed []string     // other entries that no seal covers
+}
+
+// SealReport is the verdict on one seal of a container and on its files.
+type SealReport struct {
+	Manifest  string // entry name
+	Signature string // entry name, "" when the manifest is unreadable
+	Verdict   Verdict
+	Files     []FileReport
+}
+
+// FileReport says whether a sealed file is in the container as it was sealed.
+type FileReport struct {
+	File
+	Present bool
+	OK      bool // present and its digest matches
+}
+
+// Receipt is an entry that carries its own signature, such as a custody
+// receipt. It is not judged here.
+type Receipt struct {
+	Name string
+	Data []byte
+}
+
+// VerifyContainer checks an ASiC-E container as of now: every seal in it
+// against the roots, and every sealed file against its digest. The error is
+// [ErrMalformed] or [ErrTooLarge] when it is no such container, or a failure
+// to read r.
+func VerifyContainer(r io.ReaderAt, size int64, roots *x509.CertPool) (Report, error) {
+	return VerifyContainerAt(r, size, roots, time.Now())
+}
+
+// VerifyContainerAt is [VerifyContainer] at a given time of the reader's clock.
+func VerifyContainerAt(r io.ReaderAt, size int64, roots *x509.CertPool, now time.Time) (Report, error) {
+	z, err := openZip(r, size)
+	if err != nil {
+		return Report{}, fmt.Errorf("verify container: %w", err)
+	}
+	v := &verifier{zip: z, roots: roots, now: now, sums: map[string][32]byte{}, covered: map[string]bool{mimetypeName: true}}
+	for _, f := range z.files {
+		if !isManifest(f.Name) {
+			continue
+		}
+		if err := v.seal(f.Name); err != nil {
+			return Report{}, fmt.Errorf("verify container: %w", err)
+		}
+	}
+	if len(v.report.Seals) == 0 {
+		return Report{}, fmt.Errorf("verify container: %w: no seal", ErrMalformed)
+	}
+	if err := v.leftOver(); err != nil {
+		return Report{}, fmt.Errorf("verify container: %w", err)
+	}
+	v.sum()
+	return v.report, nil
+}
+
+type verifier struct {
+	zip     *zipReader
+	roots   *x509.CertPool
+	now     time.Time
+	sums    map[string][32]byte // digests computed so far
+	covered map[string]bool     // entries that a seal or the format accounts for
+	report  Report
+}
+
+// seal judges one manifest. A manifest or signature that cannot be read is a
+// failed verdict; exceeding a limit is an error.
+func (v *verifier) seal(name string) error {
+	v.covered[name] = true
+	s := SealReport{Manifest: name, Verdict: Verdict{Result: Failed, Reason: ReasonSignature}}
+	defer func() { v.report.Seals = append(v.report.Seals, s) }()
+	raw, err := v.zip.read(name, MaxManifest)
+	if err != nil {
+		return err
+	}
+	m, err := parseManifest(raw)
+	if err != nil {
+		return nil
+	}
+	s.Signature = m.Signature
+	if v.zip.byName[m.Signature] != nil {
+		v.covered[m.Signature] = true
+		der, err := v.zip.read(m.Signature, MaxSignature)
+		if err != nil {
+			return err
+		}
+		s.Verdict = judge(raw, der, v.roots, v.now)
+	}
+	for _, f := range m.Files {
+		report, err := v.file(f)
+		if err != nil {
+			return err
+		}
+		s.Files = append(s.Files, report)
+		if !report.OK {
+			s.Verdict.Result, s.Verdict.Reason = Failed, ReasonHash
+		}
+	}
+	return nil
+}
+
+func (v *verifier) file(f File) (FileReport, error) {
+	entry := v.zip.byName[f.Name]
+	if entry == nil {
+		return FileReport{File: f}, nil
+	}
+	v.covered[f.Name] = true
+	sum, known := v.sums[f.Name]
+	if !known {
+		var err error
+		sum, err = digest(entry)
+		if errors.Is(err, ErrMalformed) {
+			return FileReport{File: f, Present: true}, nil // damaged inside the zip
+		}
+		if err != nil {
+			return FileReport{}, err
+		}
+		v.sums[f.Name] = sum
+	}
+	return FileReport{File: f, Present: true, OK: sum == f.SHA256}, nil
+}
+
+func digest(f *zip.File) (sum [32]byte, err error) {
+	r, err := f.Open()
+	if err != nil {
+		return sum, fmt.Errorf("%w: %q: %w", ErrMalformed, f.Name, err)
+	}
+	defer r.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, io.LimitReader(r, MaxFile+1))
+	if err != nil {
+		return sum, fmt.Errorf("%w: %q: %w", unpackError(err), f.Name, err)
+	}
+	if n > MaxFile {
+		return sum, fmt.Errorf("%w: %q", ErrTooLarge, f.Name)
+	}
+	return [32]byte(h.Sum(nil)), nil
+}
+
+// leftOver sorts the entries that no seal covers.
+func (v *verifier) leftOver() error {
+	for _, f := range v.zip.files {
+		switch {
+		case v.covered[f.Name]:
+		case isReceipt(f.Name) && path.Ext(f.Name) == custodySuffix:
+			data, err := v.zip.read(f.Name, MaxReceipt)
+			if err != nil {
+				return err
+			}
+			v.report.Receipts = append(v.report.Receipts, Receipt{Name: f.Name, Data: data})
+		default:
+			v.report.Unsealed = append(v.report.Unsealed, f.Name)
+		}
+	}
+	return nil
+}
+
+// sum draws the overall result.
+func (v *verifier) sum() {
+	r := &v.report
+	r.Result = Passed
+	if len(r.Unsealed) > 0 {
+		r.Result, r.Reason = Indeterminate, ReasonUnsealed
+	}
+	for _, s := range r.Seals {
+		if worse(s.Verdict.Result, r.Result) {
+			r.Result, r.Reason = s.Verdict.Result, s.Verdict.Reason
+		}
+	}
+}
+
+func worse(a, b Result) bool {
+	rank := map[Result]int{Passed: 0, Indeterminate: 1, Failed: 2}
+	return rank[a] > rank[b]
+}

@@ -1,0 +1,443 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tram/agent/i18n"
+)
+
+// socket listens as systemd would and returns what programs notify.
+func socket(t *testing.T) <-chan string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no systemd on Windows")
+	}
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	states := make(chan string, 100)
+	go func() {
+		defer close(states)
+		buffer := make([]byte, 1000)
+		for {
+			n, err := conn.Read(buffer)
+			if err != nil {
+				return
+			}
+			states <- string(buffer[:n])
+		}
+	}()
+	return states
+}
+
+func next(t *testing.T, states <-chan string) string {
+	t.Helper()
+	select {
+	case s := <-states:
+		return s
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was notified")
+		return ""
+	}
+}
+
+func TestSystemdIsToldReadyAliveAndStopping(t *testing.T) {
+	states := socket(t)
+	t.Setenv("WATCHDOG_USEC", "30000000")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, "tram", RunOptions{}, func(ctx context.Context, ready func()) error {
+			ready()
+			ready()
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	if s := next(t, states); s != "READY=1" {
+		t.Errorf("first %q", s)
+	}
+	if s := next(t, states); s != "WATCHDOG=1" {
+		t.Errorf("then %q", s)
+	}
+	cancel()
+	if s := next(t, states); s != "STOPPING=1" {
+		t.Errorf("at the end %q", s)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("an asked-for end gave %v", err)
+	}
+}
+
+func TestOwnEndIsReportedWithItsError(t *testing.T) {
+	states := socket(t)
+	want := errors.New("no disk")
+	err := Run(t.Context(), "tram", RunOptions{}, func(context.Context, func()) error { return want })
+	if !errors.Is(err, want) {
+		t.Errorf("got %v", err)
+	}
+	if s := next(t, states); s != "STOPPING=1" {
+		t.Errorf("notified %q", s)
+	}
+}
+
+func TestCancelledWorkWithoutARequestIsAnError(t *testing.T) {
+	err := Run(t.Context(), "tram", RunOptions{}, func(context.Context, func()) error { return context.Canceled })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnUnhealthyProgramGivesNoSignOfLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sick atomic.Bool
+		var alive atomic.Int64
+		ctx, cancel := context.WithCancel(t.Context())
+		o := RunOptions{Logger: slog.New(slog.DiscardHandler), Healthy: func(ctx context.Context) error {
+			if sick.Load() { // hangs, as a program with a stuck disk does
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		}}
+		go beats(ctx, 20*time.Second, o, func() { alive.Add(1) })
+		time.Sleep(50 * time.Second)
+		if n := alive.Load(); n != 3 {
+			t.Errorf("%d signs of life in 50 s", n)
+		}
+		sick.Store(true)
+		time.Sleep(time.Minute)
+		before := alive.Load()
+		time.Sleep(time.Minute)
+		if n := alive.Load(); n != before {
+			t.Errorf("%d signs of life while sick", n-before)
+		}
+		sick.Store(false)
+		time.Sleep(time.Minute)
+		if alive.Load() == before {
+			t.Error("no sign of life after it got well")
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+func TestStopAndShutdownEndTheProgramCleanly(t *testing.T) {
+	for name, end := range map[string]func(m *managed) error{
+		"stop":           func(m *managed) error { return m.Stop(nil) },
+		"shutdown":       func(m *managed) error { return m.Shutdown(nil) },
+		"stop, then cut": func(m *managed) error { return errors.Join(m.Stop(nil), m.Shutdown(nil)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var saved atomic.Bool
+			m := manage(t.Context(), RunOptions{Logger: slog.New(slog.DiscardHandler)}, func(ctx context.Context, ready func()) error {
+				ready()
+				<-ctx.Done()
+				saved.Store(true)
+				return ctx.Err()
+			})
+			m.start(func() { t.Error("an asked-for end asked to be stopped") })
+			if err := end(m); err != nil || !saved.Load() {
+				t.Errorf("error %v, program ended its work: %v", err, saved.Load())
+			}
+		})
+	}
+}
+
+func TestAProgramThatFailsAsksTheManagerToSeeIt(t *testing.T) {
+	want := errors.New("no disk")
+	asked := make(chan struct{})
+	m := manage(t.Context(), RunOptions{Logger: slog.New(slog.DiscardHandler)}, func(context.Context, func()) error { return want })
+	m.start(func() { close(asked) })
+	<-asked
+	if err := m.Stop(nil); !errors.Is(err, want) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// machine is a host in a folder.
+type machine struct {
+	*host
+	ran   []string
+	given []string
+	steps []string
+	setup Setup
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	dir := t.TempDir()
+	m := &machine{setup: Setup{Name: "tram", Title: "Trạm", Description: "Trạm 100%", Data: filepath.Join(dir, "data")}}
+	self := filepath.Join(dir, "usb", "tram-linux-amd64")
+	for _, folder := range []string{"usb", "units", "bin"} {
+		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(self, []byte("program 1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m.host = &host{
+		platform: systemdPlatform,
+		programs: filepath.Join(dir, "opt"), units: filepath.Join(dir, "units"), bin: filepath.Join(dir, "bin"),
+		self: func() (string, error) { return self, nil },
+		run: func(_ context.Context, name string, args ...string) error {
+			m.ran = append(m.ran, name+" "+strings.Join(args, " "))
+			return nil
+		},
+		hasUser: func(string) bool {
+			return slices.ContainsFunc(m.ran, func(c string) bool { return strings.HasPrefix(c, "useradd") })
+		},
+		giveTo: func(dir, user string) error {
+			m.given = append(m.given, user)
+			return nil
+		},
+	}
+	m.setup.Report = func(s Step) {
+		if !i18n.Has(s.Key) {
+			t.Errorf("step %s has no message", s.Key)
+		}
+		m.steps = append(m.steps, strings.TrimPrefix(s.Key, "service.step."))
+	}
+	return m
+}
+
+func (m *machine) unit() string { return filepath.Join(m.units, "tram.service") }
+
+func TestInstallOnSystemd(t *testing.T) {
+	m := newMachine(t)
+	if err := m.install(t.Context(), m.setup); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(m.programs, "tram", "tram")
+	if data, err := os.ReadFile(program); err != nil || string(data) != "program 1" {
+		t.Errorf("program %q, %v", data, err)
+	}
+	if info, err := os.Stat(program); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if to, err := os.Readlink(filepath.Join(m.bin, "tram")); err != nil || to != program {
+		t.Errorf("link to %q, %v", to, err)
+	}
+	if info, err := os.Stat(m.setup.Data); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("data folder %v, %v", info, err)
+	}
+	unit, err := os.ReadFile(m.unit())
+	if err != nil || !strings.Contains(string(unit), "ExecStart="+program+" run --data "+m.setup.Data+"\n") {
+		t.Errorf("unit %s, %v", unit, err)
+	}
+	if len(m.ran) != 3 || !strings.HasPrefix(m.ran[0], "useradd --system") ||
+		m.ran[1] != "systemctl daemon-reload" || m.ran[2] != "systemctl enable tram.service" {
+		t.Errorf("ran %q", m.ran)
+	}
+	if !slices.Equal(m.given, []string{"tram"}) {
+		t.Errorf("data given to %q", m.given)
+	}
+	if !slices.Equal(m.steps, []string{"program", "user", "data", "unit"}) {
+		t.Errorf("steps %q", m.steps)
+	}
+}
+
+func TestInstallAgainUpgradesInPlace(t *testing.T) {
+	m := newMachine(t)
+	if err := m.install(t.Context(), m.setup); err != nil {
+		t.Fatal(err)
+	}
+	document := filepath.Join(m.setup.Data, "tram.db")
+	if err := os.WriteFile(document, []byte("documents"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(m.unit(), []byte("an older unit"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	self, _ := m.self()
+	if err := os.WriteFile(self, []byte("program 2"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m.ran = m.ran[:1]
+	if err := m.install(t.Context(), m.setup); err != nil {
+		t.Fatal(err)
+	}
+	if data, _ := os.ReadFile(filepath.Join(m.programs, "tram", "tram")); string(data) != "program 2" {
+		t.Errorf("program %q", data)
+	}
+	if unit, _ := os.ReadFile(m.unit()); !strings.Contains(string(unit), "WatchdogSec=60") {
+		t.Errorf("unit %s", unit)
+	}
+	if data, _ := os.ReadFile(document); string(data) != "documents" {
+		t.Errorf("documents %q", data)
+	}
+	m.ran = m.ran[:1]
+	m.steps = nil
+	if err := m.install(t.Context(), m.setup); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(m.ran[1:], []string{"systemctl enable tram.service"}) || !slices.Contains(m.steps, "unit-same") {
+		t.Errorf("a third time ran %q, steps %q", m.ran[1:], m.steps)
+	}
+}
+
+func TestAPackagedProgramStaysWhereItIs(t *testing.T) {
+	m := newMachine(t)
+	self, _ := m.self()
+	m.installed = []string{filepath.Dir(self)}
+	if err := m.install(t.Context(), m.setup); err != nil {
+		t.Fatal(err)
+	}
+	if unit, _ := os.ReadFile(m.unit()); !strings.Contains(string(unit), "ExecStart="+self+" run") {
+		t.Errorf("unit %s", unit)
+	}
+}
+
+func TestAForeignCommandOfTheSameNameIsLeftAlone(t *testing.T) {
+	m := newMachine(t)
+	other := filepath.Join(m.bin, "tram")
+	if err := os.WriteFile(other, []byte("foreign"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.install(t.Context(), m.setup); err != nil {
+		t.Fatal(err)
+	}
+	if data, _ := os.ReadFile(other); string(data) != "foreign" || !slices.Contains(m.steps, "name-taken") {
+		t.Errorf("%q, steps %q", data, m.steps)
+	}
+}
+
+func TestUninstallKeepsTheDocuments(t *testing.T) {
+	m := newMachine(t)
+	if err := m.install(t.Context(), m.setup); err != nil {
+		t.Fatal(err)
+	}
+	document := filepath.Join(m.setup.Data, "tram.db")
+	if err := os.WriteFile(document, []byte("documents"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time there is nothing left to do
+		if err := m.uninstall(t.Context(), m.setup); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(m.unit()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("unit: %v", err)
+	}
+	if _, err := os.Stat(document); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFailedStepNamesItselfAndItsOutput(t *testing.T) {
+	m := newMachine(t)
+	m.run = func(ctx context.Context, name string, _ ...string) error {
+		return runCommand(ctx, "sh", "-c", "echo refused "+name+"; exit 3")
+	}
+	err := m.install(t.Context(), m.setup)
+	if err == nil || !strings.Contains(err.Error(), "make user") || !strings.Contains(err.Error(), "refused useradd") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRelativeDataFolderIsRefused(t *testing.T) {
+	m := newMachine(t)
+	m.setup.Data = "data"
+	if err := m.install(t.Context(), m.setup); err == nil {
+		t.Error("accepted")
+	}
+}
+
+func TestUnitHoldsWhatWePromise(t *testing.T) {
+	unit := Unit(Setup{Name: "tram", Description: "100% Trạm\n[Service]", Executable: "/opt/my tram/tram", Data: "/srv/tram data"})
+	for _, line := range []string{
+		"Description=100%% Trạm [Service]", "Type=notify", "WatchdogSec=60", "Restart=always", "RestartSec=5",
+		"StartLimitIntervalSec=0", "User=tram", "ProtectSystem=strict", "NoNewPrivileges=yes", "PrivateTmp=yes",
+		"ProtectHome=yes", "CapabilityBoundingSet=", "SystemCallFilter=@system-service",
+		`ExecStart="/opt/my tram/tram" run --data "/srv/tram data"`, `ReadWritePaths="/srv/tram data"`,
+	} {
+		if !slices.Contains(strings.Split(unit, "\n"), line) {
+			t.Errorf("unit lacks the line %q", line)
+		}
+	}
+	for word := range strings.FieldsSeq(unit) {
+		if strings.HasPrefix(word, "@") && strings.HasSuffix(word, "@") {
+			t.Errorf("placeholder %s is left", word)
+		}
+	}
+	if unit := Unit(Setup{Name: "tram-hub", Data: "/var/lib/tram-hub", Size: Hub}); !strings.Contains(unit, "StateDirectory=tram-hub\n") {
+		t.Error("the usual data folder is not a state directory")
+	}
+}
+
+// TestUnitIsHardened asks systemd itself; exposure is out of 10, in tenths here.
+func TestUnitIsHardened(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	const aim = "20"
+	path := filepath.Join(t.TempDir(), "tram.service")
+	unit := Unit(Setup{Name: "tram", Executable: "/bin/true", Data: "/var/lib/tram"})
+	if err := os.WriteFile(path, []byte(unit), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold="+aim, path).CombinedOutput()
+	if err != nil && strings.Contains(string(out), "unrecognized option") {
+		t.Skip("systemd-analyze is too old")
+	}
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := exec.CommandContext(t.Context(), analyze, "verify", path).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestAdoptGivesFilesToTheFoldersOwner(t *testing.T) {
+	if runtime.GOOS == "windows" || !privileged() {
+		t.Skip("only root gives files away")
+	}
+	dir := t.TempDir()
+	outside := filepath.Join(t.TempDir(), "outside")
+	inside := filepath.Join(dir, "keys", "device.key")
+	if err := os.Mkdir(filepath.Dir(inside), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{outside, inside} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(outside, filepath.Join(dir, "second-name")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	const someone = 12345
+	if err := os.Chown(dir, someone, someone); err != nil {
+		t.Fatal(err)
+	}
+	if err := Adopt(dir); err != nil {
+		t.Fatal(err)
+	}
+	if uid := ownerOf(t, inside); uid != someone {
+		t.Errorf("owner %d", uid)
+	}
+	if uid := ownerOf(t, outside); uid != 0 {
+		t.Errorf("a file outside now belongs to %d", uid)
+	}
+}

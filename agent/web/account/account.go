@@ -1,0 +1,291 @@
+// Package account keeps who may use an office's pages, and their sessions.
+//
+// It promises:
+//
+//   - A password is kept only as argon2id with its parameters, a session only
+//     as the SHA-256 of its cookie: reading the database signs nobody in.
+//   - A wrong name, a wrong password and a closed account look the same and
+//     take the same time.
+//   - Guessing is slowed per account and per address, and costs bounded memory.
+//   - Closing an account or setting its password ends its sessions at once.
+package account
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"tram/agent/i18n"
+	"tram/agent/problem"
+	"tram/storage/sqlite"
+)
+
+// Role is what a person does in the office; it decides what they may do here.
+type Role string
+
+// Roles. Clerk sends, accepts and returns; IT sees how documents travel but
+// not what they say.
+const (
+	Clerk   Role = "clerk"
+	Leader  Role = "leader"
+	Staff   Role = "staff"
+	OneStop Role = "onestop"
+	IT      Role = "it"
+)
+
+// Roles lists the roles an account may have.
+var Roles = []Role{Clerk, Leader, Staff, OneStop, IT}
+
+// User is a person who may sign in.
+type User struct {
+	Name     string    `json:"name"`
+	Display  string    `json:"display"`
+	Role     Role      `json:"role"`
+	Created  time.Time `json:"created"`
+	Disabled bool      `json:"disabled"`
+}
+
+// NewUser is what CreateUser needs.
+type NewUser struct {
+	Name, Display string // Display "" repeats Name
+	Role          Role
+	Password      string
+}
+
+// Limits of an account's texts.
+const (
+	// MinPassword is in characters.
+	MinPassword = 8
+	// MaxPassword bounds what is hashed, bytes.
+	MaxPassword = 256
+	maxDisplay  = 100 // characters
+)
+
+// Defaults of Options.
+const (
+	// DefaultLife is how long a session lasts after its last use.
+	DefaultLife = 8 * time.Hour
+	// touchAfter is how old Seen may be before a use is written down.
+	touchAfter = 5 * time.Minute
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Schema holds the tables of this package.
+var Schema = sqlite.Schema{Name: "account", Files: mustSub(migrations, "migrations")}
+
+func mustSub(fsys fs.FS, dir string) fs.FS {
+	sub, err := fs.Sub(fsys, dir)
+	if err != nil {
+		panic(err)
+	}
+	return sub
+}
+
+// Options of New.
+type Options struct {
+	// Life of a session after its last use; 0 takes DefaultLife.
+	Life   time.Duration
+	Hash   Parameters // zero takes DefaultParameters
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// Store keeps accounts and sessions. Safe for concurrent use.
+type Store struct {
+	db       *sqlite.DB
+	options  Options
+	throttle *throttle
+	hashing  chan struct{} // one at a time: each takes Parameters.Memory
+	nobody   string        // a hash to compare with when the name is unknown
+}
+
+// New makes a Store over a database that has Schema.
+func New(db *sqlite.DB, o Options) (*Store, error) {
+	if o.Life == 0 {
+		o.Life = DefaultLife
+	}
+	if o.Hash == (Parameters{}) {
+		o.Hash = DefaultParameters
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Store{
+		db: db, options: o, throttle: newThrottle(o.Now),
+		hashing: make(chan struct{}, 1), nobody: hashOfNobody(o.Hash),
+	}, nil
+}
+
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,31}$`)
+
+// CreateUser adds an account. A *problem.Problem says what is wrong with the
+// input or that the name is taken.
+func (s *Store) CreateUser(ctx context.Context, n NewUser) (User, error) {
+	u := User{Name: foldName(n.Name), Display: strings.TrimSpace(norm.NFC.String(n.Display)), Role: n.Role, Created: s.options.Now()}
+	if u.Display == "" {
+		u.Display = u.Name
+	}
+	if err := checkUser(u); err != nil {
+		return User{}, err
+	}
+	hash, err := s.hash(ctx, n.Password)
+	if err != nil {
+		return User{}, err
+	}
+	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		var taken int
+		if err := tx.QueryRow(`SELECT count(*) FROM users WHERE name = ?`, u.Name).Scan(&taken); err != nil {
+			return err
+		}
+		if taken > 0 {
+			return problem.New(problem.Conflict, "account.taken", "name", i18n.Args{"name": u.Name})
+		}
+		_, err := tx.Exec(`INSERT INTO users (name, display, role, hash, created) VALUES (?, ?, ?, ?, ?)`,
+			u.Name, u.Display, string(u.Role), hash, sqlite.Millis(u.Created))
+		return err
+	})
+	return u, err
+}
+
+func checkUser(u User) error {
+	if !nameForm.MatchString(u.Name) {
+		return problem.New(problem.Usage, "account.name", "name", nil)
+	}
+	if utf8.RuneCountInString(u.Display) > maxDisplay {
+		return problem.New(problem.Usage, "account.display", "display", i18n.Args{"max": maxDisplay})
+	}
+	for _, r := range Roles {
+		if u.Role == r {
+			return nil
+		}
+	}
+	return problem.New(problem.Usage, "account.role", "role", nil)
+}
+
+// SetPassword replaces a password and ends the account's sessions.
+func (s *Store) SetPassword(ctx context.Context, name, password string) error {
+	hash, err := s.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	name = foldName(name)
+	return s.change(ctx, name, `UPDATE users SET hash = ? WHERE name = ?`, hash, name)
+}
+
+// SetDisabled closes or opens an account and ends its sessions.
+func (s *Store) SetDisabled(ctx context.Context, name string, disabled bool) error {
+	name = foldName(name)
+	return s.change(ctx, name, `UPDATE users SET disabled = ? WHERE name = ?`, disabled, name)
+}
+
+func (s *Store) change(ctx context.Context, name, q string, args ...any) error {
+	return s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		res, err := tx.Exec(q, args...)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, problem.New(problem.NotFound, "account.unknown", "name", i18n.Args{"name": name}))
+		}
+		_, err = tx.Exec(`DELETE FROM sessions WHERE user = ?`, name)
+		return err
+	})
+}
+
+// Users lists all accounts by name.
+func (s *Store) Users(ctx context.Context) ([]User, error) {
+	var all []User
+	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(`SELECT name, display, role, created, disabled FROM users ORDER BY name`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var u User
+			var created int64
+			if err := rows.Scan(&u.Name, &u.Display, &u.Role, &created, &u.Disabled); err != nil {
+				return err
+			}
+			u.Created = sqlite.Time(created)
+			all = append(all, u)
+		}
+		return rows.Err()
+	})
+	return all, err
+}
+
+// Authenticate checks a name and password given from address. Every failure
+// is the *problem.Problem "account.wrong", or "account.throttled" when there
+// were too many.
+func (s *Store) Authenticate(ctx context.Context, name, password, address string) (User, error) {
+	name = foldName(name)
+	// One attempt at a time: parallel guesses must not pass the throttle together.
+	if err := s.enter(ctx); err != nil {
+		return User{}, err
+	}
+	defer s.leave()
+	if wait := s.throttle.wait(name, address); wait > 0 {
+		return User{}, problem.New(problem.Denied, "account.throttled", "name",
+			i18n.Args{"minutes": int((wait + time.Minute - 1) / time.Minute)})
+	}
+	u, hash, err := s.find(ctx, name)
+	if err != nil {
+		return User{}, err
+	}
+	if hash == "" {
+		hash = s.nobody
+	}
+	right, err := verify(hash, password)
+	if err != nil {
+		return User{}, err
+	}
+	if !right || u.Name == "" || u.Disabled {
+		s.throttle.failed(name, address)
+		s.options.Logger.Warn("sign-in refused", "name", logName(name), "address", address)
+		return User{}, problem.New(problem.Denied, "account.wrong", "name", nil)
+	}
+	s.throttle.passed(name, address)
+	return u, nil
+}
+
+// find returns the zero User when there is no such name.
+func (s *Store) find(ctx context.Context, name string) (u User, hash string, err error) {
+	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
+		var created int64
+		err := tx.QueryRow(`SELECT name, display, role, created, disabled, hash FROM users WHERE name = ?`, name).
+			Scan(&u.Name, &u.Display, &u.Role, &created, &u.Disabled, &hash)
+		u.Created = sqlite.Time(created)
+		if errors.Is(err, sql.ErrNoRows) {
+			u = User{}
+			return nil
+		}
+		return err
+	})
+	return u, hash, err
+}
+
+func foldName(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+
+// logName keeps what people type into the name field by mistake, passwords
+// above all, out of the log.
+func logName(name string) string {
+	if nameForm.MatchString(name) {
+		return name
+	}
+	return "(not a name)"
+}

@@ -1,0 +1,122 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"tram/storage/sqlite"
+)
+
+// Session is one sign-in of one browser.
+type Session struct {
+	User    User
+	Ref     string // public name, fit for addresses; opens nothing
+	Created time.Time
+	Seen    time.Time
+	Expires time.Time
+}
+
+// ErrNoSession says that a token is unknown, ended or of a closed account.
+var ErrNoSession = errors.New("no such session")
+
+const tokenSize = 32
+
+// Open starts a session of u. The token goes into the cookie and is not kept.
+func (s *Store) Open(ctx context.Context, u User) (token string, _ Session, err error) {
+	raw := make([]byte, tokenSize)
+	if _, err := rand.Read(raw); err != nil {
+		return "", Session{}, fmt.Errorf("make session token: %w", err)
+	}
+	token = base64.RawURLEncoding.EncodeToString(raw)
+	now := s.options.Now()
+	e := Session{User: u, Ref: reference(token), Created: now, Seen: now, Expires: now.Add(s.options.Life)}
+	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM sessions WHERE expires < ?`, sqlite.Millis(now)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`INSERT INTO sessions (token, ref, user, created, seen, expires) VALUES (?, ?, ?, ?, ?, ?)`,
+			key(token), e.Ref, u.Name, sqlite.Millis(now), sqlite.Millis(now), sqlite.Millis(e.Expires))
+		return err
+	})
+	if err != nil {
+		return "", Session{}, fmt.Errorf("store session: %w", err)
+	}
+	return token, e, nil
+}
+
+// Session returns the live session of a token, ErrNoSession when there is
+// none. use says that a person acted, which moves the end of the session; a
+// page's own polling passes false.
+func (s *Store) Session(ctx context.Context, token string, use bool) (Session, error) {
+	e, err := s.load(ctx, `s.token = ?`, key(token))
+	if err != nil {
+		return Session{}, err
+	}
+	now := s.options.Now()
+	if use && now.Sub(e.Seen) >= touchAfter {
+		e.Seen, e.Expires = now, now.Add(s.options.Life)
+		err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
+			_, err := tx.Exec(`UPDATE sessions SET seen = ?, expires = ? WHERE token = ?`,
+				sqlite.Millis(now), sqlite.Millis(e.Expires), key(token))
+			return err
+		})
+		if err != nil {
+			return Session{}, fmt.Errorf("extend session: %w", err)
+		}
+	}
+	return e, nil
+}
+
+// Alive reports whether the session with the public name ref still lives.
+func (s *Store) Alive(ctx context.Context, ref string) bool {
+	_, err := s.load(ctx, `s.ref = ?`, ref)
+	return err == nil
+}
+
+// End ends the session of a token. It is idempotent.
+func (s *Store) End(ctx context.Context, token string) error {
+	return s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(`DELETE FROM sessions WHERE token = ?`, key(token))
+		return err
+	})
+}
+
+func (s *Store) load(ctx context.Context, where string, arg any) (Session, error) {
+	var e Session
+	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
+		var created, seen, expires, since int64
+		err := tx.QueryRow(`SELECT s.ref, s.created, s.seen, s.expires, u.name, u.display, u.role, u.created
+			FROM sessions s JOIN users u ON u.name = s.user WHERE u.disabled = 0 AND `+where, arg).
+			Scan(&e.Ref, &created, &seen, &expires, &e.User.Name, &e.User.Display, &e.User.Role, &since)
+		e.Created, e.Seen, e.Expires = sqlite.Time(created), sqlite.Time(seen), sqlite.Time(expires)
+		e.User.Created = sqlite.Time(since)
+		return err
+	})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return Session{}, ErrNoSession
+	case err != nil:
+		return Session{}, fmt.Errorf("read session: %w", err)
+	case !s.options.Now().Before(e.Expires):
+		return Session{}, ErrNoSession
+	}
+	return e, nil
+}
+
+func key(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+// reference names a session in addresses without giving anything about its
+// token away.
+func reference(token string) string {
+	sum := sha256.Sum256([]byte("tram-session-reference\n" + token))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}

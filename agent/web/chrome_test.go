@@ -1,0 +1,193 @@
+package web
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// chrome is a real browser on a box. It notes console messages and every
+// address that is asked for.
+type chrome struct {
+	*box
+	ctx context.Context
+
+	mu       sync.Mutex
+	console  []string
+	requests []string
+}
+
+// step is an action without a value.
+type step = chromedp.Action[chromedp.Void]
+
+// browserBinary finds the browser. Where CI is set a missing one is a failure,
+// elsewhere a reported skip.
+func browserBinary(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("no chromium: the browser tests must run in CI")
+	}
+	t.Skip("no chromium on this machine: pages were not tried in a browser")
+	return ""
+}
+
+// browse opens a browser window of the given size with no way out of this
+// machine.
+func browse(t *testing.T, b *box, width, height int) *chrome {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(browserBinary(t)), chromedp.NoSandbox, chromedp.WindowSize(width, height),
+		chromedp.Flag("headless", "new"), chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))
+	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
+	ctx, cancel := chromedp.NewContext(alloc)
+	c := &chrome{box: b, ctx: ctx}
+	messages := chromedp.Console(ctx)
+	if err := chromedp.Listen(ctx, c.note); err != nil {
+		t.Fatalf("start browser: %v", err)
+	}
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			c.complain(m)
+		}
+	})
+	t.Cleanup(func() { cancel(); cancelAlloc(); reader.Wait() })
+	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
+		t.Fatalf("watch network: %v", err)
+	}
+	c.do(chromedp.EmulateViewport(int64(width), int64(height)))
+	return c
+}
+
+// complain keeps what the browser says, apart from its notes on answers such
+// as 422, which are as intended.
+func (c *chrome) complain(m chromedp.ConsoleMessage) {
+	if m.Source == "network" && strings.Contains(m.Text, "status of 4") {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.console = append(c.console, m.String()+" "+m.URL)
+}
+
+func (c *chrome) note(event any) {
+	if e, ok := event.(*network.EventRequestWillBeSent); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.requests = append(c.requests, e.Request.URL)
+	}
+}
+
+// do runs steps within a bounded time.
+func (c *chrome) do(steps ...step) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		c.t.Fatalf("browser: %v", err)
+	}
+}
+
+// value runs an action for its value.
+func value[T any](c *chrome, a chromedp.Action[T]) T {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	defer cancel()
+	got, err := chromedp.Run(ctx, a)
+	if err != nil {
+		c.t.Fatalf("browser: %v", err)
+	}
+	return got
+}
+
+func (c *chrome) open(path string) {
+	c.t.Helper()
+	c.do(chromedp.Navigate(c.url+path), chromedp.WaitReady(chromedp.CSS("main")))
+}
+
+func (c *chrome) signIn(name string) {
+	c.t.Helper()
+	c.open("/dang-nhap")
+	c.do(chromedp.SetValue(chromedp.CSS("#name"), name), chromedp.SetValue(chromedp.CSS("#password"), password))
+	c.leave(chromedp.Click(chromedp.CSS(".narrow .btn:not(.plain)")))
+	c.do(chromedp.WaitVisible(chromedp.CSS(".menu")))
+}
+
+// leave does a step that leads to another page and waits for that page.
+func (c *chrome) leave(s step) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, s); err != nil {
+		c.t.Fatalf("browser: %v", err)
+	}
+}
+
+func (c *chrome) language(lang string) {
+	c.t.Helper()
+	c.leave(chromedp.Click(chromedp.CSS(".lang [value=" + lang + "]")))
+	c.do(chromedp.WaitReady(chromedp.CSS("html[lang=" + lang + "] main")))
+}
+
+// text returns what a person reads in the element.
+func (c *chrome) text(selector string) string {
+	c.t.Helper()
+	return value(c, chromedp.Text(chromedp.CSS(selector)))
+}
+
+// fits fails the test when the page is wider than the window.
+func (c *chrome) fits(what string) {
+	c.t.Helper()
+	if !value(c, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > document.documentElement.clientWidth`)) {
+		return
+	}
+	culprit := value(c, chromedp.Evaluate[string](`[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + '.' + e.className).slice(0, 5).join(' ')`))
+	c.t.Errorf("%s scrolls sideways because of %s", what, culprit)
+}
+
+// quiet fails the test when the browser complained or asked another place.
+func (c *chrome) quiet() {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, line := range c.console {
+		c.t.Errorf("the browser complained: %s", line)
+	}
+	for _, url := range c.requests {
+		local := strings.HasPrefix(url, "http://127.0.0.1:") || strings.HasPrefix(url, "data:") || strings.HasPrefix(url, "chrome-extension:") || strings.HasPrefix(url, "chrome:")
+		if !local {
+			c.t.Errorf("the page asked for %s", url)
+		}
+	}
+}
+
+// shot saves a picture of the whole page when TRAM_SHOTS names a folder.
+func (c *chrome) shot(name string) {
+	c.t.Helper()
+	dir := os.Getenv("TRAM_SHOTS")
+	if dir == "" {
+		return
+	}
+	c.do(chromedp.Sleep(150 * time.Millisecond))
+	png := value(c, chromedp.FullScreenshot(100))
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}

@@ -1,0 +1,184 @@
+package web
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"tram/agent/i18n"
+	"tram/agent/office"
+)
+
+// vietnam is the zone of every time on a page. Small machines often lack the
+// zone table; the country has had no change of clock since 1975.
+var vietnam = func() *time.Location {
+	if zone, err := time.LoadLocation("Asia/Ho_Chi_Minh"); err == nil {
+		return zone
+	}
+	return time.FixedZone("+07", 7*60*60)
+}()
+
+// formatSize writes bytes as "4,4 MB" or "4.4 MB" (1 KB = 1024 bytes).
+func formatSize(lang i18n.Lang, n int64) string {
+	const unit = 1024
+	if n < unit {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	value, name := float64(n), ""
+	for _, name = range []string{"KB", "MB", "GB"} {
+		if value /= unit; value < unit-0.5 {
+			break
+		}
+	}
+	return formatNumber(lang, value) + " " + name
+}
+
+// formatNumber keeps one decimal below ten and none above.
+func formatNumber(lang i18n.Lang, f float64) string {
+	text := strconv.FormatFloat(f, 'f', 1, 64)
+	if f >= 9.95 {
+		text = strconv.FormatFloat(f, 'f', 0, 64)
+	}
+	text = strings.TrimSuffix(text, ".0")
+	if lang != i18n.English {
+		text = strings.Replace(text, ".", ",", 1)
+	}
+	return text
+}
+
+// pair writes "1,9 / 4,4 MB".
+func formatPair(lang i18n.Lang, part, all int64) string {
+	whole := formatSize(lang, all)
+	done := formatSize(lang, part)
+	if i := strings.LastIndexByte(done, ' '); i > 0 && strings.HasSuffix(whole, done[i:]) {
+		done = done[:i]
+	}
+	return done + " / " + whole
+}
+
+// clock writes the time of day for today and adds the date for other days.
+func (v *visit) clock(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	t, now := t.In(vietnam), v.now.In(vietnam)
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format("15:04")
+	}
+	return t.Format("15:04 02/01/2006")
+}
+
+func formatFull(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(vietnam).Format("15:04 02/01/2006")
+}
+
+func formatDay(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(vietnam).Format("02/01/2006")
+}
+
+// formatISO is for the trust panel only.
+func formatISO(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(vietnam).Format(time.RFC3339)
+}
+
+// formatDocDate turns yyyy-mm-dd into dd/mm/yyyy and leaves anything else.
+func formatDocDate(date string) string {
+	if t, err := time.Parse(time.DateOnly, date); err == nil {
+		return t.Format("02/01/2006")
+	}
+	return date
+}
+
+// parseDate reads what people type for a date: 01/03/2026, 1/3/26, 01-03-2026,
+// 010326, and yyyy-mm-dd. It returns yyyy-mm-dd.
+func parseDate(text string) (string, bool) {
+	text = strings.NewReplacer("-", "/", ".", "/", " ", "").Replace(strings.TrimSpace(text))
+	for _, form := range []string{"2/1/2006", "2/1/06", "020106", "02012006", "2006/1/2"} {
+		if t, err := time.Parse(form, text); err == nil {
+			return t.Format(time.DateOnly), true
+		}
+	}
+	return "", false
+}
+
+// span writes a past duration: "2 giờ 6 phút".
+func (v *visit) span(d time.Duration) string {
+	minutes := int(d / time.Minute)
+	switch {
+	case minutes < 1:
+		return v.t("web.span.now")
+	case minutes < 60:
+		return v.t("web.span.minutes", i18n.Args{"m": minutes})
+	case minutes < 24*60 && minutes%60 == 0:
+		return v.t("web.span.hours", i18n.Args{"h": minutes / 60})
+	case minutes < 24*60:
+		return v.t("web.span.hours-minutes", i18n.Args{"h": minutes / 60, "m": minutes % 60})
+	}
+	return v.t("web.span.days", i18n.Args{"d": minutes / (24 * 60)})
+}
+
+// eta rounds a remaining time the way people say it; "" when it is unknown.
+func (v *visit) eta(d time.Duration) string {
+	minutes := int((d + 30*time.Second) / time.Minute)
+	switch {
+	case d <= 0:
+		return ""
+	case d < time.Minute:
+		return v.t("web.eta.under-minute")
+	case minutes < 60:
+		return v.t("web.eta.minutes", i18n.Args{"m": minutes})
+	case d > 3*time.Hour:
+		return v.t("web.eta.long")
+	}
+	minutes = (minutes + 2) / 5 * 5
+	if minutes%60 == 0 {
+		return v.t("web.eta.hours", i18n.Args{"h": minutes / 60})
+	}
+	return v.t("web.eta.hours-minutes", i18n.Args{"h": minutes / 60, "m": minutes % 60})
+}
+
+// symbol is số and ký hiệu in one: "05/BC-UBND".
+func symbol(d office.Document) string {
+	switch {
+	case d.Number == "":
+		return d.Notation
+	case d.Notation == "":
+		return d.Number
+	}
+	return d.Number + "/" + d.Notation
+}
+
+// percent is how much of a transfer is done, 0 to 100.
+func percent(p office.Progress) int {
+	if p.Total <= 0 {
+		return 0
+	}
+	return int(min(100, max(0, p.Sent*100/p.Total)))
+}
+
+// partyName names an office by its name, or its code when it has none.
+func partyName(p office.Party) string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return p.Code
+}
+
+// boxPath is where a document's page is.
+func boxPath(d office.Document) string {
+	box := "van-ban-den"
+	if d.Box == office.Out {
+		box = "van-ban-di"
+	}
+	return fmt.Sprintf("/%s/%s", box, d.ID)
+}

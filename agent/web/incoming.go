@@ -1,0 +1,398 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"tram/agent/httpd"
+	"tram/agent/i18n"
+	"tram/agent/office"
+	"tram/agent/problem"
+	"tram/storage"
+)
+
+// IncomingView is the list of incoming documents.
+type IncomingView struct {
+	Page
+	Rows    []IncomingRow
+	Sealed  bool // the rows know their verdicts
+	Filters []Filter
+	Pager   Pager
+	Stale   string
+	Active  string // words of the filter in force, "" for all
+	Total   int
+}
+
+// IncomingRow is one incoming document in the list.
+type IncomingRow struct {
+	Href, Arrival, Day, From string
+	Symbol, Subject          string
+	Urgent                   Urgent
+	State                    Tag
+	Seal                     Tag // verdict on the seal, empty when the list does not carry it
+}
+
+// Filter is one choice above a list.
+type Filter struct {
+	Href, Text string
+	Current    bool
+}
+
+// Pager leads through the pages of a list.
+type Pager struct {
+	Prev, Next string // "" at the ends
+	Text       string
+}
+
+// choice is a filter of a list: its name in the address and the states.
+type choice struct {
+	name   string
+	states []office.State
+}
+
+var incomingChoices = []choice{
+	{"", nil},
+	{"chua-tiep-nhan", []office.State{office.Arrived}},
+	{"da-tiep-nhan", []office.State{office.Accepted}},
+	{"da-tra-lai", []office.State{office.Returned}},
+}
+
+func (s *site) incoming(ctx context.Context, v *visit) error {
+	q, filters, active := v.query(office.In, "/van-ban-den", "web.in.filter.", incomingChoices)
+	docs, total, err := s.Office.List(ctx, q)
+	if err != nil {
+		return fmt.Errorf("list incoming documents: %w", err)
+	}
+	view := IncomingView{Page: s.page(ctx, v, v.t("web.menu.incoming"), "/van-ban-den"),
+		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total)}
+	for _, d := range docs {
+		row := IncomingRow{Href: boxPath(d), Day: formatDay(d.Created), From: partyName(d.From),
+			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d)}
+		if d.Arrival > 0 {
+			row.Arrival = strconv.Itoa(d.Arrival)
+		}
+		if d.Seal != nil {
+			look := v.trust(d.Seal)
+			row.Seal, view.Sealed = Tag{look.Mark + " " + v.t("web.seal.short."+look.Tone), look.Tone}, true
+		}
+		view.Rows = append(view.Rows, row)
+	}
+	sum, err := s.Office.Summary(ctx)
+	if err != nil {
+		return fmt.Errorf("read summary: %w", err)
+	}
+	view.Stale = v.stale(s.Link(), sum.LastIn)
+	return s.render(v, "incoming", view, http.StatusOK)
+}
+
+// query reads filter and page number of a list from the address. An unknown
+// filter shows everything.
+func (v *visit) query(box office.Box, path, words string, choices []choice) (office.Query, []Filter, string) {
+	q := office.Query{Box: box, Limit: office.DefaultPage}
+	wanted := v.r.URL.Query().Get("loc")
+	var filters []Filter
+	active := ""
+	for _, c := range choices {
+		f := Filter{Href: path, Text: v.t(words + cmp.Or(c.name, "all")), Current: c.name == wanted}
+		if c.name != "" {
+			f.Href += "?loc=" + c.name
+		}
+		if f.Current {
+			q.States = c.states
+			if c.name != "" {
+				active = f.Text
+			}
+		}
+		filters = append(filters, f)
+	}
+	if n, err := strconv.Atoi(v.r.URL.Query().Get("trang")); err == nil && n > 1 && n < 1_000_000 {
+		q.Offset = (n - 1) * q.Limit
+	}
+	return q, filters, active
+}
+
+func (v *visit) pager(q office.Query, shown, total int) Pager {
+	if total <= q.Limit && q.Offset == 0 {
+		return Pager{}
+	}
+	page := q.Offset/q.Limit + 1
+	at := func(n int) string {
+		values := url.Values{}
+		if f := v.r.URL.Query().Get("loc"); f != "" {
+			values.Set("loc", f)
+		}
+		values.Set("trang", strconv.Itoa(n))
+		return v.r.URL.Path + "?" + values.Encode()
+	}
+	p := Pager{Text: v.t("web.pager", i18n.Args{"from": min(q.Offset+1, total), "to": q.Offset + shown, "total": total})}
+	if page > 1 {
+		p.Prev = at(page - 1)
+	}
+	if q.Offset+shown < total {
+		p.Next = at(page + 1)
+	}
+	return p
+}
+
+// DocumentView is one incoming document beside its file.
+type DocumentView struct {
+	Page
+	Base      string // address of this document
+	Subject   string
+	Urgent    Urgent
+	State     Tag
+	Done      string // confirmation of what was just done
+	Answered  string // what was done with it, and when
+	Facts     []Fact
+	Files     []FileView
+	Shown     *FileView
+	Trust     Trust
+	Intact    bool // every file came as it was sent
+	Steps     []Step
+	CanAnswer bool
+	MayAccept bool // the verdict allows it
+	Unsure    bool // accepting needs a tick that the signer was asked
+	Reason    string
+	Returning bool // the form for returning is open
+	MaxReason int
+}
+
+// Fact is a label and its value.
+type Fact struct{ Name, Value string }
+
+// FileView is an attachment.
+type FileView struct {
+	Index          int
+	Name, Size     string
+	SHA256         string
+	Href           string // shows it in the page
+	Save           string // saves it
+	Frame          string // address for the frame, "" when it is not shown
+	Notice         string // why it is not shown
+	Current, Image bool
+}
+
+// maxReason bounds the reason of a return, characters.
+const maxReason = 500
+
+func (s *site) incomingOne(ctx context.Context, v *visit) error {
+	d, err := s.document(ctx, v, office.In)
+	if err != nil {
+		return err
+	}
+	return s.showIncoming(ctx, v, d, nil, "", http.StatusOK)
+}
+
+// document reads the document that the address names, in the right box.
+func (s *site) document(ctx context.Context, v *visit, box office.Box) (office.Document, error) {
+	id, err := uuid.Parse(v.r.PathValue("id"))
+	if err != nil {
+		return office.Document{}, problem.New(problem.NotFound, "web.no-document", "", nil)
+	}
+	d, err := s.Office.Get(ctx, id)
+	if err != nil {
+		return office.Document{}, fmt.Errorf("get document: %w", err)
+	}
+	if d.Box != box {
+		return office.Document{}, problem.New(problem.NotFound, "web.no-document", "", nil)
+	}
+	return d, nil
+}
+
+func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, errs []FieldError, reason string, status int) error {
+	title := d.Subject
+	if d.Urgency == office.HoaToc {
+		title = v.t("web.title.express", i18n.Args{"title": title})
+	}
+	view := DocumentView{Page: s.page(ctx, v, title, "/van-ban-den"), Base: boxPath(d), Subject: d.Subject,
+		Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Facts: v.facts(d), Trust: v.trust(d.Seal),
+		Steps: v.incomingSteps(d), CanAnswer: v.may(act) && d.State == office.Arrived,
+		Returning: len(errs) > 0 && errs[0].Field == "reason", Reason: reason, MaxReason: maxReason}
+	view.setErrors(v, errs)
+	// A document that was refused on arrival has a record but no files.
+	view.Intact = len(d.Attachments) > 0
+	view.MayAccept = view.Trust.Accept != acceptNever
+	view.Unsure = view.Trust.Accept == acceptUnsure
+	if view.Reason == "" && view.Trust.Accept == acceptNever {
+		view.Reason = view.Trust.Verdict
+	}
+	view.Path = view.Base
+	if d.State == office.Accepted || d.State == office.Returned {
+		view.Answered = v.answered(d)
+		if v.r.URL.Query().Get("xong") != "" {
+			view.Done = view.Answered
+		}
+	}
+	if view.CanRead {
+		if err := s.files(ctx, v, d, &view); err != nil {
+			return err
+		}
+	}
+	return s.render(v, "document", view, status)
+}
+
+// answered words the office's own answer with its time.
+func (v *visit) answered(d office.Document) string {
+	args := i18n.Args{"n": d.Arrival, "time": "", "reason": d.Reason}
+	for _, e := range d.Events {
+		if e.Step == d.State {
+			args["time"] = v.clock(e.At)
+		}
+	}
+	switch {
+	case d.State == office.Returned:
+		return v.t("web.in.done-returned", args)
+	case d.Arrival > 0:
+		return v.t("web.in.done-accepted-number", args)
+	}
+	return v.t("web.in.done-accepted", args)
+}
+
+// files lists the attachments and says how the chosen one can be shown.
+func (s *site) files(ctx context.Context, v *visit, d office.Document, view *DocumentView) error {
+	chosen := firstShown(d.Attachments)
+	if n, err := strconv.Atoi(v.r.URL.Query().Get("tep")); err == nil {
+		chosen = n
+	}
+	for _, a := range d.Attachments {
+		f := FileView{Index: a.Index, Name: a.Name, Size: formatSize(v.lang, a.Size), SHA256: a.SHA256,
+			Href: fmt.Sprintf("%s?tep=%d", view.Base, a.Index), Save: fmt.Sprintf("%s/tep/%d?tai=1", view.Base, a.Index),
+			Current: a.Index == chosen}
+		view.Files = append(view.Files, f)
+	}
+	for i := range view.Files {
+		f := &view.Files[i]
+		if !f.Current {
+			continue
+		}
+		look, err := s.Documents.Look(ctx, d.ID, f.Index)
+		if err != nil {
+			return fmt.Errorf("look at attachment %d: %w", f.Index, err)
+		}
+		switch look {
+		case httpd.Inline:
+			f.Frame = fmt.Sprintf("%s/tep/%d", view.Base, f.Index)
+		case httpd.Active:
+			f.Notice = v.t("web.file.active")
+		default:
+			f.Notice = v.t("web.file.not-shown")
+		}
+		view.Shown = f
+	}
+	return nil
+}
+
+// firstShown prefers the first PDF: it is the document itself.
+func firstShown(files []office.Attachment) int {
+	for _, a := range files {
+		if strings.HasSuffix(strings.ToLower(a.Name), ".pdf") {
+			return a.Index
+		}
+	}
+	return 0
+}
+
+func (v *visit) facts(d office.Document) []Fact {
+	all := []Fact{
+		{v.t("web.fact.from"), joinDots(d.From.Name, d.From.Code)},
+		{v.t("web.fact.symbol"), symbol(d)},
+		{v.t("web.fact.date"), formatDocDate(d.Date)},
+		{v.t("web.fact.type"), d.TypeName},
+		{v.t("web.fact.received"), formatFull(d.Created)},
+		{v.t("web.fact.size"), formatSize(v.lang, d.Size)},
+		{v.t("web.fact.id"), d.EdXMLID},
+	}
+	if d.Box == office.Out {
+		all[0] = Fact{v.t("web.fact.to"), v.recipientsShort(d)}
+		all[4].Name = v.t("web.fact.saved")
+	}
+	kept := all[:0]
+	for _, f := range all {
+		if f.Value != "" {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// file leads to a fresh address of the document origin.
+func (s *site) file(_ context.Context, v *visit) error {
+	id, err := uuid.Parse(v.r.PathValue("id"))
+	index, err2 := strconv.Atoi(v.r.PathValue("index"))
+	if err != nil || err2 != nil {
+		return problem.New(problem.NotFound, "web.no-document", "", nil)
+	}
+	v.redirect(s.Documents.URL(v.r, v.session.Ref, id, index, v.r.URL.Query().Get("tai") != ""))
+	return nil
+}
+
+func (s *site) accept(ctx context.Context, v *visit) error {
+	d, err := s.document(ctx, v, office.In)
+	if err != nil {
+		return err
+	}
+	switch v.trust(d.Seal).Accept {
+	case acceptNever:
+		return s.showIncoming(ctx, v, d, []FieldError{{"reason", v.t("web.in.no-accept")}}, "", http.StatusConflict)
+	case acceptUnsure:
+		if v.r.PostFormValue("asked") == "" {
+			return s.showIncoming(ctx, v, d, []FieldError{{"asked", v.t("web.in.not-asked")}}, "", http.StatusUnprocessableEntity)
+		}
+	}
+	if _, err := s.Office.Accept(ctx, d.ID, v.session.User.Name); err != nil {
+		return s.answerFailed(ctx, v, d.ID, "", err)
+	}
+	v.redirect(boxPath(d) + "?xong=1")
+	return nil
+}
+
+func (s *site) sendBack(ctx context.Context, v *visit) error {
+	d, err := s.document(ctx, v, office.In)
+	if err != nil {
+		return err
+	}
+	reason := strings.TrimSpace(v.r.PostFormValue("reason"))
+	problemText := ""
+	switch {
+	case reason == "":
+		problemText = v.t("web.in.no-reason")
+	case utf8.RuneCountInString(reason) > maxReason:
+		problemText = v.t("web.in.long-reason", i18n.Args{"max": maxReason})
+	}
+	if problemText != "" {
+		return s.showIncoming(ctx, v, d, []FieldError{{"reason", problemText}}, reason, http.StatusUnprocessableEntity)
+	}
+	if _, err := s.Office.Return(ctx, d.ID, reason, v.session.User.Name); err != nil {
+		return s.answerFailed(ctx, v, d.ID, reason, err)
+	}
+	v.redirect(boxPath(d) + "?xong=1")
+	return nil
+}
+
+// answerFailed shows the document as it is now with what went wrong: the
+// other clerk may have answered in the meantime.
+func (s *site) answerFailed(ctx context.Context, v *visit, id storage.ID, reason string, err error) error {
+	p := problem.From(err)
+	if p.Class == problem.Failed {
+		return fmt.Errorf("answer document: %w", err)
+	}
+	d, getErr := s.Office.Get(ctx, id)
+	if getErr != nil {
+		return fmt.Errorf("get document: %w", getErr)
+	}
+	errs := v.fieldErrors(err)
+	for i := range errs {
+		if errs[i].Field != "reason" {
+			errs[i].Field = "main"
+		}
+	}
+	return s.showIncoming(ctx, v, d, errs, reason, statusOf(p))
+}

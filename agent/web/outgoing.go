@@ -1,0 +1,234 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"tram/agent/i18n"
+	"tram/agent/office"
+	"tram/agent/problem"
+)
+
+// OutgoingView is the list of documents sent.
+type OutgoingView struct {
+	Page
+	Rows    []OutgoingRow
+	Filters []Filter
+	Pager   Pager
+	AsOf    string // said while the link is down
+	Active  string
+	Total   int
+}
+
+// OutgoingRow is one document sent.
+type OutgoingRow struct {
+	Href, Day, Symbol, Subject, To string
+	Urgent                         Urgent
+	State                          Tag
+	Progress                       string // "4/5 nơi đã tiếp nhận"
+	Recipients                     []RecipientRow
+}
+
+// RecipientRow is one addressee inside a row.
+type RecipientRow struct {
+	Name, Reason string
+	State        Tag
+}
+
+var outgoingChoices = []choice{
+	{"", nil},
+	{"chua-toi", []office.State{office.Saved, office.Sending, office.AtHub}},
+	{"da-tiep-nhan", []office.State{office.Accepted}},
+	{"bi-tra-lai", []office.State{office.Returned}},
+	{"khong-gui-duoc", []office.State{office.Failed}},
+}
+
+func (s *site) outgoing(ctx context.Context, v *visit) error {
+	q, filters, active := v.query(office.Out, "/van-ban-di", "web.out.filter.", outgoingChoices)
+	docs, total, err := s.Office.List(ctx, q)
+	if err != nil {
+		return fmt.Errorf("list outgoing documents: %w", err)
+	}
+	view := OutgoingView{Page: s.page(ctx, v, v.t("web.menu.outgoing"), "/van-ban-di"),
+		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total)}
+	for _, d := range docs {
+		view.Rows = append(view.Rows, v.outgoingRow(d))
+	}
+	if link := s.Link(); !link.Up && !link.Since.IsZero() {
+		view.AsOf = v.t("web.out.as-of", i18n.Args{"time": v.clock(link.Since)})
+	}
+	return s.render(v, "outgoing", view, http.StatusOK)
+}
+
+func (v *visit) outgoingRow(d office.Document) OutgoingRow {
+	row := OutgoingRow{Href: boxPath(d), Day: formatDay(d.Created), Symbol: symbol(d), Subject: d.Subject,
+		To: v.recipientsShort(d), Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State)}
+	if len(d.To) > 1 {
+		row.Progress = v.furthest(d)
+		for _, r := range d.To {
+			row.Recipients = append(row.Recipients, RecipientRow{partyName(r.Party), r.Reason, v.stateTag(r.State)})
+		}
+	}
+	return row
+}
+
+// furthest counts the recipients at the furthest step that any reached.
+func (v *visit) furthest(d office.Document) string {
+	count := map[office.State]int{}
+	for _, r := range d.To {
+		count[r.State]++
+	}
+	for _, s := range []office.State{office.Accepted, office.Delivered} {
+		n := count[s]
+		if s == office.Delivered {
+			n += count[office.Accepted] + count[office.Returned]
+		}
+		if n > 0 {
+			return v.t("web.out.count."+string(s), i18n.Args{"n": n, "all": len(d.To)})
+		}
+	}
+	return v.t("web.out.count.none", i18n.Args{"all": len(d.To)})
+}
+
+// SentView is one outgoing document with its tracks.
+type SentView struct {
+	Page
+	Base    string
+	Subject string
+	Urgent  Urgent
+	State   Tag
+	Done    string // confirmation after sending
+	Reason  string
+	Mend    string // address to correct and send again, "" when not called for
+	Facts   []Fact
+	Files   []FileView
+	Tracks  []Track
+	Meter   *Meter
+}
+
+func (s *site) outgoingOne(ctx context.Context, v *visit) error {
+	d, err := s.document(ctx, v, office.Out)
+	if err != nil {
+		return err
+	}
+	view := s.sentView(ctx, v, d)
+	if v.r.URL.Query().Get("xong") != "" {
+		view.Done = v.t("web.sent.done", i18n.Args{"time": v.clock(d.Created)})
+	}
+	return s.render(v, "sent", view, http.StatusOK)
+}
+
+func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentView {
+	title := joinDots(symbol(d), d.Subject)
+	view := SentView{Page: s.page(ctx, v, title, "/van-ban-di"), Base: boxPath(d), Subject: d.Subject,
+		Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Facts: v.facts(d)}
+	view.Path = view.Base
+	live := ""
+	if d.State == office.Saved || d.State == office.Sending {
+		view.Meter = s.meter(v, d)
+		live = view.Meter.Line
+		view.State = view.Meter.Tag
+	}
+	view.Tracks = v.tracks(d, live)
+	for _, r := range d.To {
+		if r.State == office.Returned || r.State == office.Failed {
+			view.Reason = v.t("web.sent.bad."+string(r.State), i18n.Args{"who": partyName(r.Party), "reason": r.Reason})
+			if view.CanSend {
+				view.Mend = "/gui?tu=" + d.ID.String()
+			}
+			break
+		}
+	}
+	if view.CanRead {
+		for _, a := range d.Attachments {
+			view.Files = append(view.Files, FileView{Index: a.Index, Name: a.Name, Size: formatSize(v.lang, a.Size), SHA256: a.SHA256,
+				Href: fmt.Sprintf("%s/tep/%d", view.Base, a.Index), Save: fmt.Sprintf("%s/tep/%d?tai=1", view.Base, a.Index)})
+		}
+	}
+	return view
+}
+
+// slip is the sending slip: the tracks as one sheet of paper.
+func (s *site) slip(ctx context.Context, v *visit) error {
+	d, err := s.document(ctx, v, office.Out)
+	if err != nil {
+		return err
+	}
+	view := SlipView{SentView: s.sentView(ctx, v, d), Printed: formatFull(v.now), Number: symbol(d)}
+	view.Print = true
+	for _, a := range d.Attachments {
+		view.Sheets = append(view.Sheets, FileView{Name: a.Name, Size: formatSize(v.lang, a.Size), SHA256: a.SHA256})
+	}
+	return s.render(v, "slip", view, http.StatusOK)
+}
+
+// SlipView is the sending slip.
+type SlipView struct {
+	SentView
+	Printed, Number string
+	Sheets          []FileView
+}
+
+// export sends the whole document as one .asice file.
+func (s *site) export(ctx context.Context, v *visit) error {
+	id, err := uuid.Parse(v.r.PathValue("id"))
+	if err != nil {
+		return problem.New(problem.NotFound, "web.no-document", "", nil)
+	}
+	d, err := s.Office.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("get document: %w", err)
+	}
+	out := &lateWriter{w: v.w, before: func(h http.Header) {
+		h.Set("Content-Type", "application/vnd.etsi.asic-e+zip")
+		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": exportName(d)}))
+		h.Set("Cache-Control", "private, no-store")
+	}}
+	if err := s.Office.Export(ctx, id, out); err != nil {
+		if out.begun {
+			s.Logger.Error("export broke off", "id", id, "error", err)
+			panic(http.ErrAbortHandler) // the browser must not keep half a file
+		}
+		return fmt.Errorf("export document: %w", err)
+	}
+	return nil
+}
+
+// lateWriter sets headers at the first byte, so that an early error can still
+// become a page.
+type lateWriter struct {
+	w      http.ResponseWriter
+	before func(http.Header)
+	begun  bool
+}
+
+func (l *lateWriter) Write(p []byte) (int, error) {
+	if !l.begun {
+		l.begun = true
+		l.before(l.w.Header())
+	}
+	return l.w.Write(p)
+}
+
+var _ io.Writer = (*lateWriter)(nil)
+
+// exportName is a file name made of the document's number.
+func exportName(d office.Document) string {
+	name := symbol(d)
+	if name == "" {
+		name = d.ID.String()
+	}
+	name = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\:*?"<>| `, r) || r < ' ' {
+			return '-'
+		}
+		return r
+	}, name)
+	return name + ".asice"
+}

@@ -1,0 +1,202 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tram/agent/i18n"
+	"tram/agent/office"
+)
+
+// Strip is the line under the menu that says how the link is and what waits.
+type Strip struct {
+	Tone  string // "up", "busy", "down"
+	Key   string // changes when the change is worth being read out
+	Main  string
+	Fine  string // figures that move all the time
+	Queue bool   // offer the way to the outbox
+	// Express names the documents with the highest urgency that no one has
+	// answered, "" when there are none.
+	Express, ExpressHref string
+	// Ending warns that the session is about to end.
+	Ending string
+}
+
+// sessionWarning is how long before its end a session is announced.
+const sessionWarning = 15 * time.Minute
+
+// state is what the strip and the live parts of a page depend on.
+type state struct {
+	link     Link
+	summary  office.Summary
+	queue    []queued
+	strip    Strip
+	data     uint64 // changes when a live part may have changed
+	stripSum uint64
+}
+
+// queued is a document on its way to the hub, with its live transfer.
+type queued struct {
+	office.Document
+	progress office.Progress
+	moving   bool  // bytes of it have left
+	until    int64 // bytes to go until it is through, with those before it; 0 when not known
+}
+
+// queueShown bounds the waiting documents that a page looks at.
+const queueShown = 200
+
+// rev is the token of /trang-thai: data part, then strip part.
+func (s state) rev() string {
+	return strconv.FormatUint(s.data, 36) + "." + strconv.FormatUint(s.stripSum, 36)
+}
+
+// state reads the figures and words the strip.
+func (s *site) state(ctx context.Context, v *visit) (state, error) {
+	st := state{link: s.Link()}
+	var err error
+	if st.summary, err = s.Office.Summary(ctx); err != nil {
+		return st, fmt.Errorf("read summary: %w", err)
+	}
+	if st.summary.Waiting > 0 {
+		if st.queue, err = s.waiting(ctx); err != nil {
+			return st, err
+		}
+	}
+	st.strip = v.strip(st)
+	if st.summary.Unaccepted > 0 {
+		if err := s.express(ctx, v, &st.strip); err != nil {
+			return st, err
+		}
+	}
+	if left := v.session.Expires.Sub(v.now); v.signed && left < sessionWarning {
+		st.strip.Ending = v.t("web.strip.ending", i18n.Args{"time": v.clock(v.session.Expires)})
+	}
+	sum := fnv.New64a()
+	fmt.Fprint(sum, s.Office.Revision(), st.link.Up, st.link.Since.Unix())
+	for _, q := range st.queue {
+		fmt.Fprint(sum, q.ID, q.progress.Sent, q.moving)
+	}
+	st.data = sum.Sum64()
+	fmt.Fprintf(sum, "%+v", st.strip)
+	st.stripSum = sum.Sum64()
+	return st, nil
+}
+
+// waiting lists what is not yet at the hub in the order it will go: urgent
+// first, then oldest.
+func (s *site) waiting(ctx context.Context) ([]queued, error) {
+	docs, _, err := s.Office.List(ctx, office.Query{
+		Box: office.Out, States: []office.State{office.Saved, office.Sending}, Limit: queueShown,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list waiting documents: %w", err)
+	}
+	slices.SortStableFunc(docs, func(a, b office.Document) int {
+		return cmp.Or(-cmp.Compare(a.Urgency, b.Urgency), a.Created.Compare(b.Created))
+	})
+	all := make([]queued, len(docs))
+	for i, d := range docs {
+		p, ok := s.Office.Progress(d.ID)
+		all[i] = queued{Document: d, progress: p, moving: ok && p.Sent > 0}
+	}
+	return all, nil
+}
+
+// strip words the link and the queue.
+func (v *visit) strip(st state) Strip {
+	n := st.summary.Waiting
+	if !st.link.Up {
+		strip := Strip{Tone: "down", Key: "down", Queue: n > 0, Main: v.t("web.strip.never")}
+		if !st.link.Since.IsZero() {
+			strip.Main = v.t("web.strip.down", i18n.Args{"time": v.clock(st.link.Since)})
+			strip.Fine = v.t("web.strip.down-for", i18n.Args{"span": v.span(v.now.Sub(st.link.Since))})
+		}
+		strip.Main = joinDots(strip.Main, v.t("web.strip.works"))
+		if n > 0 {
+			strip.Main = joinDots(strip.Main, v.t("web.strip.will-send", i18n.Args{"n": n}))
+		}
+		return strip
+	}
+	if n == 0 {
+		strip := Strip{Tone: "up", Key: "up", Main: joinDots(v.t("web.strip.up"), v.t("web.strip.nothing"))}
+		if st.link.Rate >= 1 {
+			strip.Fine = v.rate(st.link.Rate)
+		}
+		return strip
+	}
+	for i, q := range st.queue {
+		if !q.moving {
+			continue
+		}
+		done := percent(q.progress)
+		strip := Strip{Tone: "busy", Key: fmt.Sprintf("busy-%d-%s", done/25, q.ID), Queue: true,
+			Main: v.t("web.strip.sending", i18n.Args{"i": i + 1, "n": n}),
+			Fine: v.t("web.percent", i18n.Args{"n": done})}
+		if eta := v.eta(q.progress.Left); eta != "" {
+			strip.Fine = joinDots(strip.Fine, v.t("web.left", i18n.Args{"eta": eta}))
+		}
+		return strip
+	}
+	return Strip{Tone: "busy", Key: "waiting", Queue: true,
+		Main: joinDots(v.t("web.strip.up"), v.t("web.strip.waiting", i18n.Args{"n": n}))}
+}
+
+// express names what arrived as Hỏa tốc and waits for an answer.
+func (s *site) express(ctx context.Context, v *visit, strip *Strip) error {
+	work, err := s.Office.Work(ctx)
+	if err != nil {
+		return fmt.Errorf("read work list: %w", err)
+	}
+	n := 0
+	for _, d := range work.Urgent {
+		if d.Urgency < office.HoaToc {
+			continue
+		}
+		if n++; n == 1 {
+			strip.ExpressHref = boxPath(d)
+		}
+	}
+	if n > 0 {
+		strip.Express = v.t("web.strip.express", i18n.Args{"n": n})
+	}
+	if n > 1 {
+		strip.ExpressHref = "/viec-can-lam"
+	}
+	return nil
+}
+
+func (v *visit) rate(bytesPerSecond float64) string {
+	return formatSize(v.lang, int64(bytesPerSecond)) + "/s"
+}
+
+// joinDots joins whole phrases the way the strip does.
+func joinDots(parts ...string) string {
+	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
+	return strings.Join(parts, " · ")
+}
+
+// StatusView is the strip alone, for the script that keeps it fresh.
+type StatusView struct{ Page }
+
+// status answers 304 while since is still the state of things.
+func (s *site) status(ctx context.Context, v *visit) error {
+	if !v.signed {
+		return s.renderPart(v, "status", "ended", StatusView{s.bare(v, "", "/")}, http.StatusUnauthorized)
+	}
+	view := StatusView{s.page(ctx, v, "", "")}
+	if view.Rev != "" && v.r.URL.Query().Get("since") == view.Rev {
+		v.w.Header().Set("Cache-Control", "no-store")
+		v.w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	v.w.Header().Set("X-Tram-Rev", view.Rev)
+	return s.renderPart(v, "status", "strip", view, http.StatusOK)
+}

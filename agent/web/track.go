@@ -1,0 +1,143 @@
+package web
+
+import (
+	"tram/agent/i18n"
+	"tram/agent/office"
+)
+
+// Step is one step of a track.
+type Step struct {
+	Tone  string // "done", "now", "todo", "bad"
+	Label string
+	When  string
+	Proof string // who signed for it
+	Note  string
+	Tell  string // the tone in a word, for those who do not see it
+}
+
+// Track is how far a document came with one recipient.
+type Track struct {
+	Party  office.Party
+	Name   string
+	State  Tag
+	Reason string
+	Steps  []Step
+	Open   bool
+}
+
+// road is the five steps in order.
+var road = []office.State{office.Saved, office.Sending, office.AtHub, office.Delivered, office.Accepted}
+
+// tracksOpen is how many recipients are shown unfolded.
+const tracksOpen = 3
+
+// tracks makes one track per recipient. live is the transfer under way.
+func (v *visit) tracks(d office.Document, live string) []Track {
+	var all []Track
+	for i, r := range d.To {
+		all = append(all, Track{Party: r.Party, Name: partyName(r.Party), State: v.stateTag(r.State), Reason: r.Reason,
+			Steps: v.told(v.track(d, r, live)), Open: i < tracksOpen})
+	}
+	return all
+}
+
+// track fills the five steps from the events that concern r. A return or
+// failure takes the place of the first step not reached.
+func (v *visit) track(d office.Document, r office.Recipient, live string) []Step {
+	happened := map[office.State]*office.Event{}
+	for i, e := range d.Events {
+		if e.Office == "" || e.Office == r.Code {
+			happened[e.Step] = &d.Events[i]
+		}
+	}
+	reached := 0
+	for i, s := range road {
+		if happened[s] != nil || s == r.State {
+			reached = i
+		}
+	}
+	var steps []Step
+	for i, s := range road {
+		step := Step{Tone: "todo", Label: v.t("web.step." + string(s))}
+		if i <= reached {
+			step.Tone = "done"
+		}
+		v.fill(&step, happened[s])
+		if s == office.Sending && i > reached && r.State == office.Saved && live != "" {
+			step.Tone, step.Note = "now", live
+		} else if s == office.Sending && reached == i {
+			step.Tone, step.Note = "now", live
+		}
+		if s == office.Accepted && r.Number != "" {
+			step.Note = v.t("web.step.number", i18n.Args{"n": r.Number})
+		}
+		steps = append(steps, step)
+	}
+	if r.State != office.Returned && r.State != office.Failed {
+		return steps
+	}
+	// What never happened is left out; the end is the bad news.
+	kept := steps[:reached+1]
+	if r.State == office.Returned && reached == len(road)-1 {
+		kept = steps[:len(road)-1]
+	}
+	for i := range kept {
+		kept[i].Tone = "done"
+	}
+	end := Step{Tone: "bad", Label: v.t("web.step." + string(r.State)), Note: r.Reason}
+	note := end.Note
+	v.fill(&end, happened[r.State])
+	if note != "" {
+		end.Note = note
+	}
+	return append(kept, end)
+}
+
+// fill adds time and proof of an event.
+func (v *visit) fill(s *Step, e *office.Event) {
+	if e == nil {
+		return
+	}
+	s.When, s.Note = v.clock(e.At), e.Note
+	s.Proof = v.proof(*e)
+}
+
+// proof says which signed record stands behind an event.
+func (v *visit) proof(e office.Event) string {
+	switch e.Evidence {
+	case "seal", "custody", "status", "notice":
+		return v.t("web.proof."+e.Evidence, i18n.Args{"who": e.Signer})
+	}
+	return v.t("web.proof.own")
+}
+
+// incomingSteps is the history of an incoming document.
+func (v *visit) incomingSteps(d office.Document) []Step {
+	var steps []Step
+	for _, e := range d.Events {
+		s := Step{Tone: "done", Label: v.t("web.in.step." + incomingStep(e.Step))}
+		if e.Step == office.Returned || e.Step == office.Failed {
+			s.Tone = "bad"
+		}
+		v.fill(&s, &e)
+		steps = append(steps, s)
+	}
+	return v.told(steps)
+}
+
+func (v *visit) told(steps []Step) []Step {
+	for i := range steps {
+		steps[i].Tell = v.t("web.tone." + steps[i].Tone)
+	}
+	return steps
+}
+
+func incomingStep(s office.State) string {
+	switch s {
+	case office.Saved, office.Sending:
+		return "sealed"
+	case office.Delivered:
+		return "arrived"
+	}
+	return string(s)
+}

@@ -1,0 +1,79 @@
+package web
+
+import (
+	"tram/agent/i18n"
+	"tram/agent/office"
+)
+
+// Trust is the panel that says whether a document is genuine: the office's
+// seal, the way it travelled, and what is not checked. Each stands apart.
+type Trust struct {
+	Tone, Mark string // colour and shape
+	Verdict    string // the words
+	Scope      string
+	Signer     string
+	SignedAt   string
+	Checked    string
+	Why        string // explanation of the verdict
+	Details    []Fact
+	Accept     int
+}
+
+// What a verdict allows.
+const (
+	acceptFreely = iota
+	acceptUnsure // after asking the sender
+	acceptNever
+)
+
+// verdictLook is colour, shape and effect of each verdict.
+var verdictLook = map[string]struct {
+	tone, mark string
+	accept     int
+}{
+	"passed":        {"green", "✓", acceptFreely},
+	"indeterminate": {"amber", "?", acceptUnsure},
+	"failed":        {"red", "✕", acceptNever},
+}
+
+// trust words the frozen verdict on the office's seal. Without a seal it says
+// so and never implies good.
+func (v *visit) trust(seal *office.Seal) Trust {
+	if seal == nil {
+		return Trust{Tone: "grey", Mark: "–", Verdict: v.t("web.seal.none"), Why: v.t("web.seal.none.why"), Accept: acceptUnsure}
+	}
+	look, known := verdictLook[seal.Verdict]
+	if !known {
+		look = verdictLook["failed"]
+	}
+	t := Trust{Tone: look.tone, Mark: look.mark, Accept: look.accept, Verdict: v.t("web.seal." + verdictKey(seal.Verdict, known)),
+		SignedAt: formatISO(seal.SignedAt), Checked: formatFull(seal.Checked),
+		Signer: joinDots(seal.Name, seal.Signer), Scope: v.t("web.seal.scope")}
+	if seal.Reason != "" {
+		key := "web.seal.reason." + seal.Reason
+		if !i18n.Has(key) {
+			key = "web.seal.reason.other"
+		}
+		t.Verdict = v.t(key, i18n.Args{"code": seal.Reason})
+	}
+	if look.accept == acceptNever {
+		t.Scope = ""
+	}
+	t.Why = v.t("web.seal.why." + verdictKey(seal.Verdict, known))
+	for _, f := range []Fact{
+		{v.t("web.seal.issuer"), seal.Issuer}, {v.t("web.seal.serial"), seal.Serial},
+		{v.t("web.seal.result"), joinDots(seal.Verdict, seal.Reason)},
+	} {
+		if f.Value != "" {
+			t.Details = append(t.Details, f)
+		}
+	}
+	return t
+}
+
+func verdictKey(verdict string, known bool) string {
+	if !known {
+		return "failed"
+	}
+	return verdict
+}

@@ -1,0 +1,186 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"tram/agent/i18n"
+	"tram/agent/problem"
+	"tram/agent/web/account"
+)
+
+// need is what a page asks of its visitor.
+type need int
+
+const (
+	nobody need = iota // no sign-in
+	see                // lists and tracks
+	read               // the content of documents
+	act                // send, accept, return
+)
+
+// allowed is the whole table of who may do what.
+var allowed = map[account.Role]need{
+	account.Clerk:   act,
+	account.Leader:  read,
+	account.Staff:   read,
+	account.OneStop: see,
+	account.IT:      see,
+}
+
+// visit is one request with who made it and in which language.
+type visit struct {
+	r       *http.Request
+	w       http.ResponseWriter
+	lang    i18n.Lang
+	now     time.Time
+	session account.Session
+	signed  bool // in
+}
+
+func (v *visit) may(n need) bool { return v.signed && allowed[v.session.User.Role] >= n }
+
+func (v *visit) t(key string, args ...i18n.Args) string { return i18n.T(v.lang, key, args...) }
+
+// handler answers a visit. An error becomes an error page.
+type handler func(ctx context.Context, v *visit) error
+
+const (
+	languageCookie = "tram-ngon-ngu"
+	languageLife   = 365 * 24 * time.Hour
+	// maxForm bounds the body of every form but the one that carries files.
+	maxForm = 64 << 10
+)
+
+// handle loads the visitor, checks n and turns errors and panics into pages.
+func (s *site) handle(n need, h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{r: r, w: w, lang: language(r), now: s.Now()}
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(http.ErrAbortHandler)
+			}
+			s.Logger.Error("panic in a page", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.fail(v, problem.New(problem.Failed, "internal", "", nil))
+		}()
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && !(r.URL.Path == "/gui") {
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		}
+		if err := s.identify(r.Context(), v); err != nil {
+			s.fail(v, err)
+			return
+		}
+		if n > nobody && !v.signed {
+			s.toSignIn(v)
+			return
+		}
+		if n > nobody && !v.may(n) {
+			s.fail(v, problem.New(problem.Denied, "web.not-yours", "", nil))
+			return
+		}
+		if err := h(r.Context(), v); err != nil {
+			s.fail(v, err)
+		}
+	})
+}
+
+// identify fills in the session. The page's own polling does not count as use.
+func (s *site) identify(ctx context.Context, v *visit) error {
+	c, err := v.r.Cookie(s.cookie)
+	if err != nil {
+		return nil
+	}
+	e, err := s.Accounts.Session(ctx, c.Value, v.r.URL.Path != "/trang-thai")
+	if errors.Is(err, account.ErrNoSession) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read session: %w", err)
+	}
+	v.session, v.signed = e, true
+	return nil
+}
+
+// toSignIn sends the visitor to sign in and back to the page he wanted.
+func (s *site) toSignIn(v *visit) {
+	q := url.Values{}
+	if v.r.Method == http.MethodGet && v.r.URL.Path != "/" {
+		q.Set("tiep", v.r.URL.RequestURI())
+	} else if v.r.Method != http.MethodGet {
+		q.Set("tiep", strings.TrimSuffix(strings.TrimSuffix(v.r.URL.Path, "/tiep-nhan"), "/tra-lai"))
+	}
+	target := "/dang-nhap"
+	if len(q) > 0 {
+		target += "?" + q.Encode()
+	}
+	v.redirect(target)
+}
+
+// redirect answers with 303: the browser gets the target.
+func (v *visit) redirect(target string) {
+	v.w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(v.w, v.r, target, http.StatusSeeOther)
+}
+
+// local returns target when it is a path of these pages, else the home page.
+func local(target string) string {
+	u, err := url.Parse(target)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(target, "/") ||
+		strings.HasPrefix(target, "//") || strings.ContainsAny(target, "\\\r\n\t") {
+		return "/viec-can-lam"
+	}
+	return target
+}
+
+// language is the visitor's choice, Vietnamese when there is none: the
+// browser's own language says little on a shared office PC.
+func language(r *http.Request) i18n.Lang {
+	if c, err := r.Cookie(languageCookie); err == nil {
+		return i18n.Parse(c.Value)
+	}
+	return i18n.Vietnamese
+}
+
+func (s *site) setLanguage(_ context.Context, v *visit) error {
+	lang := i18n.Parse(v.r.PostFormValue("lang"))
+	s.setCookie(v, languageCookie, string(lang), languageLife)
+	v.redirect(local(v.r.PostFormValue("tiep")))
+	return nil
+}
+
+// setCookie sets a cookie of life; a negative life removes it.
+func (s *site) setCookie(v *visit, name, value string, life time.Duration) {
+	http.SetCookie(v.w, &http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: int(life / time.Second),
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.Config.Secure,
+	})
+}
+
+// cookieName differs between offices: browsers share cookies between the ports
+// of a host, and a trial runs two offices on one machine.
+func cookieName(code string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(code)))
+	return "tram-phien-" + hex.EncodeToString(sum[:4])
+}
+
+// address is the visitor's IP, for the throttle.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

@@ -1,0 +1,210 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tram/agent/httpd"
+	"tram/agent/office"
+	"tram/agent/web/account"
+	"tram/storage"
+)
+
+// Office is what the pages ask of the office. *office.Office is one.
+type Office interface {
+	Records
+	Desk
+}
+
+// Records reads documents.
+type Records interface {
+	// Get returns a document with its events and seal.
+	Get(ctx context.Context, id storage.ID) (office.Document, error)
+	List(ctx context.Context, q office.Query) ([]office.Document, int, error)
+	Work(ctx context.Context) (office.Work, error)
+	Summary(ctx context.Context) (office.Summary, error)
+	// Open gives an attachment's content; the caller closes it.
+	Open(ctx context.Context, id storage.ID, index int) (office.Attachment, io.ReadSeekCloser, error)
+	// Export writes the document as one .asice file.
+	Export(ctx context.Context, id storage.ID, w io.Writer) error
+	// Revision grows with every change of any document.
+	Revision() uint64
+}
+
+// Desk acts on documents. Errors that a person can mend are *problem.Problem
+// or problem.List.
+type Desk interface {
+	Send(ctx context.Context, d office.Draft) (office.Document, error)
+	Accept(ctx context.Context, id storage.ID, by string) (office.Document, error)
+	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+	// Progress is the live state of a transfer, false when none is under way.
+	Progress(id storage.ID) (office.Progress, bool)
+}
+
+// Directory finds recipient offices.
+type Directory interface {
+	// Lookup returns an error when code is not that of an office.
+	Lookup(ctx context.Context, code string) (office.Party, error)
+	// Search matches names and codes without regard to marks and case.
+	Search(ctx context.Context, query string, limit int) ([]office.Party, error)
+}
+
+// Accounts knows who may sign in. *account.Store is one.
+type Accounts interface {
+	Authenticate(ctx context.Context, name, password, address string) (account.User, error)
+	Open(ctx context.Context, u account.User) (token string, s account.Session, err error)
+	Session(ctx context.Context, token string, use bool) (account.Session, error)
+	End(ctx context.Context, token string) error
+}
+
+// Documents makes addresses of the document origin. *httpd.Documents is one.
+type Documents interface {
+	Origin(r *http.Request) string
+	URL(r *http.Request, session string, id storage.ID, index int, save bool) string
+	Look(ctx context.Context, id storage.ID, index int) (httpd.Look, error)
+}
+
+// Link is the state of the line to the hub at one moment.
+type Link struct {
+	Up    bool
+	Since time.Time // of this state; zero when there never was a line
+	Rate  float64   // bytes per second, smoothed; 0 when unknown
+}
+
+// Config is what the pages show and bound.
+type Config struct {
+	Unit    office.Party // this office
+	Version string
+	// UploadDir is a folder of the pages' own, where files wait between browser
+	// and Office. New empties it. Required.
+	UploadDir string
+	// MaxFile bounds one file, MaxUpload one form, bytes; MaxFiles counts.
+	// Zero takes the default. Hard: the form comes back with a message.
+	MaxFile, MaxUpload int64
+	MaxFiles           int
+	// Secure says that browsers come over TLS, for the cookie.
+	Secure bool
+}
+
+// Defaults of Config.
+const (
+	DefaultMaxFile   = 2 << 30
+	DefaultMaxUpload = 2<<30 + 64<<20
+	DefaultMaxFiles  = 200
+)
+
+// Options of New. All but Logger and Now are required.
+type Options struct {
+	Office    Office
+	Directory Directory
+	Accounts  Accounts
+	Link      func() Link
+	Documents Documents
+	Config    Config
+	Logger    *slog.Logger
+	Now       func() time.Time
+}
+
+// site is the running set of pages.
+type site struct {
+	Options
+	pages  *pages
+	assets *assets
+	cookie string // name of the session cookie
+	turns  turns
+}
+
+// New makes the pages. The handler expects the guards of httpd in front of it.
+func New(o Options) (http.Handler, error) {
+	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Documents == nil {
+		return nil, errors.New("make pages: an option is missing")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &o.Config
+	if c.MaxFile == 0 {
+		c.MaxFile = DefaultMaxFile
+	}
+	if c.MaxUpload == 0 {
+		c.MaxUpload = DefaultMaxUpload
+	}
+	if c.MaxFiles == 0 {
+		c.MaxFiles = DefaultMaxFiles
+	}
+	if err := emptyFolder(c.UploadDir); err != nil {
+		return nil, fmt.Errorf("make pages: %w", err)
+	}
+	s := &site{Options: o, cookie: cookieName(c.Unit.Code)}
+	var err error
+	if s.assets, err = loadAssets(); err != nil {
+		return nil, fmt.Errorf("make pages: %w", err)
+	}
+	if s.pages, err = loadPages(); err != nil {
+		return nil, fmt.Errorf("make pages: %w", err)
+	}
+	return s.routes(), nil
+}
+
+// emptyFolder removes what a crash left of earlier uploads.
+func emptyFolder(dir string) error {
+	if dir == "" {
+		return errors.New("no folder for uploads")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make folder for uploads: %w", err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, uploadPattern))
+	if err != nil {
+		return fmt.Errorf("list folder for uploads: %w", err)
+	}
+	for _, name := range left {
+		if err := os.Remove(name); err != nil {
+			return fmt.Errorf("empty folder for uploads: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *site) routes() http.Handler {
+	mux := http.NewServeMux()
+	route := func(n need, pattern string, h handler) { mux.Handle(pattern, s.handle(n, h)) }
+
+	mux.Handle("GET "+assetPath+"{file}", s.assets)
+	route(nobody, "GET /dang-nhap", s.signInForm)
+	route(nobody, "POST /dang-nhap", s.signIn)
+	route(nobody, "POST /dang-xuat", s.signOut)
+	route(nobody, "POST /ngon-ngu", s.setLanguage)
+	route(nobody, "GET /trang-thai", s.status)
+
+	route(see, "GET /{$}", s.home)
+	route(see, "GET /viec-can-lam", s.work)
+	route(see, "GET /van-ban-den", s.incoming)
+	route(see, "GET /van-ban-den/{id}", s.incomingOne)
+	route(see, "GET /van-ban-di", s.outgoing)
+	route(see, "GET /van-ban-di/{id}", s.outgoingOne)
+	route(see, "GET /van-ban-di/{id}/phieu-gui", s.slip)
+	route(see, "GET /hop-gui", s.outbox)
+
+	for _, box := range []string{"van-ban-den", "van-ban-di"} {
+		route(read, "GET /"+box+"/{id}/tep/{index}", s.file)
+		route(read, "GET /"+box+"/{id}/goi", s.export)
+	}
+	route(act, "POST /van-ban-den/{id}/tiep-nhan", s.accept)
+	route(act, "POST /van-ban-den/{id}/tra-lai", s.sendBack)
+	route(act, "GET /gui", s.sendForm)
+	route(act, "POST /gui", s.send)
+	route(act, "GET /noi-nhan", s.recipients)
+	route(nobody, "/", s.noSuchPage)
+	return mux
+}

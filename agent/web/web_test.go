@@ -1,0 +1,153 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"io"
+
+	"tram/agent/httpd"
+	"tram/agent/web/account"
+	"tram/storage/sqlite"
+)
+
+// noon is the moment at which the tests live: 10:32 in Vietnam.
+var noon = time.Date(2026, 11, 21, 3, 32, 0, 0, time.UTC)
+
+// cheap hashing keeps the tests quick.
+var cheap = account.Parameters{Memory: 64, Time: 1, Threads: 1}
+
+const password = "mật khẩu dài"
+
+// box is a running office with its pages.
+type box struct {
+	t        *testing.T
+	office   *fakeOffice
+	docs     seeded
+	accounts *account.Store
+	link     Link
+	url      string
+	site     *site
+}
+
+// start runs pages over httpd on a free port. Without empty the office is
+// seeded.
+func start(t *testing.T, empty bool, now func() time.Time) *box {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts, err := account.New(db, account.Options{Hash: cheap, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, role := range map[string]account.Role{"lan": account.Clerk, "it": account.IT, "leader": account.Leader} {
+		if _, err := accounts.CreateUser(ctx, account.NewUser{Name: name, Display: "Nguyễn Thị " + name, Role: role, Password: password}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := &box{t: t, office: newFakeOffice(now), accounts: accounts, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
+	if !empty {
+		b.docs = seed(b.office)
+	}
+	server, err := httpd.Listen(httpd.Options{Address: "127.0.0.1:0", Files: b.office, Alive: accounts.Alive, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link },
+		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
+	pages, err := New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.url = server.URL()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, pages) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		if err := db.Close(); err != nil {
+			t.Errorf("close database: %v", err)
+		}
+	})
+	return b
+}
+
+func fixed() time.Time { return noon }
+
+// browser is a visitor with cookies who does not follow redirects.
+type browser struct {
+	*box
+	client *http.Client
+}
+
+func (b *box) visitor() *browser {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return &browser{b, &http.Client{Jar: jar, Timeout: time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// as is a visitor who has signed in.
+func (b *box) as(name string) *browser {
+	b.t.Helper()
+	v := b.visitor()
+	res, _ := v.post("/dang-nhap", url.Values{"name": {name}, "password": {password}})
+	if res.StatusCode != http.StatusSeeOther {
+		b.t.Fatalf("sign-in of %s gave %d", name, res.StatusCode)
+	}
+	return v
+}
+
+func (v *browser) do(req *http.Request) (*http.Response, string) {
+	v.t.Helper()
+	res, err := v.client.Do(req)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+func (v *browser) get(path string) (*http.Response, string) {
+	v.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, v.address(path), nil)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.do(req)
+}
+
+func (v *browser) address(path string) string {
+	if strings.HasPrefix(path, "http") {
+		return path
+	}
+	return v.url + path
+}
+
+func (v *browser) post(path string, form url.Values) (*http.Response, string) {
+	v.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, v.address(path), strings.NewReader(form.Encode()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Origin", v.url)
+	return v.do(req)
+}

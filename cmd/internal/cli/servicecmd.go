@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"tram/agent/i18n"
+	"tram/agent/service"
+)
+
+// ServiceOptions is what the service commands need of their program.
+type ServiceOptions struct {
+	Title       string                       // as Windows lists the service
+	Description string                       // one line
+	Size        service.Size                 // how large the program grows
+	Ready       func(dataFolder string) bool // whether the program has what it needs to run; nil means always
+}
+
+// serviceResult is the JSON form of what the service commands print.
+type serviceResult struct {
+	Name  string        `json:"name"`
+	State service.State `json:"state"`
+	Data  string        `json:"data"`
+}
+
+// Setup describes this program's service on this machine.
+func (o ServiceOptions) Setup(c *Console) (service.Setup, error) {
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return service.Setup{}, fmt.Errorf("find data folder: %w", err)
+	}
+	return service.Setup{
+		Name: c.Program, Title: o.Title, Description: o.Description, Data: data, Size: o.Size,
+		Report: func(s service.Step) {
+			mark := Done
+			if s.Warning {
+				mark = Warning
+			}
+			c.Step(mark, s.Key, s.Args)
+		},
+	}, nil
+}
+
+// ServiceCommands are install, uninstall, start, stop and restart of the
+// program's service.
+func ServiceCommands(c *Console, o ServiceOptions) []*cobra.Command {
+	simple := func(name string, do func(service.Setup) error) *cobra.Command {
+		return &cobra.Command{
+			Use: name, Short: "cli." + name + ".short", Args: Args(0, 0),
+			RunE: func(*cobra.Command, []string) error {
+				s, err := o.Setup(c)
+				if err != nil {
+					return err
+				}
+				if err := do(s); err != nil {
+					return err
+				}
+				return printService(c, s)
+			},
+		}
+	}
+	return []*cobra.Command{
+		installCommand(c, o), uninstallCommand(c, o),
+		simple("start", service.Start), simple("stop", service.Stop), simple("restart", service.Restart),
+	}
+}
+
+func printService(c *Console, s service.Setup) error {
+	state, err := service.Status(s)
+	if err != nil {
+		return err
+	}
+	return c.Print(serviceResult{s.Name, state, s.Data}, func(w io.Writer) {
+		fmt.Fprintln(w, c.T("cli.service.state", i18n.Args{"name": s.Name, "state": c.T("cli.service." + string(state))}))
+	})
+}
+
+func installCommand(c *Console, o ServiceOptions) *cobra.Command {
+	var show, idle bool
+	cmd := &cobra.Command{Use: "install", Short: "cli.install.short", Args: Args(0, 0)}
+	cmd.Flags().BoolVar(&show, "print-unit", false, "cli.flag.print-unit")
+	cmd.Flags().BoolVar(&idle, "no-start", false, "cli.flag.no-start")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := o.Setup(c)
+		if err != nil {
+			return err
+		}
+		if show {
+			s.Executable = "/opt/" + s.Name + "/" + s.Name
+			_, err := io.WriteString(unfolded(c.Out), service.Unit(s))
+			return err
+		}
+		if err := service.Install(cmd.Context(), s); err != nil {
+			return err
+		}
+		if err := startInstalled(c, o, s, idle); err != nil {
+			return err
+		}
+		return printService(c, s)
+	}
+	return cmd
+}
+
+// startInstalled runs the new program: a running service is restarted, a new
+// one started once it has an identity.
+func startInstalled(c *Console, o ServiceOptions, s service.Setup, idle bool) error {
+	state, err := service.Status(s)
+	switch {
+	case err != nil:
+		return err
+	case state == service.Running:
+		return service.Restart(s)
+	case idle:
+		return nil
+	case o.Ready != nil && !o.Ready(s.Data):
+		c.Say("cli.install.next." + s.Name)
+		return nil
+	}
+	return service.Start(s)
+}
+
+// uninstallCommand never deletes documents. It takes --keep-data, which people
+// give out of caution, and does the same without it.
+func uninstallCommand(c *Console, o ServiceOptions) *cobra.Command {
+	cmd := &cobra.Command{Use: "uninstall", Short: "cli.uninstall.short", Args: Args(0, 0)}
+	cmd.Flags().Bool("keep-data", true, "cli.flag.keep-data")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := o.Setup(c)
+		if err != nil {
+			return err
+		}
+		if err := c.Confirm(c.T("cli.uninstall.ask", i18n.Args{"name": s.Name})); err != nil {
+			return err
+		}
+		if err := service.Uninstall(cmd.Context(), s); err != nil {
+			return err
+		}
+		return printService(c, s)
+	}
+	return cmd
+}

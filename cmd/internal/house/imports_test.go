@@ -1,0 +1,161 @@
+package house
+
+import (
+	"go/ast"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers from the bottom up. A package imports its own layer and those below.
+var layers = []string{"storage", "sync", "agent", "cmd"}
+
+func layerOf(dir string) int {
+	return slices.IndexFunc(layers, func(layer string) bool { return within(dir, layer) })
+}
+
+func TestImportsRunDownhill(t *testing.T) {
+	for _, f := range source(t) {
+		from := layerOf(f.dir)
+		for _, imported := range f.imports {
+			dir, own := ours(imported)
+			if own && layerOf(dir) > from {
+				t.Errorf("%s imports %s: imports run cmd → agent → sync → storage only, so that a lower layer can be understood, tested and replaced without the upper ones", f.name, imported)
+			}
+		}
+	}
+}
+
+// narrow are packages that may import less than their layer allows.
+var narrow = []struct {
+	dir     string   // holds for this folder and those below
+	but     []string // folders of ours that it may import all the same
+	foreign []string // standard packages that it must not import
+	reason  string
+}{
+	{"sync", []string{"sync", "storage"}, nil,
+		"sync uses the words of storage, not its implementations, so that the engine runs over any store"},
+	{"storage", []string{"storage"}, []string{"net", "net/http"},
+		"storage knows nothing of links or documents"},
+	{"sync/engine", []string{"sync/wire", "storage"}, []string{"os", "net", "net/http", "io/fs", "database/sql", "log/slog", "math/rand"},
+		"the engine takes events and returns actions; disk, network, clock and chance live outside, so that chaos tests repeat exactly"},
+	{"sync/wire", nil, []string{"os", "net", "net/http", "database/sql"},
+		"the codec of frames is pure, so that it can be fuzzed and specified"},
+	{"sync/bundle", []string{"storage"}, []string{"os", "net", "net/http", "database/sql"},
+		"the bundle is pure over keys and readers, so that others can check it from its specification"},
+	{"agent/edxml", []string{"agent/problem", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql"},
+		"the codec of the national message is pure"},
+	{"agent/seal", []string{"agent/problem", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql"},
+		"sealing is pure over keys, so that a token or another key store fits in"},
+	{"agent/problem", []string{"agent/i18n"}, []string{"os", "net", "net/http"},
+		"every layer of the agent uses problems; they must not pull anything in"},
+	{"agent/i18n", nil, []string{"os", "net", "net/http"},
+		"every layer of the agent uses words; they must not pull anything in"},
+	{"agent/fold", nil, []string{"os", "net", "net/http"}, "folding text is pure"},
+}
+
+func TestNarrowPackagesStayNarrow(t *testing.T) {
+	for _, f := range code(t) {
+		for _, rule := range narrow {
+			if !within(f.dir, rule.dir) {
+				continue
+			}
+			for _, imported := range f.imports {
+				dir, own := ours(imported)
+				if own && !allowedFrom(f.dir, dir, rule.dir, rule.but) {
+					t.Errorf("%s imports %s: %s", f.name, imported, rule.reason)
+				}
+				if slices.Contains(rule.foreign, imported) {
+					t.Errorf("%s imports %q: %s", f.name, imported, rule.reason)
+				}
+			}
+		}
+	}
+}
+
+// allowedFrom reports whether a narrow package may import dir. The bare word
+// "storage" means its root package alone, except within storage.
+func allowedFrom(from, dir, rule string, but []string) bool {
+	if within(dir, rule) {
+		return true
+	}
+	return slices.ContainsFunc(but, func(allowed string) bool {
+		if allowed == "storage" && !within(from, "storage") {
+			return dir == "storage"
+		}
+		return within(dir, allowed)
+	})
+}
+
+// owners names the packages that may import a heavy library, so that one
+// package can replace it. Tests are free, because they check with the library
+// what we do without it.
+var owners = []struct {
+	library string
+	dirs    []string // none: tests only
+	reason  string
+}{
+	{"github.com/eclipse/paho.mqtt.golang", []string{"sync/mqtt"}, "its tokens and stores promise what they do not keep; one package knows how"},
+	{"github.com/mochi-mqtt/server", []string{"sync/broker"}, "the embedded broker is a pipe and can be another one"},
+	{"modernc.org/sqlite", []string{"storage/sqlite"}, "pragmas, transactions and error codes are right in one place"},
+	{"github.com/spf13/viper", []string{"agent/config"}, "it is global, untyped and not safe for concurrent use; settings leave it as structs"},
+	{"github.com/kardianos/service", []string{"agent/service"}, "its systemd form is not used; one package knows which parts are"},
+	{"github.com/coreos/go-systemd", []string{"agent/service"}, "readiness and watchdog are told in one place"},
+	{"filippo.io/age", []string{"sync/bundle", "agent/identity", "agent/enroll", "agent/hub/ca", "agent/hub/registry"},
+		"bundle encrypts; identity holds the office's key and enroll makes it; ca encrypts its backup; registry checks the recipient on a card"},
+	{"github.com/veraison/go-cose", []string{"sync/bundle"}, "signatures with their external data are made in one place"},
+	{"github.com/klauspost/compress", []string{"sync/bundle"}, "memory bounds of the codec are set in one place"},
+	{"github.com/smallstep/pkcs7", []string{"agent/seal"}, "the seal's attributes are right in one place"},
+	{"github.com/gofrs/flock", []string{"storage/keystore"}, "who owns a data folder is decided in one place"},
+	{"github.com/spf13/cobra", []string{"cmd"}, "commands are the outermost layer"},
+	{"github.com/spf13/pflag", []string{"cmd"}, "flags are the outermost layer"},
+	{"github.com/mattn/go-isatty", []string{"cmd/internal/cli"}, "whether somebody watches is decided in one place"},
+	{"golang.org/x/term", []string{"cmd/internal/cli"}, "questions are asked in one place"},
+	{"github.com/chromedp/chromedp", nil, "a browser driver is for tests"},
+	{"github.com/rogpeppe/go-internal", nil, "scripts are for tests"},
+}
+
+func TestHeavyLibrariesHaveOneImporter(t *testing.T) {
+	for _, f := range code(t) {
+		for _, imported := range f.imports {
+			for _, rule := range owners {
+				if !within(imported, rule.library) {
+					continue
+				}
+				if !slices.ContainsFunc(rule.dirs, func(dir string) bool { return within(f.dir, dir) }) {
+					t.Errorf("%s imports %s, which belongs to %s: %s", f.name, imported, strings.Join(rule.dirs, ", "), rule.reason)
+				}
+			}
+		}
+	}
+}
+
+func TestSQLiteIsPureGo(t *testing.T) {
+	for _, f := range source(t) {
+		if slices.Contains(f.imports, "C") {
+			t.Errorf("%s imports C: programs are static and cross-compile to every board", f.name)
+		}
+	}
+}
+
+// clockCalls read or wait for the real time.
+var clockCalls = []string{"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.AfterFunc", "time.NewTimer", "time.NewTicker", "time.Tick"}
+
+func TestTheEngineHasNoClock(t *testing.T) {
+	for _, f := range code(t) {
+		if !within(f.dir, "sync/engine") {
+			continue
+		}
+		calls(f, func(call *ast.CallExpr) {
+			if slices.Contains(clockCalls, called(call)) {
+				t.Errorf("%s: %s: the engine is told the time, so that a schedule repeats exactly", f.at(call), called(call))
+			}
+		})
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if g, ok := n.(*ast.GoStmt); ok {
+				t.Errorf("%s: go statement: the engine is one state machine without goroutines", f.at(g))
+			}
+			return true
+		})
+	}
+}

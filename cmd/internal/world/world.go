@@ -1,0 +1,304 @@
+// Package world starts a whole Trạm on one machine from the built programs: a
+// hub and some offices, each a real process with its own data folder, set up
+// with the same commands that a person types. The lab's demonstration, the
+// kill test, the benchmarks and the end-to-end tests stand on it.
+//
+// Everything listens on loopback, and processes are ended by their id.
+package world
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tram/agent/api"
+)
+
+// Spec names an office to be started.
+type Spec struct {
+	Code, Name string
+	UI         string // address of its page; "" takes a free port
+}
+
+// Options configures a World.
+type Options struct {
+	Dir      string // scratch folder, created when missing
+	Bin      string // folder with tram and tram-hub
+	Hub      Spec   // UI is the console's address
+	Offices  []Spec
+	Log      io.Writer // says what is being done; nil for silence
+	MQTTAddr string    // "" takes a free port
+	// Mosquitto is the path of a real Mosquitto to be used as the broker, "" for
+	// the one inside tram-hub.
+	Mosquitto string
+	Env       []string // added to each process's environment
+}
+
+// World is a running hub with its offices.
+type World struct {
+	Hub     *Process
+	Broker  *Process // nil with the embedded broker
+	Offices []*Office
+	o       Options
+	mqtt    string
+	enroll  string
+}
+
+// Office is a running office.
+type Office struct {
+	*Process
+	Spec Spec
+	API  *api.Client
+}
+
+// readyIn is how long a program may take until it answers.
+const readyIn = 30 * time.Second
+
+// Start builds the world: hub, invites, enrolment, offices. On an error
+// everything started is ended.
+func Start(ctx context.Context, o Options) (*World, error) {
+	w := &World{o: o, mqtt: o.MQTTAddr}
+	if err := w.start(ctx); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *World) start(ctx context.Context) (err error) {
+	addrs, err := freeAddrs(2)
+	if err != nil {
+		return err
+	}
+	if w.mqtt == "" {
+		w.mqtt = addrs[0]
+	}
+	w.enroll = addrs[1]
+	if err := w.initHub(ctx); err != nil {
+		return err
+	}
+	invites := filepath.Join(w.o.Dir, "invites")
+	if err := w.invite(ctx, invites); err != nil {
+		return err
+	}
+	if err := w.startBroker(ctx); err != nil {
+		return err
+	}
+	w.Hub = newProcess(filepath.Join(w.o.Bin, "tram-hub"), w.HubDir(), w.o.Env, "run", "--data", w.HubDir())
+	if err := w.Hub.Start(); err != nil {
+		return err
+	}
+	if err := w.WaitHub(ctx); err != nil {
+		return err
+	}
+	for _, spec := range w.o.Offices {
+		office, err := w.startOffice(ctx, spec, invites)
+		if office != nil {
+			w.Offices = append(w.Offices, office)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *World) say(format string, args ...any) {
+	if w.o.Log != nil {
+		fmt.Fprintf(w.o.Log, format+"\n", args...)
+	}
+}
+
+// HubDir is the hub's data folder.
+func (w *World) HubDir() string { return filepath.Join(w.o.Dir, "hub") }
+
+// Run runs one of the programs to its end and returns its standard output.
+func (w *World) Run(ctx context.Context, program string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(w.o.Bin, program), args...)
+	cmd.Env = append(append(os.Environ(), "NO_COLOR=1"), w.o.Env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return out, fmt.Errorf("%s %s: %w\n%s", program, strings.Join(args, " "), err, stderr.Bytes())
+	}
+	return out, nil
+}
+
+func (w *World) initHub(ctx context.Context) error {
+	console := w.o.Hub.UI
+	if console == "" {
+		addr, err := FreeAddr()
+		if err != nil {
+			return err
+		}
+		console = addr
+	}
+	if w.o.Mosquitto != "" {
+		w.o.Env = append(w.o.Env, "TRAM_HUB_MQTT_EMBEDDED=false", "TRAM_HUB_MQTT_SERVER="+w.mqtt)
+	}
+	w.say("hub %s %s", w.o.Hub.Code, w.o.Hub.Name)
+	_, err := w.Run(ctx, "tram-hub", "init", "--data", w.HubDir(), "--code", w.o.Hub.Code, "--name", w.o.Hub.Name,
+		"--mqtt", w.mqtt, "--enroll", w.enroll, "--console", console)
+	return err
+}
+
+// startBroker runs the real Mosquitto when one is asked for.
+func (w *World) startBroker(ctx context.Context) error {
+	if w.o.Mosquitto == "" {
+		return nil
+	}
+	w.say("broker %s", w.o.Mosquitto)
+	me, err := user.Current()
+	if err != nil {
+		return fmt.Errorf("find own user: %w", err)
+	}
+	dir := filepath.Join(w.o.Dir, "mosquitto")
+	if _, err := w.Run(ctx, "tram-hub", "broker", "config", "--data", w.HubDir(), "--out", dir, "--user", me.Username); err != nil {
+		return err
+	}
+	w.Broker = newProcess(w.o.Mosquitto, dir, nil, "-c", filepath.Join(dir, "mosquitto.conf"))
+	if err := w.Broker.Start(); err != nil {
+		return err
+	}
+	return w.WaitBroker(ctx)
+}
+
+// WaitBroker waits until the broker accepts connections.
+func (w *World) WaitBroker(ctx context.Context) error {
+	return w.Broker.waitFor(ctx, func(ctx context.Context) error {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", w.mqtt)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+}
+
+// WaitHub waits until the hub answers its command line.
+func (w *World) WaitHub(ctx context.Context) error {
+	return w.Hub.waitFor(ctx, func(ctx context.Context) error {
+		_, err := w.Run(ctx, "tram-hub", "agents", "--data", w.HubDir(), "--json")
+		return err
+	})
+}
+
+func (w *World) invite(ctx context.Context, dir string) error {
+	var csv strings.Builder
+	csv.WriteString("code,name,parent,kind\n")
+	for _, s := range w.o.Offices {
+		fmt.Fprintf(&csv, "%s,%s,%s,xa\n", s.Code, s.Name, w.o.Hub.Code)
+	}
+	file := filepath.Join(w.o.Dir, "offices.csv")
+	if err := os.WriteFile(file, []byte(csv.String()), 0o600); err != nil {
+		return err
+	}
+	_, err := w.Run(ctx, "tram-hub", "invite", "create", "--data", w.HubDir(), "--csv", file, "--out", dir)
+	return err
+}
+
+func (w *World) startOffice(ctx context.Context, spec Spec, invites string) (*Office, error) {
+	if spec.UI == "" {
+		addrs, err := freeAddrs(1)
+		if err != nil {
+			return nil, err
+		}
+		spec.UI = addrs[0]
+	}
+	dir := filepath.Join(w.o.Dir, strings.ToLower(spec.Code))
+	w.say("office %s %s", spec.Code, spec.Name)
+	if _, err := w.Run(ctx, "tram", "enroll", "--data", dir, filepath.Join(invites, spec.Code+".moi"), "--yes"); err != nil {
+		return nil, err
+	}
+	p := newProcess(filepath.Join(w.o.Bin, "tram"), dir, w.o.Env, "run", "--data", dir, "--ui", spec.UI)
+	office := &Office{Process: p, Spec: spec, API: api.NewClient(dir)}
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	return office, office.Wait(ctx)
+}
+
+// Wait waits until the office answers its local socket.
+func (o *Office) Wait(ctx context.Context) error {
+	return o.waitFor(ctx, func(ctx context.Context) error {
+		_, err := o.API.Status(ctx)
+		return err
+	})
+}
+
+// WaitOnline waits until every office is online at the hub.
+func (w *World) WaitOnline(ctx context.Context) error {
+	return w.Hub.waitFor(ctx, func(ctx context.Context) error {
+		out, err := w.Run(ctx, "tram-hub", "agents", "--data", w.HubDir(), "--json")
+		if err != nil {
+			return err
+		}
+		var answer struct {
+			Agents []struct {
+				Code   string `json:"code"`
+				Online bool   `json:"online"`
+			} `json:"agents"`
+		}
+		if err := json.Unmarshal(out, &answer); err != nil {
+			return err
+		}
+		online := 0
+		for _, a := range answer.Agents {
+			if a.Online {
+				online++
+			}
+		}
+		if online < len(w.Offices) {
+			return fmt.Errorf("%d of %d offices are online", online, len(w.Offices))
+		}
+		return nil
+	})
+}
+
+// Close ends all processes, politely first, and returns when they are gone.
+func (w *World) Close() error {
+	var errs []error
+	for _, o := range w.Offices {
+		errs = append(errs, o.Stop())
+	}
+	if w.Hub != nil {
+		errs = append(errs, w.Hub.Stop())
+	}
+	if w.Broker != nil {
+		errs = append(errs, w.Broker.Stop())
+	}
+	return errors.Join(errs...)
+}
+
+// freeAddrs finds loopback addresses that nobody listens on just now.
+func freeAddrs(n int) ([]string, error) {
+	var addrs []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close()
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs, nil
+}
+
+// FreeAddr finds a loopback address that nobody listens on just now.
+func FreeAddr() (string, error) {
+	addrs, err := freeAddrs(1)
+	if err != nil {
+		return "", err
+	}
+	return addrs[0], nil
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tram/agent/api"
+	"tram/agent/config"
+	"tram/agent/hub"
+	"tram/agent/hub/ca"
+	"tram/agent/i18n"
+	"tram/agent/problem"
+	"tram/agent/service"
+	"tram/cmd/internal/cli"
+)
+
+func inviteCommand(c *cli.Console) *cobra.Command {
+	group := &cobra.Command{Use: "invite", Short: "hub.invite.short"}
+	var o ca.InviteOptions
+	var csv, out string
+	create := &cobra.Command{Use: "create", Short: "hub.invite.create.short", Long: "hub.invite.create.long", Args: cli.Args(0, 0)}
+	f := create.Flags()
+	f.StringVar(&csv, "csv", "", "hub.invite.csv")
+	f.StringVar(&out, "out", "", "hub.invite.out")
+	f.DurationVar(&o.TTL, "ttl", ca.DefaultInviteLife, "hub.invite.ttl")
+	f.BoolVar(&o.New, "new", false, "hub.invite.new")
+	f.StringVar(&o.Batch, "batch", "", "hub.invite.batch")
+	for _, name := range []string{"csv", "out"} {
+		if err := create.MarkFlagRequired(name); err != nil {
+			panic(err) // the flag is defined above
+		}
+	}
+	create.RunE = func(cmd *cobra.Command, _ []string) error {
+		data, err := readLimited(csv, ca.MaxCSV)
+		if err != nil {
+			return err
+		}
+		o.By = "cli"
+		made, err := invite(cmd.Context(), c, data, o)
+		if err != nil {
+			return err
+		}
+		if err := ca.WriteInvites(out, made); err != nil {
+			return err
+		}
+		return c.Print(summary(made), func(w io.Writer) { printInvites(c, w, made, out) })
+	}
+	group.AddCommand(create)
+	return group
+}
+
+func readLimited(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = errors.New("file is too large")
+	}
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	return data, nil
+}
+
+func unreadable(path string, err error) *problem.Problem {
+	return problem.New(problem.Usage, "tram.unreadable-file", "csv", i18n.Args{"file": path}).Because(err)
+}
+
+// invite asks the running hub, or works on the data folder when none runs.
+func invite(ctx context.Context, c *cli.Console, csv []byte, o ca.InviteOptions) ([]ca.Made, error) {
+	caller := api.NewCaller(c.Data, hub.SocketName)
+	defer caller.Close()
+	var made []ca.Made
+	err := caller.Call(ctx, http.MethodPost, "/v1/invites", hub.InviteRequest{CSV: string(csv), O: o}, &made)
+	if err == nil || !stopped(err) {
+		return made, err
+	}
+	err = withHub(ctx, c, func(h *hub.Hub) (err error) {
+		made, err = h.Invite(ctx, csv, o)
+		return err
+	})
+	return made, err
+}
+
+// withHub opens the hub's data folder for a moment.
+func withHub(ctx context.Context, c *cli.Console, do func(*hub.Hub) error) error {
+	cfg, err := config.LoadHub(c.Data, nil)
+	if err != nil {
+		return err
+	}
+	h, err := hub.Open(ctx, hub.Options{Dir: c.Data, Config: cfg, Logger: c.Logger("warn", "text"), Version: cli.Build().Version})
+	if err != nil {
+		return err
+	}
+	err = do(h)
+	return errors.Join(err, h.Close(), service.Adopt(c.Data))
+}
+
+// invited is the stable JSON of one invite. The secret is only in the file.
+type invited struct {
+	Code  string         `json:"code"`
+	Name  string         `json:"name"`
+	State ca.InviteState `json:"state"`
+	Until time.Time      `json:"until"`
+	File  string         `json:"file,omitempty"`
+}
+
+func summary(made []ca.Made) []invited {
+	list := []invited{}
+	for _, m := range made {
+		list = append(list, invited{m.Office.Code, m.Office.Name, m.State, m.Until, m.File})
+	}
+	return list
+}
+
+func printInvites(c *cli.Console, w io.Writer, made []ca.Made, out string) {
+	var rows [][]string
+	for _, m := range made {
+		rows = append(rows, []string{m.Office.Code, m.Office.Name, c.T("hub.invite.state." + string(m.State)), m.Until.Local().Format("02/01/2006"), m.File})
+	}
+	c.Table(w, []string{"hub.col.code", "hub.col.name", "hub.col.invite", "hub.col.until", "hub.col.file"}, rows)
+	c.Say("hub.invite.done", i18n.Args{"dir": out})
+}
+
+func agentsCommand(c *cli.Console) *cobra.Command {
+	return &cobra.Command{
+		Use: "agents", Short: "hub.agents.short", Args: cli.Args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			caller := api.NewCaller(c.Data, hub.SocketName)
+			defer caller.Close()
+			var a hub.Agents
+			if err := caller.Call(cmd.Context(), http.MethodGet, "/v1/agents", nil, &a); err != nil {
+				return err
+			}
+			return c.Print(a, func(w io.Writer) { printAgents(c, w, a) })
+		},
+	}
+}
+
+func printAgents(c *cli.Console, w io.Writer, a hub.Agents) {
+	var rows [][]string
+	for _, g := range a.Agents {
+		state := "hub.agent.offline"
+		switch {
+		case !g.Enrolled:
+			state = "hub.agent.not-enrolled"
+		case g.Online:
+			state = "hub.agent.online"
+		}
+		seen := "–"
+		if !g.Seen.IsZero() {
+			seen = g.Seen.Local().Format("02/01/2006 15:04:05")
+		}
+		rows = append(rows, []string{g.Code, g.Name, c.T(state), seen, fmt.Sprint(g.Waiting), g.Software})
+	}
+	c.Table(w, []string{"hub.col.code", "hub.col.name", "hub.col.state", "hub.col.seen", "hub.col.waiting", "hub.col.software"}, rows)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tram/agent/api"
+	"tram/agent/clock"
+	"tram/agent/enroll"
+	"tram/agent/enroll/invite"
+	"tram/agent/i18n"
+	"tram/agent/problem"
+	"tram/agent/service"
+	"tram/cmd/internal/cli"
+)
+
+// enrollment is the stable JSON of `tram enroll`.
+type enrollment struct {
+	State       enroll.State `json:"state"`
+	Code        string       `json:"code"`
+	Name        string       `json:"name"`
+	Hub         string       `json:"hub"`
+	Fingerprint string       `json:"ca_fingerprint,omitempty"`
+}
+
+func enrollCommand(c *cli.Console) *cobra.Command {
+	cmd := &cobra.Command{Use: "enroll INVITE", Short: "tram.enroll.short", Long: "tram.enroll.long", Args: cli.Args(1, 1)}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return fmt.Errorf("make data folder: %w", err)
+		}
+		path, err := enroll.FindInvite(args[0])
+		if err != nil {
+			return err
+		}
+		inv, err := enroll.ReadInvite(path)
+		if err != nil {
+			return err
+		}
+		joined, err := enroll.Status(c.Data)
+		if err != nil {
+			return err
+		}
+		if joined.State != enroll.Already {
+			question := c.T("tram.enroll.ask", i18n.Args{
+				"code": inv.Code, "name": inv.Name, "hub": inv.HubName, "fingerprint": invite.Fingerprint(inv.CA),
+			})
+			if err := c.Confirm(question); err != nil {
+				return err
+			}
+		}
+		result, err := join(cmd.Context(), c, path)
+		if err != nil {
+			return err
+		}
+		return c.Print(result, func(w io.Writer) {
+			fmt.Fprintln(w, c.T("tram.enroll."+string(result.State), i18n.Args{"code": result.Code, "name": result.Name, "hub": result.Hub}))
+		})
+	}
+	return cmd
+}
+
+// join hands the invite to the running service, or does its work here when
+// none is running.
+func join(ctx context.Context, c *cli.Console, path string) (enrollment, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return enrollment{}, fmt.Errorf("read invite: %w", err)
+	}
+	client := api.NewClient(c.Data)
+	defer client.Close()
+	if _, err = client.Enroll(ctx, raw); err == nil {
+		return summarise(enroll.Status(c.Data))
+	}
+	if p := problem.From(err); !errors.Is(err, problem.New(0, "service.not-running", "", nil)) {
+		return enrollment{}, p
+	}
+	now, err := clock.Open(c.Data)
+	if err != nil {
+		return enrollment{}, err
+	}
+	result, err := enroll.Enroll(ctx, enroll.Options{Dir: c.Data, Invite: path, Now: now.Now, Logger: c.Logger("warn", "text")})
+	if err := errors.Join(err, service.Adopt(c.Data)); err != nil {
+		return enrollment{}, err
+	}
+	return summarise(result, nil)
+}
+
+func summarise(r enroll.Result, err error) (enrollment, error) {
+	return enrollment{State: r.State, Code: r.Code, Name: r.Name, Hub: r.Hub, Fingerprint: r.Fingerprint}, err
+}

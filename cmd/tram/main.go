@@ -1,0 +1,29 @@
+// Command tram is the office's program: it runs as a service, keeps every
+// signed document in a queue on its own disk, moves it to the hub whenever
+// there is a link, and serves the clerk's pages.
+//
+// This folder is wiring only: one file for each group of commands. What a
+// command does is in package agent and below.
+package main
+
+import (
+	"os"
+
+	"tram/cmd/internal/cli"
+)
+
+func main() { os.Exit(program(cli.OS()).Main()) }
+
+// program builds the command line.
+func program(s cli.Streams) *cli.App {
+	app := cli.New("tram", s)
+	c := app.Console
+	app.Add(
+		enrollCommand(c), runCommand(c), statusCommand(c),
+		sendCommand(c), documentsCommand(c), showCommand(c), getCommand(c),
+		acceptCommand(c), returnCommand(c), exportCommand(c), verifyCommand(c),
+		auditCommand(c), userCommand(c), configCommand(c), cli.VersionCommand(c),
+	)
+	app.Add(serviceCommands(c)...)
+	return app
+}

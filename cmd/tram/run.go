@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tram/agent"
+	"tram/agent/config"
+	"tram/agent/identity"
+	"tram/agent/service"
+	"tram/cmd/internal/cli"
+)
+
+func runCommand(c *cli.Console) *cobra.Command {
+	cmd := &cobra.Command{Use: "run", Short: "tram.run.short", Args: cli.Args(0, 0)}
+	cli.ConfigFlag(cmd, "ui", "ui.address")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := config.LoadOffice(c.Data, cli.ConfigFlags(cmd))
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return fmt.Errorf("make data folder: %w", err)
+		}
+		log := c.Logger(cfg.Log.Level, cfg.Log.Format)
+		a, err := agent.New(agent.Options{Dir: c.Data, Config: cfg, Logger: log, Version: cli.Build().Version})
+		if err != nil {
+			return err
+		}
+		healthy := func(ctx context.Context) error {
+			_, err := a.Status(ctx)
+			return err
+		}
+		return service.Run(cmd.Context(), "tram", service.RunOptions{Healthy: healthy, Logger: log}, a.Run)
+	}
+	return cmd
+}
+
+func configCommand(c *cli.Console) *cobra.Command {
+	return cli.ConfigCommand(c, func(dir string) ([]config.Value, error) {
+		cfg, err := config.LoadOffice(dir, nil)
+		if err != nil {
+			return nil, err
+		}
+		return cfg.Values(), nil
+	}, config.ExampleOffice)
+}
+
+func serviceCommands(c *cli.Console) []*cobra.Command {
+	return cli.ServiceCommands(c, cli.ServiceOptions{
+		Title: "Trạm", Description: "Trạm: trao đổi văn bản điện tử / document exchange", Size: service.Office, Ready: identity.Exists,
+	})
+}

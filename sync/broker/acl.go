@@ -1,0 +1,91 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"tram/sync/mqtt"
+)
+
+// acl is what one certificate may do. Its topics are exact; the hub's filters
+// with a wildcard are granted literally.
+type acl struct {
+	level string          // client id
+	write map[string]bool // topics it may publish to
+	read  map[string]bool // filters it may subscribe to
+	will  string          // the only topic of a last will
+	hub   *mqtt.Topics    // set for the hub: it writes to every down topic
+}
+
+// rules gives the rights of the office or hub named by a certificate.
+func rules(topics mqtt.Topics, hubLevel, code string) (*acl, error) {
+	level, err := mqtt.Level(code)
+	if err != nil {
+		return nil, err
+	}
+	a := &acl{level: level, will: topics.Presence(level)}
+	if level == hubLevel {
+		a.write = set(topics.Presence(level))
+		a.read = set(topics.Up("+"), topics.Presence("+"), topics.Health("+"))
+		a.hub = &topics
+		return a, nil
+	}
+	a.write = set(topics.Up(level), topics.Presence(level), topics.Health(level))
+	a.read = set(topics.Down(level), topics.Presence(hubLevel))
+	return a, nil
+}
+
+func set(items ...string) map[string]bool {
+	m := make(map[string]bool, len(items))
+	for _, item := range items {
+		m[item] = true
+	}
+	return m
+}
+
+func (a *acl) mayWrite(topic string) bool {
+	if a.write[topic] {
+		return true
+	}
+	if a.hub == nil {
+		return false
+	}
+	level, ok := a.hub.OfDown(topic)
+	return ok && level != a.level
+}
+
+// mayRead decides about a filter, and about each topic that is delivered.
+func (a *acl) mayRead(filter string) bool {
+	return a.read[filter] || a.hub != nil && a.hub.ToHub(filter)
+}
+
+// checkWill says what is wrong with a last will, if anything.
+func (a *acl) checkWill(c packets.ConnectParams) string {
+	switch {
+	case !c.WillFlag:
+	case c.WillTopic != a.will:
+		return "last will is for another topic than its own presence"
+	case len(c.WillPayload) > mqtt.MaxPresence:
+		return "last will is too large"
+	}
+	return ""
+}
+
+// checkNames compares what a client calls itself with its certificate.
+func (a *acl) checkNames(id, user string) error {
+	for _, name := range []string{id, user} {
+		if name == "" && id != "" {
+			continue // no user name is fine
+		}
+		// Both the code and the level are accepted, in any case.
+		if level, err := mqtt.Level(name); err == nil && level == a.level {
+			continue
+		}
+		if name == a.level {
+			continue
+		}
+		return fmt.Errorf("name %.80q is not that of the certificate", name)
+	}
+	return nil
+}

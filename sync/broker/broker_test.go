@@ -1,0 +1,362 @@
+package broker_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"math/big"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"tram/sync/broker"
+	"tram/sync/linktest"
+	"tram/sync/mqtt"
+)
+
+func TestP7_OfficeCannotPublishForAnother(t *testing.T) {
+	t.Parallel()
+	for _, topic := range []string{
+		"tram/1/h40/up/h40_02", "tram/1/h40/presence/h40_02", "tram/1/h40/health/h40_02",
+		"tram/1/h40/down/h40_01", "tram/1/h40/down/h40_02", "tram/1/h40/presence/h40",
+		"tram/1/h40/up/H40_01", "tram/1/h40/up/h40_01/x", "tram/1/h41/up/h40_01", "elsewhere",
+	} {
+		for qos := range byte(2) {
+			t.Run(fmt.Sprintf("%s at QoS %d", strings.ReplaceAll(topic, "/", " "), qos), func(t *testing.T) {
+				t.Parallel()
+				s := start(t, nil)
+				hub := s.office(hubCode, nil)
+				for _, filter := range []string{"tram/1/h40/up/+", "tram/1/h40/presence/+", "tram/1/h40/health/+"} {
+					if got := hub.subscribe(filter); got > 1 {
+						t.Fatalf("hub may not subscribe to %s", filter)
+					}
+				}
+				a := s.office("H40.01", nil)
+				a.publish(topic, []byte("forged"), qos, false)
+				a.ended()
+				s.refused("H40.01", broker.ActionPublish, topic)
+				b := s.office("H40.02", nil)
+				b.publish("tram/1/h40/up/h40_02", []byte("true"), 1, false)
+				if got, payload, _ := hub.message(); got != "tram/1/h40/up/h40_02" || string(payload) != "true" {
+					t.Errorf("hub got %q on %s", payload, got)
+				}
+			})
+		}
+	}
+}
+
+func TestP7_LastWillOfAnotherOfficeIsRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	for _, topic := range []string{"tram/1/h40/presence/h40_02", "tram/1/h40/up/h40_01", "tram/1/h40/presence/h40"} {
+		_, rc := s.connect("H40.01", func(pk *packets.Packet) {
+			pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, topic, []byte("x")
+		})
+		if rc == 0 {
+			t.Errorf("a last will for %s was accepted", topic)
+		}
+		s.refused("H40.01", broker.ActionWill, topic)
+	}
+}
+
+func TestP7_OfficeCannotReadAnother(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	a := s.office("H40.01", nil)
+	for _, filter := range []string{
+		"#", "tram/#", "tram/1/h40/down/+", "tram/1/h40/down/h40_02", "tram/1/h40/up/+", "tram/1/h40/up/h40_01",
+		"tram/1/h40/presence/+", "tram/1/h40/presence/h40_02", "$SYS/#", "$share/x/tram/1/h40/down/h40_02",
+	} {
+		if got := a.subscribe(filter); got != 0x80 {
+			t.Errorf("subscription to %s was granted: %#x", filter, got)
+		}
+		s.refused("H40.01", broker.ActionSubscribe, filter)
+	}
+	for _, filter := range []string{"tram/1/h40/down/h40_01", "tram/1/h40/presence/h40"} {
+		if got := a.subscribe(filter); got != 0 {
+			t.Errorf("subscription to %s: granted %#x, want QoS 0", filter, got)
+		}
+	}
+}
+
+func TestP7_NamesMustBeThoseOfTheCertificate(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(o *broker.Options) {
+		o.Revoked = func(serial *big.Int) bool { return false }
+	})
+	cases := []struct {
+		name   string
+		code   string
+		change func(*packets.Packet)
+		ok     bool
+	}{
+		{"code", "H40.01", nil, true},
+		{"level", "H40.01", func(pk *packets.Packet) { pk.Connect.ClientIdentifier = "h40_01" }, true},
+		{"user name", "H40.01", func(pk *packets.Packet) { pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte("h40.01") }, true},
+		{"client id of another", "H40.01", func(pk *packets.Packet) { pk.Connect.ClientIdentifier = "H40.02" }, false},
+		{"no client id", "H40.01", func(pk *packets.Packet) { pk.Connect.ClientIdentifier = "" }, false},
+		{"user name of another", "H40.01", func(pk *packets.Packet) { pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte("H40") }, false},
+		{"certificate name is a wildcard", "+", nil, false},
+		{"certificate name has a slash", "H40/up", nil, false},
+		{"MQTT 5", "H40.01", func(pk *packets.Packet) { pk.ProtocolVersion = 5 }, false},
+		{"kept session", "H40.01", func(pk *packets.Packet) { pk.Connect.Clean = false }, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if _, rc := s.connect(c.code, c.change); (rc == 0) != c.ok {
+				t.Errorf("return code %#x, want accepted %v", rc, c.ok)
+			}
+			if !c.ok {
+				s.refused(c.code, broker.ActionConnect, "")
+			}
+		})
+	}
+}
+
+func TestP7_NoConnectionWithoutACertificate(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	stranger := linktest.NewAuthority(t)
+	for name, config := range map[string]*tls.Config{
+		"none":    {RootCAs: s.ca.Pool()},
+		"foreign": {RootCAs: s.ca.Pool(), Certificates: []tls.Certificate{stranger.Client("H40.01")}},
+		"server":  {RootCAs: s.ca.Pool(), Certificates: []tls.Certificate{s.ca.Server()}},
+	} {
+		conn, err := tls.Dial("tcp", s.b.Addr(), config)
+		if err == nil { // with TLS 1.3 the client learns it at the first read
+			conn.SetReadDeadline(time.Now().Add(patience))
+			_, err = conn.Read(make([]byte, 1))
+			conn.Close()
+		}
+		if err == nil {
+			t.Errorf("certificate %s: the broker speaks to it", name)
+		}
+		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			t.Errorf("certificate %s: the broker keeps the connection", name)
+		}
+	}
+	s.refused("", broker.ActionHandshake, "")
+	if n := s.b.Stats().Sessions; n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+func TestRevokedCertificateIsRefused(t *testing.T) {
+	t.Parallel()
+	var revoked sync.Map
+	s := start(t, func(o *broker.Options) {
+		o.Revoked = func(serial *big.Int) bool {
+			_, is := revoked.Load(serial.String())
+			return is
+		}
+	})
+	c := s.dial("H40.01")
+	serial := s.ca.Client("H40.09").Leaf.SerialNumber
+	revoked.Store(serial.String(), true)
+	c.conn.Close()
+	s.unrefused()
+	office := s.office("H40.01", nil)
+	s.b.Kick("h40.01")
+	office.ended()
+
+	config := s.ca.ClientConfig("H40.01")
+	revoked.Store(config.Certificates[0].Leaf.SerialNumber.String(), true)
+	conn, err := tls.Dial("tcp", s.b.Addr(), config)
+	if err != nil {
+		t.Fatalf("dial: %v", err)
+	}
+	defer conn.Close()
+	// CONNECT, MQTT 3.1.1, clean, client id H40.01
+	conn.Write(append([]byte{0x10, 18, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60, 0, 6}, "H40.01"...))
+	s.refused("H40.01", broker.ActionConnect, "")
+}
+
+func TestP9_OversizedPacketIsRefusedBeforeAllocation(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	c := s.office("H40.01", nil)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	c.write([]byte{0x30, 0xff, 0xff, 0xff, 0x7f}) // PUBLISH of 256 MiB
+	c.ended()
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
+		t.Errorf("the broker allocated %d bytes for a packet it refused", grown)
+	}
+	s.refused("H40.01", broker.ActionPacket, "")
+
+	before = after
+	stranger := s.dial("H40.02") // before CONNECT
+	stranger.write([]byte{0x10, 0xff, 0xff, 0xff, 0x7f})
+	stranger.ended()
+	s.refused("H40.02", broker.ActionPacket, "")
+
+	biggest := s.office("H40.03", nil)
+	topic := "tram/1/h40/up/h40_03"
+	biggest.publish(topic, make([]byte, mqtt.MaxPacket-2-len(topic)-2-1), 1, false)
+	if kind, _, err := biggest.read(); err != nil || kind>>4 != packets.Puback {
+		t.Errorf("the largest packet was not acknowledged: kind %#x, error %v", kind, err)
+	}
+}
+
+func TestSecondConnectionTakesOver(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	const presence = "tram/1/h40/presence/h40_01"
+	will := func(session string) func(*packets.Packet) {
+		return func(pk *packets.Packet) {
+			pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillRetain = true, presence, true
+			pk.Connect.WillPayload = []byte("gone " + session)
+		}
+	}
+	var last *client
+	for i := range 30 {
+		session := fmt.Sprint(i)
+		next := s.office("H40.01", will(session))
+		next.subscribe("tram/1/h40/down/h40_01")
+		next.publish(presence, []byte("here "+session), 1, true)
+		if last != nil {
+			last.ended()
+		}
+		last = next
+	}
+	hub := s.office(hubCode, nil)
+	hub.subscribe("tram/1/h40/presence/+")
+	if topic, payload, retained := hub.message(); topic != presence || string(payload) != "here 29" || !retained {
+		t.Errorf("presence is %q on %s, retained %v", payload, topic, retained)
+	}
+	hub.publish("tram/1/h40/down/h40_01", []byte("frame"), 1, false)
+	if _, payload, _ := last.message(); string(payload) != "frame" {
+		t.Errorf("the newest connection got %q", payload)
+	}
+	if n := s.b.Stats().Sessions; n != 2 {
+		t.Errorf("%d sessions, want 2", n)
+	}
+	last.conn.(*tls.Conn).NetConn().Close()
+	if topic, payload, retained := hub.message(); topic != presence || string(payload) != "gone 29" || retained {
+		t.Errorf("last will is %q on %s, retained %v", payload, topic, retained)
+	}
+	s.unrefused()
+}
+
+func TestHubGetsThePresenceOfAllOffices(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	const offices = 2 * broker.QueueMessages
+	var group sync.WaitGroup
+	room := make(chan bool, 8)
+	for i := range offices {
+		room <- true
+		group.Go(func() {
+			defer func() { <-room }()
+			c := s.office(fmt.Sprintf("X%d", i), nil)
+			c.publish(fmt.Sprintf("tram/1/h40/presence/x%d", i), bytes.Repeat([]byte{'p'}, 200), 1, true)
+			c.read()
+			c.conn.Close()
+		})
+	}
+	group.Wait()
+	hub := s.office(hubCode, nil)
+	hub.subscribe("tram/1/h40/presence/+")
+	seen := map[string]bool{}
+	for len(seen) < offices {
+		topic, _, _ := hub.message()
+		seen[topic] = true
+	}
+}
+
+func TestP9_SlowOfficeDelaysNobody(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	slow := s.office("H40.01", nil)
+	slow.subscribe("tram/1/h40/down/h40_01")
+	quick := s.office("H40.02", nil)
+	quick.subscribe("tram/1/h40/down/h40_02")
+	hub := s.office(hubCode, nil)
+	frame := make([]byte, 32<<10)
+	const frames = 1000 // far more than sockets and queues hold
+	for i := range frames {
+		hub.publish("tram/1/h40/down/h40_01", frame, 1, false)
+		if kind, _, err := hub.read(); err != nil || kind>>4 != packets.Puback {
+			t.Fatalf("publish %d was not acknowledged: kind %#x, error %v", i, kind, err)
+		}
+	}
+	start := time.Now()
+	hub.publish("tram/1/h40/down/h40_02", []byte("hello"), 1, false)
+	if _, payload, _ := quick.message(); string(payload) != "hello" {
+		t.Errorf("the other office got %q", payload)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("the other office waited %v", took)
+	}
+	stats := s.b.Stats()
+	if stats.Dropped < frames/2 {
+		t.Errorf("%d of %d messages are counted as dropped", stats.Dropped, frames)
+	}
+	// What was queued is still delivered, and then there is room again.
+	got := 0
+	for got < frames-int(stats.Dropped) {
+		slow.message()
+		got++
+	}
+	hub.publish("tram/1/h40/down/h40_01", []byte("again"), 1, false)
+	if _, payload, _ := slow.message(); string(payload) != "again" {
+		t.Errorf("after %d messages the slow office got %d bytes", got, len(payload))
+	}
+}
+
+func TestOnlyPresenceIsRetained(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	a := s.office("H40.01", nil)
+	a.publish("tram/1/h40/up/h40_01", []byte("frame"), 1, true)
+	a.publish("tram/1/h40/presence/h40_01", make([]byte, mqtt.MaxPresence+1), 1, true)
+	a.publish("tram/1/h40/health/h40_01", []byte("{}"), 1, true)
+	for range 3 {
+		a.read()
+	}
+	hub := s.office(hubCode, nil)
+	for _, filter := range []string{"tram/1/h40/up/+", "tram/1/h40/presence/+", "tram/1/h40/health/+"} {
+		hub.subscribe(filter)
+	}
+	a.publish("tram/1/h40/up/h40_01", []byte("fresh"), 1, false)
+	if topic, payload, _ := hub.message(); string(payload) != "fresh" {
+		t.Errorf("%q was retained on %s", payload, topic)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	ca := linktest.NewAuthority(t)
+	lax := ca.ServerConfig()
+	lax.ClientAuth = tls.VerifyClientCertIfGiven
+	for name, o := range map[string]broker.Options{
+		"no hub":    {TLS: ca.ServerConfig()},
+		"no TLS":    {Hub: hubCode},
+		"optional":  {Hub: hubCode, TLS: lax},
+		"plain TLS": {Hub: hubCode, TLS: &tls.Config{}},
+	} {
+		if _, err := broker.New(o); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestCloseTwiceAndWithoutStart(t *testing.T) {
+	t.Parallel()
+	ca := linktest.NewAuthority(t)
+	b, err := broker.New(broker.Options{Addr: "127.0.0.1:0", TLS: ca.ServerConfig(), Hub: hubCode})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := b.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+}

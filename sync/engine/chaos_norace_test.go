@@ -1,0 +1,6 @@
+//go:build !race
+
+package engine
+
+// defaultSchedules is what a plain `go test` runs.
+const defaultSchedules = 10_000

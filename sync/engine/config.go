@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"time"
+
+	"tram/sync/wire"
+)
+
+// Defaults of [Config].
+const (
+	DefaultChunk     = 16 << 10
+	DefaultCredit    = 64 << 10
+	DefaultSyncEvery = 32 << 10
+
+	DefaultInFlight    = 2
+	DefaultMaxOffers   = 64
+	DefaultMaxIncoming = 256
+	DefaultMaxObjects  = 2
+	DefaultMaxHeld     = 256 << 10
+	DefaultMaxWriting  = 1 << 20
+	DefaultFairEvery   = 16
+	DefaultMaxDigest   = 3
+
+	DefaultRetryMin  = 15 * time.Second
+	DefaultRetryMax  = 5 * time.Minute
+	DefaultGapWait   = time.Second
+	DefaultBusyAfter = 30 * time.Second
+	DefaultIdle      = 2 * time.Minute
+	DefaultMaxDefer  = time.Hour
+)
+
+// MaxCredit bounds, in bytes, how far ahead of its acknowledgement a neighbour
+// can ask to be sent to. A larger credit counts as this one.
+const MaxCredit = 1 << 20
+
+// Config holds the limits and durations of a [Peer]. A zero or negative field
+// means its default.
+type Config struct {
+	// Chunk is the largest payload of a CHUNK that this side sends, in bytes;
+	// at most [wire.MaxChunk]. Default DefaultChunk.
+	Chunk int
+	// Credit is the window in bytes that this side grants per object, beyond
+	// what is durable: the most that goes again after a cut. Default
+	// DefaultCredit, at most MaxCredit.
+	Credit int64
+	// SyncEvery is after how many received bytes an object is made durable and
+	// acknowledged; at most half of Credit. Default DefaultSyncEvery.
+	SyncEvery int64
+
+	// InFlight is how many SendChunk, and separately how many SendOffer, may be
+	// unanswered by the runner; more wait inside. Default DefaultInFlight.
+	InFlight int
+	// MaxOffers is how many bundles of at least some urgency may be on offer at
+	// once; more urgent ones do not count less urgent ones. Others wait.
+	// Default DefaultMaxOffers.
+	MaxOffers int
+	// MaxIncoming is how many bundles may be on their way in at once. Further
+	// offers are answered with DEFER, CodeBusy. Default DefaultMaxIncoming.
+	MaxIncoming int
+	// MaxObjects is how many objects of one incoming bundle are asked for at
+	// once. Default DefaultMaxObjects.
+	MaxObjects int
+	// MaxHeld bounds the bytes kept of chunks that came out of order, over all
+	// bundles. Chunks above it are dropped and asked for again. Default
+	// DefaultMaxHeld.
+	MaxHeld int
+	// MaxWriting bounds the bytes handed over in Write and not yet answered,
+	// over all bundles. Chunks above it are dropped and asked for again.
+	// Default DefaultMaxWriting.
+	MaxWriting int
+	// FairEvery is after how many chunks given by urgency and size one chunk
+	// goes to the object that has waited longest. Default DefaultFairEvery.
+	FairEvery int
+	// MaxDigest is how often the content of a bundle may fail its digest before
+	// it is refused with CodeDigest. Default DefaultMaxDigest.
+	MaxDigest int
+
+	// RetryMin and RetryMax bound the wait for an answer: to an offer, to chunks
+	// sent, to bytes wanted. It doubles with each repeat and starts again at
+	// RetryMin on progress. Defaults DefaultRetryMin, DefaultRetryMax.
+	RetryMin, RetryMax time.Duration
+	// GapWait is how long a hole before a received chunk may stay before the
+	// missing bytes are asked for again. Default DefaultGapWait.
+	GapWait time.Duration
+	// BusyAfter is what a DEFER of this side asks for when nothing else is
+	// said. Default DefaultBusyAfter.
+	BusyAfter time.Duration
+	// Idle is how long an incoming bundle must have been without progress
+	// before a new offer may take its place when MaxIncoming is reached. What
+	// it has on disk stays. Default DefaultIdle.
+	Idle time.Duration
+	// MaxDefer bounds how long a neighbour's DEFER is obeyed. Default
+	// DefaultMaxDefer.
+	MaxDefer time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.Chunk, DefaultChunk)
+	def(&c.Credit, DefaultCredit)
+	def(&c.SyncEvery, DefaultSyncEvery)
+	def(&c.InFlight, DefaultInFlight)
+	def(&c.MaxOffers, DefaultMaxOffers)
+	def(&c.MaxIncoming, DefaultMaxIncoming)
+	def(&c.MaxObjects, DefaultMaxObjects)
+	def(&c.MaxHeld, DefaultMaxHeld)
+	def(&c.MaxWriting, DefaultMaxWriting)
+	def(&c.FairEvery, DefaultFairEvery)
+	def(&c.MaxDigest, DefaultMaxDigest)
+	def(&c.RetryMin, DefaultRetryMin)
+	def(&c.RetryMax, DefaultRetryMax)
+	def(&c.GapWait, DefaultGapWait)
+	def(&c.BusyAfter, DefaultBusyAfter)
+	def(&c.Idle, DefaultIdle)
+	def(&c.MaxDefer, DefaultMaxDefer)
+	c.Chunk = min(c.Chunk, wire.MaxChunk)
+	c.Credit = min(c.Credit, MaxCredit)
+	c.SyncEvery = min(c.SyncEvery, max(c.Credit/2, 1))
+	c.RetryMax = max(c.RetryMax, c.RetryMin)
+	return c
+}
+
+func def[T int | int64 | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}

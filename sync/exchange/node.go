@@ -1,0 +1,125 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tram/storage"
+	"tram/sync/engine"
+	"tram/sync/wire"
+)
+
+// Bounds of one session.
+const (
+	// DefaultBacklog is how many outgoing bundles a session holds in memory at
+	// once; the rest waits in the queue.
+	DefaultBacklog = 256
+	// controlQueue is how many control frames may wait for the link. What does
+	// not fit is lost, as on any transport; the engine repeats it.
+	controlQueue = 256
+	// helloEvery is how long an unanswered HELLO waits for its repetition.
+	helloEvery = 10 * time.Second
+)
+
+// ErrSuperseded says that a newer session with the same neighbour took over.
+var ErrSuperseded = errors.New("superseded by a newer session")
+
+// Options configures a Node.
+type Options struct {
+	Office   string    // own code, spoken in HELLO
+	Software string    // for people, spoken in HELLO
+	Epoch    uuid.UUID // of the own store
+	Queue    storage.Queue
+	Guard    Guard
+	Card     func() []byte    // own registry card; nil or empty when there is none
+	Registry func() uint64    // serial of the newest card held; nil means 0
+	Engine   engine.Config    // zero fields take the engine's defaults
+	Backlog  int              // 0 means DefaultBacklog
+	Observer Observer         // nil: nobody watches
+	Logger   *slog.Logger     // nil discards
+	Now      func() time.Time // nil means time.Now
+}
+
+// Node is one machine's side of all its sessions.
+type Node struct {
+	o  Options
+	mu sync.Mutex
+	// sessions by lower-cased neighbour code
+	sessions map[string]*session
+}
+
+// NewNode makes a Node.
+func NewNode(o Options) *Node {
+	if o.Backlog == 0 {
+		o.Backlog = DefaultBacklog
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
+	return &Node{o: o, sessions: map[string]*session{}}
+}
+
+// Run holds the session with one neighbour over t until t ends or ctx does.
+// Links may come and go meanwhile. A second Run for the same neighbour ends
+// the first with ErrSuperseded.
+func (n *Node) Run(ctx context.Context, peer string, t Transport) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := newSession(n, peer, t, cancel)
+	n.mu.Lock()
+	if old := n.sessions[peer]; old != nil {
+		old.cancel(ErrSuperseded)
+	}
+	n.sessions[peer] = s
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		if n.sessions[peer] == s {
+			delete(n.sessions, peer)
+		}
+		n.mu.Unlock()
+	}()
+	return s.run(ctx)
+}
+
+// Kick tells the session with peer that the queue has something new for it.
+// Without a session it does nothing: a session reads the queue when it starts.
+func (n *Node) Kick(peer string) {
+	if s := n.session(peer); s != nil {
+		select {
+		case s.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Withdraw tells every session that a bundle is no longer offered.
+func (n *Node) Withdraw(id storage.ID, code wire.Code) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.sessions {
+		s.post(engine.Withdrawn{ID: id, Code: code})
+	}
+}
+
+func (n *Node) session(peer string) *session {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sessions[peer]
+}
+
+type nobody struct{}
+
+func (nobody) Progress(string, storage.ID, int64, int64) {}
+func (nobody) Session(string, bool, wire.Hello)          {}

@@ -1,0 +1,152 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"tram/storage"
+	"tram/sync/bundle"
+	"tram/sync/engine"
+	"tram/sync/wire"
+)
+
+// job is an offer or a chunk to be read from the store and sent.
+type job struct {
+	round int
+	offer *storage.Outgoing // nil: chunk
+	chunk engine.SendChunk
+}
+
+// travels lists the objects of out that its neighbour needs, by index. The
+// slips object stays behind when the neighbour gets its own slip.
+func travels(out storage.Outgoing) []int {
+	var list []int
+	for i, o := range out.Objects {
+		if bundle.Role(o.Role) == bundle.RoleSlips && out.Slip != nil {
+			continue
+		}
+		list = append(list, i)
+	}
+	return list
+}
+
+// inlined lists those objects of out that travel inside the OFFER.
+func inlined(out storage.Outgoing) map[int]bool {
+	in, room := map[int]bool{}, int64(wire.MaxInline)
+	for _, i := range travels(out) {
+		if size := out.Objects[i].Size; size <= room {
+			in[i] = true
+			room -= size
+		}
+	}
+	return in
+}
+
+func item(out storage.Outgoing) engine.Item {
+	it := engine.Item{
+		ID: out.ID, Urgency: out.Urgency, Created: out.Created, Expires: out.Expires,
+		Objects: map[int]int64{},
+	}
+	in := inlined(out)
+	for _, i := range travels(out) {
+		if !in[i] {
+			it.Objects[i] = out.Objects[i].Size
+		}
+	}
+	return it
+}
+
+// sendControl queues a control frame for the link, or drops it when too many
+// wait: the engine repeats what matters.
+func (s *session) sendControl(f wire.Frame) {
+	raw, err := wire.Encode(f)
+	if err != nil {
+		s.log.Error("frame not encoded", "error", err)
+		return
+	}
+	select {
+	case s.frames <- raw:
+	default:
+		s.log.Debug("control frame dropped: too many wait")
+	}
+}
+
+func (s *session) sendFrames(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case raw := <-s.frames:
+			if err := s.link.Send(ctx, raw, false); err != nil {
+				s.log.Debug("control frame not sent", "error", err)
+			}
+		}
+	}
+}
+
+func (s *session) sendJobs(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.jobs.ready:
+			for _, j := range s.jobs.take() {
+				s.posts.put(posted{round: j.round, event: s.sendJob(ctx, j)})
+			}
+		}
+	}
+}
+
+func (s *session) sendJob(ctx context.Context, j job) engine.Event {
+	if j.offer != nil {
+		frame, err := s.offer(ctx, *j.offer)
+		if err == nil {
+			err = s.sendFrame(ctx, frame, false)
+		}
+		return engine.OfferSent{ID: j.offer.ID, Result: s.result(j.offer.ID, err)}
+	}
+	c := j.chunk
+	data := make([]byte, c.N)
+	n, err := s.node.o.Queue.ReadObject(ctx, c.ID, c.Object, data, c.Offset)
+	switch {
+	case n == c.N: // io.ReaderAt may report the end together with the last bytes
+		err = s.sendFrame(ctx, wire.Chunk{ID: c.ID, Object: c.Object, Offset: c.Offset, Data: data}, true)
+	case err == nil:
+		err = io.ErrUnexpectedEOF
+	}
+	return engine.ChunkSent{ID: c.ID, Object: c.Object, Offset: c.Offset, N: c.N, Result: s.result(c.ID, err)}
+}
+
+func (s *session) result(id storage.ID, err error) engine.Result {
+	switch {
+	case err == nil:
+		return engine.Done
+	case errors.Is(err, storage.ErrNotFound):
+		return engine.Gone
+	default:
+		s.log.Debug("bundle data not sent", "id", id, "error", err)
+		return engine.Failed
+	}
+}
+
+func (s *session) sendFrame(ctx context.Context, f wire.Frame, bulk bool) error {
+	raw, err := wire.Encode(f)
+	if err != nil {
+		return err
+	}
+	return s.link.Send(ctx, raw, bulk)
+}
+
+func (s *session) offer(ctx context.Context, out storage.Outgoing) (wire.Offer, error) {
+	frame := wire.Offer{ID: out.ID, Header: out.Header, Slip: out.Slip, Inline: map[int][]byte{}}
+	for i := range inlined(out) {
+		data := make([]byte, out.Objects[i].Size)
+		n, err := s.node.o.Queue.ReadObject(ctx, out.ID, i, data, 0)
+		if n < len(data) {
+			return frame, errors.Join(storage.ErrNotFound, err)
+		}
+		frame.Inline[i] = data
+	}
+	return frame, nil
+}

@@ -1,0 +1,269 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tram/storage"
+	"tram/sync/engine"
+	"tram/sync/wire"
+)
+
+// session is one neighbour's side of a Node. Its loop goroutine owns all
+// fields below the line; the sender goroutines only see the jobs they get.
+type session struct {
+	node   *Node
+	peer   string
+	link   Transport
+	log    *slog.Logger
+	cancel context.CancelCauseFunc
+	kick   chan struct{}
+	posts  *mailbox[posted] // events from other goroutines
+	jobs   *mailbox[job]    // offers and chunks to send
+	frames chan []byte      // control frames to send
+
+	machine  *engine.Peer
+	round    int       // grows with each session; answers of an older round are dropped
+	up       bool      // link
+	mine     uuid.UUID // own session ID of this link-up
+	theirs   wire.Hello
+	agreed   bool // HELLO both ways
+	outgoing map[storage.ID]storage.Outgoing
+	more     bool                  // the queue has bundles beyond the backlog
+	incoming map[storage.ID][]byte // headers of admitted bundles
+	wake     *time.Timer
+	helloDue *time.Timer
+}
+
+type posted struct {
+	round int // 0: of any round
+	event engine.Event
+}
+
+func newSession(n *Node, peer string, t Transport, cancel context.CancelCauseFunc) *session {
+	return &session{
+		node: n, peer: peer, link: t, cancel: cancel,
+		log:    n.o.Logger.With("peer", peer),
+		kick:   make(chan struct{}, 1),
+		posts:  newMailbox[posted](),
+		jobs:   newMailbox[job](),
+		frames: make(chan []byte, controlQueue),
+		wake:   stopped(), helloDue: stopped(),
+	}
+}
+
+func stopped() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+func (s *session) post(ev engine.Event) { s.posts.put(posted{event: ev}) }
+
+func (s *session) run(ctx context.Context) error {
+	defer s.end()
+	go s.sendJobs(ctx)
+	go s.sendFrames(ctx)
+	events := s.link.Events()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case ev, ok := <-events:
+			if !ok {
+				return nil
+			}
+			s.linkEvent(ctx, ev)
+		case <-s.kick:
+			s.refill(ctx)
+		case <-s.posts.ready:
+			for _, p := range s.posts.take() {
+				if s.machine != nil && (p.round == 0 || p.round == s.round) {
+					s.step(ctx, p.event)
+				}
+			}
+		case <-s.wake.C:
+			s.step(ctx, engine.Tick{})
+		case <-s.helloDue.C:
+			if s.up && !s.agreed {
+				s.hello(ctx, uuid.Nil)
+			}
+		}
+	}
+}
+
+func (s *session) end() {
+	s.wake.Stop()
+	s.helloDue.Stop()
+	if s.agreed {
+		s.node.o.Observer.Session(s.peer, false, s.theirs)
+	}
+}
+
+func (s *session) linkEvent(ctx context.Context, ev LinkEvent) {
+	switch {
+	case ev.Up:
+		s.linkDown(ctx)
+		s.up, s.mine = true, uuid.New()
+		s.hello(ctx, uuid.Nil)
+	case ev.Down:
+		if s.up {
+			s.log.Info("link is down", "error", ev.Err)
+		}
+		s.linkDown(ctx)
+	default:
+		if err := s.received(ctx, ev.Frame); err != nil {
+			s.log.Warn("frame not used", "error", err)
+		}
+	}
+}
+
+func (s *session) linkDown(ctx context.Context) {
+	s.helloDue.Stop()
+	if s.agreed {
+		s.step(ctx, engine.Down{})
+		s.node.o.Observer.Session(s.peer, false, s.theirs)
+	}
+	s.up, s.agreed, s.theirs = false, false, wire.Hello{}
+}
+
+func (s *session) hello(ctx context.Context, answers uuid.UUID) {
+	o := s.node.o
+	h := wire.Hello{
+		Version: wire.Version, Office: o.Office, Session: s.mine, Answers: answers,
+		Epoch: o.Epoch, Now: o.Now(), Software: o.Software,
+	}
+	if o.Card != nil {
+		h.Card = o.Card()
+	}
+	if o.Registry != nil {
+		h.Registry = o.Registry()
+	}
+	s.sendControl(h)
+	s.helloDue.Reset(helloEvery)
+}
+
+func (s *session) received(ctx context.Context, raw []byte) error {
+	if !s.up { // a hub hears an office before it knows that the link is up
+		s.up, s.mine = true, uuid.New()
+	}
+	frame, err := wire.Decode(raw)
+	if err != nil {
+		return fmt.Errorf("decode frame: %w", err)
+	}
+	if h, ok := frame.(wire.Hello); ok {
+		return s.helloReceived(ctx, h)
+	}
+	if !s.agreed {
+		// The neighbour believes in a session that this side has forgotten.
+		s.hello(ctx, uuid.Nil)
+		return nil
+	}
+	s.step(ctx, engine.Frame{Frame: frame})
+	return nil
+}
+
+func (s *session) helloReceived(ctx context.Context, h wire.Hello) error {
+	if !strings.EqualFold(h.Office, s.peer) {
+		err := fmt.Errorf("hello of office %q on the line of %q", h.Office, s.peer)
+		return errors.Join(err, s.node.o.Guard.Hello(ctx, s.peer, h))
+	}
+	if err := s.node.o.Guard.Hello(ctx, s.peer, h); err != nil {
+		return fmt.Errorf("check hello: %w", err)
+	}
+	known := h.Session == s.theirs.Session
+	if !known && s.agreed {
+		s.linkDownKeepLine(ctx)
+	}
+	s.theirs = h
+	if h.Answers != s.mine {
+		s.hello(ctx, h.Session)
+	}
+	if !s.agreed {
+		s.agree(ctx)
+	}
+	return nil
+}
+
+// linkDownKeepLine ends the session because the neighbour began another one
+// on the same line.
+func (s *session) linkDownKeepLine(ctx context.Context) {
+	mine := s.mine
+	s.linkDown(ctx)
+	s.up, s.mine = true, mine
+}
+
+// agree starts a fresh machine from the store for the session just agreed.
+func (s *session) agree(ctx context.Context) {
+	s.agreed = true
+	s.helloDue.Stop()
+	s.round++
+	s.machine = engine.New(s.node.o.Engine)
+	s.outgoing = map[storage.ID]storage.Outgoing{}
+	s.incoming = map[storage.ID][]byte{}
+	s.log.Info("session agreed", "software", s.theirs.Software, "epoch", s.theirs.Epoch)
+	s.node.o.Observer.Session(s.peer, true, s.theirs)
+	s.refill(ctx)
+	s.step(ctx, engine.Up{})
+}
+
+// refill makes outgoing bundles of the store known to the machine.
+func (s *session) refill(ctx context.Context) {
+	if !s.agreed {
+		return
+	}
+	list, err := s.node.o.Queue.Outgoing(ctx, s.peer, s.theirs.Epoch, s.node.o.Backlog)
+	if err != nil {
+		s.log.Error("outgoing bundles not listed", "error", err)
+		return
+	}
+	s.more = len(list) == s.node.o.Backlog
+	for _, out := range list {
+		if _, known := s.outgoing[out.ID]; known {
+			continue
+		}
+		s.outgoing[out.ID] = out
+		s.step(ctx, engine.Queued{Item: item(out)})
+	}
+}
+
+// settled forgets an outgoing bundle and fetches more when many are done.
+func (s *session) settled(ctx context.Context, id storage.ID) {
+	delete(s.outgoing, id)
+	if s.more && len(s.outgoing) < s.node.o.Backlog/2 {
+		s.more = false
+		s.Kick()
+	}
+}
+
+// Kick asks the loop to look into the queue.
+func (s *session) Kick() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// step feeds one event to the machine and carries out what it asks for. The
+// answers of actions that are done here follow in the same order.
+func (s *session) step(ctx context.Context, ev engine.Event) {
+	if s.machine == nil {
+		return
+	}
+	pending := []engine.Event{ev}
+	for len(pending) > 0 && ctx.Err() == nil {
+		next := pending[0]
+		pending = pending[1:]
+		for _, action := range s.machine.Step(s.node.o.Now(), next) {
+			if answer := s.perform(ctx, action); answer != nil {
+				pending = append(pending, answer)
+			}
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+	"golang.org/x/sync/semaphore"
+)
+
+// protocol is MQTT 3.1.1. Naming it keeps paho from a second attempt with 3.1.
+const protocol = 4
+
+// publishTimeout is paho's WriteTimeout: how long a publish waits for the one
+// before it. The line itself is watched by meter.
+const publishTimeout = time.Minute
+
+// settleTime is how long a closed socket waits for paho to say why it closed it.
+const settleTime = 250 * time.Millisecond
+
+// farewell bounds the leave-taking of Close.
+const farewell = 2 * time.Second
+
+// spec describes the connection that a Client or a Hub wants.
+type spec struct {
+	id       string          // client id: our topic level
+	filters  map[string]byte // subscriptions and their QoS
+	presence string          // our presence topic
+	office   string          // our code
+	software string
+	// begin is called before the subscription, so that messages find a place;
+	// message for each one, from one goroutine, and must not block.
+	begin   func(c *conn)
+	message func(c *conn, topic string, payload []byte, retained bool)
+	trying  func(server string)
+}
+
+// conn is one connection to a broker, from CONNACK to its end. It is never
+// revived.
+type conn struct {
+	server          string
+	mq              paho.Client
+	online, offline record
+	spec            *spec
+	acks            *semaphore.Weighted
+	ackBytes        int64
+	control, bulk   chan *request
+	proven          atomic.Bool // the neighbour has answered over it
+
+	over chan struct{} // closed at the end
+
+	mu     sync.Mutex
+	socket net.Conn
+	err    error
+	ended  bool
+}
+
+// request is a publish on its way to the line.
+type request struct {
+	topic   string
+	payload []byte // owned
+	qos     byte
+	retain  bool
+	room    int64      // bytes taken from acks
+	taken   chan error // the link has it
+	acked   chan error // the broker acknowledged it; nil when nobody waits
+}
+
+// dial tries each server once and returns the first connection that is
+// subscribed and announced.
+func (o *opener) connect(ctx context.Context, s *spec) (*conn, error) {
+	var all error
+	first := int(o.last.Load())
+	for i := range o.servers {
+		at := (first + i) % len(o.servers)
+		c, err := o.connectTo(ctx, s, o.servers[at])
+		if err == nil {
+			o.last.Store(int32(at))
+			return c, nil
+		}
+		all = errors.Join(all, fmt.Errorf("connect to %s: %w", o.servers[at], err))
+	}
+	return nil, all
+}
+
+func (o *opener) connectTo(ctx context.Context, s *spec, server string) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.tuning.ConnectTimeout)
+	defer cancel()
+	s.trying(server)
+	c := &conn{
+		server: server, spec: s,
+		acks: semaphore.NewWeighted(int64(o.tuning.AckBytes)), ackBytes: int64(o.tuning.AckBytes),
+		control: make(chan *request), bulk: make(chan *request), over: make(chan struct{}),
+	}
+	c.online, c.offline = announcement(s.office, s.software, time.Now())
+	c.mq = paho.NewClient(o.pahoOptions(ctx, c))
+	if err := c.handshake(ctx); err != nil {
+		c.end(err)
+		return nil, err
+	}
+	go c.write()
+	s.begin(c)
+	if err := c.join(ctx); err != nil {
+		c.end(err)
+		return nil, err
+	}
+	return c, nil
+}
+
+func (o *opener) pahoOptions(ctx context.Context, c *conn) *paho.ClientOptions {
+	opts := paho.NewClientOptions().
+		AddBroker("tcp://"+c.server). // only a label: the connection comes from open
+		SetClientID(c.spec.id).
+		SetProtocolVersion(protocol).
+		SetCleanSession(true).
+		SetStore(paho.NewMemoryStore()).
+		SetAutoReconnect(false).
+		SetConnectRetry(false).
+		SetOrderMatters(true). // the handler never blocks, see the package comment
+		SetKeepAlive(o.tuning.KeepAlive).
+		SetPingTimeout(o.tuning.PingTimeout).
+		SetWriteTimeout(publishTimeout).
+		SetConnectTimeout(o.tuning.ConnectTimeout).
+		SetBinaryWill(c.spec.presence, c.offline.encode(), 1, true)
+	opts.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+		c.spec.message(c, m.Topic(), m.Payload(), m.Retained())
+	})
+	opts.SetConnectionLostHandler(func(_ paho.Client, err error) { c.end(err) })
+	opts.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
+		line, raw, err := o.open(ctx, c.server)
+		if err != nil {
+			return nil, err
+		}
+		g := &guard{Conn: line, raw: raw, filters: len(c.spec.filters), ended: c.socketEnded}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.ended {
+			raw.Close()
+			return nil, c.err
+		}
+		c.socket = g
+		return g, nil
+	})
+	return opts
+}
+
+// handshake does TCP, TLS and CONNECT.
+func (c *conn) handshake(ctx context.Context) error {
+	token := c.mq.Connect()
+	err := c.await(ctx, token)
+	if err == nil {
+		return nil
+	}
+	var alert *net.OpError
+	code := byte(0)
+	if connect, ok := token.(*paho.ConnectToken); ok && ctx.Err() == nil {
+		code = connect.ReturnCode()
+	}
+	if (code >= 1 && code <= 5) || (errors.As(err, &alert) && alert.Op == "remote error") {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
+}
+
+// join subscribes and announces our presence, in this order: whoever sees us
+// online can reach us.
+func (c *conn) join(ctx context.Context) error {
+	token := c.mq.SubscribeMultiple(c.spec.filters, nil)
+	if err := c.await(ctx, token); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	for filter, granted := range token.(*paho.SubscribeToken).Result() {
+		if granted > 1 {
+			return fmt.Errorf("%w: subscription to %s", ErrRefused, filter)
+		}
+	}
+	return c.announce(ctx, c.online)
+}
+
+// announce publishes our presence and waits for the acknowledgement.
+func (c *conn) announce(ctx context.Context, r record) error {
+	q := &request{topic: c.spec.presence, payload: r.encode(), qos: 1, retain: true, acked: make(chan error, 1)}
+	if err := c.send(ctx, q, false); err != nil {
+		return fmt.Errorf("announce presence: %w", err)
+	}
+	select {
+	case err := <-q.acked:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("announce presence: %w", ctx.Err())
+	case <-c.over:
+		return fmt.Errorf("announce presence: %w", c.cause())
+	}
+}
+
+// await waits for a token. A token may never complete, so it is never enough.
+func (c *conn) await(ctx context.Context, token paho.Token) error {
+	select {
+	case <-token.Done():
+		return token.Error()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.over:
+		// paho completes the token with the better reason a moment later.
+		if token.WaitTimeout(settleTime) && token.Error() != nil {
+			return token.Error()
+		}
+		return c.cause()
+	}
+}
+
+// send hands a request to the line: a bulk one is written to the socket when it
+// returns nil, another one is on its way.
+func (c *conn) send(ctx context.Context, q *request, bulk bool) error {
+	q.taken = make(chan error, 1)
+	if q.qos > 0 {
+		if err := c.reserve(ctx, q); err != nil {
+			return err
+		}
+	}
+	lane := c.control
+	if bulk {
+		lane = c.bulk
+	}
+	select {
+	case lane <- q:
+	case <-ctx.Done():
+		c.acks.Release(q.room)
+		return ctx.Err()
+	case <-c.over:
+		return c.down()
+	}
+	select {
+	case err := <-q.taken:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.over:
+		return c.down()
+	}
+}
+
+// reserve takes room among the frames that the broker has not acknowledged.
+func (c *conn) reserve(ctx context.Context, q *request) error {
+	room := min(int64(len(q.payload)), c.ackBytes)
+	if !c.acks.TryAcquire(room) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		stop := make(chan struct{})
+		defer close(stop)
+		go func() {
+			select {
+			case <-c.over:
+				cancel(c.down())
+			case <-stop:
+				cancel(nil)
+			}
+		}()
+		if err := c.acks.Acquire(ctx, room); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+	q.room = room
+	return nil
+}
+
+// write is the only goroutine that publishes: control requests first, one bulk
+// request at a time.
+func (c *conn) write() {
+	for {
+		var q *request
+		select {
+		case q = <-c.control:
+		default:
+			select {
+			case q = <-c.control:
+			case q = <-c.bulk:
+			case <-c.over:
+				return
+			}
+		}
+		token := c.mq.Publish(q.topic, q.qos, q.retain, q.payload)
+		if q.qos == 0 {
+			q.taken <- c.await(context.Background(), token)
+			continue
+		}
+		q.taken <- nil
+		go c.awaitAck(token, q)
+	}
+}
+
+func (c *conn) awaitAck(token paho.Token, q *request) {
+	err := c.await(context.Background(), token)
+	c.acks.Release(q.room)
+	if q.acked != nil {
+		q.acked <- err
+	}
+}
+
+// close says goodbye, so that our last will is not sent, and ends the connection.
+func (c *conn) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	c.offline.At = time.Now().UTC().Truncate(time.Second)
+	if c.announce(ctx, c.offline) == nil {
+		c.mq.Disconnect(uint(settleTime.Milliseconds()))
+	}
+	c.end(ErrClosed)
+}
+
+// socketEnded is told by guard what happened to the socket.
+func (c *conn) socketEnded(err error) {
+	if err != nil {
+		c.end(err)
+		return
+	}
+	// paho closed it and tells why soon, if at all.
+	time.AfterFunc(settleTime, func() { c.end(errEnded) })
+}
+
+// end ends the connection; the first reason counts. Closing the socket makes
+// paho stop its goroutines.
+func (c *conn) end(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.ended, c.err = true, err
+	if c.socket != nil {
+		c.socket.Close()
+	}
+	close(c.over)
+}
+
+func (c *conn) cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+func (c *conn) down() error { return fmt.Errorf("%w: %w", ErrDown, c.cause()) }

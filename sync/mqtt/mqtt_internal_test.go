@@ -1,0 +1,594 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tram/sync/exchange"
+)
+
+func TestLevel(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]string{
+		"H40": "h40", "H40.01": "h40_01", "000.00.00.H40": "000_00_00_h40", "h40.01": "h40_01",
+		"CS:GOV:12-3": "cs:gov:12-3", strings.Repeat("A", MaxCode): strings.Repeat("a", MaxCode),
+	} {
+		if got, err := Level(code); err != nil || got != want {
+			t.Errorf("Level(%q) = %q, %v, want %q", code, got, err, want)
+		}
+	}
+	for _, code := range []string{
+		"", "H40/01", "H40+", "#", "$SYS", "H40_01", "H40 01", "H40\n", "H40\x00", "Đ40", "\u212a40", "%u", "*", ">",
+		strings.Repeat("A", MaxCode+1), "\xff",
+	} {
+		if got, err := Level(code); !errors.Is(err, ErrCode) {
+			t.Errorf("Level(%q) = %q, %v, want ErrCode", code, got, err)
+		}
+	}
+}
+
+func TestP7_TwoCodesNeverShareATopic(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	alphabet := "aA1.-:_/+#$ Đ"
+	for _, a := range alphabet {
+		for _, b := range alphabet {
+			for _, c := range alphabet {
+				code := string([]rune{a, b, c})
+				level, err := Level(code)
+				if err != nil {
+					continue
+				}
+				if other, ok := seen[level]; ok && !strings.EqualFold(other, code) {
+					t.Fatalf("%q and %q share the level %q", other, code, level)
+				}
+				seen[level] = code
+				if !usable(level) {
+					t.Fatalf("level %q of %q is not usable", level, code)
+				}
+			}
+		}
+	}
+}
+
+func TestPresence(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	online, offline := announcement("H40.01", "tram 0.1.0", at)
+	for _, r := range []record{online, offline} {
+		got, err := parsePresence(r.encode(), "h40_01")
+		if err != nil || got != r {
+			t.Errorf("%s becomes %+v, %v", r.encode(), got, err)
+		}
+	}
+	if online.Session != offline.Session || !online.online() || offline.online() {
+		t.Errorf("records do not belong together: %+v %+v", online, offline)
+	}
+	// The README shows this form.
+	want := `{"v":1,"state":"online","office":"H40.01","session":"` + online.Session.String() + `","software":"tram 0.1.0","at":"2026-03-04T05:06:07Z"}`
+	if got := string(online.encode()); got != want {
+		t.Errorf("record is %s, want %s", got, want)
+	}
+	id := uuid.NewString()
+	for _, bad := range []string{
+		"", "{}", "[]", `{"v":1}`, `{"v":2,"state":"online","office":"H40.01","session":"` + id + `"}`,
+		`{"v":1,"state":"away","office":"H40.01","session":"` + id + `"}`,
+		`{"v":1,"state":"online","office":"H40.02","session":"` + id + `"}`,
+		`{"v":1,"state":"online","office":"H40.01"}`, strings.Repeat(" ", MaxPresence+1),
+	} {
+		if r, err := parsePresence([]byte(bad), "h40_01"); err == nil {
+			t.Errorf("%.80q was read as %+v", bad, r)
+		}
+	}
+}
+
+func TestBackoffIsFullJitterWithinBounds(t *testing.T) {
+	t.Parallel()
+	b := Backoff{Min: time.Second, Max: 5 * time.Minute}
+	for attempt, ceiling := range []time.Duration{
+		time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second,
+		64 * time.Second, 128 * time.Second, 256 * time.Second, 5 * time.Minute, 5 * time.Minute,
+	} {
+		if got := b.wait(attempt, 0); got != minWait {
+			t.Errorf("attempt %d: shortest wait %v, want %v", attempt, got, minWait)
+		}
+		if got := b.wait(attempt, 0.5); got != ceiling/2 {
+			t.Errorf("attempt %d: middle wait %v, want %v", attempt, got, ceiling/2)
+		}
+	}
+	if got := b.wait(math.MaxInt, math.Nextafter(1, 0)); got > b.Max {
+		t.Errorf("wait %v is over the bound", got)
+	}
+}
+
+func TestGuardRefusesBadPacketsFromTheirFirstBytes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		stream string
+		pass   int // bytes that may be passed on
+		ok     bool
+	}{
+		{"answers", "\x20\x02\x00\x00\x90\x04\x00\x01\x00\x01\xd0\x00\x40\x02\x00\x01", 16, true},
+		{"disconnect", "\xe0\x00", 2, true},
+		{"publish", "\x32\x05\x00\x01a\x00\x01", 7, true},
+		{"longest publish", "\x30\x80\x88\x14" + strings.Repeat("x", MaxPacket) + "\xd0\x00", MaxPacket + 6, true},
+		{"publish one byte over", "\x30\x81\x88\x14", 3, false},
+		{"publish of 256 MiB", "\xd0\x00\x30\xff\xff\xff\x7f", 6, false},
+		{"length without end", "\x30\xff\xff\xff\xff\x7f", 4, false},
+		{"QoS 2", "\x34\x05", 1, false},
+		{"more codes than filters", "\x90\x05\x00\x01\x00\x00\x00", 1, false},
+		{"connect", "\x10\x05", 1, false},
+		{"pubrel", "\x62\x02", 1, false},
+		{"pingresp with a body", "\xd0\x01\x00", 1, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, step := range []int{1, 2, 3, len(c.stream)} {
+				g := &guard{filters: 2}
+				passed, err := 0, error(nil)
+				for rest := c.stream; len(rest) > 0 && err == nil; {
+					n := min(step, len(rest))
+					var ok int
+					ok, err = g.follow([]byte(rest[:n]))
+					passed += ok
+					rest = rest[n:]
+				}
+				if (err == nil) != c.ok || passed != c.pass {
+					t.Errorf("in steps of %d: %d bytes passed, error %v, want %d and ok %v", step, passed, err, c.pass, c.ok)
+				}
+				if err != nil && !errors.Is(err, errPacket) {
+					t.Errorf("error %v is not errPacket", err)
+				}
+			}
+		})
+	}
+}
+
+func FuzzGuard(f *testing.F) {
+	f.Add([]byte("\x20\x02\x00\x00\x90\x04\x00\x01\x00\x01\xd0\x00"), 3)
+	f.Add([]byte("\x30\xff\xff\xff\x7f"), 1)
+	f.Fuzz(func(t *testing.T, stream []byte, cut int) {
+		whole := &guard{filters: 2}
+		n, err := whole.follow(stream)
+		if n < 0 || n > len(stream) || (err == nil && n != len(stream)) || whole.left > MaxPacket {
+			t.Fatalf("passed %d of %d bytes, %d to come, error %v", n, len(stream), whole.left, err)
+		}
+		if len(stream) == 0 {
+			return
+		}
+		parts := &guard{filters: 2}
+		at := max(0, cut) % len(stream)
+		n1, err1 := parts.follow(stream[:at])
+		if err1 == nil {
+			var n2 int
+			n2, err1 = parts.follow(stream[at:])
+			n1 += n2
+		}
+		if n1 != n || (err1 == nil) != (err == nil) {
+			t.Fatalf("in parts %d bytes and %v, at once %d and %v", n1, err1, n, err)
+		}
+	})
+}
+
+func up() exchange.LinkEvent   { return exchange.LinkEvent{Up: true} }
+func down() exchange.LinkEvent { return exchange.LinkEvent{Down: true} }
+
+func TestInboxLosesFramesButNoLinkChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bytes := &budget{limit: 1000}
+		b := newInbox(10, bytes)
+		b.change(up())
+		kept := 0
+		for range 20 {
+			if b.frame([]byte{1}) {
+				kept++
+			}
+		}
+		b.change(down())
+		if kept < 10 || kept > 11 {
+			t.Errorf("%d frames were kept", kept)
+		}
+		got := drain(b)
+		if len(got) != kept+2 || !got[0].Up || !got[len(got)-1].Down {
+			t.Errorf("events are %+v", got)
+		}
+		if b.frame(make([]byte, 1001)) {
+			t.Error("a frame over the budget was kept")
+		}
+		if used := bytes.used.Load(); used != 0 {
+			t.Errorf("%d bytes are still accounted for", used)
+		}
+		b.close()
+		b.close()
+		if b.frame([]byte{1}) {
+			t.Error("a closed inbox takes frames")
+		}
+		b.change(up())
+		if _, open := <-b.ch; open {
+			t.Error("a closed inbox gives events")
+		}
+	})
+}
+
+// drain reads what is there.
+func drain(b *inbox) []exchange.LinkEvent {
+	var got []exchange.LinkEvent
+	for {
+		synctest.Wait()
+		select {
+		case ev := <-b.ch:
+			got = append(got, ev)
+		default:
+			return got
+		}
+	}
+}
+
+func TestInboxMergesLinkChangesThatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newInbox(10, &budget{limit: 1000})
+		for range 1000 {
+			b.change(up())
+			b.frame([]byte{1})
+			b.change(down())
+		}
+		b.change(up())
+		got := drain(b)
+		if len(got) > 3*maxChanges {
+			t.Errorf("%d events waited", len(got))
+		}
+		isUp := false
+		for i, ev := range got {
+			switch {
+			case ev.Up == isUp && ev.Frame == nil:
+				t.Fatalf("event %d repeats a state: %+v", i, got)
+			case ev.Frame == nil:
+				isUp = ev.Up
+			}
+		}
+		if !isUp {
+			t.Errorf("the last word is lost: %+v", got)
+		}
+		if used := b.budget.used.Load(); used != 0 {
+			t.Errorf("%d bytes are still accounted for", used)
+		}
+	})
+}
+
+func TestFeedKeepsTheLastWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed[string, int]()
+		for i := range 100 {
+			f.put("a", i)
+			f.put("b", i)
+		}
+		last := map[string]int{}
+		for range 2 {
+			synctest.Wait()
+			select {
+			case v := <-f.ch:
+				last[fmt.Sprint(len(last))] = v
+			default:
+			}
+		}
+		synctest.Wait()
+		for open := true; open; {
+			select {
+			case v := <-f.ch:
+				last[fmt.Sprint(len(last))] = v
+				synctest.Wait()
+			default:
+				open = false
+			}
+		}
+		if n := len(last); n < 2 || n > 3 {
+			t.Errorf("%d values, want the two last ones and at most one more", n)
+		}
+		f.close()
+		if _, open := <-f.ch; open {
+			t.Error("a closed feed gives values")
+		}
+	})
+}
+
+// idleClient is a client that connects to nothing, for feeding it messages.
+func idleClient(t *testing.T) (*Client, *conn) {
+	t.Helper()
+	c, err := Dial(Options{Servers: []string{"127.0.0.1:1"}, Hub: "H40", Office: "H40.01", Tuning: Tuning{
+		Backoff: Backoff{Min: time.Hour, Max: time.Hour},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	link := &conn{over: make(chan struct{})}
+	for c.Status().NextTry.IsZero() {
+		runtime.Gosched()
+	}
+	c.begin(link)
+	return c, link
+}
+
+func TestClientFollowsTheSessionOfTheHub(t *testing.T) {
+	t.Parallel()
+	c, link := idleClient(t)
+	const topic = "tram/1/h40/presence/h40"
+	first, firstGone := announcement("H40", "", time.Now())
+	second, secondGone := announcement("H40", "", time.Now())
+	say := func(r record) { c.message(link, topic, r.encode(), false) }
+	expect := func(what string, want ...string) {
+		t.Helper()
+		for _, w := range want {
+			select {
+			case ev := <-c.Events():
+				if (w == "up") != ev.Up {
+					t.Fatalf("%s: event %+v, want %s", what, ev, w)
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatalf("%s: no event, want %s", what, w)
+			}
+		}
+		select {
+		case ev := <-c.Events():
+			t.Fatalf("%s: event %+v too many", what, ev)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	say(first)
+	expect("not subscribed yet")
+	c.mu.Lock()
+	c.joined = true
+	c.settle(nil)
+	c.mu.Unlock()
+	expect("joined", "up")
+	say(first)
+	expect("the same presence again")
+	say(second)
+	expect("hub restarted", "down", "up")
+	say(firstGone)
+	expect("late last will of the old session")
+	say(secondGone)
+	expect("hub gone", "down")
+	c.message(link, "tram/1/h40/down/h40_01", []byte("frame"), false)
+	expect("frame while down")
+	say(second)
+	c.message(link, topic, []byte("nonsense"), false)
+	c.message(link, "tram/1/h40/down/h40_02", []byte("frame"), false)
+	c.message(&conn{}, topic, secondGone.encode(), false)
+	expect("hub back", "up")
+	c.forget(link, io.ErrUnexpectedEOF)
+	expect("connection lost", "down")
+	if got := c.Stats().Stray; got != 3 {
+		t.Errorf("%d stray messages, want 3", got)
+	}
+}
+
+// idleHub is a hub that connects to nothing, for feeding it messages.
+func idleHub(tb testing.TB, lookup func(string) (string, bool)) (*Hub, *conn) {
+	tb.Helper()
+	h, err := NewHub(HubOptions{
+		Servers: []string{"127.0.0.1:1"}, Hub: "H40", Lookup: lookup,
+		Tuning: Tuning{Backoff: Backoff{Min: time.Hour, Max: time.Hour}},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { h.Close() })
+	for h.Status().NextTry.IsZero() {
+		runtime.Gosched()
+	}
+	link := &conn{over: make(chan struct{})}
+	h.begin(link)
+	h.mu.Lock()
+	h.joined = true
+	h.mu.Unlock()
+	return h, link
+}
+
+func TestHubFollowsTheSessionsOfOffices(t *testing.T) {
+	t.Parallel()
+	h, link := idleHub(t, func(level string) (string, bool) { return "H40.01", level == "h40_01" })
+	first, firstGone := announcement("H40.01", "one", time.Now())
+	second, secondGone := announcement("H40.01", "two", time.Now())
+	say := func(r record, retained bool) {
+		h.message(link, "tram/1/h40/presence/h40_01", r.encode(), retained)
+	}
+	isUp := func(what string, p *Peer, want bool) {
+		t.Helper()
+		if p.Up() != want {
+			t.Errorf("%s: up is %v", what, !want)
+		}
+	}
+	say(first, false)
+	p := <-h.Peers()
+	isUp("online", p, true)
+	if ev := <-p.Events(); !ev.Up {
+		t.Errorf("first event is %+v", ev)
+	}
+	say(second, false)
+	if a, b := <-p.Events(), <-p.Events(); !a.Down || !errors.Is(a.Err, ErrReplaced) || !b.Up {
+		t.Errorf("a new session shows as %+v, %+v", a, b)
+	}
+	say(firstGone, false)
+	isUp("late last will", p, true)
+	say(firstGone, true)
+	isUp("old snapshot after live word", p, true)
+	say(secondGone, false)
+	isUp("offline", p, false)
+	h.message(link, "tram/1/h40/up/h40_01", []byte("frame"), false)
+	isUp("it speaks", p, true)
+	say(second, false)
+	isUp("its presence follows", p, true)
+	for i, want := range []string{"down", "up", "frame"} {
+		ev := <-p.Events()
+		if got := map[bool]string{true: "down"}[ev.Down] + map[bool]string{true: "up"}[ev.Up] + string(ev.Frame); got != want {
+			t.Errorf("event %d is %s, want %s", i, got, want)
+		}
+	}
+	for _, topic := range []string{
+		"tram/1/h40/up/h40_99", "tram/1/h40/other/h40_01", "tram/1/h40/up/h40_01/x", "tram/2/h40/up/h40_01", "x",
+	} {
+		h.message(link, topic, []byte("frame"), false)
+	}
+	if got := h.Stats().Stray; got != 5 {
+		t.Errorf("%d stray messages, want 5", got)
+	}
+	h.message(link, "tram/1/h40/health/h40_01", []byte(`{"v":1}`), false)
+	if beat := <-h.Health(); beat.Office != "H40.01" || string(beat.Report) != `{"v":1}` {
+		t.Errorf("heartbeat is %+v", beat)
+	}
+	if ev := <-h.Presence(); ev.Office != "H40.01" {
+		t.Errorf("presence event is %+v", ev)
+	}
+	if ev := <-h.Presence(); !ev.Online || ev.Software != "two" {
+		t.Errorf("last presence event is %+v", ev)
+	}
+	h.Forget("h40.01")
+	if _, open := <-p.Events(); open {
+		t.Error("a forgotten peer gives events")
+	}
+}
+
+func TestP9_ElevenThousandPeersFitInMemory(t *testing.T) {
+	const offices = 11_000
+	h, link := idleHub(t, func(level string) (string, bool) {
+		return strings.ReplaceAll(strings.ToUpper(level), "_", "."), true
+	})
+	go func() {
+		for range h.Presence() {
+		}
+	}()
+	type heap struct{ bytes, goroutines int64 }
+	measure := func() heap {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return heap{int64(m.HeapAlloc + m.StackInuse), int64(runtime.NumGoroutine())}
+	}
+	before := measure()
+	peers := make([]*Peer, 0, offices)
+	for i := range offices {
+		level := fmt.Sprintf("h40_%05d", i)
+		r, _ := announcement(strings.ReplaceAll(strings.ToUpper(level), "_", "."), "tram 0.1.0", time.Now())
+		h.message(link, "tram/1/h40/presence/"+level, r.encode(), true)
+		p := <-h.Peers()
+		<-p.Events() // Up
+		peers = append(peers, p)
+	}
+	idle := measure()
+	each := (idle.bytes - before.bytes) / offices
+	t.Logf("an idle peer takes %d bytes", each)
+	if each > 2000 {
+		t.Errorf("an idle peer takes %d bytes", each)
+	}
+	if more := idle.goroutines - before.goroutines; more > 50 {
+		t.Errorf("%d idle peers keep %d goroutines", offices, more)
+	}
+	// Nobody reads, and everybody sends.
+	frame := make([]byte, 32<<10)
+	for i := range 4 * offices {
+		h.message(link, "tram/1/h40/up/"+peers[i%offices].level, frame, false)
+	}
+	if used := h.budget.used.Load(); used > DefaultHubQueueBytes {
+		t.Errorf("%d bytes are queued", used)
+	}
+	if stats := h.Stats(); stats.Dropped == 0 || stats.ReceivedFrames != 4*offices {
+		t.Errorf("stats are %+v", stats)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	good := Options{Servers: []string{"127.0.0.1:1"}, Hub: "H40", Office: "H40.01"}
+	for name, change := range map[string]func(*Options){
+		"no server":       func(o *Options) { o.Servers = nil },
+		"no port":         func(o *Options) { o.Servers = []string{"broker"} },
+		"no hub":          func(o *Options) { o.Hub = "" },
+		"bad office":      func(o *Options) { o.Office = "H40/01" },
+		"office is a hub": func(o *Options) { o.Office = "h40" },
+	} {
+		o := good
+		change(&o)
+		if c, err := Dial(o); err == nil {
+			c.Close()
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if h, err := NewHub(HubOptions{Servers: good.Servers, Hub: "H40"}); err == nil {
+		h.Close()
+		t.Error("a hub without lookup was accepted")
+	}
+}
+
+func TestMeterCutsALineThatTakesNothing(t *testing.T) {
+	t.Parallel()
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	var stats counters
+	m := &meter{Conn: ours, timeout: 50 * time.Millisecond, sent: &stats.sentBytes, received: &stats.receivedBytes}
+	go func() { // slow, but alive: one piece at a time
+		buf := make([]byte, writePiece)
+		for range 5 {
+			time.Sleep(20 * time.Millisecond)
+			io.ReadFull(theirs, buf)
+		}
+	}()
+	n, err := m.Write(make([]byte, 6*writePiece))
+	if n != 5*writePiece || err == nil {
+		t.Errorf("wrote %d bytes, error %v, want %d and a timeout", n, err, 5*writePiece)
+	}
+	if got := stats.sentBytes.Load(); got != int64(n) {
+		t.Errorf("counted %d bytes", got)
+	}
+}
+
+func TestKeeperBacksOffAndTakesKicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stats counters
+		k := newKeeper(Backoff{Min: time.Second, Max: 5 * time.Minute}, slog.New(slog.DiscardHandler), &stats)
+		var tries []time.Time
+		k.connect = func(context.Context) (*conn, error) {
+			tries = append(tries, time.Now())
+			return nil, ErrRefused
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			k.run(ctx)
+		}()
+		time.Sleep(time.Hour)
+		if n := len(tries); n < 12 || n > 200 {
+			t.Errorf("%d attempts in an hour", n)
+		}
+		synctest.Wait()
+		s := k.snapshot()
+		if s.Connected || !errors.Is(s.Err, ErrRefused) || s.Attempts != len(tries) || time.Until(s.NextTry) > 5*time.Minute {
+			t.Errorf("status is %+v after %d attempts", s, len(tries))
+		}
+		before := len(tries)
+		k.try()
+		synctest.Wait()
+		if len(tries) != before+1 {
+			t.Errorf("%d attempts after a kick, want %d", len(tries), before+1)
+		}
+		time.Sleep(10 * time.Second) // the kick started the backoff over
+		if len(tries) < before+3 {
+			t.Errorf("%d attempts soon after a kick, want at least %d", len(tries), before+3)
+		}
+		stop()
+		<-done
+	})
+}

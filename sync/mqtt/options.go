@@ -1,0 +1,167 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Defaults of [Tuning].
+const (
+	// DefaultKeepAlive lets an idle office spend well under 100 kB a day, TLS
+	// and TCP included.
+	DefaultKeepAlive = 240 * time.Second
+	// DefaultPingTimeout is long because a ping waits behind what the line has
+	// buffered; see Tuning.PingTimeout.
+	DefaultPingTimeout = 30 * time.Second
+	// DefaultWriteTimeout cuts a line that takes not one [writePiece] in this time.
+	DefaultWriteTimeout = 30 * time.Second
+	// DefaultConnectTimeout spans TCP, TLS and the MQTT handshake.
+	DefaultConnectTimeout = 30 * time.Second
+	// DefaultUserTimeout is TCP_USER_TIMEOUT: sent bytes unacknowledged for so
+	// long end the connection. Linux only.
+	DefaultUserTimeout = 30 * time.Second
+	// DefaultSendBuffer is an office's SO_SNDBUF in bytes. What is in it cannot
+	// be overtaken by an urgent frame any more.
+	DefaultSendBuffer = 16 << 10
+	// DefaultQueueFrames bounds the frames that wait for the reader of Events.
+	DefaultQueueFrames = 256
+	// DefaultQueueBytes bounds the bytes of those frames.
+	DefaultQueueBytes = 4 << 20
+	// DefaultAckBytes bounds the control frames that the broker has not
+	// acknowledged; Send of a control frame waits for room.
+	DefaultAckBytes = 1 << 20
+	// DefaultBackoffMin and DefaultBackoffMax bound the reconnect backoff.
+	DefaultBackoffMin = time.Second
+	DefaultBackoffMax = 5 * time.Minute
+)
+
+// Defaults of [Tuning] where a [Hub] differs: it sits close to its broker and
+// serves thousands of peers over one connection.
+const (
+	DefaultHubKeepAlive   = 60 * time.Second
+	DefaultHubQueueFrames = 64       // for each peer
+	DefaultHubQueueBytes  = 64 << 20 // of all peers together
+	DefaultHubAckBytes    = 16 << 20
+	DefaultHubBackoffMax  = 30 * time.Second
+)
+
+// Tuning holds what rarely needs a change. A zero field means the Default
+// constant of the same name.
+type Tuning struct {
+	// KeepAlive is the MQTT keepalive, whole seconds. The broker reports an
+	// office as offline after one and a half of it.
+	KeepAlive time.Duration
+	// PingTimeout ends the connection when a ping is not answered. Values under
+	// DefaultPingTimeout cut slow lines that work; they are for tests.
+	PingTimeout time.Duration
+	// WriteTimeout ends the connection when the line takes nothing for so long.
+	WriteTimeout time.Duration
+	// ConnectTimeout bounds one attempt at one server.
+	ConnectTimeout time.Duration
+	// UserTimeout is TCP_USER_TIMEOUT.
+	UserTimeout time.Duration
+	// SendBuffer is SO_SNDBUF in bytes; negative leaves it to the system, which
+	// is also the default of a Hub.
+	SendBuffer int
+	// QueueFrames and QueueBytes bound received frames that wait for the reader
+	// of Events. Frames beyond are lost and counted as Stats.Dropped.
+	QueueFrames int
+	QueueBytes  int
+	// AckBytes bounds control frames without the broker's acknowledgement.
+	AckBytes int
+	// Backoff paces reconnection.
+	Backoff Backoff
+}
+
+// Options for [Dial]. Servers, Hub and Office are required.
+type Options struct {
+	Servers  []string    // "host:port"; one attempt goes through all, the last good one first
+	TLS      *tls.Config // with the office's certificate; nil means plain TCP
+	Hub      string      // code of the hub
+	Office   string      // code of this office, the CN of its certificate
+	Software string      // for people, for example "tram 0.1.0"
+	Logger   *slog.Logger
+	Tuning   Tuning
+	// DialContext opens the TCP connection; nil means a net.Dialer.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// HubOptions for [NewHub]. Servers, Hub and Lookup are required.
+type HubOptions struct {
+	Servers  []string
+	TLS      *tls.Config // with the hub's certificate; nil means plain TCP
+	Hub      string      // code of the hub, the CN of its certificate
+	Software string
+	// Lookup gives the office code of a topic level, false when there is no such
+	// office. It is called when a level is first seen, must not block on the
+	// network, and must not call the Hub.
+	Lookup      func(level string) (code string, ok bool)
+	Logger      *slog.Logger
+	Tuning      Tuning
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Errors of Send and of Status.
+var (
+	// ErrDown says that the link is down. Send again after Up.
+	ErrDown = errors.New("link is down")
+	// ErrClosed says that Close was called.
+	ErrClosed = errors.New("transport is closed")
+	// ErrTooLarge says that a frame is over wire.MaxFrame. It will never be sent.
+	ErrTooLarge = errors.New("frame is too large")
+	// ErrRefused says that the broker did not accept us: wrong certificate or
+	// office code. Only a person can mend it; attempts go on with backoff.
+	ErrRefused = errors.New("broker refused the connection")
+	// ErrOffline says that the neighbour left the broker.
+	ErrOffline = errors.New("neighbour is offline")
+	// ErrReplaced says that the neighbour has a new session.
+	ErrReplaced = errors.New("neighbour has a new session")
+)
+
+func orDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (t Tuning) withDefaults() Tuning {
+	orDefault(&t.KeepAlive, DefaultKeepAlive)
+	orDefault(&t.PingTimeout, DefaultPingTimeout)
+	orDefault(&t.WriteTimeout, DefaultWriteTimeout)
+	orDefault(&t.ConnectTimeout, DefaultConnectTimeout)
+	orDefault(&t.UserTimeout, DefaultUserTimeout)
+	orDefault(&t.SendBuffer, DefaultSendBuffer)
+	orDefault(&t.QueueFrames, DefaultQueueFrames)
+	orDefault(&t.QueueBytes, DefaultQueueBytes)
+	orDefault(&t.AckBytes, DefaultAckBytes)
+	orDefault(&t.Backoff.Min, DefaultBackoffMin)
+	orDefault(&t.Backoff.Max, DefaultBackoffMax)
+	return t
+}
+
+func (t Tuning) withHubDefaults() Tuning {
+	orDefault(&t.KeepAlive, DefaultHubKeepAlive)
+	orDefault(&t.SendBuffer, -1)
+	orDefault(&t.QueueFrames, DefaultHubQueueFrames)
+	orDefault(&t.QueueBytes, DefaultHubQueueBytes)
+	orDefault(&t.AckBytes, DefaultHubAckBytes)
+	orDefault(&t.Backoff.Max, DefaultHubBackoffMax)
+	return t.withDefaults()
+}
+
+func checkServers(servers []string) error {
+	if len(servers) == 0 {
+		return errors.New("check options: no server")
+	}
+	for _, s := range servers {
+		if _, _, err := net.SplitHostPort(s); err != nil {
+			return errors.Join(errors.New("check options: server is not host:port"), err)
+		}
+	}
+	return nil
+}
