@@ -19,7 +19,7 @@ import (
 const (
 	maxObject    = Size(2 << 30)             // bytes of one object of a bundle
 	maxFiles     = 250                       // objects of a bundle less its head and slips, rounded down
-	maxName      = 200                       // characters of a name
+	maxName      = 256                       // characters of a name
 	maxNotation  = 30                        // characters of an abbreviation
 	maxCode      = 64                        // characters of an office code
 	maxLifetime  = 10 * 365 * 24 * time.Hour // longer than any retention of undelivered documents
@@ -81,10 +81,10 @@ func choice(key string, p *string, options ...string) field {
 	})
 }
 
-var codePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*$`)
+var codePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.:-]*$`)
 
 func officeCode(key string, p *string) field {
-	return stringField(key, "A-Z 0-9 . -", p, func(s string) bool {
+	return stringField(key, "A-Z 0-9 . - :", p, func(s string) bool {
 		return s == "" || len(s) <= maxCode && codePattern.MatchString(s)
 	})
 }
@@ -142,6 +142,10 @@ func optionalAddress(key string, p *string) field {
 // machine.
 func loopback(key string, p *string) field {
 	return stringField(key, "127.0.0.1:PORT | [::1]:PORT", p, isLoopback)
+}
+
+func optionalLoopback(key string, p *string) field {
+	return stringField(key, "127.0.0.1:PORT | [::1]:PORT", p, func(s string) bool { return s == "" || isLoopback(s) })
 }
 
 func addresses(key string, p *[]string) field {

@@ -29,7 +29,7 @@ type Office struct {
 // UI is where the clerk's pages are served.
 type UI struct {
 	Address   string // loopback host:port of the pages
-	Documents string // loopback host:port that serves attachments, an origin of its own
+	Documents string // loopback host:port that serves attachments, an origin of its own; "" takes the port after Address
 }
 
 // Log is how the program writes its log.
@@ -74,7 +74,7 @@ type OfficeMQTT struct {
 // DefaultOffice returns the settings of an office where nobody set anything.
 func DefaultOffice() *Office {
 	return &Office{
-		UI:        UI{Address: "127.0.0.1:8701", Documents: "127.0.0.1:8702"},
+		UI:        UI{Address: "127.0.0.1:8701"},
 		Language:  "vi",
 		Log:       Log{Level: "info", Format: "text"},
 		Office:    Letterhead{Abbreviation: "UBND"},
@@ -88,7 +88,7 @@ func DefaultOffice() *Office {
 func (o *Office) fields() []field {
 	return []field{
 		loopback("ui.address", &o.UI.Address),
-		loopback("ui.documents", &o.UI.Documents),
+		optionalLoopback("ui.documents", &o.UI.Documents),
 		choice("language", &o.Language, "vi", "en"),
 		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &o.Log.Format, "text", "json"),

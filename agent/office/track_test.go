@@ -284,7 +284,7 @@ func TestUses(t *testing.T) {
 
 // Memory does not grow with the size of a file, on either side.
 func TestLargeFilesAreStreamed(t *testing.T) {
-	const size = 48 << 20
+	const size = 24 << 20
 	w := newWorld(t, "A", "B")
 	a, b := w.offices["A"], w.offices["B"]
 	a.send(draft("B")) // warm

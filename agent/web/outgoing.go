@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -129,13 +130,11 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 	view := SentView{Page: s.page(ctx, v, title, "/van-ban-di"), Base: boxPath(d), Subject: d.Subject,
 		Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Facts: v.facts(d)}
 	view.Path = view.Base
-	live := ""
 	if d.State == office.Saved || d.State == office.Sending {
 		view.Meter = s.meter(v, d)
-		live = view.Meter.Line
 		view.State = view.Meter.Tag
 	}
-	view.Tracks = v.tracks(d, live)
+	view.Tracks = v.tracks(d, view.Meter)
 	for _, r := range d.To {
 		if r.State == office.Returned || r.State == office.Failed {
 			view.Reason = v.t("web.sent.bad."+string(r.State), i18n.Args{"who": partyName(r.Party), "reason": r.Reason})
@@ -160,7 +159,10 @@ func (s *site) slip(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := SlipView{SentView: s.sentView(ctx, v, d), Printed: formatFull(v.now), Number: symbol(d)}
+	view := SlipView{SentView: s.sentView(ctx, v, d), Printed: formatFull(v.now)}
+	paper := *v
+	paper.now = time.Time{} // no day is today on paper: every time carries its date
+	view.Tracks = paper.tracks(d, nil)
 	view.Print = true
 	for _, a := range d.Attachments {
 		view.Sheets = append(view.Sheets, FileView{Name: a.Name, Size: formatSize(v.lang, a.Size), SHA256: a.SHA256})
@@ -171,8 +173,8 @@ func (s *site) slip(ctx context.Context, v *visit) error {
 // SlipView is the sending slip.
 type SlipView struct {
 	SentView
-	Printed, Number string
-	Sheets          []FileView
+	Printed string
+	Sheets  []FileView
 }
 
 // export sends the whole document as one .asice file.

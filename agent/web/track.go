@@ -31,8 +31,9 @@ var road = []office.State{office.Saved, office.Sending, office.AtHub, office.Del
 // tracksOpen is how many recipients are shown unfolded.
 const tracksOpen = 3
 
-// tracks makes one track per recipient. live is the transfer under way.
-func (v *visit) tracks(d office.Document, live string) []Track {
+// tracks makes one track per recipient. live is the transfer under way, nil
+// when there is none.
+func (v *visit) tracks(d office.Document, live *Meter) []Track {
 	var all []Track
 	for i, r := range d.To {
 		all = append(all, Track{Party: r.Party, Name: partyName(r.Party), State: v.stateTag(r.State), Reason: r.Reason,
@@ -43,7 +44,7 @@ func (v *visit) tracks(d office.Document, live string) []Track {
 
 // track fills the five steps from the events that concern r. A return or
 // failure takes the place of the first step not reached.
-func (v *visit) track(d office.Document, r office.Recipient, live string) []Step {
+func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step {
 	happened := map[office.State]*office.Event{}
 	for i, e := range d.Events {
 		if e.Office == "" || e.Office == r.Code {
@@ -63,10 +64,11 @@ func (v *visit) track(d office.Document, r office.Recipient, live string) []Step
 			step.Tone = "done"
 		}
 		v.fill(&step, happened[s])
-		if s == office.Sending && i > reached && r.State == office.Saved && live != "" {
-			step.Tone, step.Note = "now", live
-		} else if s == office.Sending && reached == i {
-			step.Tone, step.Note = "now", live
+		if s == office.Sending && i >= reached && live != nil {
+			step.Note = live.Line
+			if live.Bar || i == reached {
+				step.Tone = "now"
+			}
 		}
 		if s == office.Accepted && r.Number != "" {
 			step.Note = v.t("web.step.number", i18n.Args{"n": r.Number})

@@ -3,16 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"tram/agent"
 	"tram/agent/api"
 	"tram/agent/problem"
 	"tram/cmd/internal/sample"
@@ -74,12 +75,6 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	defer w.Close()
-	password := strings.ToLower(rand.Text()[:10])
-	for _, o := range w.Offices {
-		if err := o.API.CreateAccount(ctx, api.Account{Name: "vanthu", Display: "Văn thư " + o.Spec.Name, Role: "clerk", Password: password}); err != nil {
-			return fmt.Errorf("create account: %w", err)
-		}
-	}
 	if err := w.WaitOnline(ctx); err != nil {
 		return err
 	}
@@ -88,7 +83,11 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	fmt.Fprintf(d.out, "\nTrạm đang chạy (%.0f s). Nhấn Ctrl-C để dừng. / Running. Press Ctrl-C to stop.\n\n", time.Since(begin).Seconds())
 	for _, o := range w.Offices {
-		fmt.Fprintf(d.out, "  %-22s http://%s   vanthu / %s\n", o.Spec.Name, o.Spec.UI, password)
+		account, err := os.ReadFile(filepath.Join(o.Dir, agent.FirstSignIn))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "  %-22s http://%s   %s", o.Spec.Name, o.Spec.UI, strings.Replace(string(account), " ", " / ", 1))
 	}
 	fmt.Fprintf(d.out, "\n  bin/tram status --data %s\n  bin/tram-hub agents --data %s\n\n", w.Offices[0].Dir, w.HubDir())
 	if d.once {

@@ -50,8 +50,8 @@ var vector = []audit.Entry{
 }
 
 var vectorHashes = []string{
-	"0000",
-	"0000",
+	"c0ecd4d5318ad88a121b68513fd6d9877ea2b13b89ce3fb6fddae7cca4a5407b",
+	"3a8367437428e422fb9923a14bff2892d2910770604b56825e6e217b4ed868e8",
 }
 
 func TestVector(t *testing.T) {

@@ -154,19 +154,19 @@ func (h *hostile) honest() {
 	if st := h.p.Stats(); st.Writing != 0 || st.InFlight != 0 || h.p.in.admits != 0 || h.p.out.offers != 0 {
 		h.t.Fatalf("not at rest: %+v", st)
 	}
-	h.do(Up{})
 	offered := false
-	h.todo = nil
+	h.take(h.do(Up{}))
 	h.take(h.do(Queued{Item{ID: simID(99), Urgency: 3, Created: h.now.Add(-time.Hour)}}))
 	for range 100 {
+		var more []Action
 		for _, a := range h.todo {
 			if o, ok := a.(SendOffer); ok {
 				offered = offered || o.ID == simID(99)
-				h.todo = nil
-				h.take(h.do(OfferSent{o.ID, Done}))
-				break
+				more = append(more, h.do(OfferSent{o.ID, Done})...)
 			}
 		}
+		h.todo = nil
+		h.take(more)
 		h.pass(time.Second)
 		h.take(h.do(Tick{}))
 	}

@@ -364,11 +364,19 @@ func TestNothingStaysBehind(t *testing.T) {
 	s := newSite(t)
 	office := s.office("H40.01", nil)
 	wantUp(t, office)
-	warm := runtime.NumGoroutine()
+	peer := <-s.hub.Peers()
+	wantUp(t, peer)
+	go func() {
+		for range s.hub.Presence() {
+		}
+	}()
+	warm := runtime.NumGoroutine() + 1
 	for range 5 {
 		s.b.Kick("H40.01")
-		wantDown(t, office)
-		wantUp(t, office)
+		for _, end := range []exchange.Transport{office, peer} {
+			wantDown(t, end)
+			wantUp(t, end)
+		}
 	}
 	settled(t, warm)
 	office.Close()

@@ -228,10 +228,13 @@ func (w *World) startOffice(ctx context.Context, spec Spec, invites string) (*Of
 	return office, office.Wait(ctx)
 }
 
-// Wait waits until the office answers its local socket.
+// Wait waits until the office is ready to work.
 func (o *Office) Wait(ctx context.Context) error {
 	return o.waitFor(ctx, func(ctx context.Context) error {
-		_, err := o.API.Status(ctx)
+		s, err := o.API.Status(ctx)
+		if err == nil && s.State != "ready" {
+			err = fmt.Errorf("office is %s", s.State)
+		}
 		return err
 	})
 }
