@@ -64,6 +64,12 @@ func TestBadDraftsNameEveryFieldAndSaveNothing(t *testing.T) {
 		{"large together", func(d *Draft) {
 			d.Files = []Upload{{"a", bytes.NewReader(noise(1000))}, {"b", bytes.NewReader(noise(501))}}
 		}, []string{"files send.total-too-large"}},
+		{"two bytes over", func(d *Draft) {
+			d.Files = []Upload{{"a", bytes.NewReader(noise(1000))}, {"b", bytes.NewReader(noise(500))}, text("c", "xy")}
+		}, []string{"files send.total-too-large"}},
+		{"every file too large", func(d *Draft) {
+			d.Files = []Upload{{"a", bytes.NewReader(noise(1001))}, {"b", bytes.NewReader(noise(1001))}, text("c", "")}
+		}, []string{"files send.file-empty", "files send.file-too-large", "files send.file-too-large"}},
 		{"path", func(d *Draft) { d.Files[0].Name = "../../etc/passwd" }, []string{"files send.file-name-path"}},
 		{"Windows path", func(d *Draft) { d.Files[0].Name = `C:\a.pdf` }, []string{"files send.file-name-path"}},
 		{"drive", func(d *Draft) { d.Files[0].Name = `C:a.pdf` }, []string{"files send.file-name-path"}},

@@ -26,7 +26,7 @@ type row struct {
 }
 
 func scanRow(rows interface{ Scan(...any) error }) (row, error) {
-	var r row
+	r := row{Document: Document{To: []Recipient{}, Attachments: []Attachment{}}} // [] in JSON, never null
 	err := rows.Scan(&r.seq, &r.ID, &r.Box, &r.State, &r.Urgency, &r.From.Code, &r.From.Name, &r.Subject, &r.Number, &r.Notation,
 		&r.Type, &r.TypeName, &r.Date, &r.EdXMLID, &r.Arrival, &r.Reason, &r.Size,
 		sqlite.Timestamp(&r.Created), sqlite.Timestamp(&r.Expires), &r.others)

@@ -77,7 +77,7 @@ func (r *review) read(ctx context.Context, d Draft, files []file) error {
 }
 
 func (r *review) readFile(ctx context.Context, u Upload, f *file, limit int64) (int64, error) {
-	args := i18n.Args{"name": f.shown, "limit": megabytes(r.o.limits.File), "total": megabytes(r.o.limits.Total)}
+	args := i18n.Args{"name": f.shown, "limit": sizeText(r.o.limits.File), "total": sizeText(r.o.limits.Total)}
 	if u.Body == nil {
 		r.fault("send.unreadable", "files", args)
 		return 0, nil
@@ -105,20 +105,32 @@ func (r *review) readFile(ctx context.Context, u Upload, f *file, limit int64) (
 	return c.Size, nil
 }
 
-// store stages content; with a fault already found it only measures it.
+// store stages content; with a fault already found it only measures it. A
+// limit of zero or less is none to Stage: then every byte is too much.
 func (r *review) store(ctx context.Context, body io.Reader, limit int64) (blob.Content, error) {
-	if len(r.faults) == 0 {
-		// A limit of zero or less would mean none.
-		return r.o.blobs.Stage(ctx, io.LimitReader(body, limit+1), max(limit, 1))
+	if len(r.faults) == 0 && limit > 0 {
+		return r.o.blobs.Stage(ctx, body, limit)
 	}
-	n, err := io.Copy(io.Discard, io.LimitReader(body, limit+1))
+	limit = max(limit, 0)
+	n, err := io.Copy(io.Discard, &interrupted{ctx, io.LimitReader(body, limit+1)})
 	if n > limit {
 		return blob.Content{Size: n}, blob.ErrTooLarge
 	}
 	return blob.Content{Size: n}, err
 }
 
-func megabytes(n int64) int64 { return n >> 20 }
+// sizeText writes a limit in the largest unit that it reaches.
+func sizeText(n int64) string {
+	for _, u := range []struct {
+		bytes int64
+		name  string
+	}{{1 << 30, "GB"}, {1 << 20, "MB"}, {1 << 10, "KB"}} {
+		if n >= u.bytes && (n%u.bytes == 0 || n >= 10*u.bytes) {
+			return strconv.FormatInt(n/u.bytes, 10) + " " + u.name
+		}
+	}
+	return strconv.FormatInt(n, 10) + " byte"
+}
 
 // storing turns an error of the stores into what a person can act on.
 func storing(err error) error {

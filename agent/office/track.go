@@ -84,11 +84,35 @@ func (o *Office) refused(tx *sqlite.Tx, peer string, b storage.Bundle, out stora
 		}
 	case !errors.Is(err, storage.ErrNotFound):
 		return err
+	default:
+		if err := o.answerRefused(tx, b.InReplyTo, out); err != nil {
+			return err
+		}
 	}
 	return audit.Append(tx, audit.Entry{
 		Actor: peer, Action: action, Subject: b.ID.String(),
 		Detail: map[string]string{"code": strconv.Itoa(int(out.Code)), "text": cut(out.Text, wire.MaxText)},
 	})
+}
+
+// answerRefused notes with an incoming document that our status on it did not
+// get away.
+func (o *Office) answerRefused(tx *sqlite.Tx, about storage.ID, out storage.Outcome) error {
+	seq, err := find(tx, In, about)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e := Event{Office: o.me.Code, At: out.At, Learnt: tx.Now(), Note: i18n.T(i18n.Vietnamese, "office.status.unsent", i18n.Args{
+		"reason": refusalText(wire.Code(out.Code), out.Text),
+	})}
+	if err := tx.QueryRow(`SELECT state FROM documents WHERE seq = ?`, seq).Scan(&e.Step); err != nil {
+		return err
+	}
+	o.changed(tx)
+	return insertEvent(tx, seq, e, 0)
 }
 
 // refusalText explains a code of the wire to people; the neighbour's own text

@@ -44,6 +44,28 @@ func TestRefusalOfTheHubIsReadable(t *testing.T) {
 	w.audited()
 }
 
+func TestRefusedStatusIsShownWithTheDocument(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "A", "B")
+	b := w.offices["B"]
+	sent := w.offices["A"].send(draft("B"))
+	w.relay()
+	if err := b.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	out, err := b.queue.Outgoing(t.Context(), hubCode, w.epoch, 10)
+	if err != nil || len(out) != 1 {
+		t.Fatal(out, err)
+	}
+	if err := b.queue.Settle(t.Context(), hubCode, out[0].ID, storage.Outcome{Code: uint16(wire.CodeUnknownSender), At: w.clock}); err != nil {
+		t.Fatal(err)
+	}
+	got := b.get(sent.ID)
+	if last := got.Events[len(got.Events)-1]; got.State != Arrived || last.Step != Arrived || !strings.HasPrefix(last.Note, "Chưa báo được cho nơi gửi.") {
+		t.Errorf("%s, %+v", got.State, last)
+	}
+}
+
 // Run does everything by itself: files, answers, records the first byte once.
 func TestRun(t *testing.T) {
 	t.Parallel()

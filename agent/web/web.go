@@ -123,8 +123,16 @@ type site struct {
 
 // New makes the pages. The handler expects the guards of httpd in front of it.
 func New(o Options) (http.Handler, error) {
+	s, err := newSite(o)
+	if err != nil {
+		return nil, fmt.Errorf("make pages: %w", err)
+	}
+	return s.routes(), nil
+}
+
+func newSite(o Options) (*site, error) {
 	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Documents == nil {
-		return nil, errors.New("make pages: an option is missing")
+		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -143,17 +151,17 @@ func New(o Options) (http.Handler, error) {
 		c.MaxFiles = DefaultMaxFiles
 	}
 	if err := emptyFolder(c.UploadDir); err != nil {
-		return nil, fmt.Errorf("make pages: %w", err)
+		return nil, err
 	}
 	s := &site{Options: o, cookie: cookieName(c.Unit.Code)}
 	var err error
 	if s.assets, err = loadAssets(); err != nil {
-		return nil, fmt.Errorf("make pages: %w", err)
+		return nil, err
 	}
 	if s.pages, err = loadPages(); err != nil {
-		return nil, fmt.Errorf("make pages: %w", err)
+		return nil, err
 	}
-	return s.routes(), nil
+	return s, nil
 }
 
 // emptyFolder removes what a crash left of earlier uploads.

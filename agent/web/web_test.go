@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -9,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"io"
 
 	"tram/agent/httpd"
 	"tram/agent/web/account"
@@ -33,7 +32,13 @@ type box struct {
 	accounts *account.Store
 	link     Link
 	url      string
-	site     *site
+	uploads  string
+	config   *Config
+}
+
+// limits changes what an upload may hold.
+func (b *box) limits(file, all int64, files int) {
+	b.config.MaxFile, b.config.MaxUpload, b.config.MaxFiles = file, all, files
 }
 
 // start runs pages over httpd on a free port. Without empty the office is
@@ -64,10 +69,13 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 	}
 	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link },
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
-	pages, err := New(options)
+	b.uploads = options.Config.UploadDir
+	s, err := newSite(options)
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.config = &s.Config
+	pages := s.routes()
 	b.url = server.URL()
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, pages) }()

@@ -140,15 +140,15 @@ func TestCompleteFailsAtEachStep(t *testing.T) {
 			if failed == 0 {
 				t.Fatal("the step never failed")
 			}
+			if files := d.Files(); len(files) != 2 {
+				t.Fatalf("files: %v", files)
+			}
 			d.Cut(nil)
 			for i, want := range s.Contents {
 				got, err := q.Object(ctx, s.ID, i)
 				if err != nil || string(got) != string(want) {
 					t.Fatalf("object %d: %v", i, err)
 				}
-			}
-			if files := d.Files(); len(files) != 2 {
-				t.Fatalf("files: %v", files)
 			}
 		})
 	}

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -153,23 +154,13 @@ func (q *Queue) put(tx *sqlite.Tx, b storage.Bundle, contents []blob.Content, ta
 			return fmt.Errorf("object %d: %w", i, storage.ErrDigest)
 		}
 	}
-	old, err := findBundle(tx, b.ID)
-	if err == nil {
-		if old.digest != sha256.Sum256(b.Header) {
-			return storage.ErrConflict
-		}
-		if err := q.fill(tx, old.seq, contents); err != nil {
-			return err
-		}
-		return q.addTargets(tx, old.seq, b, targets)
-	}
-	if !errors.Is(err, storage.ErrNotFound) {
-		return err
-	}
 	if err := q.room(tx, b.Objects); err != nil {
 		return err
 	}
 	seq, err := insertBundle(tx, b, func(i int) (bool, []byte) { return true, contents[i].Inline })
+	if errors.Is(err, errKnown) {
+		return q.putKnown(tx, b, contents, targets)
+	}
 	if err != nil {
 		return err
 	}
@@ -177,12 +168,26 @@ func (q *Queue) put(tx *sqlite.Tx, b storage.Bundle, contents []blob.Content, ta
 	return q.addTargets(tx, seq, b, targets)
 }
 
+// putKnown is put for an ID that is in the store.
+func (q *Queue) putKnown(tx *sqlite.Tx, b storage.Bundle, contents []blob.Content, targets []Target) error {
+	old, err := findBundle(tx, b.ID)
+	if err != nil {
+		return err
+	}
+	if old.digest != sha256.Sum256(b.Header) || !slices.Equal(old.Objects, b.Objects) {
+		return storage.ErrConflict
+	}
+	if err := q.fill(tx, old.seq, contents); err != nil {
+		return err
+	}
+	return q.addTargets(tx, old.seq, b, targets)
+}
+
 // fill completes the objects of a bundle that is known, perhaps because it is
 // also coming in.
 func (q *Queue) fill(tx *sqlite.Tx, seq int64, contents []blob.Content) error {
 	for i, c := range contents {
-		_, err := tx.Exec(`UPDATE objects SET have = 1, inline = ? WHERE key = ? AND have = 0`, c.Inline, objectKey(seq, i))
-		if err != nil {
+		if err := complete(tx, seq, i, c.Inline); err != nil {
 			return err
 		}
 	}

@@ -89,8 +89,11 @@ func listObjects(tx *sqlite.Tx, seq int64) ([]object, error) {
 	return list, rows.Err()
 }
 
-// insertBundle writes a bundle and its objects; content tells for each whether
-// it is complete, and its inline bytes.
+// errKnown says that a bundle's ID is in the store.
+var errKnown = errors.New("bundle is known")
+
+// insertBundle writes a bundle and its objects, or nothing and errKnown;
+// content tells for each object whether it is complete, and its inline bytes.
 func insertBundle(tx *sqlite.Tx, b storage.Bundle, content func(i int) (have bool, inline []byte)) (seq int64, err error) {
 	to, err := encodeList(b.To)
 	if err != nil {
@@ -101,10 +104,15 @@ func insertBundle(tx *sqlite.Tx, b storage.Bundle, content func(i int) (have boo
 		header = []byte{}
 	}
 	res, err := tx.Exec(`INSERT INTO bundles (id, kind, from_office, to_offices, urgency, created, expires, in_reply_to, header, size)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		b.ID, b.Kind, b.From, to, b.Urgency, b.Created, b.Expires, b.InReplyTo, header, sizeOf(b.Objects))
 	if err != nil {
 		return 0, err
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return 0, err
+	} else if n == 0 {
+		return 0, errKnown
 	}
 	if seq, err = res.LastInsertId(); err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package linktest
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -61,6 +62,52 @@ type pipe struct {
 	ends   [2]*End
 	isUp   bool
 	trip   int // counts Ups: frames of an earlier trip are lost
+	agenda agenda
+	serial uint64
+}
+
+// agenda holds what a pipe has to do later, in order.
+type agenda []errand
+
+type errand struct {
+	due    time.Time
+	serial uint64
+	do     func()
+}
+
+func (a agenda) Len() int { return len(a) }
+func (a agenda) Less(i, j int) bool {
+	if a[i].due.Equal(a[j].due) {
+		return a[i].serial < a[j].serial
+	}
+	return a[i].due.Before(a[j].due)
+}
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(x any)   { *a = append(*a, x.(errand)) }
+func (a *agenda) Pop() any {
+	last := len(*a) - 1
+	x := (*a)[last]
+	*a = (*a)[:last]
+	return x
+}
+
+// later does something after a while, under the lock. What is due at the same
+// instant happens in the order in which it was asked for, so that the outcome
+// does not depend on which timer goes first.
+func (l *pipe) later(wait time.Duration, do func()) {
+	l.serial++
+	heap.Push(&l.agenda, errand{time.Now().Add(wait), l.serial, do})
+	time.AfterFunc(wait, func() { l.lock().Unlock() })
+}
+
+// lock does what is due and leaves the pipe locked.
+func (l *pipe) lock() *sync.Mutex {
+	l.mu.Lock()
+	now := time.Now()
+	for len(l.agenda) > 0 && !l.agenda[0].due.After(now) {
+		heap.Pop(&l.agenda).(errand).do()
+	}
+	return &l.mu
 }
 
 // End is one end of a [Pipe]. It is an [exchange.Transport].
@@ -111,8 +158,7 @@ func (e *End) Send(ctx context.Context, frame []byte, bulk bool) error {
 			return err
 		}
 	}
-	e.line.mu.Lock()
-	defer e.line.mu.Unlock()
+	defer e.line.lock().Unlock()
 	if e.closed || !e.line.isUp {
 		return ErrDown
 	}
@@ -123,7 +169,7 @@ func (e *End) Send(ctx context.Context, frame []byte, bulk bool) error {
 
 // pace waits until the line has taken n bytes of bulk.
 func (e *End) pace(ctx context.Context, n int) error {
-	e.line.mu.Lock()
+	e.line.lock()
 	rate := e.line.faults.Rate
 	if rate == 0 {
 		e.line.mu.Unlock()
@@ -170,11 +216,7 @@ func (e *End) roll(frame []byte) {
 func (e *End) hold(frame []byte, after int) {
 	h := &heldFrame{data: frame, after: after, trip: e.line.trip}
 	e.held = append(e.held, h)
-	time.AfterFunc(reorderFlush, func() {
-		e.line.mu.Lock()
-		defer e.line.mu.Unlock()
-		e.release(h)
-	})
+	e.line.later(reorderFlush, func() { e.release(h) })
 }
 
 func (e *End) overtake() {
@@ -203,9 +245,7 @@ func (e *End) ship(frame []byte, delay time.Duration) {
 		return
 	}
 	trip := e.line.trip
-	time.AfterFunc(delay, func() {
-		e.line.mu.Lock()
-		defer e.line.mu.Unlock()
+	e.line.later(delay, func() {
 		if e.line.isUp && e.line.trip == trip {
 			e.other.take(frame)
 		}
@@ -250,8 +290,7 @@ func (e *End) change(ev exchange.LinkEvent) {
 
 // Cut breaks the line for Faults.Outage. Frames in it are lost.
 func (e *End) Cut() {
-	e.line.mu.Lock()
-	defer e.line.mu.Unlock()
+	defer e.line.lock().Unlock()
 	e.line.cut()
 }
 
@@ -261,9 +300,7 @@ func (l *pipe) cut() {
 	}
 	l.breaks()
 	trip := l.trip
-	time.AfterFunc(l.faults.Outage, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
+	l.later(l.faults.Outage, func() {
 		if l.trip == trip {
 			l.mend()
 		}
@@ -272,16 +309,14 @@ func (l *pipe) cut() {
 
 // Break breaks the line until Mend.
 func (e *End) Break() {
-	e.line.mu.Lock()
-	defer e.line.mu.Unlock()
+	defer e.line.lock().Unlock()
 	e.line.trip++ // a cut that waits to end by itself no longer does
 	e.line.breaks()
 }
 
 // Mend ends Break, or a cut at once.
 func (e *End) Mend() {
-	e.line.mu.Lock()
-	defer e.line.mu.Unlock()
+	defer e.line.lock().Unlock()
 	e.line.mend()
 }
 
@@ -309,8 +344,7 @@ func (l *pipe) mend() {
 
 // SetFaults changes the faults of both directions. The queue stays as it was.
 func (e *End) SetFaults(f Faults) {
-	e.line.mu.Lock()
-	defer e.line.mu.Unlock()
+	defer e.line.lock().Unlock()
 	f.Queue = e.line.faults.Queue
 	e.line.faults = f
 }
@@ -318,15 +352,13 @@ func (e *End) SetFaults(f Faults) {
 // Count tells how many frames were sent from this end, and how many of either
 // direction this end has lost: dropped on sending, or no room on receipt.
 func (e *End) Count() (sent, lost int64) {
-	e.line.mu.Lock()
-	defer e.line.mu.Unlock()
+	defer e.line.lock().Unlock()
 	return e.sent, e.lost
 }
 
 // Close ends this end for good; the other one goes down.
 func (e *End) Close() error {
-	e.line.mu.Lock()
-	defer e.line.mu.Unlock()
+	defer e.line.lock().Unlock()
 	if e.closed {
 		return nil
 	}
