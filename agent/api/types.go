@@ -60,7 +60,8 @@ type DraftRequest struct {
 	Position       string   `json:"position,omitempty"`
 	Content        string   `json:"content,omitempty"`
 	Classification string   `json:"classification,omitempty"`
-	Files          []string `json:"files"` // names
+	Cleared        bool     `json:"cleared,omitempty"` // a person decided that a word that looks like a secrecy mark is none
+	Files          []string `json:"files"`             // names
 	By             string   `json:"by,omitempty"`
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/google/uuid"
 
 	"tram/agent/office"
 )
@@ -53,8 +54,8 @@ func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	}
 }
 
-// TestADayOfAClerk sends a file with progress, sees its track, accepts, and
-// returns, in a real browser.
+// TestADayOfAClerk sends a file with progress, sees its track move, accepts,
+// and returns, in a real browser.
 func TestADayOfAClerk(t *testing.T) {
 	b := start(t, false, time.Now)
 	c := browse(t, b, 1366, 768)
@@ -62,18 +63,175 @@ func TestADayOfAClerk(t *testing.T) {
 	if got := value(c, chromedp.Title()); got != "(HỎA TỐC) Việc cần làm – Trạm" {
 		t.Errorf("title of the home page: %q", got)
 	}
+	sent := c.sendByHand(filepath.Join(t.TempDir(), "Báo cáo.pdf"))
 
-	// Send: F2, a file of some size, a recipient found by name, Ctrl+Enter.
-	c.leave(chromedp.KeyEvent(kb.F2))
-	c.leave(chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(2)))
-	c.open("/gui")
-	file := filepath.Join(t.TempDir(), "Báo cáo.pdf")
-	if err := os.WriteFile(file, []byte(samplePDF("BAO CAO", 2, "")+strings.Repeat("% đệm\n", 3<<20)), 0o600); err != nil {
-		t.Fatal(err)
+	// The track moves without a reload once the hub has it.
+	c.until("the hub shows in the track", "document.querySelector('.track .todo')", func() {
+		b.office.change(func() {
+			d, _ := b.office.find(sent)
+			d.State, d.To[0].State = office.AtHub, office.AtHub
+			d.Events = append(d.Events, office.Event{Step: office.AtHub, At: time.Now(), Learnt: time.Now(), Signer: "H40", Evidence: "custody"})
+		})
+	}, "document.querySelectorAll('.track .done').length === 3 && document.body.textContent.includes('Biên nhận có chữ ký của H40')")
+
+	// Accept with one key.
+	c.open(boxPath(b.docs["normal"]))
+	c.leave(chromedp.KeyEvent("t"))
+	if got := c.text(".done"); !strings.Contains(got, "Đã tiếp nhận, số đến 1287") {
+		t.Errorf("after accepting: %q", got)
 	}
-	_ = file
+
+	// Return without a reason: the summary has the focus and the title says so.
+	c.open(boxPath(b.docs["urgent"]))
+	c.do(chromedp.Click(css(".act summary")))
+	c.leave(chromedp.Click(css(".act .warn")))
+	if got := c.text("#errors"); !strings.Contains(got, "Nhập lý do trả lại") {
+		t.Errorf("returning without a reason: %q", got)
+	}
+	if !value(c, chromedp.Evaluate[bool]("document.activeElement.id === 'errors' && document.title.startsWith('Lỗi: ')")) {
+		t.Error("the summary of mistakes has no focus")
+	}
+	c.shot("document-mistake-vi-1366")
+	c.do(chromedp.SendKeys(css("#reason"), "Gửi nhầm đơn vị"))
+	c.leave(chromedp.Click(css(".act .warn")))
+	if got := c.text(".done"); !strings.Contains(got, "Lý do: Gửi nhầm đơn vị") {
+		t.Errorf("after returning: %q", got)
+	}
+	c.quiet()
 }
 
-var _ = emulation.Enabled
-var _ = page.PrintToPDF
-var _ = office.In
+// sendByHand goes through the sending form the way a clerk does and returns
+// the new document.
+func (c *chrome) sendByHand(file string) (id [16]byte) {
+	t := c.t
+	if err := os.WriteFile(file, []byte(samplePDF("BAO CAO", 2, "")+strings.Repeat("% pad\n", 4<<20)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.leave(chromedp.KeyEvent(kb.F2))
+	c.do(chromedp.WaitVisible(css("#files")))
+
+	// Everything missing: the mistakes come by script, the file stays chosen.
+	c.do(chromedp.SetUploadFiles(css("#files"), []string{file}), chromedp.Focus(css("#subject")), chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+
+	c.do(chromedp.WaitVisible(css("#errors")))
+	if got := c.text("#errors"); strings.Contains(got, "tệp") || !strings.Contains(got, "Nhập trích yếu") || !strings.Contains(got, "Chọn ít nhất một nơi nhận") {
+		t.Errorf("mistakes: %q", got)
+	}
+	c.shot("send-mistakes-vi-1366")
+
+	c.do(chromedp.Click(css("#to")), chromedp.SendKeys(css("#to"), "nội"), chromedp.WaitVisible(css("#to-list [aria-selected=true]")))
+	c.shot("send-pick-vi-1366")
+	c.do(chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(css(".chips [aria-label]")))
+	if got := c.text(".chips"); !strings.Contains(got, "Sở Nội vụ") {
+		t.Errorf("recipient: %q", got)
+	}
+	c.do(chromedp.SendKeys(css("#subject"), "Báo cáo tuần 47 về phòng chống lụt bão"), chromedp.Click(css("label[for=declare]")))
+	if !value(c, chromedp.Evaluate[bool]("Object.keys(sessionStorage).length > 0")) {
+		t.Error("what is typed is not kept")
+	}
+	value(c, chromedp.Evaluate[chromedp.Void](`void new MutationObserver(() => { sessionStorage.seen = (sessionStorage.seen || '') + document.querySelector('#copying').textContent + '|' }).observe(document.querySelector('#copying'), { childList: true })`))
+	c.do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("div.done")))
+	c.shot("sent-by-hand-vi-1366")
+	if got := c.text("div.done"); !strings.Contains(got, "Đã lưu an toàn trên máy của đơn vị lúc") {
+		t.Errorf("confirmation: %q", got)
+	}
+	if got := value(c, chromedp.Evaluate[string]("sessionStorage.seen")); !strings.Contains(got, "Đang chép vào máy của đơn vị") {
+		t.Errorf("no progress was shown: %q", got)
+	}
+	if value(c, chromedp.Evaluate[bool]("'tram:/gui' in sessionStorage")) {
+		t.Error("a sent form is still kept")
+	}
+	where := value(c, chromedp.Location())
+	parsed, err := uuid.Parse(filepath.Base(strings.SplitN(where, "?", 2)[0]))
+	if err != nil {
+		t.Fatalf("sending led to %s: %v", where, err)
+	}
+	return parsed
+}
+
+func TestKeysAndFocus(t *testing.T) {
+	b := start(t, false, fixed)
+	c := browse(t, b, 1366, 768)
+	c.signIn("lan")
+	c.leave(chromedp.KeyEvent("2", chromedp.KeyModifiers(chromedp.ModifierAlt)))
+	if got := value(c, chromedp.Location()); !strings.HasSuffix(got, "/van-ban-den") {
+		t.Errorf("Alt+2 leads to %s", got)
+	}
+	c.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("j"), chromedp.KeyEvent("k"), chromedp.KeyEvent("j"))
+	if got := value(c, chromedp.Evaluate[int]("[...document.querySelectorAll('.open')].indexOf(document.activeElement)")); got != 1 {
+		t.Errorf("J and K lead to row %d", got)
+	}
+	c.leave(chromedp.KeyEvent(kb.Enter))
+	c.do(chromedp.WaitVisible(css(".trust")))
+	c.do(chromedp.Click(css(".act summary")), chromedp.SendKeys(css("#reason"), "thu jk"))
+	if got := value(c, chromedp.Value(css("#reason"))); got != "thu jk" {
+		t.Errorf("letters typed into a field acted as keys: %q", got)
+	}
+	c.open("/viec-can-lam")
+	c.do(chromedp.KeyEvent(kb.Tab))
+	if !value(c, chromedp.Evaluate[bool]("document.activeElement.matches('.skip') && document.activeElement.getBoundingClientRect().left >= 0")) {
+		t.Error("the first Tab does not show the skip link")
+	}
+	if got := value(c, chromedp.Evaluate[string]("getComputedStyle(document.activeElement).outlineColor + getComputedStyle(document.activeElement).outlineWidth")); got != "rgb(255, 221, 0)3px" {
+		t.Errorf("focus looks like %s", got)
+	}
+	c.quiet()
+}
+
+func TestTheBoxGoesAwayAndComesBack(t *testing.T) {
+	b := start(t, false, time.Now)
+	c := browse(t, b, 1366, 768)
+	c.signIn("lan")
+	c.open("/gui")
+	c.do(chromedp.SendKeys(css("#subject"), "Đang gõ dở"))
+	b.away.Store(true)
+	c.until("the page says that the box is away", "!document.querySelector('#lost').hidden", nil, "document.querySelector('#lost').textContent.includes('Nội dung đang nhập vẫn được giữ')")
+	c.shot("lost-vi-1366")
+	b.away.Store(false)
+	c.until("the page says nothing of it any more", "document.querySelector('#lost').hidden", nil, "true")
+	c.open("/gui")
+	if got := value(c, chromedp.Value(css("#subject"))); got != "Đang gõ dở" {
+		t.Errorf("what was typed is gone: %q", got)
+	}
+}
+
+func TestPagesWorkWithoutScripts(t *testing.T) {
+	b := start(t, false, fixed)
+	c := browse(t, b, 1366, 768)
+	if _, err := chromedp.Call(c.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "Báo cáo.pdf")
+	if err := os.WriteFile(file, []byte(samplePDF("BAO CAO", 1, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.signIn("lan")
+	c.open("/gui")
+	c.shot("send-noscript-vi-1366")
+	c.do(chromedp.SetUploadFiles(css("#files"), []string{file}), chromedp.SendKeys(css("#to"), "H40.13, H40"),
+		chromedp.SendKeys(css("#subject"), "Không có kịch bản"), chromedp.Click(css("#declare")))
+	c.leave(chromedp.Click(css(".send .btn.big")))
+	if got := c.text("div.done"); !strings.Contains(got, "Đã lưu an toàn") {
+		t.Errorf("sending without scripts: %q", got)
+	}
+	c.open(boxPath(b.docs["normal"]))
+	c.leave(chromedp.Click(css(".act .btn")))
+	if got := c.text("div.done"); !strings.Contains(got, "Đã tiếp nhận, số đến") {
+		t.Errorf("accepting without scripts: %q", got)
+	}
+}
+
+func TestSlipPrintsOnPaper(t *testing.T) {
+	b := start(t, false, fixed)
+	c := browse(t, b, 1366, 768)
+	c.signIn("lan")
+	c.open(boxPath(b.docs["done"]) + "/phieu-gui")
+	got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(got.Data), "/Type /Page\n"); n != 1 {
+		t.Errorf("the slip of one recipient takes %d sheets", n)
+	}
+	c.keep("slip.pdf", got.Data)
+}

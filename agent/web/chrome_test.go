@@ -178,6 +178,28 @@ func (c *chrome) quiet() {
 	}
 }
 
+// until waits for first to hold, calls then, and waits for last to hold.
+func (c *chrome) until(what, first string, then func(), last string) {
+	c.t.Helper()
+	for _, expression := range []string{first, last} {
+		ok := false
+		for range 150 {
+			if ok = value(c, chromedp.Evaluate[bool]("!!("+expression+")")); ok {
+				break
+			}
+			// Somebody moves the mouse now and then, so the page stays lively.
+			c.do(chromedp.Evaluate[chromedp.Void]("void document.dispatchEvent(new MouseEvent('mousemove'))"), chromedp.Sleep(100*time.Millisecond))
+		}
+		if !ok {
+			c.t.Fatalf("waited in vain until %s: %s", what, expression)
+		}
+		if then != nil {
+			then()
+			then = nil
+		}
+	}
+}
+
 // shot saves a picture of the whole page when TRAM_SHOTS names a folder.
 func (c *chrome) shot(name string) {
 	c.t.Helper()
@@ -186,8 +208,17 @@ func (c *chrome) shot(name string) {
 		return
 	}
 	c.do(chromedp.Sleep(150 * time.Millisecond))
-	png := value(c, chromedp.FullScreenshot(100))
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
+	c.keep(name+".png", value(c, chromedp.FullScreenshot(100)))
+}
+
+// keep saves a file when TRAM_SHOTS names a folder.
+func (c *chrome) keep(name string, data []byte) {
+	c.t.Helper()
+	dir := os.Getenv("TRAM_SHOTS")
+	if dir == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type box struct {
 	url      string
 	uploads  string
 	config   *Config
+	away     atomic.Bool // every connection breaks
 }
 
 // limits changes what an upload may hold.
@@ -75,7 +77,13 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 		t.Fatal(err)
 	}
 	b.config = &s.Config
-	pages := s.routes()
+	routes := s.routes()
+	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.away.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		routes.ServeHTTP(w, r)
+	})
 	b.url = server.URL()
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, pages) }()

@@ -155,7 +155,10 @@ func (q *Queue) put(tx *sqlite.Tx, b storage.Bundle, contents []blob.Content, ta
 		}
 	}
 	if err := q.room(tx, b.Objects); err != nil {
-		return err
+		if _, known := findSeq(tx, b.ID); known != nil {
+			return err
+		}
+		return q.putKnown(tx, b, contents, targets)
 	}
 	seq, err := insertBundle(tx, b, func(i int) (bool, []byte) { return true, contents[i].Inline })
 	if errors.Is(err, errKnown) {

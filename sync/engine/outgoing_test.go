@@ -46,7 +46,9 @@ func TestP4_NewRoundStartsOverWithinTheWindow(t *testing.T) {
 	s.get(want(1, 0, 100, 200, 2).Frame) // twice
 	s.get(want(1, 0, 100, 400, 1).Frame) // an older round
 	s.on(sent(chunk(1, 0, 100, 100)))
-	s.get(want(1, 0, 0, 200, 3).Frame, chunk(1, 0, 0, 100)) // the receiver found its bytes bad
+	s.get(want(1, 0, 0, 150, 3).Frame, chunk(1, 0, 0, 100)) // the receiver found its bytes bad
+	s.on(sent(chunk(1, 0, 200, 100)), chunk(1, 0, 100, 50))
+	s.on(sent(chunk(1, 0, 0, 100))) // the window of the old round is gone
 }
 
 func TestP5_UrgentGoesNext(t *testing.T) {

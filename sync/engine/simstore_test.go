@@ -186,6 +186,9 @@ func (s *simStore) complete(peer string, d *simDoc, arrived func(*simDoc)) Compl
 		if p == nil {
 			return Completed{ID: d.id, Code: wire.CodeInternal}
 		}
+		if p.durable < len(p.data) {
+			panic("completed before its bytes are durable")
+		}
 		if !bytes.Equal(p.data, want) {
 			good = false
 			s.dropPart(k)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -538,16 +539,17 @@ func TestMeterCutsALineThatTakesNothing(t *testing.T) {
 	defer theirs.Close()
 	var stats counters
 	m := &meter{Conn: ours, timeout: 50 * time.Millisecond, sent: &stats.sentBytes, received: &stats.receivedBytes}
-	go func() { // slow, but alive: one piece at a time
-		buf := make([]byte, writePiece)
-		for range 5 {
+	const piece = 4 << 10
+	go func() { // slow, but alive, and then dead
+		buf := make([]byte, piece)
+		for range 10 {
 			time.Sleep(20 * time.Millisecond)
 			io.ReadFull(theirs, buf)
 		}
 	}()
-	n, err := m.Write(make([]byte, 6*writePiece))
-	if n != 5*writePiece || err == nil {
-		t.Errorf("wrote %d bytes, error %v, want %d and a timeout", n, err, 5*writePiece)
+	n, err := m.Write(make([]byte, 11*piece)) // takes four timeouts
+	if n != 10*piece || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("wrote %d bytes, error %v, want %d and a timeout", n, err, 10*piece)
 	}
 	if got := stats.sentBytes.Load(); got != int64(n) {
 		t.Errorf("counted %d bytes", got)

@@ -26,13 +26,13 @@ var hasty = mqtt.Tuning{Backoff: mqtt.Backoff{Min: 20 * time.Millisecond, Max: 2
 
 // site is a broker with a hub.
 type site struct {
-	t   *testing.T
+	t   testing.TB
 	ca  *linktest.Authority
 	b   *broker.Broker
 	hub *mqtt.Hub
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, ca: linktest.NewAuthority(t)}
 	b, err := broker.New(broker.Options{Addr: "127.0.0.1:0", TLS: s.ca.ServerConfig(), Hub: hubCode})
@@ -81,7 +81,7 @@ func (s *site) office(code string, change func(*mqtt.Options)) *mqtt.Client {
 }
 
 // next gives the next event, which must come soon.
-func next(t *testing.T, transport exchange.Transport) exchange.LinkEvent {
+func next(t testing.TB, transport exchange.Transport) exchange.LinkEvent {
 	t.Helper()
 	select {
 	case ev, open := <-transport.Events():
@@ -95,7 +95,7 @@ func next(t *testing.T, transport exchange.Transport) exchange.LinkEvent {
 	return exchange.LinkEvent{}
 }
 
-func wantUp(t *testing.T, transport exchange.Transport) {
+func wantUp(t testing.TB, transport exchange.Transport) {
 	t.Helper()
 	if ev := next(t, transport); !ev.Up {
 		t.Fatalf("event is %+v, want Up", ev)

@@ -17,7 +17,7 @@ const (
 	// DefaultPingTimeout is long because a ping waits behind what the line has
 	// buffered; see Tuning.PingTimeout.
 	DefaultPingTimeout = 30 * time.Second
-	// DefaultWriteTimeout cuts a line that takes not one [writePiece] in this time.
+	// DefaultWriteTimeout cuts a line that takes not one byte in this time.
 	DefaultWriteTimeout = 30 * time.Second
 	// DefaultConnectTimeout spans TCP, TLS and the MQTT handshake.
 	DefaultConnectTimeout = 30 * time.Second

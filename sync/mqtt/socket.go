@@ -3,16 +3,14 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
-
-// writePiece is how much is given to the socket under one deadline, in bytes: a
-// line is alive as long as it takes this much in Tuning.WriteTimeout.
-const writePiece = 4 << 10
 
 // meter is the raw socket: it counts bytes as they are on the line (with TLS,
 // without TCP and IP) and bounds the time in which a write makes no progress.
@@ -28,20 +26,21 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write goes on as long as the line takes at least one byte in every timeout: a
+// slow line is not a dead one.
 func (m *meter) Write(p []byte) (int, error) {
 	done := 0
-	for done < len(p) {
+	for {
 		if err := m.Conn.SetWriteDeadline(time.Now().Add(m.timeout)); err != nil {
 			return done, err
 		}
-		n, err := m.Conn.Write(p[done:min(done+writePiece, len(p))])
+		n, err := m.Conn.Write(p[done:])
 		m.sent.Add(int64(n))
 		done += n
-		if err != nil {
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return done, err
 		}
 	}
-	return done, nil
 }
 
 // opener opens connections to a broker.

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,8 @@ import (
 // Spec names an office to be started.
 type Spec struct {
 	Code, Name string
-	UI         string // address of its page; "" takes a free port
+	UI         string   // address of its page; "" takes a free port
+	Env        []string // added to its process's environment
 }
 
 // Options configures a World.
@@ -118,6 +120,9 @@ func (w *World) say(format string, args ...any) {
 		fmt.Fprintf(w.o.Log, format+"\n", args...)
 	}
 }
+
+// MQTT is the address of the broker.
+func (w *World) MQTT() string { return w.mqtt }
 
 // HubDir is the hub's data folder.
 func (w *World) HubDir() string { return filepath.Join(w.o.Dir, "hub") }
@@ -220,7 +225,7 @@ func (w *World) startOffice(ctx context.Context, spec Spec, invites string) (*Of
 	if _, err := w.Run(ctx, "tram", "enroll", "--data", dir, filepath.Join(invites, spec.Code+".moi"), "--yes"); err != nil {
 		return nil, err
 	}
-	p := newProcess(filepath.Join(w.o.Bin, "tram"), dir, w.o.Env, "run", "--data", dir, "--ui", spec.UI)
+	p := newProcess(filepath.Join(w.o.Bin, "tram"), dir, slices.Concat(w.o.Env, spec.Env), "run", "--data", dir, "--ui", spec.UI)
 	office := &Office{Process: p, Spec: spec, API: api.NewClient(dir)}
 	if err := p.Start(); err != nil {
 		return nil, err

@@ -1,0 +1,171 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tram/agent/office"
+	"tram/agent/problem"
+	"tram/cmd/internal/sample"
+	"tram/cmd/internal/world"
+	"tram/storage"
+	"tram/sync/linktest"
+)
+
+// TestP3_TheHubBurnsDown deletes the hub's data folder while documents are
+// under way and raises the hub from its CA backup alone.
+func TestP3_TheHubBurnsDown(t *testing.T) {
+	w := start(t)
+	a, b := w.Offices[0], w.Offices[1]
+	secret, backup := filepath.Join(t.TempDir(), "passphrase"), filepath.Join(t.TempDir(), "hub.backup")
+	if err := os.WriteFile(secret, []byte("một mật khẩu dài để thử\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Run(t.Context(), "tram-hub", "ca", "backup", "--data", w.HubDir(), "--out", backup, "--passphrase-file", secret); err != nil {
+		t.Fatal(err)
+	}
+	first := send(t, a, codeB, file{"truoc.pdf", sample.SmallPDF(5000, 1)})
+	reaches(t, a, first.ID, office.Delivered)
+
+	if err := b.Stop(); err != nil { // so that the hub alone has what it took over
+		t.Fatal(err)
+	}
+	inHub := send(t, a, codeB, file{"trong-trung-tam.pdf", sample.SmallPDF(300_000, 2)})
+	reaches(t, a, inHub.ID, office.AtHub)
+	underWay := send(t, a, codeB, file{"dang-gui.pdf", sample.SmallPDF(12_000_000, 3)})
+	time.Sleep(50 * time.Millisecond)
+
+	if err := w.Hub.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(w.HubDir()); err != nil {
+		t.Fatal(err)
+	}
+	duringOutage := send(t, a, codeB, file{"luc-mat-hub.pdf", sample.SmallPDF(8000, 4)})
+	if _, err := w.Run(t.Context(), "tram-hub", "ca", "restore", "--data", w.HubDir(), backup, "--passphrase-file", secret); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Hub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.WaitHub(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []storage.ID{first.ID, inHub.ID, underWay.ID, duringOutage.ID} {
+		reaches(t, b, id, office.Arrived)
+		reaches(t, a, id, office.Delivered)
+	}
+	page, err := b.API.Documents(t.Context(), office.Query{Box: office.In})
+	if err != nil || page.Total != 4 {
+		t.Errorf("the receiver has %d documents, want 4 (error %v)", page.Total, err)
+	}
+}
+
+// TestP4_ACutCostsOneWindow cuts the sender's line when 90 % of 20 MB are
+// through and counts at the socket what goes again.
+func TestP4_ACutCostsOneWindow(t *testing.T) {
+	const size, most = 20_000_000, 64 << 10
+	proxy, err := linktest.NewProxy(linktest.ProxyOptions{Target: "127.0.0.1:1", Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { proxy.Close() })
+	w := start(t, func(o *world.Options) {
+		o.Offices[0].Env = []string{"TRAM_MQTT_SERVERS=" + proxy.Addr()}
+	})
+	proxy.SetTarget(w.MQTT())
+	a, b := w.Offices[0], w.Offices[1]
+	uncut := upload(t, proxy, a, b, sample.SmallPDF(size, 1), 0)
+	cut := upload(t, proxy, a, b, sample.SmallPDF(size, 2), size*9/10)
+	t.Logf("bytes up without a cut: %d; with a cut at 90 %%: %d; difference %d", uncut, cut, cut-uncut)
+	// A reconnect costs a TLS handshake, CONNECT, HELLO and a second OFFER.
+	const reconnect = 16 << 10
+	if cut-uncut > most+reconnect {
+		t.Errorf("the cut cost %d bytes, want at most %d and a reconnect", cut-uncut, most)
+	}
+}
+
+// upload sends data through the proxy, cut after so many bytes when cutAt > 0,
+// and returns the bytes that went up.
+func upload(t *testing.T, proxy *linktest.Proxy, a, b *world.Office, data []byte, cutAt int64) int64 {
+	t.Helper()
+	eventually(t, "a link", func() bool {
+		s, err := a.API.Status(t.Context())
+		return err == nil && s.Link.Up
+	})
+	before, _ := proxy.Traffic()
+	if cutAt > 0 {
+		proxy.CutAfter(cutAt)
+	}
+	doc := send(t, a, codeB, file{"lon.pdf", data})
+	reaches(t, b, doc.ID, office.Arrived)
+	reaches(t, a, doc.ID, office.Delivered)
+	after, _ := proxy.Traffic()
+	return after - before
+}
+
+// TestP9_FullDiskRefusesAndSaysSo starts an office whose reserve is larger than
+// the disk.
+func TestP9_FullDiskRefusesAndSaysSo(t *testing.T) {
+	w := start(t)
+	a := w.Offices[0]
+	kept := send(t, a, codeB, file{"truoc.pdf", sample.SmallPDF(5000, 1)})
+	reaches(t, a, kept.ID, office.Delivered)
+	if err := a.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(a.Dir, "tram.toml"), []byte("[storage]\nreserve = \"1000GB\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := trySend(t.Context(), a, codeB, file{"day.pdf", sample.SmallPDF(100_000, 2)})
+	if p := problem.From(err); p.Class != problem.Full || p.Message("vi") == "" || p.Next("vi") == "" {
+		t.Errorf("a full disk gives %v", err)
+	}
+	if d, err := a.API.Get(t.Context(), kept.ID); err != nil || d.State != office.Delivered {
+		t.Errorf("what was saved before is %v (error %v)", d.State, err)
+	}
+	s, err := a.API.Status(t.Context())
+	if err != nil || len(s.Conditions) == 0 || s.Conditions[0].Code != "disk-low" {
+		t.Errorf("status does not say that the disk is full: %+v (error %v)", s.Conditions, err)
+	}
+}
+
+// TestP8_OfflineIsNormal works without a hub for a while.
+func TestP8_OfflineIsNormal(t *testing.T) {
+	w := start(t)
+	a, b := w.Offices[0], w.Offices[1]
+	warm := send(t, a, codeB, file{"truoc.pdf", sample.SmallPDF(5000, 1)})
+	reaches(t, b, warm.ID, office.Arrived)
+	if err := w.Hub.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var ids []storage.ID
+	for i := range 3 {
+		ids = append(ids, send(t, a, codeB, file{fmt.Sprintf("so-%d.pdf", i), sample.SmallPDF(20_000, uint64(i))}).ID)
+	}
+	if _, err := b.API.Accept(t.Context(), warm.ID, "test"); err != nil {
+		t.Errorf("accepting offline: %v", err)
+	}
+	if err := w.Hub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		reaches(t, a, id, office.Delivered)
+	}
+	reaches(t, a, warm.ID, office.Accepted)
+}
