@@ -330,7 +330,7 @@ func (o *Office) receiveCards(ctx context.Context, a queue.Arrived) error {
 		return reject("cards", err)
 	}
 	return o.db.Update(ctx, func(tx *sqlite.Tx) error {
-		changed, err := o.registry.Merge(tx, cards)
+		changed, err := o.registry.MergePage(tx, cards)
 		if err != nil {
 			return err
 		}

@@ -141,3 +141,24 @@ func small() (storage.Bundle, []blob.Content) {
 	}
 	return bundle, contents
 }
+
+// BenchmarkReadObject times the read of one chunk of an object with a file.
+func BenchmarkReadObject(b *testing.B) {
+	dir := b.TempDir()
+	db, blobs, q, err := openStore(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	s := sampleOf(uuid.Must(uuid.NewV7()))
+	if err := save(b.Context(), db, blobs, q, s); err != nil {
+		b.Fatal(err)
+	}
+	p := make([]byte, 32<<10)
+	b.SetBytes(int64(len(p)))
+	for b.Loop() {
+		if _, err := q.ReadObject(b.Context(), s.ID, 1, p, 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -249,7 +249,8 @@ func (db *DB) Path() string { return db.path }
 //
 // Concurrent updates are grouped: each runs in a savepoint of its own, all
 // share one commit. So fn must not wait for another update, must not call
-// Update, and should be short: it holds the only writer. A failing commit
+// Update, must not take a lock that anybody holds while calling Update, and
+// should be short: it holds the only writer. A failing commit
 // fails every update of its group; unless the error is [storage.ErrFull], a
 // commit that failed may still turn out to be durable after a crash.
 //

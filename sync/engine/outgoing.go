@@ -64,10 +64,10 @@ type outItem struct {
 type sending struct {
 	index int
 	size  int64
-	acked int64 // durable at the neighbour
-	next  int64 // first byte not handed out
-	limit int64 // end of the window
-	round uint32
+	acked int64  // durable at the neighbour
+	next  int64  // first byte not handed out
+	limit int64  // end of the window
+	round uint32 // of the newest WANT
 }
 
 func newOutgoing() outgoing {

@@ -52,6 +52,7 @@ const (
 	maxBackupFile    = 64 << 20  // bytes of one entry
 	maxBackupTotal   = 512 << 20 // bytes of all entries
 	maxSettingsFile  = 1 << 20   // larger files of the data folder are no settings
+	backupCards      = 512       // cards of one entry, more when they share a serial
 	scryptWorkFactor = 18        // log2 of rounds: about a second on a server
 )
 
@@ -113,7 +114,7 @@ func (c *CA) writeBackup(ctx context.Context, t *tar.Writer, reg *registry.Regis
 	}
 	after := uint64(0)
 	for n := 0; ; n++ {
-		cards, err := reg.Since(ctx, after, registry.MaxCards/2)
+		cards, err := reg.Since(ctx, after, backupCards)
 		if err != nil {
 			return err
 		}

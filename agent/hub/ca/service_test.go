@@ -275,7 +275,7 @@ func TestP3_RestoredHubIsTheSameHub(t *testing.T) {
 
 func TestBackupHoldsManyCards(t *testing.T) {
 	h := newHub(t)
-	const n = registry.MaxCards + 10
+	const n = 2*backupCards + 10
 	h.update(t, func(tx *sqlite.Tx) error {
 		for i := range n {
 			if _, err := h.reg.Issue(tx, registry.Card{Code: fmt.Sprintf("X%d", i), Name: "x"}, h.Authority.Key); err != nil {

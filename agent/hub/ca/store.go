@@ -132,6 +132,7 @@ func keyOwner(tx *sqlite.Tx, code string, pub crypto.PublicKey) (string, error) 
 // certificates and its own card, which it returns. It is called at each start
 // and changes nothing the second time.
 func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err error) {
+	reg.Originate()
 	if err := c.takeRestored(tx, reg); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,9 @@ type Registry struct {
 	db        *sqlite.DB
 	authority crypto.PublicKey
 	log       *slog.Logger
-	serial    atomic.Uint64
+	highest   atomic.Uint64 // serial of all stored cards
+	complete  atomic.Uint64 // serial up to which none is missing
+	origin    atomic.Bool
 	rejected  atomic.Uint64
 
 	mu         sync.Mutex
@@ -56,7 +58,13 @@ func New(db *sqlite.DB, authority crypto.PublicKey, o Options) (*Registry, error
 	}
 	err := db.View(context.Background(), func(tx *sqlite.Tx) error {
 		serial, err := highest(tx)
-		r.serial.Store(serial)
+		if err != nil {
+			return err
+		}
+		r.highest.Store(serial)
+		var complete int64
+		err = tx.QueryRow(`SELECT coalesce(max(serial), 0) FROM cards_complete`).Scan(&complete)
+		r.complete.Store(uint64(complete))
 		return err
 	})
 	if err != nil {
@@ -65,16 +73,26 @@ func New(db *sqlite.DB, authority crypto.PublicKey, o Options) (*Registry, error
 	return r, nil
 }
 
+// Originate says that this is the hub's own registry, in which nothing can be
+// missing: Serial is then the highest serial stored.
+func (r *Registry) Originate() { r.origin.Store(true) }
+
 func highest(tx *sqlite.Tx) (uint64, error) {
 	var serial int64
 	err := tx.QueryRow(`SELECT coalesce(max(serial), 0) FROM cards`).Scan(&serial)
 	return uint64(serial), err
 }
 
-// Serial is the highest serial among the stored cards, 0 when there are none.
-// It says "nothing newer is known", not "everything up to here is known": a
-// card that came on its own may be newer than others not yet received.
-func (r *Registry) Serial() uint64 { return r.serial.Load() }
+// Serial is the serial up to which no card is missing here, 0 when that is
+// unknown. Asking the hub for what is newer than it gives a whole registry. A
+// card that came on its own, with a greeting or an enrolment, does not raise
+// it: such a card may be newer than others that have not come yet.
+func (r *Registry) Serial() uint64 {
+	if r.origin.Load() {
+		return r.highest.Load()
+	}
+	return r.complete.Load()
+}
 
 // Rejected counts the cards that Merge has ignored since New because they
 // were malformed or not signed by the authority.
@@ -198,6 +216,48 @@ func (r *Registry) Merge(tx *sqlite.Tx, cards [][]byte) (changed int, err error)
 	return changed, nil
 }
 
+// MergePage is Merge for a page of the hub's registry, which goes on where
+// Serial left off: all cards newer than that and up to the newest of the page
+// are in it, or in earlier ones. It raises Serial.
+func (r *Registry) MergePage(tx *sqlite.Tx, cards [][]byte) (changed int, err error) {
+	if changed, err = r.Merge(tx, cards); err != nil {
+		return changed, err
+	}
+	newest := uint64(0)
+	for _, raw := range cards {
+		payload, err := bundle.PayloadCOSE(raw)
+		if err != nil {
+			continue // counted by Merge
+		}
+		c, err := parsePayload(payload)
+		if err != nil {
+			continue
+		}
+		var serial int64
+		err = tx.QueryRow(`SELECT serial FROM cards WHERE code_key = ?`, Key(c.Code)).Scan(&serial)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return changed, fmt.Errorf("merge page of cards: %w", err)
+		}
+		if c.Serial <= uint64(serial) { // stored, so it is no forgery
+			newest = max(newest, c.Serial)
+		}
+	}
+	if newest <= r.complete.Load() {
+		return changed, nil
+	}
+	_, err = tx.Exec(`INSERT INTO cards_complete (one, serial) VALUES (1, ?)
+		ON CONFLICT (one) DO UPDATE SET serial = max(serial, excluded.serial)`, int64(newest))
+	if err != nil {
+		return changed, fmt.Errorf("merge page of cards: %w", err)
+	}
+	tx.OnCommit(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.complete.Store(max(newest, r.complete.Load()))
+	})
+	return changed, nil
+}
+
 // fresh says whether raw, if it verifies, would be newer than what is stored.
 // It spares the signature check for cards that are already here.
 func (r *Registry) fresh(tx *sqlite.Tx, raw []byte) (bool, error) {
@@ -251,7 +311,7 @@ func (r *Registry) committed(serial uint64) {
 	defer r.mu.Unlock()
 	clear(r.cache)
 	r.generation++
-	r.serial.Store(max(serial, r.serial.Load()))
+	r.highest.Store(max(serial, r.highest.Load()))
 }
 
 // Issue signs c with a serial above all stored ones and stores it. Only the

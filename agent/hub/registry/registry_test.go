@@ -53,6 +53,7 @@ func open(t testing.TB, authority *ecdsa.PrivateKey) (*sqlite.DB, *Registry) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Originate()
 	return db, r
 }
 
@@ -202,7 +203,10 @@ func TestMergeKeepsTheHighestSerialInWhateverOrder(t *testing.T) {
 			t.Errorf("merging again changed %d cards", n)
 		}
 		again, err := New(db, authority.Public(), Options{})
-		if err != nil || again.Serial() != 15 {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again.Originate(); again.Serial() != 15 {
 			t.Errorf("reopened: serial %d, %v", again.Serial(), err)
 		}
 	}
@@ -259,6 +263,7 @@ func TestIssueRisesEvenWhenTheClockFalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Originate()
 	last := uint64(0)
 	for _, clock = range []time.Time{clock, clock, clock.AddDate(-56, 0, 0), time.Unix(-1e9, 0), clock.Add(time.Hour)} {
 		err := db.Update(t.Context(), func(tx *sqlite.Tx) error {
@@ -368,6 +373,51 @@ func TestSinceSkipsNothing(t *testing.T) {
 		if len(seen) != len(cards) {
 			t.Errorf("limit %d: %d of %d cards", limit, len(seen), len(cards))
 		}
+	}
+}
+
+func TestSerialSaysOnlyWhatIsComplete(t *testing.T) {
+	authority := newKey(t)
+	hubDB, hub := open(t, authority)
+	var cards [][]byte
+	for i := range 200 {
+		cards = append(cards, sign(t, authority, Card{Code: fmt.Sprintf("H%03d", i), Name: "x", Serial: uint64(i + 1)}))
+	}
+	merge(t, hubDB, hub, cards...)
+
+	db, _ := open(t, authority)
+	office, err := New(db, authority.Public(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What enrolment and greeting bring: the office's own card is the newest.
+	merge(t, db, office, cards[0], cards[1], cards[199])
+	if office.Serial() != 0 {
+		t.Fatalf("single cards raised Serial to %d", office.Serial())
+	}
+	forged := sign(t, newKey(t), Card{Code: "H000", Name: "x", Serial: 1 << 40})
+	for {
+		page, err := hub.Since(t.Context(), office.Serial(), 50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		err = db.Update(t.Context(), func(tx *sqlite.Tx) error {
+			_, err := office.MergePage(tx, append(page, forged, []byte("garbage")))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, _, err := office.Count(t.Context()); err != nil || all != len(cards) || office.Serial() != 200 {
+		t.Errorf("%d cards, serial %d, %v", all, office.Serial(), err)
+	}
+	again, err := New(db, authority.Public(), Options{})
+	if err != nil || again.Serial() != 200 {
+		t.Errorf("reopened: %d, %v", again.Serial(), err)
 	}
 }
 

@@ -247,3 +247,12 @@ func checkContainer(t *testing.T, w *world.World, id storage.ID) {
 		t.Errorf("openssl: %v %s", err, out)
 	}
 }
+
+func readLog(t *testing.T, p *world.Process) string {
+	t.Helper()
+	data, err := os.ReadFile(p.LogFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
