@@ -125,17 +125,12 @@ func (c *chrome) sendByHand(file string) (id [16]byte) {
 	if got := c.text(".chips"); !strings.Contains(got, "Sở Nội vụ") {
 		t.Errorf("recipient: %q", got)
 	}
-	c.do(chromedp.SendKeys(css("#subject"), "Báo cáo tuần 47 về phòng chống lụt bão"))
-	t.Log(value(c, chromedp.Evaluate[string]("document.activeElement.outerHTML + document.activeElement.value + document.querySelectorAll('#subject').length")))
-	c.do(chromedp.Click(css("label[for=declare]")))
+	c.do(chromedp.SendKeys(css("#subject"), "Báo cáo tuần 47 về phòng chống lụt bão"), chromedp.Click(css("label[for=declare]")))
 	if !value(c, chromedp.Evaluate[bool]("Object.keys(sessionStorage).length > 0")) {
 		t.Error("what is typed is not kept")
 	}
 	value(c, chromedp.Evaluate[chromedp.Void](`void new MutationObserver(() => { sessionStorage.seen = (sessionStorage.seen || '') + document.querySelector('#copying').textContent + '|' }).observe(document.querySelector('#copying'), { childList: true })`))
-	c.do(chromedp.Click(css(".send .btn.big")))
-	c.do(chromedp.Sleep(3*time.Second))
-	c.shot("zz")
-	t.Log(value(c, chromedp.Evaluate[string]("location.href + ' ' + document.readyState")), c.console)
+	c.do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("div.done")))
 	c.shot("sent-by-hand-vi-1366")
 	if got := c.text("div.done"); !strings.Contains(got, "Đã lưu an toàn trên máy của đơn vị lúc") {
 		t.Errorf("confirmation: %q", got)

@@ -140,19 +140,30 @@ func (s *session) settle(ctx context.Context, a engine.Settle) bool {
 	if !known {
 		return true
 	}
+	o := storage.Outcome{Receipt: a.Receipt, Epoch: s.theirs.Epoch, Code: uint16(a.Code), Text: a.Text, At: s.node.o.Now()}
 	if a.Receipt != nil {
-		if err := s.node.o.Guard.Custody(ctx, s.peer, out.Header, a.Receipt); err != nil {
+		epoch, err := s.custody(ctx, out.Header, a.Receipt)
+		if err != nil {
 			s.log.Warn("custody receipt does not verify", "id", a.ID, "error", err)
 			return false
 		}
+		o.Epoch = epoch
 	}
-	err := s.node.o.Queue.Settle(ctx, s.peer, a.ID, storage.Outcome{
-		Receipt: a.Receipt, Epoch: s.theirs.Epoch, Code: uint16(a.Code), Text: a.Text, At: s.node.o.Now(),
-	})
+	err := s.node.o.Queue.Settle(ctx, s.peer, a.ID, o)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		s.log.Error("answer not recorded", "id", a.ID, "error", err)
 		return false
 	}
 	s.settled(ctx, a.ID)
 	return true
+}
+
+// custody checks a receipt and tells the epoch of the store that gave it: what
+// an older store took over must be offered to a newer one again (P3).
+func (s *session) custody(ctx context.Context, header, raw []byte) (storage.ID, error) {
+	if err := s.node.o.Guard.Custody(ctx, s.peer, header, raw); err != nil {
+		return storage.ID{}, err
+	}
+	receipt, err := bundle.ParseReceipt(raw)
+	return receipt.Receipt.Epoch, err
 }

@@ -22,7 +22,7 @@ import (
 var update = flag.Bool("update", false, "write the vectors into the specification")
 
 // specification is the page with the vectors between two comments.
-const specification = "FRAMES.md"
+const specification = "../README.md"
 
 var (
 	bundleID = uuid.MustParse("0198c0de-0000-7000-8000-000000000001")

@@ -88,6 +88,7 @@ function pick(box) {
 		else if (e.key !== 'Enter') return
 		e.preventDefault()
 	})
+	on(input, 'keypress', e => e.key === 'Enter' && e.preventDefault())
 	on(box.closest('form'), 'submit', () => {
 		if (input.value.trim()) set([...codes(), input.value.trim()])
 		input.value = ''
