@@ -2,7 +2,6 @@ package enroll
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,7 +16,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -26,10 +24,8 @@ import (
 
 	"tram/agent/enroll/invite"
 	"tram/agent/hub/ca"
-	"tram/agent/hub/registry"
 	"tram/agent/identity"
 	"tram/agent/problem"
-	"tram/storage/keystore"
 )
 
 // tap records what a client sends, in the clear where TLS ends at the tap.
@@ -305,4 +301,3 @@ func TestAnswersThatDoNotVerifyAreNotUsed(t *testing.T) {
 		t.Errorf("after all that: %+v, %v", r, err)
 	}
 }
-

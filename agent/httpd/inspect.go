@@ -129,7 +129,7 @@ func readName(p []byte) (string, int) {
 	for i < len(p) && len(name) < maxName && !delimiter(p[i]) {
 		c := p[i]
 		if c == '#' && i+2 < len(p) {
-			if hi, lo := hex(p[i+1]), hex(p[i+2]); hi >= 0 && lo >= 0 {
+			if hi, lo := nibble(p[i+1]), nibble(p[i+2]); hi >= 0 && lo >= 0 {
 				c = byte(hi<<4 | lo)
 				i += 2
 			}
@@ -144,7 +144,7 @@ func delimiter(c byte) bool {
 	return bytes.IndexByte([]byte("\x00\t\n\f\r ()<>[]{}/%"), c) >= 0
 }
 
-func hex(c byte) int {
+func nibble(c byte) int {
 	switch {
 	case c >= '0' && c <= '9':
 		return int(c - '0')

@@ -21,15 +21,26 @@ import (
 // sends it the cards that it lacks.
 func (h *Hub) greeted(ctx context.Context, peer string, hello wire.Hello) error {
 	if len(hello.Card) > 0 {
-		err := h.db.Update(ctx, func(tx *sqlite.Tx) error {
-			_, err := h.registry.Merge(tx, [][]byte{hello.Card})
-			return err
-		})
-		if err != nil {
+		if err := h.db.Update(ctx, func(tx *sqlite.Tx) error { return h.relearn(tx, hello.Card) }); err != nil {
 			return fmt.Errorf("keep card of %q: %w", peer, err)
 		}
 	}
 	return h.relay.ShareRegistry(ctx, peer, hello.Registry)
+}
+
+// relearn takes in a card that this hub does not have. It is issued anew, since
+// offices that were told of later cards would not ask for its old serial.
+func (h *Hub) relearn(tx *sqlite.Tx, raw []byte) error {
+	changed, err := h.registry.Merge(tx, [][]byte{raw})
+	if err != nil || changed == 0 {
+		return err
+	}
+	card, err := registry.ParseCard(raw, h.registry.Authority())
+	if err != nil {
+		return err
+	}
+	_, err = h.registry.Issue(tx, card, h.ca.Authority.Key)
+	return err
 }
 
 // admit keeps a box away whose office has enrolled another one since: only the

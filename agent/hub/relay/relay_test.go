@@ -1,0 +1,331 @@
+package relay_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/google/uuid"
+
+	"tram/agent/hub/registry"
+	"tram/agent/hub/relay"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/blob"
+	"tram/storage/queue"
+	"tram/storage/sqlite"
+	"tram/sync/bundle"
+	"tram/sync/wire"
+)
+
+const hubCode = "H40"
+
+// stage is a hub's store with three offices: A and B are enrolled, C is not.
+type stage struct {
+	t         *testing.T
+	db        *sqlite.DB
+	queue     *queue.Queue
+	registry  *registry.Registry
+	relay     *relay.Relay
+	device    map[string]*ecdsa.PrivateKey
+	secrets   map[string]*age.X25519Identity
+	authority *ecdsa.PrivateKey
+}
+
+func newStage(t *testing.T, rebuild time.Time) *stage {
+	t.Helper()
+	s := &stage{t: t, device: map[string]*ecdsa.PrivateKey{}, secrets: map[string]*age.X25519Identity{}, authority: newKey(t)}
+	dir := t.TempDir()
+	var err error
+	s.db, err = sqlite.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema}})
+	must(t, err)
+	t.Cleanup(func() { s.db.Close() })
+	blobs, err := blob.Open(filepath.Join(dir, "blobs"), blob.Options{})
+	must(t, err)
+	s.registry, err = registry.New(s.db, s.authority.Public(), registry.Options{})
+	must(t, err)
+	s.queue = queue.New(s.db, blobs, queue.Options{})
+	for _, code := range []string{hubCode, "A", "B", "C"} {
+		s.addOffice(code, code != "C")
+	}
+	s.relay = relay.New(relay.Options{
+		Code: hubCode, Device: s.device[hubCode], DB: s.db, Queue: s.queue, Registry: s.registry, RebuildUntil: rebuild,
+	})
+	s.queue.SetHooks(queue.Hooks{Custody: s.relay.Custody, Refused: s.relay.Refused})
+	return s
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	return key
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *stage) addOffice(code string, enrolled bool) {
+	s.t.Helper()
+	secret, err := age.GenerateX25519Identity()
+	must(s.t, err)
+	s.device[code], s.secrets[code] = newKey(s.t), secret
+	card := registry.Card{Code: code, Name: "UBND " + code, Kind: "xa"}
+	if enrolled {
+		card.Device, card.Recipient = s.device[code].Public(), secret.Recipient().String()
+	}
+	must(s.t, s.db.Update(s.t.Context(), func(tx *sqlite.Tx) error {
+		_, err := s.registry.Issue(tx, card, s.authority)
+		return err
+	}))
+}
+
+// arrive brings a bundle of office A into the hub's inbox.
+func (s *stage) arrive(to ...string) storage.ID {
+	s.t.Helper()
+	key, err := bundle.NewKey()
+	must(s.t, err)
+	head, object, err := key.EncryptBytes([]byte("văn bản"), bundle.RoleHead)
+	must(s.t, err)
+	slips := map[string][]byte{}
+	for _, code := range to {
+		if secret, ok := s.secrets[code]; ok {
+			slips[code], err = key.Slip(secret.Recipient().String())
+			must(s.t, err)
+		}
+	}
+	table, err := bundle.EncodeSlips(slips)
+	must(s.t, err)
+	signed, err := bundle.Sign(bundle.Header{
+		ID: uuid.Must(uuid.NewV7()), From: "A", To: to, Kind: bundle.KindDocument, Urgency: 2, Key: key.Recipient(),
+		Created: time.Now(), Expires: time.Now().Add(time.Hour),
+		Objects: []bundle.Object{object, bundle.Describe(table, bundle.RoleSlips, bundle.Plain)},
+	}, s.device["A"])
+	must(s.t, err)
+	_, err = s.queue.Admit(s.t.Context(), "A", storage.Incoming{
+		Bundle: signed.Stored(), Need: []int{0, 1}, Inline: map[int][]byte{0: head, 1: table},
+	})
+	must(s.t, err)
+	must(s.t, s.queue.Complete(s.t.Context(), "A", signed.Header.ID, []byte("receipt")))
+	return signed.Header.ID
+}
+
+// routed runs the relay until the inbox is empty.
+func (s *stage) routed() {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.relay.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		list, err := s.queue.Inbox(s.t.Context(), 10)
+		must(s.t, err)
+		if len(list) == 0 {
+			return
+		}
+	}
+	s.t.Fatal("the inbox was not emptied")
+}
+
+func (s *stage) outgoing(peer string) []storage.Outgoing {
+	s.t.Helper()
+	list, err := s.queue.Outgoing(s.t.Context(), peer, uuid.New(), 100)
+	must(s.t, err)
+	return list
+}
+
+// read opens the one object of a bundle of the hub's own.
+func (s *stage) read(o storage.Outgoing, as string) []byte {
+	s.t.Helper()
+	signed, err := bundle.Parse(o.Header)
+	must(s.t, err)
+	must(s.t, signed.Verify(s.device[hubCode].Public()))
+	key, err := bundle.OpenSlip(o.Slip, s.secrets[as])
+	must(s.t, err)
+	body, _, err := s.queue.OpenObject(s.t.Context(), o.ID, 0)
+	must(s.t, err)
+	defer body.Close()
+	sent, err := io.ReadAll(body)
+	must(s.t, err)
+	plain, err := key.DecryptBytes(sent, signed.Header.Objects[0], 1<<20)
+	must(s.t, err)
+	return plain
+}
+
+func (s *stage) notice(as string) relay.Notice {
+	s.t.Helper()
+	list := s.outgoing(as)
+	if len(list) != 1 || bundle.Kind(list[0].Kind) != bundle.KindNotice {
+		s.t.Fatalf("%d bundles wait for %s, want one notice", len(list), as)
+	}
+	var n relay.Notice
+	must(s.t, json.Unmarshal(s.read(list[0], as), &n))
+	return n
+}
+
+func TestEachRecipientGetsItsOwnSlip(t *testing.T) {
+	s := newStage(t, time.Time{})
+	s.addOffice("D", true)
+	id := s.arrive("B", "D")
+	s.routed()
+	for _, code := range []string{"B", "D"} {
+		list := s.outgoing(code)
+		if len(list) != 1 || list[0].ID != id {
+			t.Fatalf("%s is offered %d bundles", code, len(list))
+		}
+		if _, err := bundle.OpenSlip(list[0].Slip, s.secrets[code]); err != nil {
+			t.Errorf("%s cannot open its slip: %v", code, err)
+		}
+	}
+	if n := len(s.outgoing("A")); n != 0 {
+		t.Errorf("%d bundles go back to the sender", n)
+	}
+}
+
+func TestUnknownOfficeIsReportedToTheSender(t *testing.T) {
+	s := newStage(t, time.Time{})
+	id := s.arrive("B", "NOWHERE")
+	s.routed()
+	if len(s.outgoing("B")) != 1 {
+		t.Error("the known office is not served")
+	}
+	n := s.notice("A")
+	if n.Type != "undeliverable" || n.Bundle != id || n.Office != "NOWHERE" || n.Code != wire.CodeUnknownRecipient {
+		t.Errorf("notice is %+v", n)
+	}
+}
+
+func TestTheHubIsNoRecipient(t *testing.T) {
+	s := newStage(t, time.Time{})
+	s.arrive(hubCode)
+	s.routed()
+	if n := s.notice("A"); n.Office != hubCode {
+		t.Errorf("notice is %+v", n)
+	}
+}
+
+func TestRefusalOfARecipientIsReported(t *testing.T) {
+	s := newStage(t, time.Time{})
+	id := s.arrive("B")
+	s.routed()
+	must(t, s.queue.Settle(t.Context(), "B", id, storage.Outcome{Code: uint16(wire.CodeTooLarge), Text: "too large", At: time.Now()}))
+	if n := s.notice("A"); n.Bundle != id || n.Office != "B" || n.Code != wire.CodeTooLarge {
+		t.Errorf("notice is %+v", n)
+	}
+}
+
+func TestCustodyOfARecipientFreesTheHub(t *testing.T) {
+	s := newStage(t, time.Time{})
+	id := s.arrive("B")
+	s.routed()
+	must(t, s.queue.Settle(t.Context(), "B", id, storage.Outcome{Receipt: []byte("receipt"), Epoch: uuid.New(), At: time.Now()}))
+	stats, err := s.queue.Stats(t.Context())
+	must(t, err)
+	if stats.Bundles != 0 {
+		t.Errorf("%d bundles stay at the hub", stats.Bundles)
+	}
+	if _, err := audit.Verify(t.Context(), s.db); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestP7_Policy(t *testing.T) {
+	far := time.Now().Add(time.Hour)
+	withSlips := []bundle.Object{bundle.Describe(nil, bundle.RoleHead, bundle.Plain), bundle.Describe(nil, bundle.RoleSlips, bundle.Plain)}
+	tests := []struct {
+		name    string
+		rebuild time.Time
+		header  bundle.Header
+		want    wire.Code
+	}{
+		{"own bundle", time.Time{}, bundle.Header{From: "A", To: []string{"B"}, Objects: withSlips}, wire.CodeNone},
+		{"code in lower case", time.Time{}, bundle.Header{From: "a", To: []string{"B"}, Objects: withSlips}, wire.CodeNone},
+		{"another office's bundle", time.Time{}, bundle.Header{From: "B", To: []string{"A"}, Objects: withSlips}, wire.CodeSender},
+		{"no slips", time.Time{}, bundle.Header{From: "A", To: []string{"B"}, Objects: withSlips[:1]}, wire.CodeMalformed},
+		{"unknown recipient", time.Time{}, bundle.Header{From: "A", To: []string{"X"}, Objects: withSlips}, wire.CodeNone},
+		{"unknown recipient while rebuilding", far, bundle.Header{From: "A", To: []string{"X"}, Objects: withSlips}, wire.CodeUnknownRecipient},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, tt.rebuild)
+			d := s.relay.Policy(t.Context(), "A", tt.header)
+			switch {
+			case d == nil && tt.want != wire.CodeNone:
+				t.Errorf("taken, want code %d", tt.want)
+			case d != nil && d.Code != tt.want:
+				t.Errorf("code %d, want %d", d.Code, tt.want)
+			}
+		})
+	}
+}
+
+func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
+	s := newStage(t, time.Time{})
+	share := func(has uint64) []string {
+		before := len(s.outgoing("A"))
+		must(t, s.relay.ShareRegistry(t.Context(), "A", has))
+		var codes []string
+		for _, o := range s.outgoing("A")[before:] {
+			cards, err := registry.DecodeCards(s.read(o, "A"))
+			must(t, err)
+			for _, raw := range cards {
+				card, err := registry.ParseCard(raw, s.authority.Public())
+				must(t, err)
+				codes = append(codes, card.Code)
+			}
+		}
+		return codes
+	}
+	hub, err := s.registry.Lookup(hubCode)
+	must(t, err)
+	if got := share(hub.Serial); !slices.Equal(got, []string{"A", "B", "C"}) {
+		t.Errorf("first time: %v", got)
+	}
+	if got := share(hub.Serial); len(got) != 0 {
+		t.Errorf("second time: %v", got)
+	}
+	s.addOffice("D", true)
+	if got := share(0); !slices.Equal(got, []string{"D"}) {
+		t.Errorf("after an enrolment: %v", got)
+	}
+	must(t, s.relay.ShareRegistry(t.Context(), "C", 0))
+	if len(s.outgoing("C")) != 0 {
+		t.Error("an office without keys was sent cards")
+	}
+}
+
+// TestRestoredHubSharesFromTheBeginning: what the hub queued before it was lost
+// is lost, so what an office says that it holds proves nothing.
+func TestRestoredHubSharesFromTheBeginning(t *testing.T) {
+	s := newStage(t, time.Now().Add(time.Hour))
+	must(t, s.relay.ShareRegistry(t.Context(), "A", s.registry.Serial()))
+	if len(s.outgoing("A")) != 1 {
+		t.Error("no cards were sent")
+	}
+}
+
+func TestExpiredBundlesLeave(t *testing.T) {
+	s := newStage(t, time.Time{})
+	s.arrive("B")
+	s.routed()
+	later := relay.New(relay.Options{
+		Code: hubCode, Device: s.device[hubCode], DB: s.db, Queue: s.queue, Registry: s.registry,
+		Now: func() time.Time { return time.Now().Add(2 * time.Hour) },
+	})
+	must(t, later.Expire(t.Context()))
+	if len(s.outgoing("B")) != 0 {
+		t.Error("an expired bundle is still offered")
+	}
+}
