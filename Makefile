@@ -5,6 +5,14 @@ SHELL := /bin/sh
 PROGRAMS := tram tram-hub
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X tram/cmd/internal/cli.version=$(VERSION)
+# Pages are plain HTTP on loopback and enrolment is one request: leaving HTTP/2
+# out of net/http makes each program half a megabyte smaller.
+TAGS := nethttpomithttp2
+# Functions are inlined only where time is spent: cryptography, compression,
+# SQLite, the runtime. That makes the office's program 1.3 MB smaller (aim: 18 MiB).
+HOT := crypto/... hash/... runtime/... internal/... sync/... bytes slices maps strings math/... \
+	modernc.org/... github.com/klauspost/... golang.org/x/crypto/... vendor/golang.org/x/crypto/... filippo.io/...
+BUILDFLAGS := -trimpath -tags $(TAGS) -gcflags=all=-l $(HOT:%=-gcflags=%=) -ldflags '$(LDFLAGS)'
 FOLDERS := agent cmd storage sync
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -26,7 +34,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  %-12s %s\n", $$1, $$2}'
 
 build: ## programs for this machine, in bin/
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	go build $(BUILDFLAGS) -o bin/ ./cmd/...
 
 run: build ## a hub and two offices with sample documents, until Ctrl-C
 	bin/tram-lab demo
@@ -69,7 +77,7 @@ staticcheck:
 
 # -e: a test dependency of a dependency (github.com/google/pprof) is not to be
 # had through every proxy. It also hides real errors: read what it prints.
-tidy-check: ## go.mod and go.sum are what the code needs
+tidy-check: deps-check ## go.mod, go.sum and the reviewed list of modules are what the code needs
 	go mod tidy -e -diff
 	go mod verify
 
@@ -78,7 +86,7 @@ cross: ## both programs for every platform, in dist/ with SHA256SUMS
 		os=$${target%/*}; arch=$${target#*/}; ext=; [ $$os = windows ] && ext=.exe; \
 		for program in $(PROGRAMS); do \
 			echo "$$program $$target"; \
-			GOOS=$$os GOARCH=$$arch GOARM=7 go build -trimpath -ldflags '$(LDFLAGS)' \
+			GOOS=$$os GOARCH=$$arch GOARM=7 go build $(BUILDFLAGS) \
 				-o dist/$$program-$$os-$$arch$$ext ./cmd/$$program; \
 		done; \
 	done
@@ -87,7 +95,7 @@ cross: ## both programs for every platform, in dist/ with SHA256SUMS
 deps: ## write the modules of each program to packaging/dependencies.txt
 	@$(MAKE) -s list-deps > packaging/dependencies.txt
 
-deps-check: ## the reviewed list of modules is up to date
+deps-check:
 	@$(MAKE) -s list-deps | diff -u packaging/dependencies.txt - || \
 		{ echo "run make deps and review the change"; exit 1; }
 

@@ -15,6 +15,7 @@ import (
 	"tram/agent/config"
 	"tram/agent/enroll"
 	"tram/agent/identity"
+	"tram/storage/keystore"
 )
 
 // retryEnroll is how often a box that holds an invite tries to reach its hub.
@@ -52,9 +53,18 @@ func New(o Options) (*Agent, error) {
 	return &Agent{o: o, log: o.Logger, clock: c, started: c.Now(), joined: make(chan struct{}, 1)}, nil
 }
 
-// Run serves until ctx ends. ready is called when the local interface answers
-// and, on an enrolled box, the pages do.
-func (a *Agent) Run(ctx context.Context, ready func()) error {
+// Run locks the data folder and serves until ctx ends. ready is called when the
+// local interface answers and, on an enrolled box, the pages do. A folder that
+// another process serves is the problem "data.locked"; nothing is touched then.
+func (a *Agent) Run(ctx context.Context, ready func()) (err error) {
+	unlock, err := keystore.Lock(a.o.Dir)
+	if errors.Is(err, keystore.ErrLocked) {
+		return identity.Explain(err, a.o.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.leave(), unlock()) }()
 	local, err := api.Listen(a.o.Dir, api.SocketName)
 	if err != nil {
 		return err
@@ -82,9 +92,18 @@ func (a *Agent) work(ctx context.Context, ready func()) error {
 		return err
 	}
 	a.setDesk(d)
-	err = d.run(ctx, ready)
+	return d.run(ctx, ready)
+}
+
+// leave closes the desk. It is the last step, when no call over the local
+// socket uses it any more.
+func (a *Agent) leave() error {
+	d := a.theDesk()
+	if d == nil {
+		return nil
+	}
 	a.setDesk(nil)
-	return errors.Join(err, d.close())
+	return d.close()
 }
 
 // join waits for an invite and a link.

@@ -21,7 +21,6 @@ import (
 	"tram/agent/web/account"
 	"tram/storage/audit"
 	"tram/storage/blob"
-	"tram/storage/keystore"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
 	"tram/sync/exchange"
@@ -45,7 +44,6 @@ type desk struct {
 	o        Options
 	log      *slog.Logger
 	clock    *clock.Clock
-	unlock   func() error
 	id       *identity.Identity
 	db       *sqlite.DB
 	blobs    *blob.Store
@@ -77,9 +75,6 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 			err = errors.Join(err, d.close())
 		}
 	}()
-	if d.unlock, err = keystore.Lock(o.Dir); err != nil {
-		return nil, err
-	}
 	if d.id, err = identity.Load(o.Dir); err != nil {
 		return nil, err
 	}
@@ -99,7 +94,10 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 	}
 	d.queue.SetHooks(d.office.Hooks())
 	d.openNode()
-	return d, d.openPages(ctx)
+	if err := d.openPages(ctx); err != nil {
+		return nil, err
+	}
+	return d, d.openLink()
 }
 
 func (d *desk) openRegistry(ctx context.Context) (err error) {
@@ -146,8 +144,8 @@ func (d *desk) openNode() {
 
 func (d *desk) software() string { return "tram " + d.o.Version }
 
-// run serves until ctx ends.
-func (d *desk) run(ctx context.Context, ready func()) (err error) {
+// openLink starts to keep a line to the hub.
+func (d *desk) openLink() (err error) {
 	servers := d.o.Config.MQTT.Servers
 	if len(servers) == 0 {
 		servers = d.id.Trust.MQTT
@@ -159,6 +157,11 @@ func (d *desk) run(ctx context.Context, ready func()) (err error) {
 	if err != nil {
 		return fmt.Errorf("prepare the line: %w", err)
 	}
+	return nil
+}
+
+// run serves until ctx ends.
+func (d *desk) run(ctx context.Context, ready func()) error {
 	pages, err := d.site()
 	if err != nil {
 		return err
@@ -226,6 +229,9 @@ func (d *desk) tidy(ctx context.Context) error {
 // close closes everything that is open.
 func (d *desk) close() error {
 	var errs []error
+	if d.link != nil {
+		errs = append(errs, d.link.Close())
+	}
 	if d.pages != nil {
 		errs = append(errs, d.pages.Close())
 	}
@@ -234,9 +240,6 @@ func (d *desk) close() error {
 	}
 	if d.db != nil {
 		errs = append(errs, d.db.Close())
-	}
-	if d.unlock != nil {
-		errs = append(errs, d.unlock())
 	}
 	return errors.Join(errs...)
 }

@@ -156,14 +156,20 @@ func (c *Client) Container(ctx context.Context, id storage.ID) (io.ReadCloser, e
 	return resp.Body, nil
 }
 
-// Send hands over a document. Each file is read once, in order.
+// Send hands over a document. Each file is read once, in order, and none any
+// more when Send has returned.
 func (c *Client) Send(ctx context.Context, d DraftRequest, files []io.Reader) (office.Document, error) {
 	var doc office.Document
 	pr, pw := io.Pipe()
 	form := multipart.NewWriter(pw)
-	go func() { pw.CloseWithError(writeForm(form, d, files)) }()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		pw.CloseWithError(writeForm(form, d, files))
+	}()
 	resp, err := c.Do(ctx, http.MethodPost, "/v1/documents", pr, form.FormDataContentType())
 	pr.Close()
+	<-written
 	if err != nil {
 		return doc, err
 	}

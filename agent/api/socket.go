@@ -40,12 +40,21 @@ func Listen(dir, name string) (net.Listener, error) {
 	return l, nil
 }
 
+// graceTime is how long running calls may take to finish after the end was
+// asked for. Longer ones are broken off: their callers see an error.
+const graceTime = 3 * time.Second
+
 // Serve answers on a local socket until ctx ends, then lets running calls
-// finish for a moment.
+// finish for a moment. When it returns no more calls begin.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer close(closed)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 		defer cancel()
 		if srv.Shutdown(grace) != nil {
 			srv.Close()
@@ -55,6 +64,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve local socket: %w", err)
 	}
+	<-closed
 	return ctx.Err()
 }
 

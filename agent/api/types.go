@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -116,7 +117,9 @@ func encodeProblems(err error) (errorBody, problem.Class) {
 
 func decodeProblems(data []byte) (problem.List, bool) {
 	var body errorBody
-	if json.Unmarshal(data, &body) != nil || len(body.Errors) == 0 {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber() // a float64 would show 2000000 as 2e+06
+	if dec.Decode(&body) != nil || len(body.Errors) == 0 {
 		return nil, false
 	}
 	var list problem.List

@@ -83,7 +83,8 @@ func OpenDB(ctx context.Context, dir string, readOnly bool, log *slog.Logger) (*
 	return sqlite.Open(ctx, filepath.Join(dir, databaseFile), sqlite.Options{Schemas: Schemas(), ReadOnly: readOnly, Logger: log})
 }
 
-// Open locks the data folder and opens keys and stores.
+// Open locks the data folder and opens keys and stores. A folder that another
+// process serves is the problem "data.locked".
 func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -97,7 +98,11 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if h.ca, err = ca.Load(o.Dir); err != nil {
 		return nil, err
 	}
-	if h.unlock, err = keystore.Lock(o.Dir); err != nil {
+	h.unlock, err = keystore.Lock(o.Dir)
+	if errors.Is(err, keystore.ErrLocked) {
+		return nil, identity.Explain(err, o.Dir)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if h.db, err = OpenDB(ctx, o.Dir, false, o.Logger); err != nil {
@@ -173,6 +178,29 @@ func (h *Hub) software() string { return "tram-hub " + h.o.Version }
 
 // Run serves until ctx ends. ready is called once everything listens.
 func (h *Hub) Run(ctx context.Context, ready func()) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if err := h.start(ctx, group); err != nil {
+		group.Go(func() error { return err }) // ends what has started
+	} else {
+		h.log.Info("hub is running", "code", h.ca.Code, "mqtt", h.server(), "enroll", h.o.Config.Enroll.Address)
+		ready()
+	}
+	<-ctx.Done()
+	if h.link != nil {
+		h.link.Close()
+	}
+	if h.broker != nil {
+		h.broker.Close()
+	}
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// start opens broker, line and listeners and sets the parts of the hub going in
+// group.
+func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	if err := h.startBroker(ctx); err != nil {
 		return err
 	}
@@ -184,25 +212,11 @@ func (h *Hub) Run(ctx context.Context, ready func()) error {
 		return fmt.Errorf("connect to broker: %w", err)
 	}
 	h.link = link
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return h.acceptPeers(ctx) })
+	group.Go(func() error { return h.acceptPeers(ctx, group) })
 	group.Go(func() error { return h.relay.Run(ctx) })
 	group.Go(func() error { return h.pump(ctx) })
 	group.Go(func() error { return h.tidy(ctx) })
-	if err := h.serve(ctx, group); err != nil {
-		return err
-	}
-	h.log.Info("hub is running", "code", h.ca.Code, "mqtt", h.server(), "enroll", h.o.Config.Enroll.Address)
-	ready()
-	<-ctx.Done()
-	link.Close()
-	if h.broker != nil {
-		h.broker.Close()
-	}
-	if err := group.Wait(); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	return h.serve(ctx, group)
 }
 
 // server is the broker that the hub itself connects to.
@@ -231,21 +245,25 @@ func (h *Hub) startBroker(ctx context.Context) error {
 	return nil
 }
 
-// acceptPeers holds a session with each office that the broker brings.
-func (h *Hub) acceptPeers(ctx context.Context) error {
+// acceptPeers holds in group a session with each office that the broker brings.
+func (h *Hub) acceptPeers(ctx context.Context, group *errgroup.Group) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case p, ok := <-h.link.Peers():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if !ok {
 				return errors.New("connection to the broker has ended")
 			}
-			go func() {
+			group.Go(func() error {
 				if err := h.node.Run(ctx, p.Office(), p); err != nil && ctx.Err() == nil {
 					h.log.Warn("session ended", "peer", p.Office(), "error", err)
 				}
-			}()
+				return nil
+			})
 		}
 	}
 }
@@ -302,6 +320,9 @@ func (h *Hub) tidy(ctx context.Context) error {
 // Close closes the stores and unlocks the data folder. Run must have returned.
 func (h *Hub) Close() error {
 	var errs []error
+	if h.queue != nil {
+		errs = append(errs, h.queue.Close())
+	}
 	if h.db != nil {
 		errs = append(errs, h.db.Close())
 	}

@@ -92,7 +92,7 @@ func TestADayOfAClerk(t *testing.T) {
 		t.Error("the summary of mistakes has no focus")
 	}
 	c.shot("document-mistake-vi-1366")
-	c.do(chromedp.SendKeys(css("#reason"), "Gửi nhầm đơn vị"))
+	c.do(typed("#reason", "Gửi nhầm đơn vị"))
 	c.leave(chromedp.Click(css(".act .warn")))
 	if got := c.text(".done"); !strings.Contains(got, "Lý do: Gửi nhầm đơn vị") {
 		t.Errorf("after returning: %q", got)
@@ -119,13 +119,13 @@ func (c *chrome) sendByHand(file string) (id [16]byte) {
 	}
 	c.shot("send-mistakes-vi-1366")
 
-	c.do(chromedp.Click(css("#to")), chromedp.SendKeys(css("#to"), "nội"), chromedp.WaitVisible(css("#to-list [aria-selected=true]")))
+	c.do(chromedp.Click(css("#to")), typed("#to", "nội"), chromedp.WaitVisible(css("#to-list[data-q='nội'] [aria-selected=true]")))
 	c.shot("send-pick-vi-1366")
 	c.do(chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(css(".chips [aria-label]")))
 	if got := c.text(".chips"); !strings.Contains(got, "Sở Nội vụ") {
 		t.Errorf("recipient: %q", got)
 	}
-	c.do(chromedp.SendKeys(css("#subject"), "Báo cáo tuần 47 về phòng chống lụt bão"), chromedp.Click(css("label[for=declare]")))
+	c.do(typed("#subject", "Báo cáo tuần 47 về phòng chống lụt bão"), chromedp.Click(css("label[for=declare]")))
 	if !value(c, chromedp.Evaluate[bool]("Object.keys(sessionStorage).length > 0")) {
 		t.Error("what is typed is not kept")
 	}
@@ -163,7 +163,7 @@ func TestKeysAndFocus(t *testing.T) {
 	}
 	c.leave(chromedp.KeyEvent(kb.Enter))
 	c.do(chromedp.WaitVisible(css(".trust")))
-	c.do(chromedp.Click(css(".act summary")), chromedp.SendKeys(css("#reason"), "thu jk"))
+	c.do(chromedp.Click(css(".act summary")), typed("#reason", "thu jk"))
 	if got := value(c, chromedp.Value(css("#reason"))); got != "thu jk" {
 		t.Errorf("letters typed into a field acted as keys: %q", got)
 	}
@@ -183,7 +183,7 @@ func TestTheBoxGoesAwayAndComesBack(t *testing.T) {
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
 	c.open("/gui")
-	c.do(chromedp.SendKeys(css("#subject"), "Đang gõ dở"))
+	c.do(typed("#subject", "Đang gõ dở"))
 	b.away.Store(true)
 	c.until("the page says that the box is away", "!document.querySelector('#lost').hidden", nil, "document.querySelector('#lost').textContent.includes('Nội dung đang nhập vẫn được giữ')")
 	c.shot("lost-vi-1366")
@@ -208,8 +208,8 @@ func TestPagesWorkWithoutScripts(t *testing.T) {
 	c.signIn("lan")
 	c.open("/gui")
 	c.shot("send-noscript-vi-1366")
-	c.do(chromedp.SetUploadFiles(css("#files"), []string{file}), chromedp.SendKeys(css("#to"), "H40.13, H40"),
-		chromedp.SendKeys(css("#subject"), "Không có kịch bản"), chromedp.Click(css("#declare")))
+	c.do(chromedp.SetUploadFiles(css("#files"), []string{file}), typed("#to", "H40.13, H40"),
+		typed("#subject", "Không có kịch bản"), chromedp.Click(css("#declare")))
 	c.leave(chromedp.Click(css(".send .btn.big")))
 	if got := c.text("div.done"); !strings.Contains(got, "Đã lưu an toàn") {
 		t.Errorf("sending without scripts: %q", got)

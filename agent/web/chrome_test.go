@@ -146,6 +146,13 @@ func (c *chrome) language(lang string) {
 	c.do(chromedp.WaitReady(chromedp.CSS("html[lang=" + lang + "] main")))
 }
 
+// typed puts the focus on an element and types. The library's own way reads
+// the element while the page changes it, which is a data race.
+func typed(selector, text string) step {
+	focus := chromedp.Evaluate[chromedp.Void]("void document.querySelector('" + selector + "').focus()")
+	return chromedp.Steps(focus, chromedp.KeyEvent(text))
+}
+
 // text returns what a person reads in the element.
 func (c *chrome) text(selector string) string {
 	c.t.Helper()

@@ -65,6 +65,7 @@ function pick(box) {
 			const r = await fetch(box.dataset.pick + encodeURIComponent(q))
 			if (!r.ok || q !== input.value || document.activeElement !== input) return
 			list.innerHTML = await r.text()
+			list.dataset.q = q
 			show(!!q || options().length > 0)
 			mark(q ? 0 : -1)
 			say.textContent = box.dataset.found.replace('{n}', options().length)
@@ -80,7 +81,8 @@ function pick(box) {
 	})
 	on(input, 'keydown', e => {
 		if (e.isComposing || e.ctrlKey) return
-		const o = !list.hidden && options()[at]
+		// Results of an earlier spelling are never taken: it would be another office.
+		const o = !list.hidden && list.dataset.q === input.value && options()[at]
 		if (/^Arrow(Up|Down)$/.test(e.key) && !list.hidden) mark(at + (e.key === 'ArrowDown' ? 1 : -1))
 		else if (e.key === 'Escape') show(false)
 		else if ((e.key === 'Enter' || e.key === ',') && o) take(o)
