@@ -18,8 +18,8 @@ import (
 	"tram/storage/keystore"
 )
 
-// retryEnroll is how often a box that holds an invite tries to reach its hub.
-const retryEnroll = 15 * time.Second
+// DefaultRetry is how often a box that holds an invite tries to reach its hub.
+const DefaultRetry = 15 * time.Second
 
 // Options configures an Agent.
 type Options struct {
@@ -27,6 +27,7 @@ type Options struct {
 	Config  *config.Office
 	Logger  *slog.Logger // nil discards
 	Version string
+	Retry   time.Duration // between attempts to enrol; zero is DefaultRetry
 }
 
 // Agent is one office's program.
@@ -45,6 +46,9 @@ type Agent struct {
 func New(o Options) (*Agent, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Retry == 0 {
+		o.Retry = DefaultRetry
 	}
 	c, err := clock.Open(o.Dir)
 	if err != nil {
@@ -122,7 +126,7 @@ func (a *Agent) join(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-a.joined:
-		case <-time.After(retryEnroll):
+		case <-time.After(a.o.Retry):
 		}
 	}
 }

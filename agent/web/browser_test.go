@@ -47,6 +47,7 @@ func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 			for name, path := range b.tour() {
 				c.open(path)
 				c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+				c.accessible(path)
 				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
 		}
@@ -91,6 +92,7 @@ func TestADayOfAClerk(t *testing.T) {
 	if !value(c, chromedp.Evaluate[bool]("document.activeElement.id === 'errors' && document.title.startsWith('Lỗi: ')")) {
 		t.Error("the summary of mistakes has no focus")
 	}
+	c.accessible("mistakes in returning")
 	c.shot("document-mistake-vi-1366")
 	c.do(typed("#reason", "Gửi nhầm đơn vị"))
 	c.leave(chromedp.Click(css(".act .warn")))
@@ -117,6 +119,7 @@ func (c *chrome) sendByHand(file string) (id [16]byte) {
 	if got := c.text("#errors"); strings.Contains(got, "tệp") || !strings.Contains(got, "Nhập trích yếu") || !strings.Contains(got, "Chọn ít nhất một nơi nhận") {
 		t.Errorf("mistakes: %q", got)
 	}
+	c.accessible("mistakes in the sending form")
 	c.shot("send-mistakes-vi-1366")
 
 	c.do(chromedp.Click(css("#to")), typed("#to", "nội"), chromedp.WaitVisible(css("#to-list[data-q='nội'] [aria-selected=true]")))
@@ -130,7 +133,9 @@ func (c *chrome) sendByHand(file string) (id [16]byte) {
 		t.Error("what is typed is not kept")
 	}
 	value(c, chromedp.Evaluate[chromedp.Void](`void new MutationObserver(() => { sessionStorage.seen = (sessionStorage.seen || '') + document.querySelector('#copying').textContent + '|' }).observe(document.querySelector('#copying'), { childList: true })`))
+	c.slow.Store(true)
 	c.do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("div.done")))
+	c.slow.Store(false)
 	c.shot("sent-by-hand-vi-1366")
 	if got := c.text("div.done"); !strings.Contains(got, "Đã lưu an toàn trên máy của đơn vị lúc") {
 		t.Errorf("confirmation: %q", got)

@@ -169,6 +169,25 @@ func (c *chrome) fits(what string) {
 	c.t.Errorf("%s scrolls sideways because of %s", what, culprit)
 }
 
+// audit names what keeps people with assistive technology out.
+const audit = `[
+	...[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i).map(id => 'id twice: ' + id),
+	...[...document.querySelectorAll('input:not([type=hidden]),select,textarea')].filter(e => !e.labels.length && !e.ariaLabel).map(e => 'no label: ' + e.name),
+	...[...document.querySelectorAll('a,button,summary')].filter(e => !e.textContent.trim() && !e.getAttribute('aria-label')).map(e => 'no name: ' + e.outerHTML),
+	...[...document.querySelectorAll('button,input:not([type=hidden]),select,summary')].filter(e => e.offsetParent && e.getBoundingClientRect().height < 24).map(e => 'too small: ' + e.outerHTML),
+	...[...document.querySelectorAll('[aria-describedby],[aria-labelledby],[aria-controls]')].flatMap(e => ['describedby', 'labelledby', 'controls'].flatMap(a => (e.getAttribute('aria-' + a) || '').split(' ').filter(id => id && !document.getElementById(id)).map(id => 'dangling: ' + id))),
+	...[...document.querySelectorAll('table.list')].filter(e => !e.caption).map(() => 'table without caption'),
+	...[...document.querySelectorAll('.summary a')].filter(a => !document.querySelector(a.getAttribute('href'))).map(a => 'error leads nowhere: ' + a.href),
+	...(document.querySelectorAll('h1').length === 1 ? [] : ['h1: ' + document.querySelectorAll('h1').length]),
+].join('; ')`
+
+func (c *chrome) accessible(what string) {
+	c.t.Helper()
+	if found := value(c, chromedp.Evaluate[string](audit)); found != "" {
+		c.t.Errorf("%s: %s", what, found)
+	}
+}
+
 // quiet fails the test when the browser complained or asked another place.
 func (c *chrome) quiet() {
 	c.t.Helper()

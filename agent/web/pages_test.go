@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/http"
 	"os"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -236,4 +238,65 @@ func TestSeededPagesAreCleanInBothLanguages(t *testing.T) {
 			}
 		}
 	}
+}
+
+var (
+	cssRule  = regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`)
+	cssBack  = regexp.MustCompile(`(?:^|;)background:(#[0-9a-f]{3,6})`)
+	cssColor = regexp.MustCompile(`(?:^|;)color:(#[0-9a-f]{3,6})`)
+)
+
+// TestColoursContrast holds text to 7:1 on its own background, or on white and
+// the tinted row where a rule names none.
+func TestColoursContrast(t *testing.T) {
+	data, err := assetFiles.ReadFile("assets/app.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs := 0
+	for _, rule := range cssRule.FindAllStringSubmatch(string(data), -1) {
+		color := cssColor.FindStringSubmatch(rule[2])
+		if color == nil || color[1] == "#fff" && cssBack.FindString(rule[2]) == "" {
+			continue
+		}
+		backs := []string{"#ffffff", "#f5f8fb"}
+		if back := cssBack.FindStringSubmatch(rule[2]); back != nil {
+			backs = []string{back[1]}
+		}
+		for _, back := range backs {
+			pairs++
+			if got := contrast(t, color[1], back); got < 7 {
+				t.Errorf("%s: %s on %s is %.2f:1", strings.TrimSpace(rule[1]), color[1], back, got)
+			}
+		}
+	}
+	if pairs < 20 {
+		t.Errorf("only %d pairs of colours found", pairs)
+	}
+}
+
+// contrast is the ratio of WCAG 2.
+func contrast(t *testing.T, a, b string) float64 {
+	light := func(hex string) float64 {
+		if len(hex) == 4 {
+			hex = "#" + strings.Repeat(hex[1:2], 2) + strings.Repeat(hex[2:3], 2) + strings.Repeat(hex[3:4], 2)
+		}
+		n, err := strconv.ParseUint(hex[1:], 16, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0.0
+		for shift, weight := range map[int]float64{16: 0.2126, 8: 0.7152, 0: 0.0722} {
+			c := float64(n>>shift&255) / 255
+			if c <= 0.04045 {
+				c /= 12.92
+			} else {
+				c = math.Pow((c+0.055)/1.055, 2.4)
+			}
+			sum += weight * c
+		}
+		return sum
+	}
+	x, y := light(a), light(b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }

@@ -36,6 +36,15 @@ type box struct {
 	uploads  string
 	config   *Config
 	away     atomic.Bool // every connection breaks
+	slow     atomic.Bool // bodies come in slowly
+}
+
+// slowBody makes an upload take long enough to be seen.
+type slowBody struct{ io.ReadCloser }
+
+func (b slowBody) Read(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return b.ReadCloser.Read(p)
 }
 
 // limits changes what an upload may hold.
@@ -81,6 +90,9 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if b.away.Load() {
 			panic(http.ErrAbortHandler)
+		}
+		if b.slow.Load() {
+			r.Body = slowBody{r.Body}
 		}
 		routes.ServeHTTP(w, r)
 	})

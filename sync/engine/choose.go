@@ -74,16 +74,30 @@ func (it *outItem) sendable() *sending {
 	return nil
 }
 
+// underWay is how many bytes were handed out and are not acknowledged.
+func (o *outgoing) underWay() (n int64) {
+	for _, it := range o.live {
+		for i := range it.objects {
+			n += max(it.objects[i].next-it.objects[i].acked, 0)
+		}
+	}
+	return n
+}
+
 // sendChunks gives out chunks until enough are in flight.
 func (p *Peer) sendChunks() {
 	o := &p.out
-	for o.chunks < p.cfg.InFlight {
+	for under := o.underWay(); o.chunks < p.cfg.InFlight; {
 		it := p.choose()
 		if it == nil {
 			return
 		}
 		s := it.sendable()
 		n := min(int64(p.cfg.Chunk), s.limit-s.next)
+		if under > 0 && under+n > p.cfg.Window {
+			return
+		}
+		under += n
 		p.do(SendChunk{ID: it.ID, Object: s.index, Offset: s.next, N: int(n)})
 		s.next += n
 		o.served++

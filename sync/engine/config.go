@@ -10,6 +10,7 @@ import (
 const (
 	DefaultChunk     = 16 << 10
 	DefaultCredit    = 64 << 10
+	DefaultWindow    = 64 << 10
 	DefaultSyncEvery = 32 << 10
 
 	DefaultInFlight    = 2
@@ -43,8 +44,14 @@ type Config struct {
 	// what is durable: the most that goes again after a cut. Default
 	// DefaultCredit, at most MaxCredit.
 	Credit int64
-	// SyncEvery is after how many received bytes an object is made durable and
-	// acknowledged; at most half of Credit. Default DefaultSyncEvery.
+	// Window is how many bytes this side has under way at most, over all objects:
+	// sent and not acknowledged as durable. It is what an urgent bundle may have
+	// to wait for (P5), what goes again after a cut (P4), and what a broker in
+	// between may have to hold. Default DefaultWindow, at least Chunk.
+	Window int64
+	// SyncEvery is after how many received bytes, over all objects, what came is
+	// made durable and acknowledged; at most half of Credit, and to be at most
+	// half of the neighbour's Window. Default DefaultSyncEvery.
 	SyncEvery int64
 
 	// InFlight is how many SendChunk, and separately how many SendOffer, may be
@@ -97,6 +104,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	def(&c.Chunk, DefaultChunk)
 	def(&c.Credit, DefaultCredit)
+	def(&c.Window, DefaultWindow)
 	def(&c.SyncEvery, DefaultSyncEvery)
 	def(&c.InFlight, DefaultInFlight)
 	def(&c.MaxOffers, DefaultMaxOffers)
@@ -114,6 +122,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxDefer, DefaultMaxDefer)
 	c.Chunk = min(c.Chunk, wire.MaxChunk)
 	c.Credit = min(c.Credit, MaxCredit)
+	c.Window = max(c.Window, int64(c.Chunk))
 	c.SyncEvery = min(c.SyncEvery, max(c.Credit/2, 1))
 	c.RetryMax = max(c.RetryMax, c.RetryMin)
 	return c

@@ -120,14 +120,42 @@ func (p *Peer) take(b *inBundle, f *fetch, h piece) bool {
 	}
 	w := Write{ID: b.id, Object: f.object, Offset: f.next, Data: data}
 	f.next = end
-	w.Sync = f.next == f.size || f.next-f.synced >= p.cfg.SyncEvery
+	full := p.in.loose() >= p.cfg.SyncEvery
+	w.Sync = f.next == f.size || full
 	if w.Sync {
 		f.synced = f.next
 	}
 	f.pending++
 	p.in.writing += len(data)
 	p.do(w)
+	if full {
+		f.due = !f.done()
+		p.flushOthers(f)
+	}
 	return true
+}
+
+// loose is how many bytes were handed to the store without Sync.
+func (in *incoming) loose() (n int64) {
+	for _, b := range in.list {
+		for _, f := range b.fetches {
+			n += f.next - f.synced
+		}
+	}
+	return n
+}
+
+// flushOthers makes durable, and has acknowledged, what came of other objects:
+// the sender's window is one for all of them.
+func (p *Peer) flushOthers(than *fetch) {
+	for _, b := range p.in.list {
+		for _, f := range b.fetches {
+			if f != than && f.synced < f.next {
+				f.due = true
+				p.flush(b, f)
+			}
+		}
+	}
 }
 
 func (f *fetch) missing(now time.Time) {

@@ -72,7 +72,7 @@ type request struct {
 	acked   chan error // the broker acknowledged it; nil when nobody waits
 }
 
-// dial tries each server once and returns the first connection that is
+// connect tries each server once and returns the first connection that is
 // subscribed and announced.
 func (o *opener) connect(ctx context.Context, s *spec) (*conn, error) {
 	var all error
@@ -171,8 +171,8 @@ func (c *conn) handshake(ctx context.Context) error {
 // join subscribes and announces our presence, in this order: whoever sees us
 // online can reach us.
 func (c *conn) join(ctx context.Context) error {
-	token := c.mq.SubscribeMultiple(c.spec.filters, nil)
-	if err := c.await(ctx, token); err != nil {
+	token, err := c.subscribe(ctx)
+	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	for filter, granted := range token.(*paho.SubscribeToken).Result() {
@@ -181,6 +181,22 @@ func (c *conn) join(ctx context.Context) error {
 		}
 	}
 	return c.announce(ctx, c.online)
+}
+
+// subscribe waits for the answer to our only SUBSCRIBE. paho blocks up to
+// publishTimeout over a connection that ends at this moment; it is then left to
+// itself.
+func (c *conn) subscribe(ctx context.Context) (paho.Token, error) {
+	asked := make(chan paho.Token, 1)
+	go func() { asked <- c.mq.SubscribeMultiple(c.spec.filters, nil) }()
+	select {
+	case token := <-asked:
+		return token, c.await(ctx, token)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-c.over:
+		return nil, c.cause()
+	}
 }
 
 // announce publishes our presence and waits for the acknowledgement.
