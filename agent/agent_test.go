@@ -184,28 +184,17 @@ func TestStatusAnswersWhileTheOfficeOpens(t *testing.T) {
 func TestADataFolderHasOneProcess(t *testing.T) {
 	p := found(t)
 	p.startHub()
-	for _, tc := range []struct {
-		name string
-		run  func(*box) error
-	}{
-		{"an office", func(*box) error { return p.agent(codeA).Run(t.Context(), func() {}) }},
-		{"a hub", func(*box) error { h, err := p.openHub(); _ = h; return err }},
+	first := p.start(codeA)
+	_, second := p.openHub()
+	for name, err := range map[string]error{
+		"hub": second, "agent": p.agent(codeA).Run(t.Context(), func() { t.Error("a second agent is ready") }),
 	} {
-		b := &box{p: p, code: codeA, api: api.NewClient(p.boxDir(codeA))}
-		if tc.name == "an office" {
-			b = p.start(codeA)
-		}
-		err := tc.run(b)
 		got := problem.From(err)
 		if got.Code != "data.locked" || got.Class != problem.Busy || !strings.Contains(got.Message("en"), p.dir) {
-			t.Errorf("%s beside another one: %v", tc.name, err)
+			t.Errorf("a second %s: %v", name, err)
 		}
 	}
-	b := p.start(codeB)
-	if err := p.agent(codeB).Run(t.Context(), func() {}); err == nil {
-		t.Error("a second agent runs")
-	}
-	if s := b.state(); s != "not-enrolled" {
+	if s := first.state(); s != "not-enrolled" {
 		t.Errorf("the first agent is %q after a second one was tried", s)
 	}
 }

@@ -126,11 +126,8 @@ func (v *visit) strip(st state) Strip {
 		return strip
 	}
 	if n == 0 {
-		strip := Strip{Tone: "up", Key: "up", Main: joinDots(v.t("web.strip.up"), v.t("web.strip.nothing"))}
-		if st.link.Rate >= 1 {
-			strip.Fine = v.rate(st.link.Rate)
-		}
-		return strip
+		// No rate: nothing moves, so what the line could do is not known.
+		return Strip{Tone: "up", Key: "up", Main: joinDots(v.t("web.strip.up"), v.t("web.strip.nothing"))}
 	}
 	for i, q := range st.queue {
 		if !q.moving {

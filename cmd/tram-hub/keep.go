@@ -81,7 +81,7 @@ func backupCommand(c *cli.Console) *cobra.Command {
 
 // backUp reads the hub's folder beside a running hub.
 func backUp(cmd *cobra.Command, c *cli.Console, w io.Writer, passphrase string) (err error) {
-	db, err := hub.OpenDB(cmd.Context(), c.Data, true, nil)
+	db, err := readStore(cmd.Context(), c)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func restoreCommand(c *cli.Console) *cobra.Command {
 	var secret string
 	cmd := &cobra.Command{Use: "restore FILE", Short: "hub.ca.restore.short", Long: "hub.ca.restore.long", Args: cli.Args(1, 1)}
 	passphraseFlag(cmd, &secret)
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := os.Open(args[0])
 		if err != nil {
 			return problem.New(problem.Usage, "tram.unreadable-file", "FILE", i18n.Args{"file": args[0]}).Because(err)
@@ -103,7 +103,10 @@ func restoreCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(ca.Restore(c.Data, f, string(passphrase)), service.Adopt(c.Data)); err != nil {
+		if err := ca.Restore(c.Data, f, string(passphrase)); err != nil {
+			return err
+		}
+		if err := errors.Join(makeStore(cmd.Context(), c), service.Adopt(c.Data)); err != nil {
 			return err
 		}
 		return c.Print(map[string]string{"data": c.Data}, func(w io.Writer) {

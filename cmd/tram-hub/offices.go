@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +31,8 @@ func inviteCommand(c *cli.Console) *cobra.Command {
 	f := create.Flags()
 	f.StringVar(&csv, "csv", "", "hub.invite.csv")
 	f.StringVar(&out, "out", "", "hub.invite.out")
-	f.DurationVar(&o.TTL, "ttl", ca.DefaultInviteLife, "hub.invite.ttl")
+	o.TTL = ca.DefaultInviteLife
+	f.Var((*life)(&o.TTL), "ttl", "hub.invite.ttl")
 	f.BoolVar(&o.New, "new", false, "hub.invite.new")
 	f.StringVar(&o.Batch, "batch", "", "hub.invite.batch")
 	for _, name := range []string{"csv", "out"} {
@@ -54,6 +57,33 @@ func inviteCommand(c *cli.Console) *cobra.Command {
 	}
 	group.AddCommand(create)
 	return group
+}
+
+// life is a flag that takes days, such as 30d, or hours, minutes and seconds.
+type life time.Duration
+
+const day = 24 * time.Hour
+
+// Type names the flag's value in help.
+func (l *life) Type() string { return "duration" }
+
+func (l *life) String() string {
+	d := time.Duration(*l)
+	if d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return d.String()
+}
+
+// Set reads the flag's value.
+func (l *life) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, bad := strconv.ParseUint(days, 10, 16) // 16 bits of days do not overflow
+		d, err = time.Duration(n)*day, bad
+	}
+	*l = life(d)
+	return err
 }
 
 func readLimited(path string, most int64) ([]byte, error) {

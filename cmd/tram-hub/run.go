@@ -48,7 +48,8 @@ func initCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(cfg.Save(c.Data), service.Adopt(c.Data)); err != nil {
+		cfg.Code, cfg.Name = authority.Code, authority.Name // those of a hub that was there stay
+		if err := errors.Join(cfg.Save(c.Data), makeStore(cmd.Context(), c), service.Adopt(c.Data)); err != nil {
 			return err
 		}
 		fingerprint := enroll.Fingerprint(authority.Root.Cert)
@@ -57,6 +58,24 @@ func initCommand(c *cli.Console) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// makeStore makes the store of a new hub, so that backup and audit find one
+// before the first run. A hub that runs has it.
+func makeStore(ctx context.Context, c *cli.Console) error {
+	err := withHub(ctx, c, func(*hub.Hub) error { return nil })
+	if errors.Is(err, problem.New(problem.Busy, "data.locked", "", nil)) {
+		return nil
+	}
+	return err
+}
+
+// readStore opens the store of the hub, running or not, to read.
+func readStore(ctx context.Context, c *cli.Console) (*sqlite.DB, error) {
+	if !ca.Exists(c.Data) {
+		return nil, problem.New(problem.NotEnrolled, "hub.none", "data", i18n.Args{"dir": c.Data})
+	}
+	return hub.OpenDB(ctx, c.Data, true, nil)
 }
 
 // hosts are the host parts of endpoints, for the server certificate.
@@ -112,7 +131,7 @@ func serviceCommands(c *cli.Console) []*cobra.Command {
 
 func auditCommand(c *cli.Console) *cobra.Command {
 	return cli.AuditCommand(c, func(cmd *cobra.Command) (*sqlite.DB, error) {
-		return hub.OpenDB(cmd.Context(), c.Data, true, nil)
+		return readStore(cmd.Context(), c)
 	})
 }
 

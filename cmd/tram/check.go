@@ -2,9 +2,11 @@ package main
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -139,6 +141,12 @@ func printReport(c *cli.Console, w io.Writer, r seal.Report) {
 
 func auditCommand(c *cli.Console) *cobra.Command {
 	return cli.AuditCommand(c, func(cmd *cobra.Command) (*sqlite.DB, error) {
+		if !identity.Exists(c.Data) {
+			return nil, identity.None(c.Data)
+		}
+		if _, err := os.Stat(filepath.Join(c.Data, agent.DatabaseFile)); errors.Is(err, os.ErrNotExist) {
+			return nil, problem.New(problem.NotFound, "cli.audit-none", "data", i18n.Args{"dir": c.Data}).Because(err)
+		}
 		return agent.OpenDB(cmd.Context(), c.Data, sqlite.Options{ReadOnly: true})
 	})
 }

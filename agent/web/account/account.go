@@ -32,8 +32,8 @@ import (
 // Role is what a person does in the office; it decides what they may do here.
 type Role string
 
-// Roles. Clerk sends, accepts and returns; IT sees how documents travel but
-// not what they say.
+// Roles. Clerk sends, accepts and returns; IT sees lists and tracks, but opens,
+// sends and answers nothing.
 const (
 	Clerk   Role = "clerk"
 	Leader  Role = "leader"

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"archive/zip"
+	"context"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"tram/agent"
+	"tram/storage/sqlite"
+)
+
+// The commands that scripts have beside those of testscript.
+
+// exits CODE PROGRAM ARG… runs a program that must end with this exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	if neg || err != nil {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG…")
+	}
+	if got := exitCode(ts, args[1:]); got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// await REGEXP PROGRAM ARG… runs a program again and again until it succeeds
+// and its standard output matches.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	late := time.Now().Add(30 * time.Second)
+	for exitCode(ts, args[1:]) != 0 || !want.MatchString(ts.ReadFile("stdout")) {
+		if time.Now().After(late) {
+			ts.Fatalf("it never answers %q", args[0])
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// capture NAME REGEXP puts the group of a match in standard output into a
+// variable.
+func capture(ts *testscript.TestScript, _ bool, args []string) {
+	match := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(match) != 2 {
+		ts.Fatalf("no match for %q", args[1])
+	}
+	ts.Setenv(args[0], match[1])
+}
+
+// ports NAME… puts a free loopback address into each variable.
+func ports(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close()
+		ts.Setenv(name, l.Addr().String())
+	}
+}
+
+// tamper OLD NEW ENTRY copies a container and changes one entry in the copy.
+func tamper(ts *testscript.TestScript, _ bool, args []string) {
+	old, err := zip.OpenReader(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer old.Close()
+	file, err := os.Create(ts.MkAbs(args[1]))
+	ts.Check(err)
+	out, found := zip.NewWriter(file), false
+	for _, f := range old.File {
+		if f.Name != args[2] {
+			ts.Check(out.Copy(f))
+			continue
+		}
+		found = true
+		r, err := f.Open()
+		ts.Check(err)
+		data, err := io.ReadAll(r)
+		ts.Check(err)
+		w, err := out.Create(f.Name)
+		ts.Check(err)
+		_, err = w.Write(append(data, '!'))
+		ts.Check(err)
+	}
+	ts.Check(out.Close())
+	ts.Check(file.Close())
+	if !found {
+		ts.Fatalf("%s has no entry %s", args[0], args[2])
+	}
+}
+
+// damage DIR changes the first entry of an office's audit log behind its back.
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := agent.OpenDB(context.Background(), ts.MkAbs(args[0]), sqlite.Options{})
+	ts.Check(err)
+	ts.Check(db.Update(context.Background(), func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(`UPDATE audit SET actor = 'nobody' WHERE seq = 1`)
+		return err
+	}))
+	ts.Check(db.Close())
+}
+
+// touch FILE makes an empty file.
+func touch(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), nil, 0o600))
+}
