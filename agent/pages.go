@@ -10,12 +10,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"tram/agent/api"
 	"tram/agent/health"
 	"tram/agent/httpd"
+	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/problem"
 	"tram/agent/web"
 	"tram/agent/web/account"
 	"tram/storage/fsx"
@@ -40,6 +43,9 @@ func (d *desk) openPages(ctx context.Context) (err error) {
 		Address: d.o.Config.UI.Address, Documents: d.o.Config.UI.Documents, Files: d.office,
 		Alive: d.accounts.Alive, Logger: d.log.With("part", "pages"), Now: d.clock.Now,
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return problem.New(problem.Busy, "service.address-in-use", "ui.address", i18n.Args{"address": d.o.Config.UI.Address}).Because(err)
+	}
 	return err
 }
 

@@ -91,6 +91,9 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 	if err != nil || page.Total != 5 || len(page.Documents) != 3 {
 		t.Errorf("page has %d of %d (error %v)", len(page.Documents), page.Total, err)
 	}
+	if _, err := c.Documents(t.Context(), office.Query{Box: office.Out, Limit: -1}); problem.From(err).Field != "limit" {
+		t.Errorf("a negative limit gives %v", err)
+	}
 	resp, err := c.Do(t.Context(), http.MethodGet, "/v1/documents?box=in", nil, "")
 	if err != nil {
 		t.Fatal(err)

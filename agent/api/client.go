@@ -110,10 +110,10 @@ func (c *Client) Documents(ctx context.Context, q office.Query) (Page, error) {
 	for _, s := range q.States {
 		v.Add("state", string(s))
 	}
-	if q.Offset > 0 {
+	if q.Offset != 0 {
 		v.Set("offset", strconv.Itoa(q.Offset))
 	}
-	if q.Limit > 0 {
+	if q.Limit != 0 {
 		v.Set("limit", strconv.Itoa(q.Limit))
 	}
 	var page Page

@@ -10,6 +10,7 @@ import (
 // Box says whether a document came or goes.
 type Box string
 
+// The two boxes.
 const (
 	In  Box = "in"
 	Out Box = "out"
@@ -18,13 +19,13 @@ const (
 // Urgency is the level of NĐ 30/2020, numbered as edXML's Priority.
 type Urgency uint8
 
+// The levels, in rising order.
 const (
-	Thuong      Urgency = 0
-	Khan        Urgency = 1
-	ThuongKhan  Urgency = 2
-	HoaToc      Urgency = 3
-	maxUrgency          = HoaToc
-	urgencyWord         = "thuong khan thuong-khan hoa-toc"
+	Thuong     Urgency = 0
+	Khan       Urgency = 1
+	ThuongKhan Urgency = 2
+	HoaToc     Urgency = 3
+	maxUrgency         = HoaToc
 )
 
 // State is the furthest step of a document, or of one recipient of it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,11 +99,14 @@ func (d *demo) run(ctx context.Context) error {
 	return nil
 }
 
-// address is the usual port of a page; a demonstration for a test takes any.
+// address is the usual port of a page, or "" for any when that one is taken or
+// nobody is going to look.
 func (d *demo) address(usual string) string {
-	if d.once {
+	l, err := net.Listen("tcp", usual)
+	if err != nil || d.once {
 		return ""
 	}
+	l.Close()
 	return usual
 }
 

@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 			Dir: filepath.Join("testdata", "script"), RequireExplicitExec: true, RequireUniqueNames: true,
 			Setup: func(e *testscript.Env) error {
 				e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
+				e.Setenv("GORACE", "atexit_sleep_ms=0") // a race detector sleeps a second after each program
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){

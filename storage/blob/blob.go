@@ -38,7 +38,8 @@ const (
 	// leaves free on its volume: the smaller of the two counts. What remains is
 	// for the database, so that documents can still be read, receipted and
 	// removed. Hard limit; hitting it is [storage.ErrFull].
-	DefaultMinFree        = 500 << 20
+	DefaultMinFree = 500 << 20 // bytes
+	// DefaultMinFreePercent is of the volume's size.
 	DefaultMinFreePercent = 5
 
 	// Grace is how long new content is safe from [Store.Sweep] without being

@@ -106,8 +106,9 @@ type Cancel struct {
 // the protocol: never renumber.
 type Code uint16
 
+// The codes. Receivers pass on codes that they do not know.
 const (
-	CodeNone             Code = 0
+	CodeNone             Code = 0  // nothing to say
 	CodeMalformed        Code = 1  // header or frame does not parse
 	CodeVersion          Code = 2  // unknown version
 	CodeSignature        Code = 3  // header signature does not verify
