@@ -32,11 +32,8 @@ const (
 	DatabaseFile = "office.db"
 	blobDir      = "blobs"
 	uploadDir    = "uploads"
-	// tidyEvery is how often unused content is removed.
+	// tidyEvery is how often the store gives up what has no more use.
 	tidyEvery = 10 * time.Minute
-	// sweepAge spares content files that a running transaction may be about to
-	// name.
-	sweepAge = time.Hour
 )
 
 // desk is an enrolled office with its stores open.
@@ -204,19 +201,12 @@ func (d *desk) pump(ctx context.Context) error {
 }
 
 func (d *desk) tidy(ctx context.Context) error {
-	uses := func(sum [32]byte) (bool, error) {
-		used, err := d.queue.Uses(ctx, sum)
-		if used || err != nil {
-			return used, err
-		}
-		return d.office.Uses(ctx, sum)
-	}
 	for {
 		if err := d.clock.Keep(); err != nil {
 			d.log.Error("time not kept", "error", err)
 		}
-		if _, _, err := d.blobs.Sweep(ctx, uses, time.Now().Add(-sweepAge)); err != nil && ctx.Err() == nil {
-			d.log.Error("unused content not removed", "error", err)
+		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
+			d.log.Error("store not tidied", "error", err)
 		}
 		select {
 		case <-ctx.Done():

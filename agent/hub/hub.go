@@ -40,9 +40,6 @@ const (
 	newsEvery = time.Second
 	// tidyEvery is how often expired bundles and unused content are removed.
 	tidyEvery = 10 * time.Minute
-	// sweepAge spares content files that a running transaction may be about to
-	// name.
-	sweepAge = time.Hour
 )
 
 // Options configures a Hub.
@@ -306,8 +303,8 @@ func (h *Hub) tidy(ctx context.Context) error {
 		if err := h.relay.Expire(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("expired bundles not removed", "error", err)
 		}
-		if _, _, err := h.blobs.Sweep(ctx, func(sum [32]byte) (bool, error) { return h.queue.Uses(ctx, sum) }, time.Now().Add(-sweepAge)); err != nil && ctx.Err() == nil {
-			h.log.Error("unused content not removed", "error", err)
+		if err := h.queue.Tidy(ctx, time.Now(), nil); err != nil && ctx.Err() == nil {
+			h.log.Error("store not tidied", "error", err)
 		}
 		select {
 		case <-ctx.Done():

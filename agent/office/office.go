@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -26,15 +25,7 @@ import (
 var migrations embed.FS
 
 // Schema is the tables of this package.
-var Schema = sqlite.Schema{Name: "office", Files: mustSub(migrations, "migrations")}
-
-func mustSub(fsys fs.FS, dir string) fs.FS {
-	sub, err := fs.Sub(fsys, dir)
-	if err != nil {
-		panic(err) // the folder is embedded
-	}
-	return sub
-}
+var Schema = sqlite.Embedded("office", migrations)
 
 // Limits of documents. Zero fields take the defaults.
 type Limits struct {

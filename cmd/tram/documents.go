@@ -72,7 +72,7 @@ func documentsCommand(c *cli.Console) *cobra.Command {
 				})
 			}
 			c.Table(w, []string{"tram.col.id", "tram.col.time", "tram.col.partner", "tram.col.number", "tram.col.urgency", "tram.col.state", "tram.col.subject"}, rows)
-			if page.Total > len(page.Documents) {
+			if page.Total > q.Offset+len(page.Documents) {
 				c.Say("tram.documents.more", i18n.Args{"shown": len(page.Documents), "total": page.Total})
 			}
 		})

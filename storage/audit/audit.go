@@ -18,7 +18,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"tram/storage/sqlite"
@@ -35,15 +34,7 @@ const maxText = 64 << 10
 var files embed.FS
 
 // Schema holds the tables of the log.
-var Schema = sqlite.Schema{Name: "audit", Files: sub(files)}
-
-func sub(f embed.FS) fs.FS {
-	s, err := fs.Sub(f, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded
-	}
-	return s
-}
+var Schema = sqlite.Embedded("audit", files)
 
 // Entry is something that happened. Texts are plain; no secrets, no content of
 // documents.

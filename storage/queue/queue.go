@@ -19,7 +19,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -43,15 +42,7 @@ const DefaultReofferAfter = 24 * time.Hour
 var files embed.FS
 
 // Schema holds the tables of the queue.
-var Schema = sqlite.Schema{Name: "queue", Files: sub(files)}
-
-func sub(f embed.FS) fs.FS {
-	s, err := fs.Sub(f, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded
-	}
-	return s
-}
+var Schema = sqlite.Embedded("queue", files)
 
 // Options configure [New]. The zero value is usable.
 type Options struct {

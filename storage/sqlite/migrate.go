@@ -22,6 +22,16 @@ type Schema struct {
 	Files fs.FS
 }
 
+// Embedded is the Schema of a package that embeds its migrations in a folder of
+// that name. It panics when there is none, which the first test shows.
+func Embedded(name string, files fs.FS) Schema {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err)
+	}
+	return Schema{Name: name, Files: sub}
+}
+
 type migration struct {
 	schema  string
 	version int

@@ -26,15 +26,7 @@ import (
 var migrations embed.FS
 
 // Schema is the tables of invites and of issued certificates.
-var Schema = sqlite.Schema{Name: "ca", Files: subFolder()}
-
-func subFolder() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded
-	}
-	return sub
-}
+var Schema = sqlite.Embedded("ca", migrations)
 
 // Actions of the audit log.
 const (

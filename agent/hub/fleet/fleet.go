@@ -9,7 +9,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"tram/agent/hub/registry"
@@ -20,15 +19,7 @@ import (
 var migrations embed.FS
 
 // Schema is the table of agents.
-var Schema = sqlite.Schema{Name: "fleet", Files: sub(migrations, "migrations")}
-
-func sub(fsys fs.FS, dir string) fs.FS {
-	s, err := fs.Sub(fsys, dir)
-	if err != nil {
-		panic(err) // only for an invalid constant path
-	}
-	return s
-}
+var Schema = sqlite.Embedded("fleet", migrations)
 
 // Agent is one office's box. It is part of the stable JSON of `tram-hub agents`.
 type Agent struct {

@@ -8,7 +8,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -22,7 +21,7 @@ import (
 var migrations embed.FS
 
 // Schema is the table of cards.
-var Schema = sqlite.Schema{Name: "registry", Files: must(fs.Sub(migrations, "migrations"))}
+var Schema = sqlite.Embedded("registry", migrations)
 
 // CacheSize is how many looked-up cards are kept in memory; when there are
 // more, arbitrary ones are dropped and read again when needed.

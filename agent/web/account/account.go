@@ -15,7 +15,6 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -82,15 +81,7 @@ const (
 var migrations embed.FS
 
 // Schema holds the tables of this package.
-var Schema = sqlite.Schema{Name: "account", Files: mustSub(migrations, "migrations")}
-
-func mustSub(fsys fs.FS, dir string) fs.FS {
-	sub, err := fs.Sub(fsys, dir)
-	if err != nil {
-		panic(err)
-	}
-	return sub
-}
+var Schema = sqlite.Embedded("account", migrations)
 
 // Options of New.
 type Options struct {
