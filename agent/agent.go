@@ -38,8 +38,12 @@ type Agent struct {
 	started time.Time
 	joined  chan struct{} // wakes Run after an enrolment over the local socket
 
-	mu   sync.Mutex
-	desk *desk // nil until the box is enrolled
+	trying sync.Mutex // held by the one attempt to enrol
+
+	mu        sync.Mutex
+	desk      *desk              // nil until the box is enrolled
+	invited   int                // calls that bring an invite: they go first
+	interrupt context.CancelFunc // ends the agent's own attempt; may be nil
 }
 
 // New prepares an agent in its data folder, which must exist.
@@ -114,7 +118,7 @@ func (a *Agent) leave() error {
 func (a *Agent) join(ctx context.Context) error {
 	a.log.Info("this box has no identity yet: tram enroll INVITE")
 	for {
-		result, err := enroll.Resume(ctx, enroll.Options{Dir: a.o.Dir, Now: a.clock.Now, Logger: a.log})
+		result, err := a.resume(ctx)
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("enrolment refused", "error", err)
 		}
@@ -128,6 +132,41 @@ func (a *Agent) join(ctx context.Context) error {
 		case <-a.joined:
 		case <-time.After(a.o.Retry):
 		}
+	}
+}
+
+// resume makes one attempt with the invite that the box holds, unless somebody
+// brings one just now.
+func (a *Agent) resume(ctx context.Context) (enroll.Result, error) {
+	a.trying.Lock()
+	defer a.trying.Unlock()
+	a.mu.Lock()
+	if a.invited > 0 {
+		a.mu.Unlock()
+		return enroll.Result{State: enroll.Pending}, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.interrupt = cancel
+	a.mu.Unlock()
+	return enroll.Resume(ctx, enroll.Options{Dir: a.o.Dir, Now: a.clock.Now, Logger: a.log})
+}
+
+// visit takes the place of the agent's own attempt, which may be waiting for a
+// line that does not answer. The visitor calls leave at its end.
+func (a *Agent) visit() (leave func()) {
+	a.mu.Lock()
+	a.invited++
+	if a.interrupt != nil {
+		a.interrupt()
+	}
+	a.mu.Unlock()
+	a.trying.Lock()
+	return func() {
+		a.mu.Lock()
+		a.invited--
+		a.mu.Unlock()
+		a.trying.Unlock()
 	}
 }
 

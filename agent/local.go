@@ -32,6 +32,7 @@ func (a *Agent) local() http.Handler {
 
 // enroll keeps the invite in the data folder and tries it at once.
 func (a *Agent) enroll(ctx context.Context, invite []byte) (api.Status, error) {
+	defer a.visit()()
 	path := filepath.Join(a.o.Dir, "received.moi")
 	if err := fsx.WriteFile(path, invite, 0o600); err != nil {
 		return api.Status{}, fmt.Errorf("keep invite: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -67,9 +68,11 @@ func stopped() *time.Timer {
 func (s *session) post(ev engine.Event) { s.posts.put(posted{event: ev}) }
 
 func (s *session) run(ctx context.Context) error {
-	defer s.end()
-	go s.sendJobs(ctx)
-	go s.sendFrames(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	var senders sync.WaitGroup
+	defer func() { stop(); senders.Wait(); s.end() }()
+	senders.Go(func() { s.sendJobs(ctx) })
+	senders.Go(func() { s.sendFrames(ctx) })
 	events := s.link.Events()
 	for {
 		select {
@@ -220,7 +223,9 @@ func (s *session) refill(ctx context.Context) {
 	}
 	list, err := s.node.o.Queue.Outgoing(ctx, s.peer, s.theirs.Epoch, s.node.o.Backlog)
 	if err != nil {
-		s.log.Error("outgoing bundles not listed", "error", err)
+		if ctx.Err() == nil {
+			s.log.Error("outgoing bundles not listed", "error", err)
+		}
 		return
 	}
 	s.more = len(list) == s.node.o.Backlog

@@ -127,6 +127,9 @@ func (r *Relay) drain(ctx context.Context) error {
 		routed := 0
 		for _, a := range list {
 			if err := r.route(ctx, a); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
 				r.o.Logger.Error("bundle not routed", "id", a.ID, "error", err)
 				continue
 			}
