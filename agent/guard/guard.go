@@ -31,9 +31,9 @@ const (
 	ClockTolerance = 24 * time.Hour
 	// clockRetry is when a header from the future is looked at again.
 	clockRetry = 10 * time.Minute
-	// cardRetry is when a header of a sender without a card is looked at
-	// again: the card may be on its way.
-	cardRetry = time.Minute
+	// cardRetry is when a header of a sender without a card is looked at again.
+	// It is short: the hub has checked the sender, so the card is on its way.
+	cardRetry = 5 * time.Second
 )
 
 // Registry is what a Guard needs of the registry of offices.
