@@ -67,6 +67,7 @@ type Hub struct {
 	link     *mqtt.Hub
 	broker   *broker.Broker
 	card     []byte    // the hub's own
+	started  time.Time // when Open was called
 	rebuild  time.Time // until then unknown offices are waited for
 }
 
@@ -86,7 +87,7 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Hub{o: o, log: o.Logger}
+	h := &Hub{o: o, log: o.Logger, started: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())

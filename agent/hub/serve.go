@@ -66,13 +66,21 @@ func serveHTTP(ctx context.Context, srv *http.Server, serve func() error) error 
 func (h *Hub) console() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		if err := h.db.View(r.Context(), func(*sqlite.Tx) error { return nil }); err != nil {
+		if err := h.Healthy(r.Context()); err != nil {
 			http.Error(w, "database does not answer", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
 	})
 	return mux
+}
+
+// Healthy reports whether the hub's store answers.
+func (h *Hub) Healthy(ctx context.Context) error {
+	return h.db.View(ctx, func(tx *sqlite.Tx) error {
+		var one int
+		return tx.QueryRow(`SELECT 1`).Scan(&one)
+	})
 }
 
 // listLimit bounds the list of agents.
@@ -95,6 +103,9 @@ func (h *Hub) local() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/agents", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return h.Agents(r.Context())
+	}))
+	mux.HandleFunc("GET /v1/status", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		return h.Status(r.Context())
 	}))
 	mux.HandleFunc("POST /v1/invites", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		var req InviteRequest
@@ -144,4 +155,40 @@ func (h *Hub) Invite(ctx context.Context, csv []byte, o ca.InviteOptions) ([]ca.
 		return err
 	})
 	return made, err
+}
+
+// Status is the answer of `tram-hub status`.
+type Status struct {
+	Version  string    `json:"version"`
+	Code     string    `json:"code"`
+	Name     string    `json:"name"`
+	Started  time.Time `json:"started"`
+	Broker   string    `json:"broker"`    // address
+	Up       bool      `json:"broker_up"` // the hub is connected to it
+	Offices  int       `json:"offices"`   // on cards, the hub not counted
+	Enrolled int       `json:"enrolled"`  // of these
+	Online   int       `json:"online"`    // of these
+	Waiting  int       `json:"waiting"`   // bundles that their recipients have not taken over
+	DiskFree int64     `json:"disk_free"` // bytes
+}
+
+// Status says how the hub stands. It is for a running hub.
+func (h *Hub) Status(ctx context.Context) (Status, error) {
+	s := Status{Version: h.o.Version, Code: h.ca.Code, Name: h.ca.Name, Started: h.started, Broker: h.server(), Up: h.link.Status().Up}
+	a, err := h.Agents(ctx)
+	if err != nil {
+		return s, err
+	}
+	for _, g := range a.Agents {
+		s.Offices++
+		s.Waiting += g.Waiting
+		if g.Enrolled {
+			s.Enrolled++
+		}
+		if g.Online {
+			s.Online++
+		}
+	}
+	s.DiskFree, err = h.blobs.Free()
+	return s, err
 }

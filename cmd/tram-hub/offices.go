@@ -195,3 +195,31 @@ func printAgents(c *cli.Console, w io.Writer, a hub.Agents) {
 	}
 	c.Table(w, []string{"hub.col.code", "hub.col.name", "hub.col.state", "hub.col.seen", "hub.col.waiting", "hub.col.software"}, rows)
 }
+
+func statusCommand(c *cli.Console) *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "hub.status.short", Args: cli.Args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			caller := api.NewCaller(c.Data, hub.SocketName)
+			defer caller.Close()
+			var s hub.Status
+			if err := caller.Call(cmd.Context(), http.MethodGet, "/v1/status", nil, &s); err != nil {
+				return err
+			}
+			return c.Print(s, func(w io.Writer) { printStatus(c, w, s) })
+		},
+	}
+}
+
+// printStatus begins with one line that says it all.
+func printStatus(c *cli.Console, w io.Writer, s hub.Status) {
+	verdict := "hub.status.up"
+	if !s.Up {
+		verdict = "hub.status.no-broker"
+	}
+	fmt.Fprintln(w, c.T(verdict, i18n.Args{"code": s.Code, "name": s.Name, "broker": s.Broker}))
+	fmt.Fprintln(w, " ", c.T("hub.status.offices", i18n.Args{
+		"offices": s.Offices, "enrolled": s.Enrolled, "online": s.Online, "waiting": s.Waiting,
+	}))
+	fmt.Fprintln(w, " ", c.T("hub.status.disk", i18n.Args{"free": cli.Bytes(s.DiskFree), "version": s.Version}))
+}

@@ -103,11 +103,7 @@ func runCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		healthy := func(ctx context.Context) error {
-			_, err := h.Agents(ctx)
-			return err
-		}
-		err = service.Run(cmd.Context(), "tram-hub", service.RunOptions{Healthy: healthy, Logger: log}, h.Run)
+		err = service.Run(cmd.Context(), "tram-hub", service.RunOptions{Healthy: h.Healthy, Logger: log}, h.Run)
 		return errors.Join(err, h.Close())
 	}
 	return cmd
