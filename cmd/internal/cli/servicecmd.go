@@ -17,6 +17,7 @@ type ServiceOptions struct {
 	Description string                       // one line
 	Size        service.Size                 // how large the program grows
 	Ready       func(dataFolder string) bool // whether the program has what it needs to run; nil means always
+	Waits       bool                         // it can be started before it is Ready, and waits for what it needs
 }
 
 // serviceResult is the JSON form of what the service commands print.
@@ -105,7 +106,7 @@ func installCommand(c *Console, o ServiceOptions) *cobra.Command {
 }
 
 // startInstalled runs the new program: a running service is restarted, a new
-// one started once it has an identity.
+// one started when it has what it needs or can wait for it.
 func startInstalled(c *Console, o ServiceOptions, s service.Setup, idle bool) error {
 	state, err := service.Status(s)
 	switch {
@@ -117,7 +118,9 @@ func startInstalled(c *Console, o ServiceOptions, s service.Setup, idle bool) er
 		return nil
 	case o.Ready != nil && !o.Ready(s.Data):
 		c.Say("cli.install.next." + s.Name)
-		return nil
+		if !o.Waits {
+			return nil
+		}
 	}
 	return service.Start(s)
 }
