@@ -62,7 +62,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' $(FOLDERS) | sort | \
 	while IFS=: read -r file _ func; do \
 		name=$${func#func }; echo "== $$name in $$(dirname $$file)"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) </dev/null; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x ./$$(dirname $$file) </dev/null; \
 	done
 
 lint: fmt-check vet staticcheck ## format, go vet for Linux and Windows, staticcheck

@@ -9,7 +9,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/enroll"
-	"tram/agent/problem"
+	"tram/agent/identity"
 	"tram/agent/web/account"
 	"tram/storage/fsx"
 )
@@ -56,7 +56,7 @@ func (c accounts) store() (*account.Store, error) {
 	if d := c.a.theDesk(); d != nil {
 		return d.accounts, nil
 	}
-	return nil, problem.New(problem.NotEnrolled, "identity.none", "", nil)
+	return nil, identity.None(c.a.o.Dir)
 }
 
 func (c accounts) Create(ctx context.Context, n api.Account) error {
