@@ -42,6 +42,13 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// elapse DURATION lets time pass that a program's own clock must see.
+func elapse(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	time.Sleep(d)
+}
+
 // capture NAME REGEXP puts the group of a match in standard output into a
 // variable.
 func capture(ts *testscript.TestScript, _ bool, args []string) {
