@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"tram/agent/hub"
 	"tram/cmd/internal/cli"
 	"tram/storage/sqlite"
+	"tram/sync/linktest"
 )
 
 func TestMain(m *testing.M) {
@@ -75,9 +75,8 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 // ports NAME… puts a free loopback address into each variable.
 func ports(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		addr, err := linktest.LoopbackAddr()
 		ts.Check(err)
-		defer l.Close()
-		ts.Setenv(name, l.Addr().String())
+		ts.Setenv(name, addr)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"context"
 	"io"
-	"net"
 	"os"
 	"regexp"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 
 	"tram/agent"
 	"tram/storage/sqlite"
+	"tram/sync/linktest"
 )
 
 // The commands that scripts have beside those of testscript.
@@ -62,10 +62,9 @@ func capture(ts *testscript.TestScript, _ bool, args []string) {
 // ports NAME… puts a free loopback address into each variable.
 func ports(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		addr, err := linktest.LoopbackAddr()
 		ts.Check(err)
-		defer l.Close()
-		ts.Setenv(name, l.Addr().String())
+		ts.Setenv(name, addr)
 	}
 }
 

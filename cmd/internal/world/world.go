@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"tram/agent/api"
+	"tram/sync/linktest"
 )
 
 // Spec names an office to be started.
@@ -78,14 +79,14 @@ func Start(ctx context.Context, o Options) (*World, error) {
 }
 
 func (w *World) start(ctx context.Context) (err error) {
-	addrs, err := freeAddrs(2)
-	if err != nil {
+	if w.mqtt == "" {
+		if w.mqtt, err = linktest.LoopbackAddr(); err != nil {
+			return err
+		}
+	}
+	if w.enroll, err = linktest.LoopbackAddr(); err != nil {
 		return err
 	}
-	if w.mqtt == "" {
-		w.mqtt = addrs[0]
-	}
-	w.enroll = addrs[1]
 	if err := w.initHub(ctx); err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (w *World) Run(ctx context.Context, program string, args ...string) ([]byte
 func (w *World) initHub(ctx context.Context) error {
 	console := w.o.Hub.UI
 	if console == "" {
-		addr, err := FreeAddr()
+		addr, err := linktest.LoopbackAddr()
 		if err != nil {
 			return err
 		}
@@ -214,11 +215,11 @@ func (w *World) invite(ctx context.Context, dir string) error {
 
 func (w *World) startOffice(ctx context.Context, spec Spec, invites string) (*Office, error) {
 	if spec.UI == "" {
-		addrs, err := freeAddrs(1)
+		addr, err := linktest.LoopbackAddr()
 		if err != nil {
 			return nil, err
 		}
-		spec.UI = addrs[0]
+		spec.UI = addr
 	}
 	dir := filepath.Join(w.o.Dir, strings.ToLower(spec.Code))
 	w.say("office %s %s", spec.Code, spec.Name)
@@ -286,27 +287,4 @@ func (w *World) Close() error {
 		errs = append(errs, w.Broker.Stop())
 	}
 	return errors.Join(errs...)
-}
-
-// freeAddrs finds loopback addresses that nobody listens on just now.
-func freeAddrs(n int) ([]string, error) {
-	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
-}
-
-// FreeAddr finds a loopback address that nobody listens on just now.
-func FreeAddr() (string, error) {
-	addrs, err := freeAddrs(1)
-	if err != nil {
-		return "", err
-	}
-	return addrs[0], nil
 }
