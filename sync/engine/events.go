@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"tram/sync/schedule"
 	"tram/sync/wire"
 
 	"github.com/google/uuid"
@@ -45,6 +46,13 @@ type Withdrawn struct {
 	ID   uuid.UUID
 	Code wire.Code // why, for the CANCEL
 }
+
+// Restrict says what may travel from now on, both ways.
+type Restrict struct{ Rules schedule.Rules }
+
+// First asks that a bundle, outgoing or incoming, goes before others of its
+// class and whatever the rules say.
+type First struct{ ID uuid.UUID }
 
 // Admitted answers [Admit].
 type Admitted struct {
@@ -133,6 +141,8 @@ func (Down) event()      {}
 func (Frame) event()     {}
 func (Queued) event()    {}
 func (Withdrawn) event() {}
+func (Restrict) event()  {}
+func (First) event()     {}
 func (Admitted) event()  {}
 func (Written) event()   {}
 func (Completed) event() {}

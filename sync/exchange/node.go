@@ -11,6 +11,7 @@ import (
 
 	"tram/storage"
 	"tram/sync/engine"
+	"tram/sync/schedule"
 	"tram/sync/wire"
 )
 
@@ -49,8 +50,9 @@ type Options struct {
 type Node struct {
 	o  Options
 	mu sync.Mutex
-	// sessions by lower-cased neighbour code
+	// sessions by neighbour code
 	sessions map[string]*session
+	rules    schedule.Rules
 }
 
 // NewNode makes a Node.
@@ -110,6 +112,28 @@ func (n *Node) Withdraw(id storage.ID, code wire.Code) {
 	defer n.mu.Unlock()
 	for _, s := range n.sessions {
 		s.post(engine.Withdrawn{ID: id, Code: code})
+	}
+}
+
+// SetRules says what may travel from now on, over every line of this node. What
+// they hold back stays queued, and goes when they allow it.
+func (n *Node) SetRules(r schedule.Rules) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.rules = r
+	for _, s := range n.sessions {
+		s.post(engine.Restrict{Rules: r})
+	}
+}
+
+// First asks that a bundle goes before others of its class and whatever the
+// rules say: an outgoing one is sent first, an incoming one is asked of the
+// neighbour first. Hỏa tốc and thượng khẩn still go before it.
+func (n *Node) First(id storage.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.sessions {
+		s.post(engine.First{ID: id})
 	}
 }
 
