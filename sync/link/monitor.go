@@ -39,8 +39,8 @@ type Monitor struct {
 	tracker *Tracker
 }
 
-// NewMonitor makes a Monitor and reads the interfaces for the first time, so
-// that it can be asked before Run. None of them is up yet.
+// NewMonitor makes a Monitor and reads the interfaces for the first time: what
+// is there already is not told.
 func NewMonitor(o Options) *Monitor {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -49,7 +49,11 @@ func NewMonitor(o Options) *Monitor {
 		o.Notify = func([]Change) {}
 	}
 	m := &Monitor{o: o, read: read, news: subscribe, tracker: NewTracker(o.Config)}
-	m.look()
+	if present, err := m.read(); err != nil {
+		o.Logger.Error("network interfaces not read", "error", err)
+	} else {
+		m.tracker.Start(time.Now(), present)
+	}
 	return m
 }
 

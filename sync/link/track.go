@@ -117,6 +117,17 @@ func NewTracker(c Config) *Tracker {
 	return &Tracker{config: c, entries: map[string]*entry{}}
 }
 
+// Start takes the interfaces that were there before the program. Those usable
+// count as up from now on and are not told.
+func (t *Tracker) Start(now time.Time, present []Interface) {
+	t.Observe(now, present)
+	for _, e := range t.entries {
+		if e.turn = (time.Time{}); e.seen.Usable() {
+			e.told.Up = true
+		}
+	}
+}
+
 // Observe takes all interfaces that there are at now and returns what changed
 // by it, and by the time that passed.
 func (t *Tracker) Observe(now time.Time, present []Interface) []Change {

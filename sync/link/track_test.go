@@ -115,6 +115,20 @@ func TestTracker(t *testing.T) {
 	}
 }
 
+func TestWhatIsThereAtTheStartIsNotTold(t *testing.T) {
+	tracker := NewTracker(Config{})
+	tracker.Start(epoch, faces("eth0 running 192.0.2.7 default=1", "ppp0", "lo running loopback 127.0.0.1"))
+	if l, ok := tracker.Route(); !ok || l.Name != "eth0" {
+		t.Errorf("the route goes over %+v", l)
+	}
+	if changes := tracker.Tick(epoch.Add(time.Minute)); len(changes) != 0 {
+		t.Errorf("told %s", told(changes))
+	}
+	if changes := tracker.Observe(epoch.Add(time.Hour), nil); told(changes) != "down eth0" {
+		t.Errorf("told %q", told(changes))
+	}
+}
+
 func TestDownTellsWhatTheLinkWas(t *testing.T) {
 	tracker := NewTracker(Config{Metered: []string{"PPP*"}})
 	tracker.Observe(epoch, faces("ppp0 running 10.9.0.2"))

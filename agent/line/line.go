@@ -1,0 +1,409 @@
+package line
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tram/storage"
+	"tram/storage/sqlite"
+	"tram/sync/link"
+	"tram/sync/mqtt"
+	"tram/sync/schedule"
+)
+
+const (
+	// lookEvery is how often bytes are counted and rules decided.
+	lookEvery = time.Second
+	// askEvery is how often a modem that is down asks what waits.
+	askEvery = 5 * time.Second
+	// quiet and slow are how many bytes may go in lookEvery and in a minute over
+	// a line that counts as idle: pings and their answers with room to spare.
+	quiet = 1000
+	slow  = 4000
+	// farewell bounds the down command at the program's end.
+	farewell = 10 * time.Second
+)
+
+// Reasons for which a connection is given up. They are for the log.
+var (
+	errGone   = errors.New("the network interface of the connection is gone")
+	errNew    = errors.New("another line came up")
+	errBetter = errors.New("a line that costs nothing came up")
+)
+
+// Connection is the line to the hub. *mqtt.Client is one.
+type Connection interface {
+	Kick()
+	Reset(cause error)
+	LocalAddr() netip.Addr
+	Status() mqtt.Status
+	Stats() mqtt.Stats
+}
+
+// Node obeys the rules. *exchange.Node is one.
+type Node interface {
+	SetRules(schedule.Rules)
+	First(storage.ID)
+}
+
+// Options of New. All are required but Logger.
+type Options struct {
+	DB         *sqlite.DB // has Schema
+	Connection Connection
+	Node       Node
+	// Waiting counts the outgoing documents that are not at the hub, by urgency.
+	Waiting func(context.Context) ([4]int, error)
+	Now     func() time.Time // in the zone of Policy.Hours and of the SIM's months
+	Trusted func() bool      // whether Now is to be believed
+
+	Metered []string // interfaces, as link.Config
+	Policy  Policy
+	Month   int // day on which the month of the SIM begins
+	Modem   Modem
+	Logger  *slog.Logger
+}
+
+// State is how the line stands at a moment.
+type State struct {
+	Interface string // "" when there is none
+	Metered   bool
+	Verdict   Verdict
+	Account   Account
+	Limit     int64 // budget of the month, bytes; 0: none
+}
+
+// Line keeps the rules. Its methods may be called from several goroutines.
+type Line struct {
+	o       Options
+	log     *slog.Logger
+	monitor *link.Monitor
+	book    *Book
+
+	mu    sync.Mutex
+	state State
+	first map[storage.ID]bool
+
+	// The fields below belong to the goroutine of Run.
+	stats mqtt.Stats
+	saved time.Time
+	asked time.Time
+	modem *modem
+	wish  wish
+	ended chan bool // how a program of the modem ended: true for a failure
+	// before is the line that was there when the modem's was brought up.
+	before string
+	// minute is the bytes over the modem's line in the minute since began.
+	minute int64
+	began  time.Time
+}
+
+// New prepares the line and sets the rules for the first time, so that nothing
+// goes over it that must not.
+func New(ctx context.Context, o Options) (*Line, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &Line{o: o, log: o.Logger, first: map[storage.ID]bool{}, ended: make(chan bool, 1)}
+	var err error
+	if l.book, err = OpenBook(ctx, o.DB, o.Now, o.Trusted); err != nil {
+		return nil, err
+	}
+	if err := l.loadFirst(ctx); err != nil {
+		return nil, err
+	}
+	l.monitor = link.NewMonitor(link.Options{Config: link.Config{Metered: o.Metered}, Notify: l.notice, Logger: l.log})
+	l.state.Verdict.Code = Open
+	o.Node.SetRules(schedule.Rules{})
+	l.decide()
+	return l, nil
+}
+
+// State tells how the line stands.
+func (l *Line) State() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
+}
+
+// Run follows the line until ctx ends and returns its error.
+func (l *Line) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.monitor.Run(ctx) })
+	group.Go(func() error { return l.keep(ctx) })
+	return group.Wait()
+}
+
+func (l *Line) keep(ctx context.Context) error {
+	l.saved = time.Now()
+	if len(l.o.Modem.Up) > 0 {
+		l.modem, l.before = newModem(l.o.Modem.Idle, time.Now()), l.State().Interface
+	}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			l.leave()
+			return ctx.Err()
+		case <-tick.C:
+			l.count(ctx)
+			l.decide()
+			l.drive(ctx)
+		}
+	}
+}
+
+// leave saves what was counted and brings down the line that was brought up.
+func (l *Line) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	if l.modem != nil {
+		switch l.modem.stage {
+		case raising, lowering:
+			l.modem.done(time.Now(), <-l.ended)
+		}
+		if l.modem.stage == up {
+			_ = execute(ctx, l.o.Modem.Down, farewell, l.log) // logged; there is no later
+		}
+	}
+	l.count(ctx)
+	if err := l.book.Save(ctx); err != nil {
+		l.log.Error("bytes of the last minutes are not in the book", "error", err)
+	}
+}
+
+// notice acts on what the monitor read.
+func (l *Line) notice(changes []link.Change) {
+	if local := l.o.Connection.LocalAddr(); local.IsValid() {
+		if cause := l.endOf(local, changes); cause != nil {
+			l.o.Connection.Reset(cause)
+		}
+	} else if slices.ContainsFunc(changes, func(c link.Change) bool { return c.Kind == link.Up }) {
+		l.o.Connection.Reset(errNew) // an attempt over another line may hang for long
+	} else if len(changes) > 0 {
+		l.o.Connection.Kick()
+	}
+	if len(changes) > 0 {
+		l.decide()
+	}
+}
+
+// endOf is why the connection from local should end, nil when it should not.
+func (l *Line) endOf(local netip.Addr, changes []link.Change) error {
+	over, known := l.monitor.Active(local)
+	if !known {
+		return errGone
+	}
+	for _, c := range changes {
+		switch {
+		case c.Kind == link.Down && c.Link.Has(local):
+			return errGone
+		case c.Kind != link.Down && !c.Link.Metered && over.Metered && l.freeRoute():
+			return errBetter
+		}
+	}
+	return nil
+}
+
+// freeRoute tells whether a new connection would take a line that costs nothing.
+func (l *Line) freeRoute() bool {
+	route, ok := l.monitor.Active(netip.Addr{})
+	return ok && !route.Metered
+}
+
+// active is the line in use, else the one that would be.
+func (l *Line) active() (link.Link, bool) {
+	if over, ok := l.monitor.Active(l.o.Connection.LocalAddr()); ok {
+		return over, true
+	}
+	return l.monitor.Active(netip.Addr{})
+}
+
+// count puts the bytes since the last time into the book.
+func (l *Line) count(ctx context.Context) {
+	stats := l.o.Connection.Stats()
+	use := OnWire(stats.SentBytes-l.stats.SentBytes, stats.ReceivedBytes-l.stats.ReceivedBytes, stats.Connects-l.stats.Connects)
+	l.stats = stats
+	state := l.State()
+	l.book.Add(state.Metered, use)
+	if state.Metered || state.Interface != l.before {
+		l.wish.moving = l.moves(use.Total())
+	}
+	if time.Since(l.saved) < SaveEvery {
+		return
+	}
+	l.saved = time.Now()
+	if err := l.book.Save(ctx); err != nil && ctx.Err() == nil {
+		l.log.Error("bytes used not saved", "error", err)
+	}
+}
+
+// moves tells whether so many more bytes over the modem's line are content.
+func (l *Line) moves(bytes int64) bool {
+	l.minute += bytes
+	content := bytes > quiet || l.minute > slow
+	if content || time.Since(l.began) >= time.Minute {
+		l.minute, l.began = 0, time.Now()
+	}
+	return content
+}
+
+// decide sets the rules for the line as it is now. Without any line the last
+// one's stay.
+func (l *Line) decide() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := State{Interface: l.state.Interface, Metered: l.state.Metered, Limit: l.o.Policy.Budget, Account: l.book.Account(l.o.Month)}
+	if over, ok := l.active(); ok {
+		s.Interface, s.Metered = over.Name, over.Metered
+	}
+	s.Verdict = l.o.Policy.Decide(l.o.Now(), s.Metered, s.Account.Used, s.Account.Resets)
+	if s.Verdict.Rules != l.state.Verdict.Rules {
+		l.o.Node.SetRules(s.Verdict.Rules)
+	}
+	if s.Verdict.Code != l.state.Verdict.Code {
+		l.log.Info("rules of the line", "code", s.Verdict.Code, "interface", s.Interface, "urgency", s.Verdict.Rules.MinUrgency, "size", s.Verdict.Rules.MaxSize)
+	}
+	l.state = s
+}
+
+// drive runs the modem.
+func (l *Line) drive(ctx context.Context) {
+	if l.modem == nil {
+		return
+	}
+	now := time.Now()
+	select {
+	case failed := <-l.ended:
+		l.modem.done(now, failed)
+	default:
+	}
+	l.wish.scheduled = l.o.Modem.Times.Contains(l.o.Now())
+	l.wish.connected = l.o.Connection.Status().Connected
+	if l.modem.stage == down && now.Sub(l.asked) >= askEvery {
+		l.asked = now
+		l.wish.urgent = l.urgentWaits(ctx)
+	}
+	switch l.modem.next(now, l.wish) {
+	case raise:
+		l.log.Info("line is brought up", "scheduled", l.wish.scheduled, "urgent", l.wish.urgent)
+		l.before = l.State().Interface
+		l.run(ctx, l.o.Modem.Up)
+	case lower:
+		l.log.Info("line is brought down")
+		l.run(ctx, l.o.Modem.Down)
+	}
+}
+
+// run starts a program of the modem; how it ended comes over ended.
+func (l *Line) run(ctx context.Context, argv []string) {
+	go func() { l.ended <- execute(ctx, argv, l.o.Modem.Timeout, l.log) != nil }()
+}
+
+func (l *Line) urgentWaits(ctx context.Context) bool {
+	waiting, err := l.o.Waiting(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			l.log.Error("waiting documents not counted", "error", err)
+		}
+		return false
+	}
+	for urgency, n := range waiting {
+		if n > 0 && urgency >= int(l.o.Modem.Urgency) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Line) loadFirst(ctx context.Context) error {
+	err := l.o.DB.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(`SELECT id FROM line_first`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id storage.ID
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			l.first[id] = true
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("read what goes first: %w", err)
+	}
+	return nil
+}
+
+// First has a document sent first and whatever the rules say, over this line
+// and those to come. Asking twice is asking once.
+func (l *Line) First(ctx context.Context, id storage.ID) error {
+	err := l.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(`INSERT INTO line_first (id, asked) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, tx.Now())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("put document first: %w", err)
+	}
+	l.mu.Lock()
+	l.first[id] = true
+	l.mu.Unlock()
+	l.o.Node.First(id)
+	return nil
+}
+
+// IsFirst tells whether somebody asked for a document to be sent first.
+func (l *Line) IsFirst(id storage.ID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first[id]
+}
+
+// Session is told of each session with the hub: it does not know yet what goes
+// first.
+func (l *Line) Session() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id := range l.first {
+		l.o.Node.First(id)
+	}
+}
+
+// Tidy forgets the documents that were asked for first and do not wait any
+// more.
+func (l *Line) Tidy(ctx context.Context, waits func(context.Context, storage.ID) (bool, error)) error {
+	l.mu.Lock()
+	all := slices.Collect(maps.Keys(l.first))
+	l.mu.Unlock()
+	for _, id := range all {
+		if waiting, err := waits(ctx, id); waiting || err != nil {
+			if err != nil {
+				return fmt.Errorf("look what goes first: %w", err)
+			}
+			continue
+		}
+		err := l.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+			_, err := tx.Exec(`DELETE FROM line_first WHERE id = ?`, id)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("forget what went first: %w", err)
+		}
+		l.mu.Lock()
+		delete(l.first, id)
+		l.mu.Unlock()
+	}
+	return nil
+}
