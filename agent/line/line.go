@@ -3,9 +3,7 @@ package line
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -187,14 +185,18 @@ func (l *Line) notice(changes []link.Change) {
 		if cause := l.endOf(local, changes); cause != nil {
 			l.o.Connection.Reset(cause)
 		}
-	} else if slices.ContainsFunc(changes, func(c link.Change) bool { return c.Kind == link.Up }) {
+	} else if has(changes, link.Up) {
 		l.o.Connection.Reset(errNew) // an attempt over another line may hang for long
-	} else if len(changes) > 0 {
+	} else if has(changes, link.Changed) {
 		l.o.Connection.Kick()
 	}
 	if len(changes) > 0 {
 		l.decide()
 	}
+}
+
+func has(changes []link.Change, k link.Kind) bool {
+	return slices.ContainsFunc(changes, func(c link.Change) bool { return c.Kind == k })
 }
 
 // endOf is why the connection from local should end, nil when it should not.
@@ -247,16 +249,6 @@ func (l *Line) count(ctx context.Context) {
 	}
 }
 
-// moves tells whether so many more bytes over the modem's line are content.
-func (l *Line) moves(bytes int64) bool {
-	l.minute += bytes
-	content := bytes > quiet || l.minute > slow
-	if content || time.Since(l.began) >= time.Minute {
-		l.minute, l.began = 0, time.Now()
-	}
-	return content
-}
-
 // decide sets the rules for the line as it is now. Without any line the last
 // one's stay.
 func (l *Line) decide() {
@@ -274,136 +266,4 @@ func (l *Line) decide() {
 		l.log.Info("rules of the line", "code", s.Verdict.Code, "interface", s.Interface, "urgency", s.Verdict.Rules.MinUrgency, "size", s.Verdict.Rules.MaxSize)
 	}
 	l.state = s
-}
-
-// drive runs the modem.
-func (l *Line) drive(ctx context.Context) {
-	if l.modem == nil {
-		return
-	}
-	now := time.Now()
-	select {
-	case failed := <-l.ended:
-		l.modem.done(now, failed)
-	default:
-	}
-	l.wish.scheduled = l.o.Modem.Times.Contains(l.o.Now())
-	l.wish.connected = l.o.Connection.Status().Connected
-	if l.modem.stage == down && now.Sub(l.asked) >= askEvery {
-		l.asked = now
-		l.wish.urgent = l.urgentWaits(ctx)
-	}
-	switch l.modem.next(now, l.wish) {
-	case raise:
-		l.log.Info("line is brought up", "scheduled", l.wish.scheduled, "urgent", l.wish.urgent)
-		l.before = l.State().Interface
-		l.run(ctx, l.o.Modem.Up)
-	case lower:
-		l.log.Info("line is brought down")
-		l.run(ctx, l.o.Modem.Down)
-	}
-}
-
-// run starts a program of the modem; how it ended comes over ended.
-func (l *Line) run(ctx context.Context, argv []string) {
-	go func() { l.ended <- execute(ctx, argv, l.o.Modem.Timeout, l.log) != nil }()
-}
-
-func (l *Line) urgentWaits(ctx context.Context) bool {
-	waiting, err := l.o.Waiting(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			l.log.Error("waiting documents not counted", "error", err)
-		}
-		return false
-	}
-	for urgency, n := range waiting {
-		if n > 0 && urgency >= int(l.o.Modem.Urgency) {
-			return true
-		}
-	}
-	return false
-}
-
-func (l *Line) loadFirst(ctx context.Context) error {
-	err := l.o.DB.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT id FROM line_first`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id storage.ID
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			l.first[id] = true
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		return fmt.Errorf("read what goes first: %w", err)
-	}
-	return nil
-}
-
-// First has a document sent first and whatever the rules say, over this line
-// and those to come. Asking twice is asking once.
-func (l *Line) First(ctx context.Context, id storage.ID) error {
-	err := l.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
-		_, err := tx.Exec(`INSERT INTO line_first (id, asked) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, tx.Now())
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("put document first: %w", err)
-	}
-	l.mu.Lock()
-	l.first[id] = true
-	l.mu.Unlock()
-	l.o.Node.First(id)
-	return nil
-}
-
-// IsFirst tells whether somebody asked for a document to be sent first.
-func (l *Line) IsFirst(id storage.ID) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.first[id]
-}
-
-// Session is told of each session with the hub: it does not know yet what goes
-// first.
-func (l *Line) Session() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id := range l.first {
-		l.o.Node.First(id)
-	}
-}
-
-// Tidy forgets the documents that were asked for first and do not wait any
-// more.
-func (l *Line) Tidy(ctx context.Context, waits func(context.Context, storage.ID) (bool, error)) error {
-	l.mu.Lock()
-	all := slices.Collect(maps.Keys(l.first))
-	l.mu.Unlock()
-	for _, id := range all {
-		if waiting, err := waits(ctx, id); waiting || err != nil {
-			if err != nil {
-				return fmt.Errorf("look what goes first: %w", err)
-			}
-			continue
-		}
-		err := l.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
-			_, err := tx.Exec(`DELETE FROM line_first WHERE id = ?`, id)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("forget what went first: %w", err)
-		}
-		l.mu.Lock()
-		delete(l.first, id)
-		l.mu.Unlock()
-	}
-	return nil
 }
