@@ -51,7 +51,7 @@ type Vitals struct {
 	ClockTrusted    bool
 	ClockOffset     time.Duration // of the hub's clock ahead of ours
 	CertificateEnds time.Time
-	BrokerRefuses   bool // the broker answers and does not let us in
+	BrokerRefuses   bool  // the broker answers and does not let us in
 	BudgetLimit     int64 // bytes a month over metered lines; 0: no bound
 	BudgetUsed      int64 // bytes this month
 	BudgetForecast  int64 // bytes at the month's end; 0: not known

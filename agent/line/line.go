@@ -222,12 +222,16 @@ func (l *Line) freeRoute() bool {
 	return ok && !route.Metered
 }
 
-// active is the line in use, else the one that would be.
-func (l *Line) active() (link.Link, bool) {
-	if over, ok := l.monitor.Active(l.o.Connection.LocalAddr()); ok {
-		return over, true
+// inUse is the line in use, else the one that would be, else the last one.
+func (l *Line) inUse(last State) (name string, metered bool) {
+	over, ok := l.monitor.Active(l.o.Connection.LocalAddr())
+	if !ok {
+		over, ok = l.monitor.Active(netip.Addr{})
 	}
-	return l.monitor.Active(netip.Addr{})
+	if !ok {
+		return last.Interface, last.Metered
+	}
+	return over.Name, over.Metered
 }
 
 // count puts the bytes since the last time into the book.
@@ -235,11 +239,9 @@ func (l *Line) count(ctx context.Context) {
 	stats := l.o.Connection.Stats()
 	use := OnWire(stats.SentBytes-l.stats.SentBytes, stats.ReceivedBytes-l.stats.ReceivedBytes, stats.Connects-l.stats.Connects)
 	l.stats = stats
-	state := l.State()
-	l.book.Add(state.Metered, use)
-	if state.Metered || state.Interface != l.before {
-		l.wish.moving = l.moves(use.Total())
-	}
+	name, metered := l.inUse(l.State())
+	l.book.Add(metered, use)
+	l.wish.moving = (metered || name != l.before) && l.moves(use.Total())
 	if time.Since(l.saved) < SaveEvery {
 		return
 	}
@@ -254,10 +256,8 @@ func (l *Line) count(ctx context.Context) {
 func (l *Line) decide() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := State{Interface: l.state.Interface, Metered: l.state.Metered, Limit: l.o.Policy.Budget, Account: l.book.Account(l.o.Month)}
-	if over, ok := l.active(); ok {
-		s.Interface, s.Metered = over.Name, over.Metered
-	}
+	s := State{Limit: l.o.Policy.Budget, Account: l.book.Account(l.o.Month)}
+	s.Interface, s.Metered = l.inUse(l.state)
 	s.Verdict = l.o.Policy.Decide(l.o.Now(), s.Metered, s.Account.Used, s.Account.Resets)
 	if s.Verdict.Rules != l.state.Verdict.Rules {
 		l.o.Node.SetRules(s.Verdict.Rules)
