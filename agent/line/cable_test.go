@@ -43,14 +43,14 @@ func TestALineOverRealCables(t *testing.T) {
 		overCables(t, hub)
 		return
 	}
+	if os.Geteuid() != 0 {
+		t.Skip("not root: the line was not tried over a cable")
+	}
 	if _, err := exec.LookPath("ip"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("no ip command")
 		}
 		t.Skip("no ip command: the line was not tried over a cable")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("not root: the line was not tried over a cable")
 	}
 	office, hub := fmt.Sprintf("tram-line-o%d", os.Getpid()), fmt.Sprintf("tram-line-h%d", os.Getpid())
 	for _, ns := range []string{office, hub} {
