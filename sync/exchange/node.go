@@ -126,6 +126,12 @@ func (n *Node) SetRules(r schedule.Rules) {
 	}
 }
 
+func (n *Node) rulesNow() schedule.Rules {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.rules
+}
+
 // First asks that a bundle goes before others of its class and whatever the
 // rules say: an outgoing one is sent first, an incoming one is asked of the
 // neighbour first. Hỏa tốc and thượng khẩn still go before it.

@@ -207,7 +207,12 @@ func (s *session) agree(ctx context.Context) {
 	s.agreed = true
 	s.helloDue.Stop()
 	s.round++
-	s.machine = engine.New(s.node.o.Engine)
+	config := s.node.o.Engine
+	if s.machine != nil {
+		config.Known = s.machine.Stats().Line
+	}
+	s.machine = engine.New(config)
+	s.machine.Step(s.node.o.Now(), engine.Restrict{Rules: s.node.rulesNow()})
 	s.outgoing = map[storage.ID]storage.Outgoing{}
 	s.incoming = map[storage.ID][]byte{}
 	s.log.Info("session agreed", "software", s.theirs.Software, "epoch", s.theirs.Epoch)
