@@ -150,6 +150,10 @@ func (p *Peer) wake() {
 	}
 }
 
+// Busy tells whether something is under way, or asked for, in either direction,
+// so that the line ought not to be silent.
+func (p *Peer) Busy() bool { return p.up && len(p.out.live)+len(p.in.list) > 0 }
+
 // Stats is a snapshot of a Peer for the runner, status pages and tests.
 type Stats struct {
 	Up       bool

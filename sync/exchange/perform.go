@@ -131,6 +131,7 @@ func (s *session) complete(ctx context.Context, id storage.ID) engine.Event {
 		return engine.Completed{ID: id, Code: codeOf(err)}
 	}
 	delete(s.incoming, id)
+	s.node.answered(id)
 	s.log.Debug("bundle taken over", "id", id)
 	return engine.Completed{ID: id, Receipt: receipt}
 }
