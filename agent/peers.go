@@ -61,9 +61,7 @@ func (o observer) Progress(_ string, id storage.ID, sent, total int64) {
 }
 
 func (o observer) Session(_ string, up bool, _ wire.Hello) {
-	if up {
-		o.d.line.Session()
-	} else {
+	if !up {
 		o.d.office.LinkDown()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"tram/agent/problem"
 	"tram/storage"
 	"tram/storage/sqlite"
 )
@@ -33,8 +34,12 @@ func (l *Line) loadFirst(ctx context.Context) error {
 }
 
 // First has a document sent first and whatever the rules say, over this line
-// and those to come. Asking twice is asking once.
+// and those to come. Asking twice is asking once. When too many are asked for
+// already it is the problem "queue.too-many-first".
 func (l *Line) First(ctx context.Context, id storage.ID) error {
+	if !l.o.Node.First(id) {
+		return problem.New(problem.Conflict, "queue.too-many-first", "", nil)
+	}
 	err := l.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
 		_, err := tx.Exec(`INSERT INTO line_first (id, asked) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, tx.Now())
 		return err
@@ -43,9 +48,8 @@ func (l *Line) First(ctx context.Context, id storage.ID) error {
 		return fmt.Errorf("put document first: %w", err)
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.first[id] = true
-	l.mu.Unlock()
-	l.o.Node.First(id)
 	return nil
 }
 
@@ -54,16 +58,6 @@ func (l *Line) IsFirst(id storage.ID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.first[id]
-}
-
-// Session is told of each session with the hub: it does not know yet what goes
-// first.
-func (l *Line) Session() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id := range l.first {
-		l.o.Node.First(id)
-	}
 }
 
 // Tidy forgets the documents that were asked for first and do not wait any

@@ -50,7 +50,7 @@ type Connection interface {
 // Node obeys the rules. *exchange.Node is one.
 type Node interface {
 	SetRules(schedule.Rules)
-	First(storage.ID)
+	First(storage.ID) bool // false: there are too many
 }
 
 // Options of New. All are required but Logger.
@@ -121,6 +121,9 @@ func New(ctx context.Context, o Options) (*Line, error) {
 	l.monitor = link.NewMonitor(link.Options{Config: link.Config{Metered: o.Metered}, Notify: l.notice, Logger: l.log})
 	l.state.Verdict.Code = Open
 	o.Node.SetRules(schedule.Rules{})
+	for id := range l.first {
+		o.Node.First(id) // as many as there were before, so there is room
+	}
 	l.decide()
 	return l, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tram/agent/problem"
 	"tram/storage"
 	"tram/sync/link"
 	"tram/sync/mqtt"
@@ -30,6 +31,7 @@ type hub struct {
 	rules   []schedule.Rules
 	first   []storage.ID
 	waiting [4]int
+	full    bool // there is no room to go first
 }
 
 func (h *hub) do(fn func()) {
@@ -40,13 +42,21 @@ func (h *hub) do(fn func()) {
 
 func (h *hub) Kick()                     { h.do(func() { h.kicks++ }) }
 func (h *hub) Reset(cause error)         { h.do(func() { h.resets = append(h.resets, cause) }) }
-func (h *hub) First(id storage.ID)       { h.do(func() { h.first = append(h.first, id) }) }
 func (h *hub) SetRules(r schedule.Rules) { h.do(func() { h.rules = append(h.rules, r) }) }
 func (h *hub) LocalAddr() (a netip.Addr) { h.do(func() { a = h.local }); return a }
 func (h *hub) Stats() (s mqtt.Stats)     { h.do(func() { s = h.stats }); return s }
 func (h *hub) Status() (s mqtt.Status) {
 	h.do(func() { s.Connected = h.local.IsValid() })
 	return s
+}
+
+func (h *hub) First(id storage.ID) (room bool) {
+	h.do(func() {
+		if room = !h.full; room {
+			h.first = append(h.first, id)
+		}
+	})
+	return room
 }
 
 func (h *hub) queued(context.Context) (n [4]int, err error) {
@@ -138,9 +148,12 @@ func TestWhatGoesFirstIsRememberedUntilItWent(t *testing.T) {
 	book.restart(false)
 	h = &hub{}
 	line = newLine(t, book, h, nil)
-	line.Session()
 	if len(h.first) != 2 {
-		t.Errorf("a session after the restart was told of %v", h.first)
+		t.Errorf("after the restart the node was told of %v", h.first)
+	}
+	h.full = true
+	if id := uuid.New(); problem.From(line.First(t.Context(), id)).Code != "queue.too-many-first" || line.IsFirst(id) {
+		t.Error("what found no room goes first")
 	}
 	broken := errors.New("no disk")
 	if err := line.Tidy(t.Context(), func(context.Context, storage.ID) (bool, error) { return false, broken }); !errors.Is(err, broken) {

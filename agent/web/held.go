@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"tram/agent/i18n"
@@ -69,8 +70,9 @@ func (s *site) sendNow(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
+	err = s.Queue.First(ctx, d.ID)
 	// It may have gone while somebody read the page: then there is nothing to ask.
-	if err := s.Queue.First(ctx, d.ID); err != nil && problem.From(err).Class != problem.Conflict {
+	if err != nil && !errors.Is(err, problem.New(problem.Conflict, "queue.not-waiting", "", nil)) {
 		return fmt.Errorf("put document first: %w", err)
 	}
 	v.redirect(boxPath(d))
