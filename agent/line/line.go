@@ -254,6 +254,10 @@ func (l *Line) count(ctx context.Context) {
 	}
 }
 
+// Session is told of each session with the hub before anything goes over it: it
+// may have come up over another line than the last one.
+func (l *Line) Session() { l.decide() }
+
 // decide sets the rules for the line as it is now. Without any line the last
 // one's stay.
 func (l *Line) decide() {
