@@ -214,9 +214,6 @@ func (d *desk) tidy(ctx context.Context) error {
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
 		}
-		if err := d.line.Tidy(ctx, d.waits); err != nil && ctx.Err() == nil {
-			d.log.Error("documents to go first not tidied", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -60,6 +60,8 @@ type Options struct {
 	Node       Node
 	// Waiting counts the outgoing documents that are not at the hub, by urgency.
 	Waiting func(context.Context) ([4]int, error)
+	// Waits tells whether one document is among them.
+	Waits   func(context.Context, storage.ID) (bool, error)
 	Now     func() time.Time // in the zone of Policy.Hours and of the SIM's months
 	Trusted func() bool      // whether Now is to be believed
 
@@ -249,8 +251,8 @@ func (l *Line) count(ctx context.Context) {
 		return
 	}
 	l.saved = time.Now()
-	if err := l.book.Save(ctx); err != nil && ctx.Err() == nil {
-		l.log.Error("bytes used not saved", "error", err)
+	if err := errors.Join(l.book.Save(ctx), l.tidyFirst(ctx)); err != nil && ctx.Err() == nil {
+		l.log.Error("book of the line not kept", "error", err)
 	}
 }
 
