@@ -124,10 +124,25 @@ func (l *tunLine) remove() error {
 			errs = append(errs, ns.tun.Close())
 		}
 		if _, err := os.Stat(ns.file()); err == nil {
-			errs = append(errs, ip("netns", "del", ns.name))
+			errs = append(errs, removeNetns(ns.name))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// removeNetns removes a namespace of ours and ends what still runs in it, such
+// as a server's sessions that have left its process group.
+func removeNetns(name string) error {
+	out, err := exec.Command(ipPath(), "netns", "pids", name).Output()
+	if err != nil {
+		return fmt.Errorf("list processes of namespace %s: %w", name, err)
+	}
+	for _, field := range strings.Fields(string(out)) {
+		if pid, err := strconv.Atoi(field); err == nil && pid != os.Getpid() {
+			_ = unix.Kill(pid, unix.SIGKILL) // it may have ended meanwhile
+		}
+	}
+	return ip("netns", "del", name)
 }
 
 func (ns *netns) file() string { return filepath.Join("/run/netns", ns.name) }
@@ -245,7 +260,7 @@ func removeStale() error {
 		if err != nil || unix.Kill(n, 0) != unix.ESRCH {
 			continue
 		}
-		if err := ip("netns", "del", name); err != nil {
+		if err := removeNetns(name); err != nil {
 			return err
 		}
 	}

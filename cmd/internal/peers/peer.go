@@ -64,6 +64,8 @@ var makers = []struct {
 	make func() Peer
 }{
 	{"tram", func() Peer { return &Tram{} }},
+	{"mosquitto", func() Peer { return &mosquitto{} }},
+	{"rsync", func() Peer { return &rsync{} }},
 }
 
 // Names lists all peers, Trạm first.
@@ -170,5 +172,21 @@ func pause(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	case <-time.After(d):
 		return nil
+	}
+}
+
+// listening waits until something on host accepts connections at addr.
+func (c *children) listening(ctx context.Context, host line.Host, addr string) error {
+	for {
+		conn, err := host.Dial(ctx, "tcp", addr)
+		if err == nil {
+			return conn.Close()
+		}
+		if trouble := c.trouble(); trouble != nil {
+			return trouble
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("wait for the server at %s: %w", addr, err)
+		}
 	}
 }

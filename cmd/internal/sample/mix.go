@@ -90,10 +90,20 @@ func prose(random *rand.Rand, size int) string {
 	return b.String()
 }
 
+// reference is a number as letters have them. Its letters are what makes the
+// fonts that two PDF files embed differ, as they do between real letters.
+func reference(random *rand.Rand) string {
+	text := []byte("Mã hồ sơ: ")
+	for range 24 {
+		text = append(text, byte('!'+random.IntN(90)))
+	}
+	return string(text)
+}
+
 func letter(random *rand.Rand, i int, size int64) (File, error) {
 	data, err := PDF(Letter{
 		Office: "UBND XÃ AN BÌNH", Number: fmt.Sprintf("%d/UBND-VP", i+1), Place: "An Bình", Date: "ngày 24 tháng 11 năm 2026",
-		Subject: fmt.Sprintf("V/v báo cáo số %d", i+1), Body: []string{prose(random, 700), prose(random, 500)}, Signer: "Nguyễn Văn An",
+		Subject: fmt.Sprintf("V/v báo cáo số %d", i+1), Body: []string{reference(random), prose(random, 700), prose(random, 500)}, Signer: "Nguyễn Văn An",
 	}, size, random.Uint64())
 	return File{Name: fmt.Sprintf("cong-van-%03d.pdf", i), Data: data}, err
 }
