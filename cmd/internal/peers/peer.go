@@ -66,6 +66,8 @@ var makers = []struct {
 	{"tram", func() Peer { return &Tram{} }},
 	{"mosquitto", func() Peer { return &mosquitto{} }},
 	{"rsync", func() Peer { return &rsync{} }},
+	{"nncp", func() Peer { return &nncp{} }},
+	{"syncthing", func() Peer { return &syncthing{} }},
 }
 
 // Names lists all peers, Trạm first.
