@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -68,6 +70,8 @@ var makers = []struct {
 	{"rsync", func() Peer { return &rsync{} }},
 	{"nncp", func() Peer { return &nncp{} }},
 	{"syncthing", func() Peer { return &syncthing{} }},
+	{"tus", func() Peer { return &tus{} }},
+	{"smtp", func() Peer { return &smtp{} }},
 }
 
 // Names lists all peers, Trạm first.
@@ -91,7 +95,7 @@ func New(name string) (Peer, error) {
 
 // program finds a program of a Debian package, also outside a user's path.
 func program(name, from string) (string, error) {
-	for _, path := range []string{name, "/usr/sbin/" + name, "/usr/local/bin/" + name} {
+	for _, path := range []string{name, "/usr/sbin/" + name, "/usr/local/bin/" + name, filepath.Join(toolDir(), name)} {
 		if found, err := exec.LookPath(path); err == nil {
 			return found, nil
 		}
@@ -191,4 +195,13 @@ func (c *children) listening(ctx context.Context, host line.Host, addr string) e
 			return fmt.Errorf("wait for the server at %s: %w", addr, err)
 		}
 	}
+}
+
+// toolDir is where .ci/lab-tools puts programs that come as Go modules.
+func toolDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "tram-lab")
 }
