@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"strings"
 
@@ -37,6 +38,31 @@ Peers: ` + strings.Join(peers.Names(), ", "),
 	cmd.Flags().StringSliceVar(&o.Congestion, "cc", []string{"cubic", "bbr"}, "congestion controls of both hosts; scenarios that do not depend on it run with the first")
 	cmd.Flags().IntVar(&o.Jobs, "jobs", 4, "slow lines that run side by side")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "decides documents and losses")
+	cmd.Flags().StringVar(&o.Markdown, "markdown", "", "file in which the table is replaced")
 	cmd.Flags().BoolVar(&o.Relay, "relay", false, "use the relay even as root")
+	cmd.AddCommand(tableCommand())
+	return cmd
+}
+
+func tableCommand() *cobra.Command {
+	var into string
+	cmd := &cobra.Command{
+		Use:   "table",
+		Short: "Turns the JSON lines of link on standard input into a Markdown table",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			figures, err := linklab.Read(cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			table := linklab.Table(figures)
+			if into != "" {
+				return linklab.Into(into, table)
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), table)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&into, "into", "", "file in which the table is replaced")
 	return cmd
 }

@@ -63,8 +63,9 @@ func (j *job) emit(name string, value *float64, unit, aim, reason string) {
 		rounded := round(*value)
 		value = &rounded
 	}
-	if j.both || j.congestion != "" {
-		name += ", " + j.congestion
+	name += ", " + j.congestion
+	if j.lab.Quick {
+		name += ", quick form with smaller amounts"
 	}
 	j.lab.write(Figure{Figure: name, Value: value, Unit: unit, Aim: aim, Peer: j.peer, Reason: reason})
 }

@@ -34,6 +34,7 @@ type Options struct {
 	Seed       uint64
 	Bin        string // folder with tram and tram-hub
 	Command    string // as typed, for the output
+	Markdown   string // file whose table is to be written, "" for none
 	Out, Log   io.Writer
 }
 
@@ -49,6 +50,9 @@ type Figure struct {
 	Reason  string   `json:"reason,omitempty"`
 }
 
+// quickly bounds each scenario of the quick form.
+const quickly = 45 * time.Second
+
 // lab is one run of everything.
 type lab struct {
 	Options
@@ -56,7 +60,8 @@ type lab struct {
 
 	mu      sync.Mutex
 	results map[string]float64 // for figures that compare runs, by key
-	err     error              // of writing the output
+	figures []Figure
+	err     error // of writing the output
 }
 
 // Run measures and prints. The error is about the lab, not about a peer that
@@ -82,6 +87,9 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	l.compare(jobs)
+	if o.Markdown != "" && ctx.Err() == nil {
+		l.err = errors.Join(l.err, Into(o.Markdown, Table(l.figures)))
+	}
 	return errors.Join(context.Cause(ctx), l.err)
 }
 
@@ -143,11 +151,19 @@ func (l *lab) together(ctx context.Context, jobs []*job) {
 func (l *lab) do(ctx context.Context, j *job) {
 	begin := time.Now()
 	l.say("%s: begins", j)
-	err := j.measure(ctx, j)
+	running, cancel := context.WithCancel(ctx)
+	if l.Quick {
+		running, cancel = context.WithTimeoutCause(ctx, quickly, fmt.Errorf("not done within the %v of the quick form", quickly))
+	}
+	defer cancel()
+	err := j.measure(running, j)
 	if ctx.Err() != nil {
 		return
 	}
 	if err != nil {
+		if cause := context.Cause(running); cause != nil {
+			err = cause
+		}
 		l.say("%s: %v", j, err)
 		j.emit(j.about, nil, j.unit, j.aim, reason(err))
 	}
@@ -176,6 +192,7 @@ func (l *lab) write(f Figure) {
 	f.Command, f.At = l.Command, time.Now().Format(time.RFC3339)
 	out := json.NewEncoder(l.Out)
 	out.SetEscapeHTML(false)
+	l.figures = append(l.figures, f)
 	l.err = errors.Join(l.err, out.Encode(f))
 }
 
@@ -196,9 +213,8 @@ func (l *lab) kept(key string) (float64, bool) {
 // compare prints the figures that are made of two runs.
 func (l *lab) compare(jobs []*job) {
 	for _, j := range jobs {
-		if j.against == nil {
-			continue
+		if j.against != nil {
+			j.against(j)
 		}
-		j.against(j)
 	}
 }

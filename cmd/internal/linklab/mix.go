@@ -163,11 +163,11 @@ func goodputOver(peer string) func(*job) {
 func letters(n int, size int64, seed uint64, name string) ([]peers.Document, error) {
 	documents := make([]peers.Document, n)
 	for i := range documents {
-		data, err := sample.PDF(sample.Letter{Office: "UBND XÃ AN BÌNH", Number: "1/UBND", Subject: "V/v đo đường truyền"}, size, seed+uint64(i))
+		f, err := sample.Scan(fmt.Sprintf("%s-%03d.pdf", name, i), size, seed+uint64(i))
 		if err != nil {
 			return nil, err
 		}
-		documents[i] = peers.Document{Name: fmt.Sprintf("%s-%03d.pdf", name, i), Data: data}
+		documents[i] = peers.Document{Name: f.Name, Data: f.Data}
 	}
 	return documents, nil
 }

@@ -198,7 +198,7 @@ func reconnect(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	j.figure("bytes of a reconnect through the socket, both directions", float64(costUp+costDown), "B", "≤ 6000")
+	j.figure("reconnect: bytes through the socket, both directions", float64(costUp+costDown), "B", "≤ 6000")
 	var times []float64
 	for i := range pick(j, 3, 1) {
 		document := peers.Document{Name: fmt.Sprintf("cho-%d.pdf", i), Data: sample.SmallPDF(200_000, uint64(i))}
@@ -382,13 +382,13 @@ func (s *stage) estimates(ctx context.Context, d peers.Document) (errs []float64
 // memory moves 2 GiB over a line without limits and reads the kernel's high
 // water mark of both agents.
 func memory(ctx context.Context, j *job) error {
-	const piece = 100 << 20
+	piece, times := pick(j, 100<<20, 50<<20), pick(j, 21, 1)
 	s, err := j.open(ctx, true)
 	defer s.close()
 	if err != nil {
 		return err
 	}
-	for i := range pick(j, 21, 1) {
+	for i := range times {
 		d := peers.Document{Name: fmt.Sprintf("gib-%02d.pdf", i), Data: sample.SmallPDF(piece, j.lab.Seed+uint64(i))}
 		if err := s.move(ctx, leastPatience, d); err != nil {
 			return err
@@ -403,7 +403,7 @@ func memory(ctx context.Context, j *job) error {
 		if err != nil {
 			return err
 		}
-		j.figure(fmt.Sprintf("memory of an agent at its peak while %.1f GiB are %s", float64(pick(j, 21, 1)*piece)/(1<<30), end.word), peak, "MiB", j.aim)
+		j.figure(fmt.Sprintf("memory: peak RSS of an agent while %.2f GiB are %s", float64(times*piece)/(1<<30), end.word), peak, "MiB", j.aim)
 	}
 	return nil
 }

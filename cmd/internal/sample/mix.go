@@ -108,6 +108,14 @@ func letter(random *rand.Rand, i int, size int64) (File, error) {
 	return File{Name: fmt.Sprintf("cong-van-%03d.pdf", i), Data: data}, err
 }
 
+// Scan makes a scanned letter of about size bytes that no compressor makes
+// smaller.
+func Scan(name string, size int64, seed uint64) (File, error) {
+	f, err := letter(rand.New(rand.NewPCG(seed, 4)), 0, size)
+	f.Name = name
+	return f, err
+}
+
 // word makes a zip file as word processors do: text in XML, and a picture.
 func word(random *rand.Rand, i int, size int64) (File, error) {
 	picture, err := noise(random, size*3/4)
