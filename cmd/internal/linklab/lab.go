@@ -30,7 +30,7 @@ type Options struct {
 	Congestion []string // congestion controls to show, one run each
 	Quick      bool     // small amounts, only what takes seconds
 	Relay      bool     // the userspace relay even where packets could be had
-	Jobs       int      // slow lines that run side by side
+	Jobs       int      // slow lines that run side by side; the quick form runs all
 	Seed       uint64
 	Bin        string // folder with tram and tram-hub
 	Command    string // as typed, for the output
@@ -51,7 +51,7 @@ type Figure struct {
 }
 
 // quickly bounds each scenario of the quick form.
-const quickly = 45 * time.Second
+const quickly = 30 * time.Second
 
 // lab is one run of everything.
 type lab struct {
@@ -130,7 +130,11 @@ func plan(o Options) ([]*job, error) {
 // together runs jobs side by side, as many at once as Options say.
 func (l *lab) together(ctx context.Context, jobs []*job) {
 	var wg sync.WaitGroup
-	room := make(chan struct{}, max(1, l.Jobs))
+	atOnce := max(1, l.Jobs)
+	if l.Quick {
+		atOnce = len(jobs) // they wait for their lines most of the time
+	}
+	room := make(chan struct{}, max(1, atOnce))
 	for _, j := range jobs {
 		select {
 		case room <- struct{}{}:

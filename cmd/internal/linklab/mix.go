@@ -12,10 +12,11 @@ import (
 	"tram/cmd/internal/sample"
 )
 
-// The quick form's mix.
+// The quick form's mix; its cuts come quickCuts times as often.
 const (
 	quickDocuments = 10
 	quickBytes     = 700_000
+	quickCuts      = 5
 )
 
 // officeMix makes the documents of a run.
@@ -81,6 +82,8 @@ func (j *job) race(ctx context.Context, shape line.Shape, narrowest line.Directi
 	if err != nil {
 		return err
 	}
+	shape.UpFor /= time.Duration(pick(j, 1, quickCuts))
+	shape.DownFor /= time.Duration(pick(j, 1, quickCuts))
 	playing, stop := context.WithCancel(ctx)
 	defer stop()
 	before, _ := s.line.Traffic()
@@ -218,11 +221,7 @@ func shortUp(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	shape := shortLived
-	if j.lab.Quick {
-		shape.UpFor, shape.DownFor = 8*time.Second, 4*time.Second
-	}
-	return j.race(ctx, shape, shape.Up, true, documents)
+	return j.race(ctx, shortLived, shortLived.Up, true, documents)
 }
 
 // utilisation fills a fast line.
@@ -258,5 +257,8 @@ func utilisation(ctx context.Context, j *job) error {
 	}
 	took := time.Since(begin)
 	j.figure(j.about, 100*atBest(content, fast.Up).Seconds()/took.Seconds(), "%", j.aim)
+	if t, err := s.line.Traffic(); err == nil {
+		j.lab.say("%s: up %+v, down %+v", j, t.Up, t.Down)
+	}
 	return s.verify(ctx, documents)
 }

@@ -22,8 +22,8 @@ const (
 	urgentTimes = 5
 	// urgentWithin is how long an urgent document may take behind the bulk.
 	urgentWithin = 3 * time.Minute
-	// underWay is how many bytes of bulk have gone before urgent ones follow.
-	underWay = 150_000
+	// underWay is how many bytes of content have gone before the test begins.
+	underWay, quickUnderWay = 150_000, 60_000
 	// movingAgain is how many bytes of a new connection prove that content flows.
 	movingAgain = 16 << 10
 	// dropWithin is how long it may take to move again.
@@ -84,10 +84,11 @@ func (s *stage) bulk(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	enough := int64(pick(s.job, underWay, quickUnderWay))
 	go s.peer.Send(ctx, documents...) // what becomes of them is not asked
 	_, err = until(ctx, time.Now(), urgentWithin, func() (bool, error) {
 		t, err := s.line.Traffic()
-		return t.Up.Payload-before.Up.Payload > underWay, err
+		return t.Up.Payload-before.Up.Payload > enough, err
 	})
 	if err != nil {
 		return fmt.Errorf("get bulk under way: %w", err)
@@ -118,10 +119,11 @@ func silentDrop(ctx context.Context, j *job) error {
 	}
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
+	enough := int64(pick(j, underWay, quickUnderWay))
 	go s.peer.Send(sending, documents...)
 	if _, err := until(ctx, time.Now(), leastPatience, func() (bool, error) {
 		t, err := s.line.Traffic()
-		return t.Up.Payload-before.Up.Payload > underWay, err
+		return t.Up.Payload-before.Up.Payload > enough, err
 	}); err != nil {
 		return fmt.Errorf("get content under way: %w", err)
 	}
@@ -312,7 +314,7 @@ const (
 
 // estimate compares the time left that the office shows with the real one.
 func estimate(ctx context.Context, j *job) error {
-	documents, err := letters(pick(j, 3, 1), pick[int64](j, 3_000_000, 1_300_000), j.lab.Seed, "uoc")
+	documents, err := letters(pick(j, 3, 1), pick[int64](j, 3_000_000, 1_000_000), j.lab.Seed, "uoc")
 	if err != nil {
 		return err
 	}
