@@ -213,11 +213,12 @@ func (s *session) agree(ctx context.Context) {
 		config.Known = s.machine.Stats().Line
 	}
 	s.machine = engine.New(config)
-	s.machine.Step(s.node.o.Now(), engine.Restrict{Rules: s.node.rulesNow()})
 	s.outgoing = map[storage.ID]storage.Outgoing{}
 	s.incoming = map[storage.ID][]byte{}
 	s.log.Info("session agreed", "software", s.theirs.Software, "epoch", s.theirs.Epoch)
 	s.node.o.Observer.Session(s.peer, true, s.theirs)
+	// An observer may have set rules for this line: nothing goes before they hold.
+	s.machine.Step(s.node.o.Now(), engine.Restrict{Rules: s.node.rulesNow()})
 	s.refill(ctx)
 	s.step(ctx, engine.Up{})
 	for _, id := range s.node.asked() {

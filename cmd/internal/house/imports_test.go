@@ -53,6 +53,9 @@ var narrow = []struct {
 		"every layer of the agent uses problems; they must not pull anything in"},
 	{"agent/i18n", nil, []string{"os", "net", "net/http"},
 		"every layer of the agent uses words; they must not pull anything in"},
+	{"sync/link", nil, []string{"database/sql", "net/http", "math/rand"},
+		"links are the operating system's; what they mean for documents is decided above"},
+	{"agent/hours", nil, []string{"os", "net", "net/http"}, "judging a time is pure"},
 	{"agent/fold", nil, []string{"os", "net", "net/http"}, "folding text is pure"},
 }
 
