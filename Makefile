@@ -44,7 +44,7 @@ test: tools fmt-check ## everything: format, vet, all tests with the race detect
 	CGO_ENABLED=1 go vet -race ./...
 	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) ./...
 	@echo "All chaos schedules; under the race detector there are fewer:"
-	go test -run '^TestChaos$$' -v ./sync/engine
+	go test -run '^(TestChaos|TestP5_NothingOvertakesHoaToc)$$' -v ./sync/engine
 	$(MAKE) kill N=2
 	@echo "make test: everything passed"
 
