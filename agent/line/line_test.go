@@ -187,6 +187,7 @@ func TestNewsOfTheLine(t *testing.T) {
 		kicks   int
 	}{
 		"the address is gone":                 {gone, nil, errGone, 0},
+		"an address that never was here":      {netip.MustParseAddr("192.0.2.8"), nil, nil, 0},
 		"the interface went down":             {netip.MustParseAddr("127.0.0.1"), []link.Change{{Kind: link.Down, Link: face}}, errGone, 0},
 		"another one went down":               {netip.MustParseAddr("127.0.0.1"), []link.Change{{Kind: link.Down, Link: free}}, nil, 0},
 		"nothing happened":                    {netip.MustParseAddr("127.0.0.1"), nil, nil, 0},
@@ -195,7 +196,9 @@ func TestNewsOfTheLine(t *testing.T) {
 		"one went down while there was none":  {netip.Addr{}, []link.Change{{Kind: link.Down, Link: free}}, nil, 0},
 	} {
 		h := &hub{local: c.local}
-		newLine(t, newLedger(t, monday(9)), h, nil).notice(c.changes)
+		line := newLine(t, newLedger(t, monday(9)), h, nil)
+		line.owned = gone
+		line.notice(c.changes)
 		var reset error
 		if len(h.resets) > 0 {
 			reset = h.resets[0]
