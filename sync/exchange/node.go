@@ -59,6 +59,7 @@ type Node struct {
 	sessions map[string]*session
 	rules    schedule.Rules
 	first    map[storage.ID]bool // asked for, not yet here or there; at most maxFirst
+	arriving map[storage.ID]*Arriving
 }
 
 // NewNode makes a Node.
@@ -75,7 +76,7 @@ func NewNode(o Options) *Node {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
-	return &Node{o: o, sessions: map[string]*session{}, first: map[storage.ID]bool{}}
+	return &Node{o: o, sessions: map[string]*session{}, first: map[storage.ID]bool{}, arriving: map[storage.ID]*Arriving{}}
 }
 
 // Run holds the session with one neighbour over t until t ends or ctx does.

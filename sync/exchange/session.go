@@ -134,6 +134,7 @@ func (s *session) linkDown(ctx context.Context) {
 		s.step(ctx, engine.Down{})
 		s.node.o.Observer.Session(s.peer, false, s.theirs)
 	}
+	s.parted()
 	s.up, s.agreed, s.theirs = false, false, wire.Hello{}
 }
 
