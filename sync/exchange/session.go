@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,7 @@ type session struct {
 	posts  *mailbox[posted] // events from other goroutines
 	jobs   *mailbox[job]    // offers and chunks to send
 	frames chan []byte      // control frames to send
+	stats  atomic.Pointer[engine.Stats]
 
 	machine  *engine.Peer
 	round    int       // grows with each session; answers of an older round are dropped
@@ -39,6 +41,7 @@ type session struct {
 	more     bool                  // the queue has bundles beyond the backlog
 	incoming map[storage.ID][]byte // headers of admitted bundles
 	busy     bool                  // as the link was told
+	shown    time.Time             // when stats was last set
 	wake     *time.Timer
 	helloDue *time.Timer
 }
@@ -134,6 +137,7 @@ func (s *session) linkDown(ctx context.Context) {
 		s.step(ctx, engine.Down{})
 		s.node.o.Observer.Session(s.peer, false, s.theirs)
 	}
+	s.parted()
 	s.up, s.agreed, s.theirs = false, false, wire.Hello{}
 }
 
@@ -281,6 +285,11 @@ func (s *session) step(ctx context.Context, ev engine.Event) {
 				pending = append(pending, answer)
 			}
 		}
+	}
+	if now := s.node.o.Now(); now.Sub(s.shown) >= statsEvery {
+		s.shown = now
+		stats := s.machine.Stats()
+		s.stats.Store(&stats)
 	}
 	if busy := s.machine.Busy(); busy != s.busy {
 		s.busy = busy
