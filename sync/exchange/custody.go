@@ -11,6 +11,9 @@ import (
 	"tram/sync/wire"
 )
 
+// ErrReceipt says that a custody receipt is not the neighbour's for that bundle.
+var ErrReceipt = errors.New("custody receipt does not verify")
+
 // Custodian keeps the rules by which bundles change hands, whichever way they
 // travel: sessions use it, and so does the stick.
 type Custodian struct {
@@ -61,11 +64,11 @@ func (c Custodian) Settle(ctx context.Context, peer string, b storage.Bundle, o 
 	o.At = c.Now()
 	if o.Receipt != nil {
 		if err := c.Guard.Custody(ctx, peer, b.Header, o.Receipt); err != nil {
-			return fmt.Errorf("check custody receipt: %w", err)
+			return fmt.Errorf("%w: %w", ErrReceipt, err)
 		}
 		receipt, err := bundle.ParseReceipt(o.Receipt)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrReceipt, err)
 		}
 		o.Epoch = receipt.Receipt.Epoch
 	}
