@@ -18,6 +18,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
 	"tram/agent/office"
+	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -25,6 +26,7 @@ import (
 	"tram/storage/sqlite"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
+	"tram/sync/usb"
 )
 
 const (
@@ -50,13 +52,14 @@ type desk struct {
 	accounts *account.Store
 	node     *exchange.Node
 	link     *mqtt.Client
+	usb      *usb.Local
 	pages    *httpd.Server
 	meter    meter
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, stick.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -136,6 +139,12 @@ func (d *desk) openNode() {
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
 		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
 		Observer: observer{d}, Logger: d.log.With("part", "exchange"), Now: d.clock.Now,
+	})
+	d.usb = usb.NewLocal(usb.LocalOptions{
+		Office: d.id.Code, Epoch: d.db.Epoch(), Queue: d.queue, Guard: check, Device: d.id.Device,
+		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Name: d.nameOf,
+		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
+		Logger: d.log.With("part", "usb"), Now: d.clock.Now,
 	})
 }
 

@@ -3,6 +3,7 @@ package usb
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	// changes is how often the link may change a bundle under an import before
 	// the bundle is left to the link.
 	changes = 5
+	// takeSize is after how many bytes of an object they are made durable.
+	takeSize = 8 << 20
 )
 
 // State is what a package on a stick is for the station that looks at it.
@@ -98,20 +101,21 @@ func look(ctx context.Context, st Station, p onStick, files map[string]int64) (F
 		f.Bytes += object.Size
 	}
 	c, err := st.Check(ctx, p.Package)
+	if err != nil {
+		return f, err
+	}
 	if c.Self.Code != "" {
 		f.From, f.To, f.Self = c.From, c.To, c.Self
 	}
 	switch {
 	case c.Own:
 		return f, nil
-	case len(p.Letters) == 0 && errors.Is(err, ErrDamaged):
+	case len(p.Letters) == 0 && c.Damaged:
 		f.State = Incomplete
 		return f, nil
-	case errors.Is(err, ErrInvalid):
-		f.State, f.Why = Invalid, err
+	case c.Invalid != "":
+		f.State, f.Why = Invalid, invalid(c.Invalid)
 		return f, nil
-	case err != nil:
-		return f, err
 	case c.Other:
 		f.State = Other
 		return f, nil
@@ -293,8 +297,13 @@ func (t *taker) object(ctx context.Context, b offered, index int, durable int64)
 	c := t.stick.content(t.found.on.dir, f, durable)
 	defer c.Close()
 	t.step(durable)
-	_, err = t.station.Write(ctx, b.id, index, durable, stepReader{c, t.step})
-	return err
+	for off := durable; off < f.Size; off += takeSize {
+		_, err := t.station.Write(ctx, b.id, index, off, io.LimitReader(stepReader{c, t.step}, takeSize))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *taker) step(n int64) {

@@ -50,9 +50,12 @@ type LocalOptions struct {
 	Device  crypto.Signer // signs manifests
 	Journal Journal
 	// Neighbour finds whom a code names; the empty code is the only neighbour.
-	// card is the one in the manifest, which a restored hub may not know; it
-	// may be nil. [ErrNoNeighbour] when there is none.
+	// card is the one in a manifest, which a restored hub may not know; it may
+	// be nil. [ErrNoNeighbour] when there is none.
 	Neighbour func(ctx context.Context, code string, card []byte) (Neighbour, error)
+	// Greeted is called with each good manifest of a neighbour, for its card.
+	// Nil: nothing to do.
+	Greeted func(ctx context.Context, peer string, m Manifest) error
 	// Before is called before what waits for a neighbour is listed, with its
 	// last package. Nil: nothing to do.
 	Before func(ctx context.Context, peer string, last Manifest) error
@@ -146,9 +149,19 @@ func (l *Local) Sign(ctx context.Context, to string, letters File, objects []Fil
 // Check implements [Station].
 func (l *Local) Check(ctx context.Context, p Package) (Checked, error) {
 	m, c, err := l.verify(ctx, p)
-	if err == nil && !c.Own && !c.Other {
-		c.Imported, err = l.o.Journal.Imported(ctx, m.ID)
+	if errors.Is(err, ErrInvalid) {
+		c.Invalid, c.Damaged = err.Error(), errors.Is(err, ErrDamaged)
+		return c, nil
 	}
+	if err != nil || c.Own || c.Other {
+		return c, err
+	}
+	if l.o.Greeted != nil {
+		if err := l.o.Greeted(ctx, c.Peer, m); err != nil {
+			return c, err
+		}
+	}
+	c.Imported, err = l.o.Journal.Imported(ctx, m.ID)
 	return c, err
 }
 

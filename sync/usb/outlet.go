@@ -102,10 +102,7 @@ func (o *outlet) tidy(ctx context.Context, now time.Time) (err error) {
 // review says whether a package stays, and notes what it holds.
 func (o *outlet) review(ctx context.Context, p onStick, waits map[storage.ID]bool, now time.Time) (bool, error) {
 	c, err := o.station.Check(ctx, p.Package)
-	if errors.Is(err, ErrInvalid) || err == nil && !c.Own {
-		return false, nil
-	}
-	if err != nil {
+	if err != nil || c.Invalid != "" || !c.Own {
 		return false, err
 	}
 	letters, err := DecodeLetters(p.Letters)

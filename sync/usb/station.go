@@ -25,7 +25,7 @@ type Station interface {
 	Sign(ctx context.Context, to string, letters File, objects []File) ([]byte, error)
 
 	// Check verifies a package that is from or to this station, and says when
-	// it was imported before. [ErrInvalid] when it is not what it says.
+	// it was imported before.
 	Check(ctx context.Context, p Package) (Checked, error)
 
 	// Offer asks a station to take over a bundle that peer has sent.
@@ -62,12 +62,14 @@ type Party struct {
 
 // Checked is what a station says of a package.
 type Checked struct {
-	Self     Party     `json:"self"`  // the station
-	From     Party     `json:"from"`  // who made it
-	To       Party     `json:"to"`    // whom it is for
-	Other    bool      `json:"other"` // it is neither from nor to the station; nothing is verified then
-	Own      bool      `json:"own"`   // the station made it itself
-	Peer     string    `json:"peer"`  // the neighbour's office code, as on its card
+	Self     Party     `json:"self"`    // the station
+	From     Party     `json:"from"`    // who made it
+	To       Party     `json:"to"`      // whom it is for
+	Other    bool      `json:"other"`   // it is neither from nor to the station; nothing is verified then
+	Own      bool      `json:"own"`     // the station made it itself
+	Peer     string    `json:"peer"`    // the neighbour's office code, as on its card
+	Invalid  string    `json:"invalid"` // why it is not what it says, technical; empty when it is
+	Damaged  bool      `json:"damaged"` // it is Invalid only for its letters, which are missing or cut
 	Imported time.Time `json:"imported"`
 }
 

@@ -419,4 +419,3 @@ func (f faultWriter) Write(p []byte) (int, error) {
 	n, err := f.w.Write(p)
 	return n, fault(err)
 }
-
