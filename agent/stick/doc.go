@@ -14,6 +14,7 @@ import (
 
 	"tram/agent/problem"
 	"tram/storage"
+	"tram/storage/fsx"
 	"tram/sync/usb"
 )
 
@@ -38,6 +39,9 @@ func Explain(err error) error {
 	var p *problem.Problem
 	if err == nil || errors.As(err, &p) {
 		return err
+	}
+	if errors.Is(err, usb.ErrStick) && fsx.IsReadOnly(err) {
+		return problem.New(problem.Denied, "usb.read-only", "", nil).Because(err)
 	}
 	for _, s := range said {
 		if errors.Is(err, s.err) {

@@ -36,8 +36,9 @@ type Exported struct {
 
 // Export puts what waits for a neighbour onto the stick: the most urgent first,
 // as much as fits, and nothing that is on it already. All of it stays outgoing
-// until the neighbour's receipts come. [ErrSmall] when something waits and not
-// one bundle fits.
+// until the neighbour's receipts come. When there is nothing, an empty package
+// greets the neighbour, which learns from it what to bring back. [ErrSmall] when
+// something waits and not one bundle fits.
 func Export(ctx context.Context, s *Stick, st Station, o ExportOptions) (Exported, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -63,6 +64,9 @@ func Export(ctx context.Context, s *Stick, st Station, o ExportOptions) (Exporte
 	if len(p.batches) == 0 && x.Left > 0 {
 		return x, ErrSmall
 	}
+	if len(p.batches) == 0 && out.count == 0 {
+		p.batches = [][]offered{nil} // a greeting
+	}
 	done := int64(0)
 	step := func(n int64) {
 		if done += n; o.Progress != nil {
@@ -87,7 +91,7 @@ func (x *Exported) write(ctx context.Context, out *outlet, batches [][]offered, 
 		if err != nil && !full {
 			return err
 		}
-		if err == nil && w.Bundles > 0 {
+		if err == nil {
 			x.Packages = append(x.Packages, w.Manifest.ID)
 			x.Bundles += w.Bundles
 		}

@@ -332,6 +332,9 @@ func (t *taker) writeReply(ctx context.Context, now time.Time) error {
 	}
 	t.receipts = slices.DeleteFunc(t.receipts, func(r []byte) bool { return out.replied[string(r)] })
 	t.refusals = slices.DeleteFunc(t.refusals, func(r Refusal) bool { return out.replied[r.key()] })
+	if len(t.receipts)+len(t.refusals) == 0 {
+		return nil
+	}
 	_, err = out.write(ctx, nil, t.receipts, t.refusals, nil)
 	return err
 }

@@ -178,9 +178,6 @@ func (o *outlet) write(ctx context.Context, bundles []offered, receipts [][]byte
 		}
 		l.Bundles = append(l.Bundles, b.Letter)
 	}
-	if len(l.Bundles)+len(receipts)+len(refusals) == 0 {
-		return w, nil
-	}
 	w.Bundles = len(l.Bundles)
 	n, err := o.seal(ctx, l, objects, &w)
 	w.Bytes += n

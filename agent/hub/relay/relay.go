@@ -96,7 +96,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	changes, stop := r.o.Queue.Watch()
 	defer stop()
 	for {
-		if err := r.drain(ctx); err != nil && ctx.Err() == nil {
+		if err := r.Drain(ctx); err != nil && ctx.Err() == nil {
 			r.o.Logger.Error("inbox not routed", "error", err)
 		}
 		for waiting := true; waiting; {
@@ -115,7 +115,8 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Relay) drain(ctx context.Context) error {
+// Drain routes what is in the inbox now.
+func (r *Relay) Drain(ctx context.Context) error {
 	for {
 		list, err := r.o.Queue.Inbox(ctx, batch)
 		if err != nil {
