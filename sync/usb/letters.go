@@ -108,6 +108,8 @@ func DecodeLetters(raw []byte) (Letters, error) {
 
 func (w lettersWire) validate() error {
 	switch {
+	case w.Bundles == nil || w.Receipts == nil || w.Refusals == nil:
+		return malformed("null in place of a list")
 	case len(w.Bundles) > MaxBundles:
 		return tooLarge("bundles", int64(len(w.Bundles)), MaxBundles)
 	case len(w.Receipts) > MaxReplies:
@@ -116,12 +118,20 @@ func (w lettersWire) validate() error {
 		return tooLarge("refusals", int64(len(w.Refusals)), MaxReplies)
 	}
 	for _, b := range w.Bundles {
-		if len(b.Header) > bundle.MaxHeader || len(b.Slip) > bundle.MaxSlip {
-			return tooLarge("header or slip", int64(max(len(b.Header), len(b.Slip))), bundle.MaxHeader)
+		switch {
+		case len(b.Header) == 0 || b.Slip == nil:
+			return malformed("a bundle without header, or null for a slip")
+		case len(b.Header) > bundle.MaxHeader:
+			return tooLarge("header", int64(len(b.Header)), bundle.MaxHeader)
+		case len(b.Slip) > bundle.MaxSlip:
+			return tooLarge("slip", int64(len(b.Slip)), bundle.MaxSlip)
 		}
 	}
 	for _, r := range w.Receipts {
-		if len(r) > bundle.MaxReceipt {
+		switch {
+		case len(r) == 0:
+			return malformed("an empty receipt")
+		case len(r) > bundle.MaxReceipt:
 			return tooLarge("receipt", int64(len(r)), bundle.MaxReceipt)
 		}
 	}

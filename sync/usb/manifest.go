@@ -95,6 +95,9 @@ func decodeManifest(payload []byte) (Manifest, error) {
 	m := Manifest{
 		From: w.From, To: w.To, Created: time.Unix(w.Created, 0).UTC(), Sequence: w.Sequence, Registry: w.Registry, Card: w.Card,
 	}
+	if w.Objects == nil {
+		return m, malformed("null in place of a list")
+	}
 	if len(w.ID) != len(m.ID) || len(w.Epoch) != len(m.Epoch) {
 		return m, malformed("id or epoch has not 16 bytes")
 	}
