@@ -3,6 +3,7 @@ package usb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -44,6 +45,9 @@ func Export(ctx context.Context, s *Stick, st Station, o ExportOptions) (Exporte
 		o.Now = time.Now
 	}
 	out, err := openOutlet(ctx, s, st, o.To, o.Now())
+	if errors.Is(err, storage.ErrFull) {
+		err = fmt.Errorf("%w: %w", ErrSmall, err)
+	}
 	if err != nil {
 		return Exported{}, err
 	}

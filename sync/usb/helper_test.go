@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,15 +34,29 @@ type station struct {
 	node    *exchange.Node
 	guard   *testGuard
 	journal *testJournal
+	byWire  *counted // what the link writes into the store
+	byStick *counted // what the stick does
+}
+
+// counted counts the bytes that are written through it.
+type counted struct {
+	storage.Queue
+	bytes atomic.Int64
+}
+
+func (c *counted) Write(ctx context.Context, id storage.ID, object int, off int64, p []byte, sync bool) (int64, error) {
+	c.bytes.Add(int64(len(p)))
+	return c.Queue.Write(ctx, id, object, off, p, sync)
 }
 
 func newStation(t testing.TB, code, peer string, keys map[string]*ecdsa.PrivateKey) *station {
 	t.Helper()
 	s := &station{code: code, key: keys[code], store: storagetest.NewMemory(), journal: &testJournal{}}
 	s.guard = &testGuard{code: code, key: s.key, keys: keys, epoch: s.store.Epoch}
-	s.node = exchange.NewNode(exchange.Options{Office: code, Software: "test", Epoch: s.store.Epoch(), Queue: s.store, Guard: s.guard})
+	s.byWire, s.byStick = &counted{Queue: s.store}, &counted{Queue: s.store}
+	s.node = exchange.NewNode(exchange.Options{Office: code, Software: "test", Epoch: s.store.Epoch(), Queue: s.byWire, Guard: s.guard})
 	s.Local = usb.NewLocal(usb.LocalOptions{
-		Office: code, Epoch: s.store.Epoch(), Queue: s.store, Guard: s.guard, Device: s.key, Journal: s.journal,
+		Office: code, Epoch: s.store.Epoch(), Queue: s.byStick, Guard: s.guard, Device: s.key, Journal: s.journal,
 		Neighbour: func(_ context.Context, of string, _ []byte) (usb.Neighbour, error) {
 			if of == "" {
 				of = peer

@@ -144,7 +144,7 @@ type Result struct {
 	Later    int    `json:"later"`   // bundles that it could not take now; they stay with their sender
 	Reason   string `json:"reason,omitempty"`
 	Full     bool   `json:"full,omitempty"` // for want of room
-	NoReturn bool   `json:"no_return"`      // the stick takes no writes: the receipts are not on it
+	NoReturn bool   `json:"no_return"`      // the stick takes no writes or is full: the receipts are not on it
 }
 
 // ImportOptions says how a package is taken in.
@@ -202,7 +202,7 @@ func (t *taker) bundles(ctx context.Context) error {
 	for try := 1; ; try++ {
 		var again []offered
 		for _, b := range open {
-			a, err := t.take(ctx, b)
+			a, stuck, err := t.take(ctx, b)
 			if err != nil {
 				return err
 			}
@@ -213,7 +213,7 @@ func (t *taker) bundles(ctx context.Context) error {
 			case a.Refusal != nil:
 				t.refusals = append(t.refusals, *a.Refusal)
 				t.result.Refused++
-			case a.Full || try == laterTries:
+			case a.Full || stuck || try == laterTries:
 				t.later(a)
 			default:
 				again = append(again, b)
@@ -243,12 +243,13 @@ func (t *taker) later(a Answer) {
 	t.result.Reason = a.Later
 }
 
-// take brings one bundle to its answer.
-func (t *taker) take(ctx context.Context, b offered) (Answer, error) {
+// take brings one bundle to its answer. It is stuck when asking the station
+// again cannot help.
+func (t *taker) take(ctx context.Context, b offered) (a Answer, stuck bool, err error) {
 	for range changes {
-		a, err := t.station.Offer(ctx, t.found.peer, b.Letter)
+		a, err = t.station.Offer(ctx, t.found.peer, b.Letter)
 		if err != nil || a.Need == nil {
-			return a, err
+			return a, false, err
 		}
 		damaged := false
 		for _, index := range b.objects() {
@@ -262,16 +263,16 @@ func (t *taker) take(ctx context.Context, b offered) (Answer, error) {
 		}
 		switch {
 		case err == nil && damaged:
-			return Answer{Later: ErrDamaged.Error()}, nil
+			return Answer{Later: ErrDamaged.Error()}, true, nil
 		case errors.Is(err, storage.ErrFull):
-			return Answer{Later: err.Error(), Full: true}, nil
+			return Answer{Later: err.Error(), Full: true}, true, nil
 		case errors.Is(err, storage.ErrOffset), errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrDigest):
 			continue // the link was here meanwhile
 		case err != nil:
-			return a, err
+			return a, false, err
 		}
 	}
-	return Answer{Later: "the bundle is changing under the import"}, nil
+	return Answer{Later: "the bundle is changing under the import"}, false, nil
 }
 
 // object writes the rest of one object, after all of it was found intact.
@@ -318,7 +319,7 @@ func (t *taker) reply(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	err := t.writeReply(ctx, now)
-	if fsx.IsReadOnly(err) {
+	if fsx.IsReadOnly(err) || errors.Is(err, storage.ErrFull) {
 		t.result.NoReturn = true
 		return nil
 	}

@@ -3,7 +3,6 @@ package usb
 import (
 	"context"
 	"crypto"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -194,7 +193,7 @@ func (l *Local) verify(ctx context.Context, p Package) (Manifest, Checked, error
 	if _, err := bundle.VerifyCOSE(AAD, p.Manifest, key); err != nil {
 		return m, c, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if int64(len(p.Letters)) != m.Letters.Size || sha256.Sum256(p.Letters) != m.Letters.SHA256 {
+	if FileOf(p.Letters) != m.Letters {
 		return m, c, fmt.Errorf("%w: %w: letters are not those of the manifest", ErrInvalid, ErrDamaged)
 	}
 	return m, c, nil

@@ -170,3 +170,6 @@ func (m Manifest) validate() error {
 }
 
 func malformed(why string) error { return fmt.Errorf("%w: %s", bundle.ErrMalformed, why) }
+
+// FileOf describes content.
+func FileOf(content []byte) File { return File{sha256.Sum256(content), int64(len(content))} }

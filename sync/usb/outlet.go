@@ -3,7 +3,6 @@ package usb
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +33,7 @@ type outlet struct {
 	carried map[storage.ID]bool
 	replied map[string]bool // what was answered in them
 	count   int             // packages that stay
+	sound   map[File]bool   // read and found right
 }
 
 // openOutlet makes the folder and clears it of packages that have had their
@@ -44,7 +44,7 @@ func openOutlet(ctx context.Context, s *Stick, st Station, to string, now time.T
 	if err != nil {
 		return nil, err
 	}
-	o := &outlet{stick: s, station: st, waiting: w, carried: map[storage.ID]bool{}, replied: map[string]bool{}}
+	o := &outlet{stick: s, station: st, waiting: w, carried: map[storage.ID]bool{}, replied: map[string]bool{}, sound: map[File]bool{}}
 	for _, l := range w.Letters {
 		b, err := l.open()
 		if err != nil {
@@ -109,8 +109,13 @@ func (o *outlet) review(ctx context.Context, p onStick, waits map[storage.ID]boo
 	if err != nil {
 		return false, nil // its signer was another program: it is written anew
 	}
-	stays := false
+	stays, intact := false, false
 	if p.complete(o.files) {
+		if intact, err = o.intact(ctx, p.manifest); err != nil {
+			return false, err
+		}
+	}
+	if intact {
 		for _, l := range letters.Bundles {
 			if b, err := l.open(); err == nil && waits[b.id] {
 				stays, o.carried[b.id] = true, true
@@ -126,6 +131,32 @@ func (o *outlet) review(ctx context.Context, p onStick, waits map[storage.ID]boo
 		}
 	}
 	return stays, nil
+}
+
+// intact reads what a package names, and removes what is not what it says, so
+// that it is written anew.
+func (o *outlet) intact(ctx context.Context, m Manifest) (bool, error) {
+	all := true
+	for _, f := range m.Objects {
+		if o.sound[f] {
+			continue
+		}
+		err := o.stick.check(ctx, o.dir, f)
+		if err == nil {
+			o.sound[f] = true
+			continue
+		}
+		if !errors.Is(err, ErrDamaged) {
+			return false, err
+		}
+		all = false
+		for _, p := range f.parts() {
+			if err := o.stick.remove(o.dir, p.name); err != nil {
+				return false, err
+			}
+		}
+	}
+	return all, nil
 }
 
 func (r Refusal) key() string { return fmt.Sprintf("%s %d", r.ID, r.Code) }
@@ -208,7 +239,7 @@ func (o *outlet) seal(ctx context.Context, l Letters, objects []File, w *written
 	if err != nil {
 		return 0, err
 	}
-	letters := File{sha256.Sum256(raw), int64(len(raw))}
+	letters := FileOf(raw)
 	n, err := o.stick.put(ctx, o.dir, letters, func(off int64) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(raw[off:])), nil
 	})
