@@ -15,12 +15,14 @@ import (
 	"tram/storage"
 )
 
-// killed runs a program that is killed after some time, if it lasts so long.
-func killed(t *testing.T, after time.Duration, program string, args ...string) {
+// killed runs a program that gets a SIGKILL after some time, and says whether it
+// lasted so long.
+func killed(t *testing.T, after time.Duration, program string, args ...string) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), after)
 	defer cancel()
-	_ = exec.CommandContext(ctx, filepath.Join(bin, program), args...).Run() // SIGKILL, or an error of its own
+	_ = exec.CommandContext(ctx, filepath.Join(bin, program), args...).Run() // it may have failed by itself as well
+	return ctx.Err() != nil
 }
 
 // states asks the hub what packages a stick has for it.
@@ -53,15 +55,18 @@ func TestP1_ProgramsKilledAtTheStick(t *testing.T) {
 	if err := w.Hub.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	large, small := sample.SmallPDF(20_000_000, 2), sample.SmallPDF(4000, 3)
+	large, small := sample.SmallPDF(30_000_000, 2), sample.SmallPDF(4000, 3)
 	ids := []storage.ID{
 		send(t, a, codeB, file{"ban-do.pdf", large}).ID,
 		send(t, a, codeB, file{"cong-van.pdf", small}, file{"phu-luc.pdf", sample.SmallPDF(300_000, 4)}).ID,
 	}
 
 	random := mathrand.New(mathrand.NewPCG(1, 2))
+	exports, imports := 0, 0
 	for range 12 {
-		killed(t, time.Duration(10+random.IntN(250))*time.Millisecond, "tram", "usb", "export", "--data", a.Dir, "--out", stick)
+		if killed(t, time.Duration(5+random.IntN(150))*time.Millisecond, "tram", "usb", "export", "--data", a.Dir, "--out", stick) {
+			exports++
+		}
 		for _, state := range states(t, w, stick) {
 			if state != "new" {
 				t.Fatalf("a killed export left a package that is %q", state)
@@ -71,9 +76,15 @@ func TestP1_ProgramsKilledAtTheStick(t *testing.T) {
 	if _, err := w.Run(t.Context(), "tram", "usb", "export", "--data", a.Dir, "--out", stick); err != nil {
 		t.Fatal(err)
 	}
-	for range 6 {
-		killed(t, time.Duration(50+random.IntN(300))*time.Millisecond, "tram-hub", "usb", "import", "--data", w.HubDir(), stick)
+	for i := range 8 {
+		if killed(t, time.Duration(10+20*i)*time.Millisecond, "tram-hub", "usb", "import", "--data", w.HubDir(), stick) {
+			imports++
+		}
 	}
+	if exports == 0 || imports == 0 {
+		t.Errorf("%d exports and %d imports were killed", exports, imports)
+	}
+	t.Logf("%d exports and %d imports were killed", exports, imports)
 	if _, err := w.Run(t.Context(), "tram-hub", "usb", "import", "--data", w.HubDir(), stick); err != nil {
 		t.Fatal(err)
 	}
