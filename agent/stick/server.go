@@ -24,6 +24,9 @@ const maxCall = (usb.MaxLetters+bundle.MaxHeader)*4/3 + 4<<10
 // send less in one call.
 const maxRest = 64 << 20
 
+// readSize is how many bytes of an object are read from the store at once.
+const readSize = 256 << 10
+
 // Bodies of the calls. They are between a program and its own commands.
 type (
 	signRequest struct {
@@ -107,7 +110,8 @@ func (s server) read(st usb.Station, w http.ResponseWriter, r *http.Request) (an
 	}
 	defer body.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-	if _, err := io.Copy(w, body); err != nil {
+	// Bare, so that the buffer is used and the store asked less often.
+	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{body}, make([]byte, readSize)); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	return nil, nil

@@ -78,14 +78,14 @@ func (o *outlet) tidy(ctx context.Context, now time.Time) (err error) {
 		}
 	}
 	var gone []string
-	room := MaxPackages - 1
 	for i := len(list) - 1; i >= 0; i-- { // the newest first
-		stays, err := o.review(ctx, list[i], waits, now)
-		if err != nil {
-			return err
+		stays := false
+		if o.count < MaxPackages-1 {
+			if stays, err = o.review(ctx, list[i], waits, now); err != nil {
+				return err
+			}
 		}
-		if stays && room > 0 {
-			room--
+		if stays {
 			o.count++
 			o.kept = append(append(o.kept, list[i].manifest.Letters), list[i].manifest.Objects...)
 			continue

@@ -30,16 +30,13 @@ func USBCommand(c *Console, with WithStation, toRequired bool) *cobra.Command {
 }
 
 // withStick opens the stick for what do does and says when it may be removed.
-func withStick(ctx context.Context, c *Console, dir string, with WithStation, do func(*usb.Stick, usb.Station) error) error {
+func withStick(ctx context.Context, field, dir string, with WithStation, do func(*usb.Stick, usb.Station) error) error {
 	s, err := usb.Open(dir)
 	if err != nil {
-		return problem.New(problem.Usage, "usb.no-folder", "out", i18n.Args{"dir": dir}).Because(err)
+		return problem.New(problem.Usage, "usb.no-folder", field, i18n.Args{"dir": dir}).Because(err)
 	}
 	err = with(ctx, func(st usb.Station) error { return stick.Explain(do(s, st)) })
-	if err := errors.Join(err, s.Close()); err != nil {
-		return err
-	}
-	return nil
+	return errors.Join(err, s.Close())
 }
 
 type size config.Size
@@ -91,7 +88,7 @@ func usbExport(c *Console, with WithStation, toRequired bool) *cobra.Command {
 		progress := c.Progress(c.T("usb.export.progress"))
 		o.Progress = progress.Set
 		var done usb.Exported
-		err = withStick(cmd.Context(), c, out, with, func(s *usb.Stick, st usb.Station) (err error) {
+		err = withStick(cmd.Context(), "out", out, with, func(s *usb.Stick, st usb.Station) (err error) {
 			done, err = usb.Export(cmd.Context(), s, st, o)
 			return err
 		})
@@ -140,7 +137,7 @@ func usbImport(c *Console, with WithStation) *cobra.Command {
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "usb.import.dry-run")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		list := []usb.Result{}
-		err := withStick(cmd.Context(), c, args[0], with, func(s *usb.Stick, st usb.Station) error {
+		err := withStick(cmd.Context(), "DIR", args[0], with, func(s *usb.Stick, st usb.Station) error {
 			list = list[:0]
 			found, err := usb.Look(cmd.Context(), s, st)
 			if err != nil {
@@ -242,7 +239,7 @@ func verdict(c *Console, list []usb.Result) error {
 		}
 		if r.Later > 0 && !r.Full {
 			later += r.Later
-			c.Step(Warning, "usb.import.later", i18n.Args{"count": r.Later, "reason": r.Reason})
+			c.Step(Warning, "usb.import.later", i18n.Args{"count": r.Later})
 		}
 	}
 	switch {
