@@ -15,9 +15,6 @@ import (
 // USB is the hub as those see it who carry its sticks.
 func (h *Hub) USB() usb.Station { return h.usb }
 
-// Route passes on what has arrived, for a hub that does not run.
-func (h *Hub) Route(ctx context.Context) error { return h.relay.Drain(ctx) }
-
 // neighbour finds an office to exchange with by stick. A restored hub believes
 // the card that a package brings, as it does a greeting's.
 func (h *Hub) neighbour(_ context.Context, code string, card []byte) (usb.Neighbour, error) {
@@ -48,10 +45,14 @@ func (h *Hub) greetedByStick(ctx context.Context, peer string, m usb.Manifest) e
 	return nil
 }
 
-// beforeStick queues the registry cards that an office lacked when it made its
-// last package, so that they travel along. One that never made any has what its
-// enrolment gave it, or hears of them over the link.
+// beforeStick passes on what has just arrived, so that an export may follow an
+// import at once and also of a hub that does not run, and queues the registry
+// cards that the office lacked when it made its last package. One that never
+// made any has what its enrolment gave it, or hears of them over the link.
 func (h *Hub) beforeStick(ctx context.Context, peer string, last usb.Manifest) error {
+	if err := h.relay.Drain(ctx); err != nil {
+		h.log.Error("inbox not routed", "error", err) // the rest may go all the same
+	}
 	if last.Epoch == (storage.ID{}) {
 		return nil
 	}

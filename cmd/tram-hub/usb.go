@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +21,6 @@ func usbCommand(c *cli.Console) *cobra.Command {
 		if err == nil || !stopped(err) {
 			return err
 		}
-		return withHub(ctx, c, func(h *hub.Hub) error { return errors.Join(do(h.USB()), h.Route(ctx)) })
+		return withHub(ctx, c, func(h *hub.Hub) error { return do(h.USB()) })
 	}, true)
 }

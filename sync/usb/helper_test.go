@@ -220,6 +220,13 @@ type testGuard struct {
 	deny *exchange.Denial
 }
 
+// set makes the guard turn every offer down, or none.
+func (g *testGuard) set(d *exchange.Denial) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.deny = d
+}
+
 func (g *testGuard) Hello(context.Context, string, wire.Hello) error { return nil }
 
 func (g *testGuard) Offer(_ context.Context, _ string, raw []byte) (bundle.Signed, error) {

@@ -12,8 +12,10 @@ import (
 
 	"tram/storage"
 	"tram/storage/storagetest"
+	"tram/sync/exchange"
 	"tram/sync/linktest"
 	"tram/sync/usb"
+	"tram/sync/wire"
 )
 
 // join runs sessions between a and b over a line until the returned function
@@ -203,6 +205,29 @@ func TestP4_HalfByStickHalfByLink(t *testing.T) {
 		disk.Fail(nil)
 		if r := importAll(t, b, stick); r[0].Taken != 1 || b.byStick.bytes.Load() != byStick || len(b.inbox(t)) != 1 {
 			t.Errorf("the stick brings it again: %+v", r)
+		}
+	})
+}
+
+// TestBundlesOfUnknownSendersAreOfferedAgain: the card of a sender may come in
+// the same package.
+func TestBundlesOfUnknownSendersAreOfferedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		stick := usb.On(storagetest.NewDisk(), "/")
+		a.put(t, "H40", 900)
+		export(t, a, stick)
+		unknown := &exchange.Denial{Code: wire.CodeUnknownSender, After: 5 * time.Second}
+		b.guard.set(unknown)
+		if r := importAll(t, b, stick); r[0].Later != 1 || r[0].Taken != 0 {
+			t.Errorf("import reports %d left and %d taken", r[0].Later, r[0].Taken)
+		}
+		go func() {
+			time.Sleep(3 * time.Second)
+			b.guard.set(nil)
+		}()
+		if r := importAll(t, b, stick); r[0].State != usb.New || r[0].Later != 0 || r[0].Taken != 1 {
+			t.Errorf("import reports %d left and %d taken", r[0].Later, r[0].Taken)
 		}
 	})
 }

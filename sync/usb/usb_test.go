@@ -210,7 +210,7 @@ func TestRefusalsTravelBack(t *testing.T) {
 	stick := open(t, t.TempDir())
 	id := a.put(t, "H40", 900)
 	export(t, a, stick)
-	b.guard.deny = &exchange.Denial{Code: wire.CodeUnknownRecipient, Text: "không có đơn vị này"}
+	b.guard.set(&exchange.Denial{Code: wire.CodeUnknownRecipient, Text: "không có đơn vị này"})
 	if r := importAll(t, b, stick); r[0].Refused != 1 || r[0].Taken != 0 {
 		t.Errorf("import reports %+v", r[0])
 	}

@@ -50,6 +50,8 @@ type Options struct {
 type Relay struct {
 	o Options
 
+	draining sync.Mutex // held by the one round that routes
+
 	sharing sync.Mutex
 	// shared tells up to which serial cards were queued for an office since
 	// the start of this process.
@@ -115,8 +117,10 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 }
 
-// Drain routes what is in the inbox now.
+// Drain routes what is in the inbox now. It may be called beside Run.
 func (r *Relay) Drain(ctx context.Context) error {
+	r.draining.Lock()
+	defer r.draining.Unlock()
 	for {
 		list, err := r.o.Queue.Inbox(ctx, batch)
 		if err != nil {
