@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tram/agent/api"
+	"tram/agent/config"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -24,7 +25,7 @@ func sendCommand(c *cli.Console) *cobra.Command {
 	f := cmd.Flags()
 	f.StringSliceVar(&d.To, "to", nil, "tram.send.to")
 	f.StringVar(&d.Subject, "subject", "", "tram.send.subject")
-	f.StringVar(&urgency, "urgency", cli.Urgencies[0], "tram.send.urgency")
+	f.StringVar(&urgency, "urgency", config.Urgencies[0], "tram.send.urgency")
 	f.StringVar(&d.Type, "type", "CV", "tram.send.type")
 	f.StringVar(&d.Number, "number", "", "tram.send.number")
 	f.StringVar(&d.Notation, "notation", "", "tram.send.notation")
@@ -131,8 +132,8 @@ func (n *counter) Write(p []byte) (int, error) {
 
 // urgencyWord is the word of a level, as --urgency takes it.
 func urgencyWord(u office.Urgency) string {
-	if int(u) < len(cli.Urgencies) {
-		return cli.Urgencies[u]
+	if int(u) < len(config.Urgencies) {
+		return config.Urgencies[u]
 	}
 	return fmt.Sprint(u)
 }

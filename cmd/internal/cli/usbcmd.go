@@ -61,7 +61,7 @@ func usbExport(c *Console, with WithStation, toRequired bool) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&out, "out", "", "usb.export.out")
 	f.StringVar(&o.To, "to", "", "usb.export.to")
-	f.StringVar(&urgency, "urgency", Urgencies[0], "usb.export.urgency")
+	f.StringVar(&urgency, "urgency", config.Urgencies[0], "usb.export.urgency")
 	f.StringSliceVar(&ids, "id", nil, "usb.export.id")
 	f.Var(&most, "max-size", "usb.export.max-size")
 	required := []string{"out"}
