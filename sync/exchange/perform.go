@@ -121,7 +121,12 @@ func (s *session) settle(ctx context.Context, a engine.Settle) bool {
 		return true
 	}
 	o := storage.Outcome{Receipt: a.Receipt, Epoch: s.theirs.Epoch, Code: uint16(a.Code), Text: a.Text}
-	if err := s.custodian().Settle(ctx, s.peer, out.Bundle, o); err != nil {
+	err := s.custodian().Settle(ctx, s.peer, out.Bundle, o)
+	if errors.Is(err, ErrReceipt) {
+		s.log.Warn("custody receipt not believed", "id", a.ID, "error", err)
+		return false
+	}
+	if err != nil {
 		s.log.Error("answer not recorded", "id", a.ID, "error", err)
 		return false
 	}
