@@ -19,6 +19,7 @@ import (
 	"tram/agent/identity"
 	"tram/agent/line"
 	"tram/agent/office"
+	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -26,6 +27,7 @@ import (
 	"tram/storage/sqlite"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
+	"tram/sync/usb"
 )
 
 const (
@@ -51,6 +53,7 @@ type desk struct {
 	accounts *account.Store
 	node     *exchange.Node
 	link     *mqtt.Client
+	usb      *usb.Local
 	line     *line.Line
 	pages    *httpd.Server
 	meter    meter
@@ -58,7 +61,7 @@ type desk struct {
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, line.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, line.Schema, stick.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -141,6 +144,12 @@ func (d *desk) openNode() {
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
 		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
 		Observer: observer{d}, Logger: d.log.With("part", "exchange"), Now: d.clock.Now,
+	})
+	d.usb = usb.NewLocal(usb.LocalOptions{
+		Office: d.id.Code, Epoch: d.db.Epoch(), Queue: d.queue, Guard: check, Device: d.id.Device,
+		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Name: d.nameOf,
+		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
+		Logger: d.log.With("part", "usb"), Now: d.clock.Now,
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
 	"tram/agent/identity"
+	"tram/agent/stick"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -26,6 +27,7 @@ import (
 	"tram/sync/broker"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
+	"tram/sync/usb"
 )
 
 const (
@@ -65,6 +67,7 @@ type Hub struct {
 	fleet    *fleet.Fleet
 	node     *exchange.Node
 	link     *mqtt.Hub
+	usb      *usb.Local
 	broker   *broker.Broker
 	card     []byte    // the hub's own
 	started  time.Time // when Open was called
@@ -73,7 +76,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema, stick.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -158,16 +161,21 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, DB: h.db, Queue: h.queue, Registry: h.registry,
 		RebuildUntil: h.rebuild, Logger: h.log.With("part", "relay"),
 	})
+	check := guard.New(guard.Options{
+		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
+		Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
+	})
 	h.node = exchange.NewNode(exchange.Options{
-		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue,
-		Guard: guard.New(guard.Options{
-			Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
-			Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
-		}),
+		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue, Guard: check,
 		Card:     func() []byte { return h.card },
 		Registry: h.registry.Serial,
 		Observer: observer{h},
 		Logger:   h.log.With("part", "exchange"),
+	})
+	h.usb = usb.NewLocal(usb.LocalOptions{
+		Office: h.ca.Code, Epoch: h.db.Epoch(), Queue: h.queue, Guard: check, Device: h.id.Device,
+		Journal: stick.NewJournal(h.db, h.ca.Code), Neighbour: h.neighbour, Greeted: h.greetedByStick, Before: h.beforeStick, Name: h.nameOf,
+		Card: func() []byte { return h.card }, Registry: h.registry.Serial, Logger: h.log.With("part", "usb"),
 	})
 	return nil
 }

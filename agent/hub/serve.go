@@ -15,7 +15,9 @@ import (
 	"tram/agent/hub/ca"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
+	"tram/agent/stick"
 	"tram/storage/sqlite"
+	"tram/sync/usb"
 )
 
 // SocketName is the file of the hub's local socket in its data folder.
@@ -114,6 +116,7 @@ func (h *Hub) local() http.Handler {
 		}
 		return h.Invite(r.Context(), []byte(req.CSV), req.O)
 	}))
+	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }
 
