@@ -135,7 +135,7 @@ func (d *door) serve(raw net.Conn, establish listeners.EstablishFn) {
 	if raw.SetDeadline(deadline) != nil {
 		return
 	}
-	secure := tls.Server(raw, d.config)
+	secure := tls.Server(mqtt.Steer(raw, mqtt.DefaultCongestion), d.config)
 	if err := secure.Handshake(); err != nil {
 		if !d.isClosed() {
 			d.b.guard.refuse(Refusal{Remote: remote, Action: ActionHandshake, Reason: err.Error()})

@@ -29,9 +29,9 @@ const (
 	// urgent frame any more. Linux only; elsewhere the window of the exchange
 	// above is the only bound.
 	DefaultUnsent = 16 << 10
-	// DefaultCongestion is the congestion control of TCP. BBR does not take
-	// random loss, as on radio, for a full line. Linux only, where the kernel has
-	// it; else the system's own is used.
+	// DefaultCongestion is the congestion control of TCP that a connection
+	// changes to when the system's own takes random loss, as on radio, for a full
+	// line ([Steered]). Linux only, where the kernel has it.
 	DefaultCongestion = "bbr"
 	// DefaultLongestRTO bounds TCP's wait between repetitions, so that a line
 	// that was away for some seconds is used within this time after its return.
@@ -79,8 +79,8 @@ type Tuning struct {
 	WriteTimeout time.Duration
 	// ConnectTimeout bounds one attempt at one server.
 	ConnectTimeout time.Duration
-	// UserTimeout, Unsent, Congestion and LongestRTO are socket options, see
-	// their defaults.
+	// UserTimeout, Unsent and LongestRTO are socket options, Congestion is for
+	// Steer; see their defaults.
 	UserTimeout time.Duration
 	Unsent      int // bytes
 	Congestion  string
