@@ -50,7 +50,7 @@ type Figure struct {
 	Reason  string   `json:"reason,omitempty"`
 }
 
-// quickly bounds each scenario of the quick form.
+// quickly bounds each scenario of the quick form, unless it was asked for by name.
 const quickly = 30 * time.Second
 
 // lab is one run of everything.
@@ -86,7 +86,11 @@ func Run(ctx context.Context, o Options) error {
 			l.do(ctx, j)
 		}
 	}
-	l.compare(jobs)
+	for _, j := range jobs {
+		if j.against != nil {
+			j.against(j, jobs)
+		}
+	}
 	if o.Markdown != "" && ctx.Err() == nil {
 		l.err = errors.Join(l.err, Into(o.Markdown, Table(l.figures)))
 	}
@@ -156,7 +160,7 @@ func (l *lab) do(ctx context.Context, j *job) {
 	begin := time.Now()
 	l.say("%s: begins", j)
 	running, cancel := context.WithCancel(ctx)
-	if l.Quick {
+	if l.Quick && len(l.Only) == 0 {
 		running, cancel = context.WithTimeoutCause(ctx, quickly, fmt.Errorf("not done within the %v of the quick form", quickly))
 	}
 	defer cancel()
@@ -212,13 +216,4 @@ func (l *lab) kept(key string) (float64, bool) {
 	defer l.mu.Unlock()
 	v, ok := l.results[key]
 	return v, ok
-}
-
-// compare prints the figures that are made of two runs.
-func (l *lab) compare(jobs []*job) {
-	for _, j := range jobs {
-		if j.against != nil {
-			j.against(j)
-		}
-	}
 }

@@ -18,7 +18,7 @@ type scenario struct {
 	slow    bool // not part of the quick form
 	alone   bool // needs the machine for itself
 	measure func(ctx context.Context, j *job) error
-	against func(j *job) // a figure made of this run and others
+	against func(j *job, all []*job) // prints a figure made of this run and another
 }
 
 const (
