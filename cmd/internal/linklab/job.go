@@ -24,7 +24,7 @@ const (
 	askEvery = 50 * time.Millisecond
 	// patience bounds a run in units of what the line needs at best; leastPatience
 	// is what it may take at least.
-	patience      = 8
+	patience      = 6
 	leastPatience = 3 * time.Minute
 	// readyIn is how long the two ends may take to be set up over a good line.
 	readyIn = 2 * time.Minute

@@ -80,7 +80,9 @@ func Run(ctx context.Context, o Options) error {
 	for _, j := range jobs {
 		j.lab = l
 	}
-	l.together(ctx, slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.alone }))
+	crowd := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.alone })
+	slices.SortStableFunc(crowd, func(a, b *job) int { return b.minutes - a.minutes })
+	l.together(ctx, crowd)
 	for _, j := range jobs {
 		if j.alone && ctx.Err() == nil {
 			l.do(ctx, j)
