@@ -51,7 +51,7 @@ type Figure struct {
 }
 
 // quickly bounds each scenario of the quick form, unless it was asked for by name.
-const quickly = 30 * time.Second
+const quickly = 40 * time.Second
 
 // lab is one run of everything.
 type lab struct {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"tram/agent/office"
 	"tram/cmd/internal/line"
 	"tram/cmd/internal/peers"
 	"tram/cmd/internal/sample"
@@ -236,7 +237,8 @@ func shortUp(ctx context.Context, j *job) error {
 	return j.race(ctx, shortLived, shortLived.Up, true, documents)
 }
 
-// utilisation fills a fast line.
+// utilisation fills a fast line. With Trạm the line has done its work when the
+// hub has signed for the document, which it then passes on inside its house.
 func utilisation(ctx context.Context, j *job) error {
 	documents, err := letters(1, pick[int64](j, 100_000_000, 15_000_000), j.lab.Seed, "nhanh")
 	if err != nil {
@@ -252,15 +254,20 @@ func utilisation(ctx context.Context, j *job) error {
 		return err
 	}
 	s.line.Set(fast.Up, fast.Down)
+	before, err := s.line.Traffic()
+	if err != nil {
+		return err
+	}
 	begin := time.Now()
-	if t, ok := s.peer.(*peers.Tram); ok { // the line's time begins when the document is saved
+	if t, ok := s.peer.(*peers.Tram); ok {
 		if err := t.Send(ctx, documents...); err != nil {
 			return err
 		}
-		begin = time.Now()
-		sent := make(chan error, 1)
-		sent <- nil
-		err = s.arrive(ctx, sent, documents)
+		begin = time.Now() // it is saved: the line's time begins
+		_, err = until(ctx, begin, leastPatience, func() (bool, error) {
+			d, err := t.Sent(ctx, documents[0].Name)
+			return d.State != office.Saved && d.State != office.Sending, err
+		})
 	} else {
 		err = s.move(ctx, leastPatience, documents...)
 	}
@@ -268,9 +275,18 @@ func utilisation(ctx context.Context, j *job) error {
 		return err
 	}
 	took := time.Since(begin)
+	after, err := s.line.Traffic()
+	if err != nil {
+		return err
+	}
+	t := after.Sub(before)
+	j.lab.say("%s: up %+v, down %+v", j, t.Up, t.Down)
 	j.figure(j.about, 100*atBest(content, fast.Up).Seconds()/took.Seconds(), "%", j.aim)
-	if t, err := s.line.Traffic(); err == nil {
-		j.lab.say("%s: up %+v, down %+v", j, t.Up, t.Down)
+	if _, err := until(ctx, begin, leastPatience, func() (bool, error) {
+		names, err := s.peer.Arrived(ctx)
+		return missing(documents, names) == 0, err
+	}); err != nil {
+		return err
 	}
 	return s.verify(ctx, documents)
 }

@@ -239,9 +239,6 @@ func reconnect(ctx context.Context, j *job) error {
 			return fmt.Errorf("reconnect with a document waiting: %w", err)
 		}
 		times = append(times, took.Seconds())
-		if err := s.move(ctx, leastPatience); err != nil {
-			return err
-		}
 		if _, err := until(ctx, start, leastPatience, func() (bool, error) {
 			names, err := s.peer.Arrived(ctx)
 			return slices.Contains(names, document.Name), err
