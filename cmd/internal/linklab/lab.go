@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -53,6 +54,10 @@ type Figure struct {
 // quickly bounds each scenario of the quick form, unless it was asked for by name.
 const quickly = 40 * time.Second
 
+// leastProcs is how many goroutines of the lab may run at once, whatever the
+// machine has.
+const leastProcs = 8
+
 // lab is one run of everything.
 type lab struct {
 	Options
@@ -76,6 +81,8 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("make scratch folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	// The threads of the lines must not wait for each other.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(leastProcs, runtime.NumCPU())))
 	l := &lab{Options: o, dir: dir, results: map[string]float64{}}
 	for _, j := range jobs {
 		j.lab = l
