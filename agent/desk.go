@@ -17,6 +17,7 @@ import (
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
+	"tram/agent/lineage"
 	"tram/agent/office"
 	"tram/agent/web/account"
 	"tram/storage/audit"
@@ -52,11 +53,13 @@ type desk struct {
 	link     *mqtt.Client
 	pages    *httpd.Server
 	meter    meter
+	lineage  *lineage.Lineage
+	older    older
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, lineage.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -90,7 +93,9 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 		return nil, err
 	}
 	d.queue.SetHooks(d.office.Hooks())
-	d.openNode()
+	if err := d.openNode(); err != nil {
+		return nil, err
+	}
 	if err := d.openPages(ctx); err != nil {
 		return nil, err
 	}
@@ -127,16 +132,22 @@ func (d *desk) openOffice() (err error) {
 	return err
 }
 
-func (d *desk) openNode() {
+func (d *desk) openNode() error {
+	card, err := registry.ParseCard(d.id.Card, d.registry.Authority())
+	if err != nil {
+		return fmt.Errorf("read own card: %w", err)
+	}
+	d.lineage = lineage.New(d.db)
 	check := guard.New(guard.Options{
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
+		Card: d.id.Card, Serial: card.Serial, Boots: d.lineage, Older: d.foundOlder,
 		Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
 	d.node = exchange.NewNode(exchange.Options{
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
-		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
 		Observer: observer{d}, Logger: d.log.With("part", "exchange"), Now: d.clock.Now,
 	})
+	return nil
 }
 
 func (d *desk) software() string { return "tram " + d.o.Version }

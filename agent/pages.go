@@ -106,7 +106,7 @@ func (r directory) Search(ctx context.Context, query string, limit int) ([]offic
 
 func (d *desk) lineNow() web.Link {
 	s := d.link.Status()
-	return web.Link{Up: s.Up, Since: s.Since, Rate: d.meter.rate()}
+	return web.Link{Up: s.Up, Since: s.Since, Rate: d.meter.rate(), Halt: d.halt()}
 }
 
 // status fills in what an enrolled office knows of itself.
@@ -129,6 +129,9 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,
 		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused),
 	})
+	if halt := d.halt(); halt != nil {
+		s.Conditions = append(s.Conditions, *halt)
+	}
 	return nil
 }
 

@@ -28,6 +28,7 @@ const (
 	ClockDiffers        = "clock-differs"
 	CertificateExpiring = "certificate-expiring"
 	BrokerRefuses       = "broker-refuses"
+	OlderCopy           = "older-copy"
 )
 
 const (
@@ -48,6 +49,12 @@ type Vitals struct {
 	ClockOffset     time.Duration // of the hub's clock ahead of ours
 	CertificateEnds time.Time
 	BrokerRefuses   bool // the broker answers and does not let us in
+}
+
+// Older is the condition of a box of an office that is an older copy: the hub
+// knows another one, which began at that time by its own clock.
+func Older(code, name string, began time.Time) Condition {
+	return Condition{Code: OlderCopy, Args: i18n.Args{"code": code, "name": name, "at": began.Local().Format("15:04 02/01/2006")}}
 }
 
 // Check returns the conditions that hold, in a fixed order.

@@ -17,6 +17,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
 	"tram/agent/identity"
+	"tram/agent/lineage"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -66,6 +67,7 @@ type Hub struct {
 	node     *exchange.Node
 	link     *mqtt.Hub
 	broker   *broker.Broker
+	lineage  *lineage.Lineage
 	card     []byte    // the hub's own
 	started  time.Time // when Open was called
 	rebuild  time.Time // until then unknown offices are waited for
@@ -73,7 +75,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema, lineage.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -158,14 +160,18 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, DB: h.db, Queue: h.queue, Registry: h.registry,
 		RebuildUntil: h.rebuild, Logger: h.log.With("part", "relay"),
 	})
+	h.lineage = lineage.New(h.db)
+	own, err := registry.ParseCard(h.card, h.registry.Authority())
+	if err != nil {
+		return fmt.Errorf("read own card: %w", err)
+	}
 	h.node = exchange.NewNode(exchange.Options{
 		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue,
 		Guard: guard.New(guard.Options{
 			Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
+			Card: h.card, Serial: own.Serial, Boots: h.lineage, Remembers: func(string) bool { return true },
 			Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
 		}),
-		Card:     func() []byte { return h.card },
-		Registry: h.registry.Serial,
 		Observer: observer{h},
 		Logger:   h.log.With("part", "exchange"),
 	})

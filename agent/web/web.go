@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/office"
 	"tram/agent/web/account"
@@ -76,6 +77,9 @@ type Link struct {
 	Up    bool
 	Since time.Time // of this state; zero when there never was a line
 	Rate  float64   // bytes per second, smoothed; 0 when unknown
+	// Halt says why nothing is sent or received, line or no line; nil when
+	// nothing forbids it.
+	Halt *health.Condition
 }
 
 // Config is what the pages show and bound.

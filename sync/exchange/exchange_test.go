@@ -104,7 +104,9 @@ type testGuard struct {
 	sessions []bool
 }
 
-func (g *testGuard) Hello(_ context.Context, peer string, h wire.Hello) error {
+func (g *testGuard) Greet(context.Context, string, *wire.Hello, *wire.Hello) error { return nil }
+
+func (g *testGuard) Hello(_ context.Context, peer string, h wire.Hello, _ bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if h.Office != peer {
