@@ -97,22 +97,36 @@ type testGuard struct {
 	key   *ecdsa.PrivateKey
 	keys  map[string]*ecdsa.PrivateKey
 	epoch func() storage.ID
+	greet func(say, heard *wire.Hello)           // nil: nothing to say
+	judge func(h wire.Hello, answers bool) error // nil: all are good
 
 	mu       sync.Mutex
+	said     int
 	deny     *exchange.Denial
 	greeted  int
 	sessions []bool
 }
 
-func (g *testGuard) Greet(context.Context, string, *wire.Hello, *wire.Hello) error { return nil }
+func (g *testGuard) Greet(_ context.Context, _ string, say, heard *wire.Hello) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.said++
+	if g.greet != nil {
+		g.greet(say, heard)
+	}
+	return nil
+}
 
-func (g *testGuard) Hello(_ context.Context, peer string, h wire.Hello, _ bool) error {
+func (g *testGuard) Hello(_ context.Context, peer string, h wire.Hello, answers bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if h.Office != peer {
 		return fmt.Errorf("%s speaks as %s", peer, h.Office)
 	}
 	g.greeted++
+	if g.judge != nil {
+		return g.judge(h, answers)
+	}
 	return nil
 }
 
