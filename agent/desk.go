@@ -158,8 +158,10 @@ func (d *desk) openLink() (err error) {
 	if len(servers) == 0 {
 		servers = d.id.Trust.MQTT
 	}
+	secure := d.id.TLS()
+	secure.CurvePreferences = identity.KeyExchange(d.o.Config.MQTT.KeyExchange).Curves()
 	d.link, err = mqtt.Dial(mqtt.Options{
-		Servers: servers, TLS: d.id.TLS(), Hub: d.id.Hub, Office: d.id.Code, Software: d.software(),
+		Servers: servers, TLS: secure, Hub: d.id.Hub, Office: d.id.Code, Software: d.software(),
 		Logger: d.log.With("part", "mqtt"), Tuning: mqtt.Tuning{KeepAlive: d.o.Config.MQTT.Keepalive},
 	})
 	if err != nil {

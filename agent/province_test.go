@@ -109,6 +109,7 @@ type province struct {
 	hub     *running
 	theHub  *hub.Hub // the present one
 	clones  []string
+	office  func(*config.Office) // changes settings; may be nil
 	invites string
 	log     faults
 }
@@ -236,6 +237,9 @@ func (p *province) agent(dir string) *agent.Agent {
 	p.t.Helper()
 	c := config.DefaultOffice()
 	c.UI.Address, c.Storage.Reserve = "127.0.0.1:0", 10*config.MB
+	if p.office != nil {
+		p.office(c)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		p.t.Fatal(err)
 	}

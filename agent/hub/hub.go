@@ -208,8 +208,10 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	if err := h.startBroker(ctx); err != nil {
 		return err
 	}
+	secure := h.id.TLS()
+	secure.CurvePreferences = h.keyExchange().Curves()
 	link, err := mqtt.NewHub(mqtt.HubOptions{
-		Servers: []string{h.server()}, TLS: h.id.TLS(), Hub: h.ca.Code, Software: h.software(),
+		Servers: []string{h.server()}, TLS: secure, Hub: h.ca.Code, Software: h.software(),
 		Lookup: h.officeOfLevel, Logger: h.log.With("part", "mqtt"),
 	})
 	if err != nil {
@@ -221,6 +223,10 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.pump(ctx) })
 	group.Go(func() error { return h.tidy(ctx) })
 	return h.serve(ctx, group)
+}
+
+func (h *Hub) keyExchange() identity.KeyExchange {
+	return identity.KeyExchange(h.o.Config.MQTT.KeyExchange)
 }
 
 // server is the broker that the hub itself connects to.
@@ -235,8 +241,10 @@ func (h *Hub) startBroker(ctx context.Context) error {
 	if !h.o.Config.MQTT.Embedded {
 		return nil
 	}
+	secure := h.ca.BrokerTLS(h.admit)
+	secure.CurvePreferences = h.keyExchange().Curves()
 	b, err := broker.New(broker.Options{
-		Addr: h.o.Config.MQTT.Address, TLS: h.ca.BrokerTLS(h.admit), Hub: h.ca.Code,
+		Addr: h.o.Config.MQTT.Address, TLS: secure, Hub: h.ca.Code,
 		Logger: h.log.With("part", "broker"), OnRefused: h.brokerRefused,
 	})
 	if err != nil {
