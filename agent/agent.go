@@ -22,8 +22,9 @@ import (
 const DefaultRetry = 15 * time.Second
 
 // DefaultCopyRetry is how often a box that is an older copy asks its hub
-// whether it may speak again. Each time cuts the line of the box that may.
-const DefaultCopyRetry = 30 * time.Minute
+// whether it may speak again. Each time takes the line from the box that may,
+// which costs both a reconnect.
+const DefaultCopyRetry = 2 * time.Hour
 
 // Options configures an Agent.
 type Options struct {

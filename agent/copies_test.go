@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tram/agent/api"
+	"tram/agent/enroll"
 	"tram/agent/hub"
+	"tram/agent/hub/ca"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/storage"
@@ -225,4 +228,40 @@ func (p *province) audited(action string) bool {
 		p.t.Fatal(err)
 	}
 	return n > 0
+}
+
+// TestABoxThatWasEnrolledAnewIsNoCopy puts a new box with a new invite in the
+// place of one that the hub remembers.
+func TestABoxThatWasEnrolledAnewIsNoCopy(t *testing.T) {
+	p := found(t)
+	p.startHub()
+	a, b := p.join(codeA), p.join(codeB)
+	first := a.send(codeB, []byte("từ máy thứ nhất"))
+	b.reaches(first.ID, office.Arrived)
+	a.end(t)
+	made, err := p.theHub.Invite(t.Context(), []byte("code,name,parent,kind\n"+codeA+",UBND xã An Bình,H40,xa\n"), ca.InviteOptions{By: "test", New: true})
+	if err == nil {
+		err = ca.WriteInvites(p.invites, made)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := p.boxDir(codeA) + "-new"
+	if r, err := enroll.Enroll(t.Context(), enroll.Options{Dir: dir, Invite: p.inviteFile(codeA)}); err != nil || r.State != enroll.Enrolled {
+		t.Fatalf("enrolment: %+v, %v", r, err)
+	}
+	fresh := p.startIn(dir, codeA)
+	fresh.active()
+	time.Sleep(3 * time.Second) // until B has the new card
+	second := fresh.send(codeB, []byte("từ máy thứ hai"))
+	fresh.reaches(second.ID, office.Delivered)
+	b.hasExactly(first, second)
+	p.copyShown(codeA, false)
+
+	a.reopen()
+	p.eventually("the old box is refused", func() bool {
+		s, err := a.api.Status(t.Context())
+		return err == nil && len(s.Conditions) == 1 && s.Conditions[0].Code == "broker-refuses"
+	})
+	fresh.active()
 }

@@ -163,7 +163,7 @@ func TestGuardsPassOnFailures(t *testing.T) {
 // failing is a lineage whose disk is broken.
 type failing struct{ err error }
 
-func (f failing) Boot(context.Context) (uuid.UUID, error)          { return uuid.Nil, f.err }
-func (f failing) Own(context.Context, uuid.UUID) (bool, error)     { return false, f.err }
-func (f failing) Heard(context.Context, string) (uuid.UUID, error) { return uuid.Nil, f.err }
-func (f failing) Agree(context.Context, lineage.Claim) error       { return f.err }
+func (f failing) Boot(context.Context) (uuid.UUID, error)                    { return uuid.Nil, f.err }
+func (f failing) Own(context.Context, uuid.UUID) (bool, error)               { return false, f.err }
+func (f failing) Heard(context.Context, string, [32]byte) (uuid.UUID, error) { return uuid.Nil, f.err }
+func (f failing) Agree(context.Context, lineage.Claim) error                 { return f.err }

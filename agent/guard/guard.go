@@ -48,7 +48,7 @@ type Registry interface {
 type Boots interface {
 	Boot(ctx context.Context) (uuid.UUID, error)
 	Own(ctx context.Context, boot uuid.UUID) (bool, error)
-	Heard(ctx context.Context, office string) (uuid.UUID, error)
+	Heard(ctx context.Context, office string, device [32]byte) (uuid.UUID, error)
 	Agree(ctx context.Context, c lineage.Claim) error
 }
 
@@ -111,17 +111,16 @@ func (g *Guard) Greet(ctx context.Context, peer string, say, heard *wire.Hello) 
 	if say.Boot, err = g.o.Boots.Boot(ctx); err != nil {
 		return err
 	}
+	card, device, err := g.neighbour(peer)
+	if err != nil {
+		return err
+	}
 	if g.o.Remembers(peer) {
-		if say.Heard, err = g.o.Boots.Heard(ctx, peer); err != nil {
+		if say.Heard, err = g.o.Boots.Heard(ctx, peer, device); err != nil {
 			return err
 		}
 	}
-	say.Registry = g.o.Registry.Serial()
-	card, err := g.o.Registry.Lookup(peer)
-	if err != nil && !errors.Is(err, registry.ErrNotFound) {
-		return fmt.Errorf("look up neighbour: %w", err)
-	}
-	say.Held = card.Serial
+	say.Registry, say.Held = g.o.Registry.Serial(), card.Serial
 	if heard == nil {
 		return nil
 	}
@@ -133,6 +132,22 @@ func (g *Guard) Greet(ctx context.Context, peer string, say, heard *wire.Hello) 
 		say.Known = heard.Heard
 	}
 	return err
+}
+
+// neighbour is the card of peer and the fingerprint of its device key, both
+// zero when it has none here.
+func (g *Guard) neighbour(peer string) (card registry.Card, device [32]byte, err error) {
+	card, err = g.o.Registry.Lookup(peer)
+	if errors.Is(err, registry.ErrNotFound) {
+		return registry.Card{}, device, nil
+	}
+	if err == nil {
+		device, err = card.Fingerprint()
+	}
+	if err != nil {
+		return card, device, fmt.Errorf("look up neighbour: %w", err)
+	}
+	return card, device, nil
 }
 
 func (g *Guard) own(ctx context.Context, boot uuid.UUID) (bool, error) {
@@ -169,18 +184,12 @@ func (g *Guard) Hello(ctx context.Context, peer string, h wire.Hello, answers bo
 // agree says whether the box that greets may speak for peer. One without a card
 // here shows it first.
 func (g *Guard) agree(ctx context.Context, peer string, h wire.Hello, answers bool) error {
-	card, err := g.o.Registry.Lookup(peer)
-	switch {
-	case errors.Is(err, registry.ErrNotFound):
-		if len(h.Card) == 0 && !answers {
-			return exchange.ErrUnsettled
-		}
-	case err != nil:
-		return fmt.Errorf("look up neighbour: %w", err)
-	}
-	device, err := card.Fingerprint()
+	card, device, err := g.neighbour(peer)
 	if err != nil {
 		return err
+	}
+	if card.Serial == 0 && len(h.Card) == 0 && !answers {
+		return exchange.ErrUnsettled
 	}
 	err = g.o.Boots.Agree(ctx, lineage.Claim{Office: peer, Device: device, Boot: h.Boot, Known: h.Known, Answers: answers})
 	if errors.Is(err, exchange.ErrCopy) {

@@ -11,8 +11,9 @@
 // copy of itself, that of two boxes with one identity the one that was
 // remembered last goes on and the other agrees no session, after any number of
 // restarts, and that a remembered boot is durable before its session counts as
-// agreed. It does not see a virtual machine that is resumed with its memory:
-// that one has the boot that is remembered.
+// agreed. It finds accidents, not theft: who has an office's keys can claim any
+// lineage. And it does not see a virtual machine that is resumed with its
+// memory, for that one has the boot that is remembered.
 package lineage
 
 import (
@@ -124,13 +125,16 @@ func (l *Lineage) Own(ctx context.Context, boot uuid.UUID) (bool, error) {
 }
 
 // Heard returns the boot with which a session with office was last agreed,
-// zero when none is remembered.
-func (l *Lineage) Heard(ctx context.Context, office string) (uuid.UUID, error) {
+// zero when none is remembered or that was a box with another key than device.
+func (l *Lineage) Heard(ctx context.Context, office string, device [32]byte) (uuid.UUID, error) {
 	var b box
 	err := l.db.View(ctx, func(tx *sqlite.Tx) (err error) {
 		b, err = load(tx, office)
 		return err
 	})
+	if b.renewed(device) {
+		return uuid.Nil, err
+	}
 	return b.boot, err
 }
 
@@ -208,13 +212,14 @@ func load(tx *sqlite.Tx, office string) (box, error) {
 	return b, nil
 }
 
-func (b box) renewed(c Claim) bool {
-	return b.device != [32]byte{} && c.Device != [32]byte{} && b.device != c.Device
+// renewed says that the office has enrolled another box since.
+func (b box) renewed(device [32]byte) bool {
+	return b.device != [32]byte{} && device != [32]byte{} && b.device != device
 }
 
 func (b box) judge(c Claim) error {
 	switch {
-	case b.boot == uuid.Nil, b.boot == c.Boot, b.boot == c.Known, b.renewed(c):
+	case b.boot == uuid.Nil, b.boot == c.Boot, b.boot == c.Known, b.renewed(c.Device):
 		return nil
 	case !c.Answers:
 		return exchange.ErrUnsettled
@@ -232,7 +237,7 @@ func (b box) keep(tx *sqlite.Tx, c Claim, verdict error) error {
 	case verdict != nil, c.Boot == uuid.Nil:
 		return nil
 	}
-	if b.renewed(c) {
+	if b.renewed(c.Device) {
 		if err := Release(tx, c.Office); err != nil { // and the copies of the old box
 			return err
 		}

@@ -130,11 +130,14 @@ func TestAgree(t *testing.T) {
 			if err := agree(c.claim); !errors.Is(err, c.want) {
 				t.Errorf("verdict %v, want %v", err, c.want)
 			}
-			heard, err := s.Heard(t.Context(), "h40.1A")
+			heard, err := s.Heard(t.Context(), "h40.1A", c.claim.Device)
 			if err != nil || heard != c.heard {
 				t.Errorf("remembers %s, want %s (error %v)", heard, c.heard, err)
 			}
-			if heard, err := s.Heard(t.Context(), "H40.2"); err != nil || heard != uuid.Nil {
+			if heard, err := s.Heard(t.Context(), "H40.1a", [32]byte{9}); err != nil || heard != uuid.Nil {
+				t.Errorf("says boot %s to a box that was enrolled anew (error %v)", heard, err)
+			}
+			if heard, err := s.Heard(t.Context(), "H40.2", key1); err != nil || heard != uuid.Nil {
 				t.Errorf("remembers %s of another office (error %v)", heard, err)
 			}
 		})
@@ -146,7 +149,7 @@ func TestABoxThatTellsNoBootIsTakenOnlyWhereNoneIsRemembered(t *testing.T) {
 	if err := s.Agree(t.Context(), lineage.Claim{Office: "H40.1", Answers: true}); err != nil {
 		t.Error(err)
 	}
-	if heard, err := s.Heard(t.Context(), "H40.1"); err != nil || heard != uuid.Nil {
+	if heard, err := s.Heard(t.Context(), "H40.1", [32]byte{}); err != nil || heard != uuid.Nil {
 		t.Errorf("remembers %s (error %v)", heard, err)
 	}
 }
@@ -206,7 +209,7 @@ func TestP3_MemoryIsDurableBeforeASessionIsAgreed(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.db.Close()
-		if heard, err := open(t, path).Heard(t.Context(), "H40.1"); err != nil || heard != boot {
+		if heard, err := open(t, path).Heard(t.Context(), "H40.1", [32]byte{}); err != nil || heard != boot {
 			t.Fatalf("remembers %s, want %s (error %v)", heard, boot, err)
 		}
 		last = boot
@@ -219,7 +222,7 @@ func TestAClosedStoreIsAnError(t *testing.T) {
 	ctx := context.Background()
 	_, boot := s.Boot(ctx)
 	_, own := s.Own(ctx, uuid.New())
-	_, heard := s.Heard(ctx, "H40.1")
+	_, heard := s.Heard(ctx, "H40.1", [32]byte{})
 	_, copies := s.Copies(ctx)
 	agree := s.Agree(ctx, lineage.Claim{Office: "H40.1", Boot: uuid.New()})
 	for what, err := range map[string]error{"boot": boot, "own": own, "heard": heard, "copies": copies, "agree": agree} {

@@ -58,7 +58,7 @@ func TestP2_P3_AClonedDiskIsFoundOut(t *testing.T) {
 	}
 	release(t, w)
 	shownAsCopy(t, w, false)
-	if err := a.Stop(); err != nil { // its own next try is half an hour away
+	if err := a.Stop(); err != nil { // its own next try is hours away
 		t.Fatal(err)
 	}
 	restart(t, a)
