@@ -52,6 +52,12 @@ func TestP2_P3_AClonedDiskIsFoundOut(t *testing.T) {
 		t.Errorf("what the older copy saved is %v (error %v)", d.State, err)
 	}
 	shownAsCopy(t, w, true)
+	for lang, want := range map[string]string{"vi": "chặn một bản sao cũ từ", "en": "an older copy is refused since"} {
+		out, err := w.Run(t.Context(), "tram-hub", "agents", "--data", w.HubDir(), "--lang", lang)
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("the hub's list says %s (error %v)", out, err)
+		}
+	}
 
 	if err := clone.Stop(); err != nil {
 		t.Fatal(err)
