@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -105,6 +106,14 @@ type testGuard struct {
 	deny     *exchange.Denial
 	greeted  int
 	sessions []bool
+}
+
+// counts returns the HELLOs made and heard, and the sessions' beginnings and
+// ends.
+func (g *testGuard) counts() (said, greeted int, sessions []bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.said, g.greeted, slices.Clone(g.sessions)
 }
 
 func (g *testGuard) Greet(_ context.Context, _ string, say, heard *wire.Hello) error {
