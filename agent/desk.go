@@ -17,6 +17,7 @@ import (
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
+	"tram/agent/line"
 	"tram/agent/lineage"
 	"tram/agent/office"
 	"tram/agent/web/account"
@@ -51,6 +52,7 @@ type desk struct {
 	accounts *account.Store
 	node     *exchange.Node
 	link     *mqtt.Client
+	line     *line.Line
 	pages    *httpd.Server
 	meter    meter
 	lineage  *lineage.Lineage
@@ -59,7 +61,7 @@ type desk struct {
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, lineage.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, line.Schema, lineage.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -99,7 +101,10 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 	if err := d.openPages(ctx); err != nil {
 		return nil, err
 	}
-	return d, d.openLink()
+	if err := d.openLink(); err != nil {
+		return nil, err
+	}
+	return d, d.openLine(ctx)
 }
 
 func (d *desk) openRegistry(ctx context.Context) (err error) {
@@ -179,6 +184,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.office.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
+	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.pages.Serve(ctx, pages) })
@@ -220,6 +226,9 @@ func (d *desk) tidy(ctx context.Context) error {
 		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
+		}
+		if err := d.line.Tidy(ctx, d.waits); err != nil && ctx.Err() == nil {
+			d.log.Error("documents to go first not tidied", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -109,9 +109,10 @@ type province struct {
 	hub     *running
 	theHub  *hub.Hub // the present one
 	clones  []string
-	office  func(*config.Office) // changes settings; may be nil
 	invites string
 	log     faults
+	// settings, when set, changes those of an office before it starts.
+	settings func(code string, c *config.Office)
 }
 
 func freeAddr(t *testing.T) string {
@@ -233,12 +234,12 @@ func (p *province) boxDir(code string) string { return filepath.Join(p.dir, stri
 
 func (p *province) inviteFile(code string) string { return filepath.Join(p.invites, code+".moi") }
 
-func (p *province) agent(dir string) *agent.Agent {
+func (p *province) agent(dir, code string) *agent.Agent {
 	p.t.Helper()
 	c := config.DefaultOffice()
 	c.UI.Address, c.Storage.Reserve = "127.0.0.1:0", 10*config.MB
-	if p.office != nil {
-		p.office(c)
+	if p.settings != nil {
+		p.settings(code, c)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		p.t.Fatal(err)
@@ -264,7 +265,10 @@ func (p *province) startIn(dir, code string) *box {
 	return b
 }
 
-func (b *box) reopen() { b.p.t.Helper(); b.running = launch(b.p.t, b.code, b.p.agent(b.dir).Run) }
+func (b *box) reopen() {
+	b.p.t.Helper()
+	b.running = launch(b.p.t, b.code, b.p.agent(b.dir, b.code).Run)
+}
 
 func (b *box) close() {
 	b.api.Close()

@@ -25,7 +25,7 @@ func TestReconnectCost(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer proxy.Close()
-			p.office = func(o *config.Office) { o.MQTT.Servers, o.MQTT.KeyExchange = []string{proxy.Addr()}, c.kex }
+			p.settings = func(_ string, o *config.Office) { o.MQTT.Servers, o.MQTT.KeyExchange = []string{proxy.Addr()}, c.kex }
 			p.startHub()
 			a := p.join(codeA)
 			for _, when := range []string{"the line", "the program"} {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,7 @@ type session struct {
 	posts  *mailbox[posted] // events from other goroutines
 	jobs   *mailbox[job]    // offers and chunks to send
 	frames chan []byte      // control frames to send
+	stats  atomic.Pointer[engine.Stats]
 
 	machine  *engine.Peer
 	round    int       // grows with each session; answers of an older round are dropped
@@ -39,6 +41,8 @@ type session struct {
 	outgoing map[storage.ID]storage.Outgoing
 	more     bool                  // the queue has bundles beyond the backlog
 	incoming map[storage.ID][]byte // headers of admitted bundles
+	busy     bool                  // as the link was told
+	shown    time.Time             // when stats was last set
 	wake     *time.Timer
 	helloDue *time.Timer
 }
@@ -134,6 +138,7 @@ func (s *session) linkDown(ctx context.Context) {
 		s.step(ctx, engine.Down{})
 		s.node.o.Observer.Session(s.peer, false, s.theirs)
 	}
+	s.parted()
 	s.up, s.agreed, s.told, s.theirs = false, false, false, wire.Hello{}
 }
 
@@ -202,11 +207,11 @@ func (s *session) helloReceived(ctx context.Context, h wire.Hello) error {
 	if older {
 		s.helloDue.Stop()
 	}
-	if err != nil && !unsettled {
-		return fmt.Errorf("check hello: %w", err)
-	}
 	if unsettled {
 		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check hello: %w", err)
 	}
 	s.theirs = h
 	if !s.agreed {
@@ -228,13 +233,22 @@ func (s *session) agree(ctx context.Context) {
 	s.agreed = true
 	s.helloDue.Stop()
 	s.round++
-	s.machine = engine.New(s.node.o.Engine)
+	config := s.node.o.Engine
+	if s.machine != nil {
+		config.Known = s.machine.Stats().Line
+	}
+	s.machine = engine.New(config)
 	s.outgoing = map[storage.ID]storage.Outgoing{}
 	s.incoming = map[storage.ID][]byte{}
 	s.log.Info("session agreed", "software", s.theirs.Software, "epoch", s.theirs.Epoch)
 	s.node.o.Observer.Session(s.peer, true, s.theirs)
+	// An observer may have set rules for this line: nothing goes before they hold.
+	s.machine.Step(s.node.o.Now(), engine.Restrict{Rules: s.node.rulesNow()})
 	s.refill(ctx)
 	s.step(ctx, engine.Up{})
+	for _, id := range s.node.asked() {
+		s.step(ctx, engine.First{ID: id})
+	}
 }
 
 // refill makes outgoing bundles of the store known to the machine.
@@ -262,6 +276,7 @@ func (s *session) refill(ctx context.Context) {
 // settled forgets an outgoing bundle and fetches more when many are done.
 func (s *session) settled(ctx context.Context, id storage.ID) {
 	delete(s.outgoing, id)
+	s.node.answered(id)
 	if s.more && len(s.outgoing) < s.node.o.Backlog/2 {
 		s.more = false
 		s.Kick()
@@ -290,6 +305,17 @@ func (s *session) step(ctx context.Context, ev engine.Event) {
 			if answer := s.perform(ctx, action); answer != nil {
 				pending = append(pending, answer)
 			}
+		}
+	}
+	if now := s.node.o.Now(); now.Sub(s.shown) >= statsEvery {
+		s.shown = now
+		stats := s.machine.Stats()
+		s.stats.Store(&stats)
+	}
+	if busy := s.machine.Busy(); busy != s.busy {
+		s.busy = busy
+		if e, ok := s.link.(Expecter); ok {
+			e.Expect(busy)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +32,8 @@ type Client struct {
 	inbox  *inbox
 	stop   context.CancelFunc
 	done   chan struct{}
+
+	expecting expectation
 
 	mu      sync.Mutex
 	conn    *conn
@@ -74,7 +77,7 @@ func Dial(o Options) (*Client, error) {
 	c.spec = &spec{
 		id: level, presence: topics.Presence(level), office: o.Office, software: o.Software,
 		filters: map[string]byte{c.down: 1, topics.Presence(hub): 1},
-		begin:   c.begin, message: c.message, trying: c.keeper.trying,
+		begin:   c.begin, message: c.message, trying: c.keeper.trying, expecting: &c.expecting,
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
@@ -122,6 +125,11 @@ func sendFrame(ctx context.Context, c *conn, stats *counters, topic string, fram
 	return nil
 }
 
+// Expect says whether content is under way, in either direction. While it is, a
+// line that turns silent is given up after Tuning.DeadAfter instead of after
+// the keepalive.
+func (c *Client) Expect(content bool) { c.expecting.set(content) }
+
 // Health publishes a heartbeat, a small JSON document. It may be lost.
 func (c *Client) Health(ctx context.Context, report []byte) error {
 	c.mu.Lock()
@@ -147,6 +155,23 @@ func (c *Client) Rest(d time.Duration, why error) {
 	if conn != nil {
 		time.AfterFunc(farewell, func() { conn.end(why) })
 	}
+}
+
+// Reset ends the connection, or the attempt to get one, at once and without a
+// farewell, and tries anew: for a network that is known to have gone, where
+// waiting for timeouts would only lose time. cause is for Status and the log.
+func (c *Client) Reset(cause error) { c.keeper.reset(cause) }
+
+// LocalAddr is this end of the connection, by which one finds the network
+// interface that it goes over. It is the zero address while there is none.
+func (c *Client) LocalAddr() netip.Addr {
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	if conn == nil {
+		return netip.Addr{}
+	}
+	return conn.localAddr()
 }
 
 // Status tells how the connection is.
