@@ -16,6 +16,8 @@ import (
 	"tram/agent/hub/ca"
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/problem"
+	"tram/agent/stick"
 	"tram/storage"
 	"tram/storage/sqlite"
 )
@@ -53,6 +55,10 @@ func (b *box) halted() {
 		}
 		return len(s.Conditions) > 0
 	})
+	station := stick.Client{Caller: b.api.Caller}
+	if _, err := station.Outgoing(b.p.t.Context(), ""); problem.From(err).Code != "usb.older-copy" {
+		b.p.t.Errorf("a stick gets %v", err)
+	}
 	c := s.Conditions[0]
 	for lang, want := range map[i18n.Lang][]string{
 		i18n.Vietnamese: {"bản sao cũ của " + b.code, "thẻ mời mới", "tram-hub release " + b.code},
@@ -73,6 +79,10 @@ func (b *box) active() {
 		s, err := b.api.Status(b.p.t.Context())
 		return err == nil && s.Link.Up && len(s.Conditions) == 0
 	})
+	station := stick.Client{Caller: b.api.Caller}
+	if _, err := station.Outgoing(b.p.t.Context(), ""); err != nil {
+		b.p.t.Errorf("a stick gets %v", err)
+	}
 }
 
 // incoming lists what has arrived, each time that it is shown.

@@ -20,6 +20,7 @@ import (
 	"tram/agent/line"
 	"tram/agent/lineage"
 	"tram/agent/office"
+	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -27,6 +28,7 @@ import (
 	"tram/storage/sqlite"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
+	"tram/sync/usb"
 )
 
 const (
@@ -52,6 +54,7 @@ type desk struct {
 	accounts *account.Store
 	node     *exchange.Node
 	link     *mqtt.Client
+	usb      *usb.Local
 	line     *line.Line
 	pages    *httpd.Server
 	meter    meter
@@ -61,7 +64,7 @@ type desk struct {
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, line.Schema, lineage.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, line.Schema, stick.Schema, lineage.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -152,6 +155,12 @@ func (d *desk) openNode() error {
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
 		Observer: observer{d}, Logger: d.log.With("part", "exchange"), Now: d.clock.Now,
 	})
+	d.usb = usb.NewLocal(usb.LocalOptions{
+		Office: d.id.Code, Epoch: d.db.Epoch(), Queue: d.queue, Guard: check, Device: d.id.Device,
+		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Name: d.nameOf,
+		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
+		Logger: d.log.With("part", "usb"), Now: d.clock.Now,
+	})
 	return nil
 }
 
@@ -226,9 +235,6 @@ func (d *desk) tidy(ctx context.Context) error {
 		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
-		}
-		if err := d.line.Tidy(ctx, d.waits); err != nil && ctx.Err() == nil {
-			d.log.Error("documents to go first not tidied", "error", err)
 		}
 		select {
 		case <-ctx.Done():

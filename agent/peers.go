@@ -18,6 +18,7 @@ import (
 	"tram/storage/sqlite"
 	"tram/sync/bundle"
 	"tram/sync/exchange"
+	"tram/sync/usb"
 	"tram/sync/wire"
 )
 
@@ -78,13 +79,44 @@ func (d *desk) greeted(ctx context.Context, _ string, h wire.Hello) error {
 		d.log.Info("the hub takes this box again")
 	}
 	d.clock.Heard(h.Now)
-	if len(h.Card) == 0 {
+	return d.learn(ctx, h.Card)
+}
+
+// greetedByStick learns the hub's card from its package. Its time says nothing:
+// nobody knows how long the stick was on its way.
+func (d *desk) greetedByStick(ctx context.Context, _ string, m usb.Manifest) error {
+	return d.learn(ctx, m.Card)
+}
+
+func (d *desk) learn(ctx context.Context, card []byte) error {
+	if len(card) == 0 {
 		return nil
 	}
 	return d.db.Update(ctx, func(tx *sqlite.Tx) error {
-		_, err := d.registry.Merge(tx, [][]byte{h.Card})
+		_, err := d.registry.Merge(tx, [][]byte{card})
 		return err
 	})
+}
+
+// neighbour finds whom this office exchanges with by stick: its hub alone.
+func (d *desk) neighbour(_ context.Context, code string, _ []byte) (usb.Neighbour, error) {
+	if code != "" && !strings.EqualFold(code, d.id.Hub) {
+		return usb.Neighbour{}, fmt.Errorf("%w: %q is not this office's hub", usb.ErrNoNeighbour, code)
+	}
+	card, err := d.registry.Lookup(d.id.Hub)
+	if err == nil && card.Device == nil {
+		err = fmt.Errorf("%w: the hub has no key on its card", usb.ErrNoNeighbour)
+	}
+	return usb.Neighbour{Code: d.id.Hub, Key: card.Device}, err
+}
+
+// nameOf is the name of an office, empty when it is not known here.
+func (d *desk) nameOf(code string) string {
+	card, err := d.registry.Lookup(code)
+	if err != nil {
+		return ""
+	}
+	return card.Name
 }
 
 // refused writes a refusal of the guard into log and audit chain.

@@ -68,7 +68,7 @@ type Options struct {
 	Registry Registry
 	Card     []byte // own registry card, said to a neighbour that does not hold it
 	Serial   uint64 // of Card
-	Boots    Boots
+	Boots    Boots  // required
 	// Remembers says whether the boxes of peer are told apart here, which is so
 	// for the offices below. nil: nobody's are.
 	Remembers func(peer string) bool

@@ -18,6 +18,7 @@ import (
 	"tram/agent/hub/relay"
 	"tram/agent/identity"
 	"tram/agent/lineage"
+	"tram/agent/stick"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -27,6 +28,7 @@ import (
 	"tram/sync/broker"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
+	"tram/sync/usb"
 )
 
 const (
@@ -66,6 +68,7 @@ type Hub struct {
 	fleet    *fleet.Fleet
 	node     *exchange.Node
 	link     *mqtt.Hub
+	usb      *usb.Local
 	broker   *broker.Broker
 	lineage  *lineage.Lineage
 	card     []byte    // the hub's own
@@ -75,7 +78,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema, lineage.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -165,15 +168,20 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("read own card: %w", err)
 	}
+	check := guard.New(guard.Options{
+		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
+		Card: h.card, Serial: own.Serial, Boots: h.lineage, Remembers: func(string) bool { return true },
+		Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
+	})
 	h.node = exchange.NewNode(exchange.Options{
-		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue,
-		Guard: guard.New(guard.Options{
-			Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
-			Card: h.card, Serial: own.Serial, Boots: h.lineage, Remembers: func(string) bool { return true },
-			Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
-		}),
+		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue, Guard: check,
 		Observer: observer{h},
 		Logger:   h.log.With("part", "exchange"),
+	})
+	h.usb = usb.NewLocal(usb.LocalOptions{
+		Office: h.ca.Code, Epoch: h.db.Epoch(), Queue: h.queue, Guard: check, Device: h.id.Device,
+		Journal: stick.NewJournal(h.db, h.ca.Code), Neighbour: h.neighbour, Greeted: h.greetedByStick, Before: h.beforeStick, Name: h.nameOf,
+		Card: func() []byte { return h.card }, Registry: h.registry.Serial, Logger: h.log.With("part", "usb"),
 	})
 	return nil
 }

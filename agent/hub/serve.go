@@ -18,8 +18,10 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/lineage"
 	"tram/agent/problem"
+	"tram/agent/stick"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
+	"tram/sync/usb"
 )
 
 // SocketName is the file of the hub's local socket in its data folder.
@@ -125,6 +127,7 @@ func (h *Hub) local() http.Handler {
 		}
 		return h.Release(r.Context(), req.Code, "cli")
 	}))
+	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }
 

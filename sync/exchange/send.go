@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"tram/storage"
-	"tram/sync/bundle"
 	"tram/sync/engine"
 	"tram/sync/wire"
 )
@@ -18,23 +17,10 @@ type job struct {
 	chunk engine.SendChunk
 }
 
-// travels lists the objects of out that its neighbour needs, by index. The
-// slips object stays behind when the neighbour gets its own slip.
-func travels(out storage.Outgoing) []int {
-	var list []int
-	for i, o := range out.Objects {
-		if bundle.Role(o.Role) == bundle.RoleSlips && out.Slip != nil {
-			continue
-		}
-		list = append(list, i)
-	}
-	return list
-}
-
 // inlined lists those objects of out that travel inside the OFFER.
 func inlined(out storage.Outgoing) map[int]bool {
 	in, room := map[int]bool{}, int64(wire.MaxInline)
-	for _, i := range travels(out) {
+	for _, i := range Travels(out) {
 		if size := out.Objects[i].Size; size <= room {
 			in[i] = true
 			room -= size
@@ -49,7 +35,7 @@ func item(out storage.Outgoing) engine.Item {
 		Offer: int64(len(out.Header) + len(out.Slip)), Objects: map[int]int64{},
 	}
 	in := inlined(out)
-	for _, i := range travels(out) {
+	for _, i := range Travels(out) {
 		if in[i] {
 			it.Offer += out.Objects[i].Size
 		} else {
