@@ -10,6 +10,7 @@ import (
 	"tram/agent/api"
 	"tram/agent/enroll"
 	"tram/agent/identity"
+	"tram/agent/problem"
 	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage"
@@ -21,10 +22,14 @@ import (
 func (a *Agent) local() http.Handler {
 	mux := http.NewServeMux()
 	stick.Routes(mux, a.log.With("part", "usb"), func() (usb.Station, error) {
-		if d := a.theDesk(); d != nil {
-			return d.usb, nil
+		d := a.theDesk()
+		if d == nil {
+			return nil, identity.None(a.o.Dir)
 		}
-		return nil, identity.None(a.o.Dir)
+		if halt := d.halt(); halt != nil {
+			return nil, problem.New(problem.Conflict, "usb.older-copy", "", halt.Args)
+		}
+		return d.usb, nil
 	})
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {

@@ -106,7 +106,7 @@ func (r directory) Search(ctx context.Context, query string, limit int) ([]offic
 
 func (d *desk) lineNow() web.Link {
 	s := d.link.Status()
-	return web.Link{Up: s.Up, Since: s.Since, Rate: d.meter.rate(), Line: d.line.State()}
+	return web.Link{Up: s.Up, Since: s.Since, Rate: d.meter.rate(), Line: d.line.State(), Halt: d.halt()}
 }
 
 // status fills in what an enrolled office knows of itself.
@@ -131,6 +131,9 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused),
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
+	if halt := d.halt(); halt != nil {
+		s.Conditions = append(s.Conditions, *halt)
+	}
 	return nil
 }
 

@@ -2,11 +2,17 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/google/uuid"
 
 	"tram/agent/guard"
+	"tram/agent/health"
+	"tram/agent/lineage"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
@@ -28,8 +34,50 @@ func (d *desk) policy(_ context.Context, peer string, h bundle.Header) *exchange
 	return nil
 }
 
+// older is what this box knows of having been overtaken by another one with
+// its identity.
+type older struct {
+	mu    sync.Mutex
+	heard uuid.UUID // the boot of the other one; zero: not overtaken
+}
+
+func (o *older) set(heard uuid.UUID) (changed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	changed = o.heard != heard
+	o.heard = heard
+	return changed
+}
+
+// halt is why this box exchanges nothing, nil when nothing forbids it.
+func (d *desk) halt() *health.Condition {
+	d.older.mu.Lock()
+	defer d.older.mu.Unlock()
+	if d.older.heard == uuid.Nil {
+		return nil
+	}
+	c := health.Older(d.id.Code, d.id.Name, lineage.Began(d.older.heard))
+	return &c
+}
+
+// foundOlder takes this box off the line: the hub remembers another one with
+// its identity, whose line each attempt of this one cuts. It asks again from
+// time to time, since the hub may be told to take this one.
+func (d *desk) foundOlder(_ context.Context, hub string, heard uuid.UUID) {
+	if d.older.set(heard) {
+		d.log.Error("this box is an older copy: another one speaks for this office", "hub", hub, "boot", heard, "since", lineage.Began(heard))
+	}
+	d.link.Rest(d.o.CopyRetry, errOlder)
+}
+
+// errOlder is why the line of an older copy is down.
+var errOlder = errors.New("another box with this identity has taken over")
+
 // greeted learns the hub's time and card from its greeting.
 func (d *desk) greeted(ctx context.Context, _ string, h wire.Hello) error {
+	if d.older.set(uuid.Nil) {
+		d.log.Info("the hub takes this box again")
+	}
 	d.clock.Heard(h.Now)
 	return d.learn(ctx, h.Card)
 }

@@ -21,6 +21,7 @@ import (
 	"tram/agent/api"
 	"tram/agent/guard"
 	"tram/agent/hub/registry"
+	"tram/agent/lineage"
 	"tram/agent/problem"
 	"tram/agent/stick"
 	"tram/storage"
@@ -36,6 +37,8 @@ import (
 
 // cards is a registry in memory.
 type cards map[string]registry.Card
+
+func (c cards) Serial() uint64 { return 0 }
 
 func (c cards) Lookup(code string) (registry.Card, error) {
 	card, ok := c[strings.ToUpper(code)]
@@ -76,7 +79,7 @@ func newBox(t *testing.T, code, peer string, keys map[string]*ecdsa.PrivateKey, 
 	b := &box{code: code, key: keys[code]}
 	dir := t.TempDir()
 	var err error
-	b.db, err = sqlite.Open(t.Context(), filepath.Join(dir, "db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, stick.Schema}})
+	b.db, err = sqlite.Open(t.Context(), filepath.Join(dir, "db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, stick.Schema, lineage.Schema}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +87,7 @@ func newBox(t *testing.T, code, peer string, keys map[string]*ecdsa.PrivateKey, 
 		t.Fatal(err)
 	}
 	b.queue = queue.New(b.db, b.blobs, queue.Options{})
-	check := guard.New(guard.Options{Code: code, Epoch: b.db.Epoch(), Device: b.key, Registry: known})
+	check := guard.New(guard.Options{Code: code, Epoch: b.db.Epoch(), Device: b.key, Registry: known, Boots: lineage.New(b.db)})
 	b.node = exchange.NewNode(exchange.Options{Office: code, Software: "test", Epoch: b.db.Epoch(), Queue: b.queue, Guard: check})
 	local := usb.NewLocal(usb.LocalOptions{
 		Office: code, Epoch: b.db.Epoch(), Queue: b.queue, Guard: check, Device: b.key, Journal: stick.NewJournal(b.db, code),

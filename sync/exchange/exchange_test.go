@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -97,20 +98,44 @@ type testGuard struct {
 	key   *ecdsa.PrivateKey
 	keys  map[string]*ecdsa.PrivateKey
 	epoch func() storage.ID
+	greet func(say, heard *wire.Hello)           // nil: nothing to say
+	judge func(h wire.Hello, answers bool) error // nil: all are good
 
 	mu       sync.Mutex
+	said     int
 	deny     *exchange.Denial
 	greeted  int
 	sessions []bool
 }
 
-func (g *testGuard) Hello(_ context.Context, peer string, h wire.Hello) error {
+// counts returns the HELLOs made and heard, and the sessions' beginnings and
+// ends.
+func (g *testGuard) counts() (said, greeted int, sessions []bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.said, g.greeted, slices.Clone(g.sessions)
+}
+
+func (g *testGuard) Greet(_ context.Context, _ string, say, heard *wire.Hello) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.said++
+	if g.greet != nil {
+		g.greet(say, heard)
+	}
+	return nil
+}
+
+func (g *testGuard) Hello(_ context.Context, peer string, h wire.Hello, answers bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if h.Office != peer {
 		return fmt.Errorf("%s speaks as %s", peer, h.Office)
 	}
 	g.greeted++
+	if g.judge != nil {
+		return g.judge(h, answers)
+	}
 	return nil
 }
 

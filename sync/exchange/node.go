@@ -44,8 +44,6 @@ type Options struct {
 	Epoch    uuid.UUID // of the own store
 	Queue    storage.Queue
 	Guard    Guard
-	Card     func() []byte    // own registry card; nil or empty when there is none
-	Registry func() uint64    // serial of the newest card held; nil means 0
 	Engine   engine.Config    // zero fields take the engine's defaults
 	Backlog  int              // 0 means DefaultBacklog
 	Observer Observer         // nil: nobody watches

@@ -37,6 +37,7 @@ type session struct {
 	mine     uuid.UUID // own session ID of this link-up
 	theirs   wire.Hello
 	agreed   bool // HELLO both ways
+	told     bool // an answer to an answer was sent for this session of theirs
 	outgoing map[storage.ID]storage.Outgoing
 	more     bool                  // the queue has bundles beyond the backlog
 	incoming map[storage.ID][]byte // headers of admitted bundles
@@ -99,7 +100,7 @@ func (s *session) run(ctx context.Context) error {
 			s.step(ctx, engine.Tick{})
 		case <-s.helloDue.C:
 			if s.up && !s.agreed {
-				s.hello(ctx, uuid.Nil)
+				s.hello(ctx, nil)
 			}
 		}
 	}
@@ -118,7 +119,7 @@ func (s *session) linkEvent(ctx context.Context, ev LinkEvent) {
 	case ev.Up:
 		s.linkDown(ctx)
 		s.up, s.mine = true, uuid.New()
-		s.hello(ctx, uuid.Nil)
+		s.hello(ctx, nil)
 	case ev.Down:
 		if s.up {
 			s.log.Info("link is down", "error", ev.Err)
@@ -138,23 +139,36 @@ func (s *session) linkDown(ctx context.Context) {
 		s.node.o.Observer.Session(s.peer, false, s.theirs)
 	}
 	s.parted()
-	s.up, s.agreed, s.theirs = false, false, wire.Hello{}
+	s.up, s.agreed, s.told, s.theirs = false, false, false, wire.Hello{}
 }
 
-func (s *session) hello(ctx context.Context, answers uuid.UUID) {
+// hello opens the session with nil, or answers the neighbour's HELLO. That one
+// may be an answer itself: then it is answered once, and only when there is
+// something to say that could not be said before.
+func (s *session) hello(ctx context.Context, heard *wire.Hello) {
+	s.helloDue.Reset(helloEvery)
 	o := s.node.o
-	h := wire.Hello{
-		Version: wire.Version, Office: o.Office, Session: s.mine, Answers: answers,
+	say := wire.Hello{
+		Version: wire.Version, Office: o.Office, Session: s.mine,
 		Epoch: o.Epoch, Now: o.Now(), Software: o.Software,
 	}
-	if o.Card != nil {
-		h.Card = o.Card()
+	if heard != nil {
+		say.Answers = heard.Session
 	}
-	if o.Registry != nil {
-		h.Registry = o.Registry()
+	if err := o.Guard.Greet(ctx, s.peer, &say, heard); err != nil {
+		if ctx.Err() == nil {
+			s.log.Error("hello not made", "error", err)
+		}
+		return
 	}
-	s.sendControl(h)
-	s.helloDue.Reset(helloEvery)
+	news := len(say.Card) > 0 || say.Known != say.Boot && say.Known != uuid.Nil
+	if heard != nil && heard.Answers == s.mine {
+		if s.told || !news {
+			return
+		}
+	}
+	s.told = s.told || heard != nil && news
+	s.sendControl(say)
 }
 
 func (s *session) received(ctx context.Context, raw []byte) error {
@@ -170,7 +184,7 @@ func (s *session) received(ctx context.Context, raw []byte) error {
 	}
 	if !s.agreed {
 		// The neighbour believes in a session that this side has forgotten.
-		s.hello(ctx, uuid.Nil)
+		s.hello(ctx, nil)
 		return nil
 	}
 	s.step(ctx, engine.Frame{Frame: frame})
@@ -180,19 +194,26 @@ func (s *session) received(ctx context.Context, raw []byte) error {
 func (s *session) helloReceived(ctx context.Context, h wire.Hello) error {
 	if !strings.EqualFold(h.Office, s.peer) {
 		err := fmt.Errorf("hello of office %q on the line of %q", h.Office, s.peer)
-		return errors.Join(err, s.node.o.Guard.Hello(ctx, s.peer, h))
+		return errors.Join(err, s.node.o.Guard.Hello(ctx, s.peer, h, false))
 	}
-	if err := s.node.o.Guard.Hello(ctx, s.peer, h); err != nil {
-		return fmt.Errorf("check hello: %w", err)
-	}
-	known := h.Session == s.theirs.Session
-	if !known && s.agreed {
+	if s.agreed && h.Session != s.theirs.Session {
 		s.linkDownKeepLine(ctx)
 	}
-	s.theirs = h
-	if h.Answers != s.mine {
-		s.hello(ctx, h.Session)
+	err := s.node.o.Guard.Hello(ctx, s.peer, h, h.Answers == s.mine)
+	unsettled, older := errors.Is(err, ErrUnsettled), errors.Is(err, ErrCopy)
+	if err == nil || unsettled || older { // an older copy says what it is
+		s.hello(ctx, &h)
 	}
+	if older {
+		s.helloDue.Stop()
+	}
+	if unsettled {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check hello: %w", err)
+	}
+	s.theirs = h
 	if !s.agreed {
 		s.agree(ctx)
 	}

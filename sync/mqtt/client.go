@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -143,6 +144,18 @@ func (c *Client) Health(ctx context.Context, report []byte) error {
 // Kick asks for an immediate attempt to connect, for example when the network
 // came up or somebody pressed a button. It does nothing while connected.
 func (c *Client) Kick() { c.keeper.try() }
+
+// Rest makes no new connection for so long, Kick or not, and ends the present
+// one as soon as what was given to Send can have left it.
+func (c *Client) Rest(d time.Duration, why error) {
+	c.keeper.rest(d)
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	if conn != nil {
+		time.AfterFunc(farewell, func() { conn.end(why) })
+	}
+}
 
 // Reset ends the connection, or the attempt to get one, at once and without a
 // farewell, and tries anew: for a network that is known to have gone, where

@@ -227,7 +227,9 @@ func (g *testGuard) set(d *exchange.Denial) {
 	g.deny = d
 }
 
-func (g *testGuard) Hello(context.Context, string, wire.Hello) error { return nil }
+func (g *testGuard) Greet(context.Context, string, *wire.Hello, *wire.Hello) error { return nil }
+
+func (g *testGuard) Hello(context.Context, string, wire.Hello, bool) error { return nil }
 
 func (g *testGuard) Offer(_ context.Context, _ string, raw []byte) (bundle.Signed, error) {
 	g.mu.Lock()
