@@ -31,6 +31,7 @@ const (
 	OlderCopy           = "older-copy"
 	BudgetUsedUp        = "budget-used-up"
 	BudgetForecast      = "budget-forecast"
+	BundlesParked       = "bundles-parked"
 )
 
 const (
@@ -57,6 +58,7 @@ type Vitals struct {
 	BudgetUsed      int64 // bytes this month
 	BudgetForecast  int64 // bytes at the month's end; 0: not known
 	BudgetResets    time.Time
+	Parked          int // bundles whose frames end the connection each time
 }
 
 // Older is the condition of a box of an office that is an older copy: the hub
@@ -83,5 +85,6 @@ func Check(v Vitals) []Condition {
 	usedUp := v.BudgetLimit > 0 && v.BudgetUsed >= v.BudgetLimit
 	add(usedUp, BudgetUsedUp, budget)
 	add(v.BudgetLimit > 0 && !usedUp && v.BudgetForecast > v.BudgetLimit, BudgetForecast, budget)
+	add(v.Parked > 0, BundlesParked, i18n.Args{"count": v.Parked})
 	return conditions
 }

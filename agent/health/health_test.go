@@ -39,6 +39,7 @@ func TestCheck(t *testing.T) {
 		{"budget will last", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 4, 10 }, nil},
 		{"budget used up", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 10, 11 }, []string{BudgetUsedUp}},
 		{"no budget", func(v *Vitals) { v.BudgetUsed, v.BudgetForecast = 10, 11 }, nil},
+		{"a bundle that never passes", func(v *Vitals) { v.Parked = 1 }, []string{BundlesParked}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
