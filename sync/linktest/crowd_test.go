@@ -2,7 +2,6 @@ package linktest_test
 
 import (
 	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -101,14 +100,25 @@ func (r *rig) hub(t *testing.T) *mqtt.Hub {
 	return hub
 }
 
-// crowdSize is how many offices the crowd has: TRAM_CROWD, or a few hundred.
-// 11,000 of them need two processes' worth of open files, some minutes, and one
-// broker at a time; see "make crowd".
+// long says whether the suite runs in its long form, see "make brokers".
+func long() bool { return os.Getenv("TRAM_LONG") != "" }
+
+// crowdSize is how many offices the crowd has. The long form is a whole province;
+// it takes some minutes and two processes' worth of open files a broker.
 func crowdSize() int {
-	if n, err := strconv.Atoi(os.Getenv("TRAM_CROWD")); err == nil {
-		return n
+	if long() {
+		return 11_000
 	}
 	return 300
+}
+
+// crowdPatience is how long one of the crowd may wait at the door: RabbitMQ
+// listens long before it has read in a province.
+func crowdPatience() time.Duration {
+	if long() {
+		return 15 * time.Minute
+	}
+	return time.Minute
 }
 
 // crowdDoors bounds the members of the crowd that connect at once.
@@ -139,7 +149,7 @@ func (r *rig) crowd(t *testing.T) {
 				return
 			}
 			offices[i] = c
-			for deadline := time.Now().Add(time.Minute); !c.Status().Connected; time.Sleep(5 * time.Millisecond) {
+			for deadline := time.Now().Add(crowdPatience()); !c.Status().Connected; time.Sleep(5 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Errorf("office %d does not get in: %v", i, c.Status().Err)
 					return
