@@ -34,7 +34,7 @@ func rabbitConfig(s *site) Configured {
 	c.add("# Only MQTT with TLS is spoken.")
 	c.add("listeners.tcp = none")
 	c.add("listeners.ssl = none")
-	c.add("load_definitions = %s", s.path("definitions.json"))
+	c.add("definitions.import_backend = local_filesystem\ndefinitions.local.path = %s", s.path("definitions.json"))
 	c.add("definitions.skip_if_unchanged = true")
 	c.add("max_message_size = %d", mqtt.MaxPacket)
 	c.add("connection_max = %d", DefaultMaxConnections)

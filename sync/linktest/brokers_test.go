@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,10 +20,12 @@ import (
 // rig is one broker, started from its generated configuration, with its
 // authority. It serves the hub H40, H40.01 and H40.02, and a crowd P.1, P.2, …
 type rig struct {
+	kind    broker.Kind // "" for the embedded one
 	ca      *linktest.Authority
 	dir     string
 	addr    string
 	program *linktest.Program
+	reload  func() // after the configuration was written anew; nil when there is none
 }
 
 func crowdCode(i int) string { return fmt.Sprintf("P.%d", i) }
@@ -30,11 +33,11 @@ func crowdCode(i int) string { return fmt.Sprintf("P.%d", i) }
 // newRig writes the configuration that tram-hub broker config would write.
 func newRig(t *testing.T, kind broker.Kind) *rig {
 	t.Helper()
-	r := &rig{ca: linktest.NewAuthority(t), dir: t.TempDir(), addr: linktest.FreeAddr(t)}
+	r := &rig{kind: kind, ca: linktest.NewAuthority(t), dir: t.TempDir(), addr: linktest.FreeAddr(t)}
 	r.ca.WriteRoot(r.dir)
 	linktest.WriteCert(t, r.dir, "server", r.ca.Server())
 	if kind != "" {
-		r.configure(t, kind, r.offices())
+		r.configure(t, r.offices())
 	}
 	return r
 }
@@ -47,13 +50,13 @@ func (r *rig) offices() []string {
 	return offices
 }
 
-func (r *rig) configure(t *testing.T, kind broker.Kind, offices []string) {
+func (r *rig) configure(t *testing.T, offices []string) {
 	t.Helper()
 	o := broker.ConfigOptions{Addr: r.addr, Dir: r.dir, Hub: hubCode, Offices: offices}
 	if os.Getuid() == 0 {
 		o.User = "root" // the files belong to the test
 	}
-	config, err := broker.Config(kind, o)
+	config, err := broker.Config(r.kind, o)
 	if err != nil {
 		t.Fatalf("generate configuration: %v", err)
 	}
@@ -69,6 +72,7 @@ func TestMosquitto(t *testing.T) {
 	linktest.HaveMosquitto(t)
 	r := newRig(t, broker.Mosquitto)
 	r.program = linktest.StartMosquitto(t, r.dir, r.addr)
+	r.reload = func() { r.program.Signal(syscall.SIGHUP) }
 	r.suite(t)
 }
 
@@ -77,6 +81,7 @@ func TestNATS(t *testing.T) {
 	linktest.HaveNATS(t)
 	r := newRig(t, broker.NATS)
 	r.program = linktest.StartNATS(t, r.dir, r.addr)
+	r.reload = func() { r.program.Signal(syscall.SIGHUP) } // what nats-server --signal reload does
 	r.suite(t)
 }
 
@@ -84,7 +89,18 @@ func TestRabbitMQ(t *testing.T) {
 	t.Parallel()
 	linktest.HaveRabbitMQ(t)
 	r := newRig(t, broker.RabbitMQ)
-	r.program, _ = linktest.StartRabbitMQ(t, r.dir, r.addr)
+	var env []string
+	r.program, env = linktest.StartRabbitMQ(t, r.dir, r.addr)
+	r.reload = func() {
+		// It listens before it has read its definitions, and takes no others till then.
+		for _, args := range [][]string{{"await_startup"}, {"import_definitions", filepath.Join(r.dir, "definitions.json")}} {
+			ctl := exec.Command("/usr/lib/rabbitmq/bin/rabbitmqctl", args...)
+			ctl.Env, ctl.Dir = env, r.dir
+			if out, err := ctl.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", args[0], err, out)
+			}
+		}
+	}
 	r.suite(t)
 }
 
@@ -150,6 +166,7 @@ func (r *rig) suite(t *testing.T) {
 	t.Run("slow downlink", r.slowDownlink)
 	t.Run("newer session", r.newerSession)
 	t.Run("presence", r.presence)
+	t.Run("office joins", r.joining)
 	t.Run("crowd", r.crowd)
 }
 
@@ -166,6 +183,16 @@ func (r *rig) raw(t *testing.T, code, level string) *raw {
 			t.Fatalf("connect as %s: %v", code, err)
 		}
 	}
+}
+
+// rawOrNot connects as an office that the broker may not let in: then it is nil.
+func (r *rig) rawOrNot(t *testing.T, code, level string) *raw {
+	t.Helper()
+	c, err := dialRaw(t, r.addr, r.ca.ClientConfig(code), level, will{})
+	if err != nil {
+		return nil
+	}
+	return c
 }
 
 // keptApart: an office can neither speak nor listen for another one (P7).
@@ -206,7 +233,7 @@ func (r *rig) keptApart(t *testing.T) {
 			var c *raw
 			if spy.code == "H40.02" {
 				c = r.raw(t, spy.code, spy.level)
-			} else if c, _ = dialRaw(t, r.addr, r.ca.ClientConfig(spy.code), spy.level, will{}); c == nil {
+			} else if c = r.rawOrNot(t, spy.code, spy.level); c == nil {
 				continue
 			}
 			granted := c.subscribe(filter)

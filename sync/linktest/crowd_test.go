@@ -42,6 +42,34 @@ func (r *rig) newerSession(t *testing.T) {
 	t.Logf("taken over in %v", took)
 }
 
+// joining: a new configuration lets a new office in and ends nobody's connection.
+func (r *rig) joining(t *testing.T) {
+	if r.reload == nil {
+		t.Log("this broker needs no list of offices")
+		return
+	}
+	l := openLink(t, r.ca, r.addr)
+	here := watch(t, l.Office)
+	here.untilUp(t)
+	early := r.rawOrNot(t, "H40.03", "h40_03")
+	if early != nil {
+		early.publish("tram/1/h40/up/h40_03", number(1, 100), false)
+	}
+	here.steady(t, 0, 0)
+	r.configure(t, append(r.offices(), "H40.03"))
+	r.reload()
+	office := meet(t, l.hub, func() *mqtt.Client { return dial(t, r.ca, r.addr, "H40.03") })
+	hub := watch(t, nextPeer(t, l.hub, "H40.03"))
+	if err := office.Send(t.Context(), number(0, 100), false); err != nil {
+		t.Fatalf("send from the new office: %v", err)
+	}
+	hub.frames(t, 1, rawPatience)
+	if hub.steady(t, 1, 0); hub.got[1] > 0 {
+		t.Error("an office that is not in the configuration was heard")
+	}
+	here.steady(t, 0, 0)
+}
+
 // presence: it is retained for a hub that comes later, and the last will tells
 // when a line ends.
 func (r *rig) presence(t *testing.T) {
