@@ -293,7 +293,7 @@ func (r *rig) strangers(t *testing.T) {
 // and the neighbour does not notice.
 func (r *rig) slowDownlink(t *testing.T) {
 	const rate, piece = 8000, 4 << 10
-	pieces := 48
+	pieces := 36
 	if long() {
 		pieces = 256 // more than sockets hold: NATS as it comes cuts this off
 	}
