@@ -24,15 +24,15 @@ const (
 	probation = 5 * time.Second
 )
 
-// trial finds the one frame that makes a broker or the neighbour end the
-// connection: too large for a limit on the way, or something that nobody thought
-// of. Without it the connection would come back, the frame would be sent again,
+// trial finds the one frame that makes a broker end the connection: too large for
+// a limit on the way, or something that nobody thought of. Without it the connection would come back, the frame would be sent again,
 // and nothing else would ever pass.
 //
 // When a connection ends, each frame that was handed over shortly before and has
-// no answer is suspected. On the next connections a suspect travels alone, so
-// that the blame is its own. A line that merely went silent accuses nobody, nor
-// does a neighbour that left.
+// no answer gets a strike. With one strike left it travels alone, so that the blame
+// is its own. On a line that is merely bad, something of the bundle passes before
+// it comes to that; a line that went silent accuses nobody, nor does a neighbour
+// that left.
 type trial struct {
 	now func() time.Time
 
@@ -108,10 +108,10 @@ func (t *trial) crowded(id storage.ID, h head) (until time.Time) {
 	return until
 }
 
-// suspected says whether this frame has ended a connection. t.mu is held.
+// suspected says whether this frame has only one strike left. t.mu is held.
 func (t *trial) suspected(id storage.ID, h head) bool {
-	s, known := t.strikes[id]
-	return known && s.head == h
+	s := t.strikes[id]
+	return s.count >= PoisonTries-1 && s.head == h
 }
 
 // answered takes a frame of the neighbour, which shows that what it answers has
@@ -167,8 +167,8 @@ func (t *trial) ended(cut bool) (parked []storage.ID) {
 	}
 	for _, id := range suspects {
 		s := strike{head: t.air[id].head}
-		if t.suspected(id, s.head) {
-			s = t.strikes[id]
+		if old := t.strikes[id]; old.head == s.head {
+			s.count = old.count
 		}
 		if s.count++; s.count >= PoisonTries {
 			s.count = PoisonTries - 1

@@ -21,6 +21,7 @@ import (
 // authority. It serves the hub H40, H40.01 and H40.02, and a crowd P.1, P.2, …
 type rig struct {
 	kind    broker.Kind // "" for the embedded one
+	crl     bool        // dir holds a revocation list
 	ca      *linktest.Authority
 	dir     string
 	addr    string
@@ -52,7 +53,7 @@ func (r *rig) offices() []string {
 
 func (r *rig) configure(t *testing.T, offices []string) {
 	t.Helper()
-	o := broker.ConfigOptions{Addr: r.addr, Dir: r.dir, Hub: hubCode, Offices: offices}
+	o := broker.ConfigOptions{Addr: r.addr, Dir: r.dir, Hub: hubCode, Offices: offices, CRL: r.crl}
 	if os.Getuid() == 0 {
 		o.User = "root" // the files belong to the test
 	}
@@ -74,6 +75,23 @@ func TestMosquitto(t *testing.T) {
 	r.program = linktest.StartMosquitto(t, r.dir, r.addr)
 	r.reload = func() { r.program.Signal(syscall.SIGHUP) }
 	r.suite(t)
+}
+
+// TestP7_MosquittoKeepsRevokedOut: a certificate on the revocation list does not
+// come in, another one of the same office does.
+func TestP7_MosquittoKeepsRevokedOut(t *testing.T) {
+	t.Parallel()
+	linktest.HaveMosquitto(t)
+	r := newRig(t, broker.Mosquitto)
+	stolen := r.ca.ClientConfig("H40.01")
+	r.ca.WriteCRL(r.dir, stolen.Certificates[0])
+	r.crl = true
+	r.configure(t, r.offices())
+	linktest.StartMosquitto(t, r.dir, r.addr)
+	r.raw(t, "H40.01", "h40_01")
+	if _, err := dialRaw(t, r.addr, stolen, "h40_01", will{}); err == nil {
+		t.Error("a revoked certificate was let in")
+	}
 }
 
 func TestNATS(t *testing.T) {
