@@ -134,7 +134,7 @@ func (d *desk) openNode() {
 	})
 	d.node = exchange.NewNode(exchange.Options{
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
-		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
+		Card: func(string) []byte { return d.id.Card }, Registry: func(string) uint64 { return d.registry.Serial() },
 		Observer: observer{d}, Logger: d.log.With("part", "exchange"), Now: d.clock.Now,
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,6 +25,7 @@ import (
 	"tram/storage/queue"
 	"tram/storage/sqlite"
 	"tram/sync/broker"
+	"tram/sync/bundle"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
 )
@@ -66,14 +68,15 @@ type Hub struct {
 	node     *exchange.Node
 	link     *mqtt.Hub
 	broker   *broker.Broker
-	card     []byte    // the hub's own
+	card     []byte // the hub's own
+	upstream upstream
 	started  time.Time // when Open was called
 	rebuild  time.Time // until then unknown offices are waited for
 }
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -119,6 +122,9 @@ func (h *Hub) openTrust(ctx context.Context) (err error) {
 	if err := h.ca.SetEndpoints(h.o.Config.EnrollEndpoints(), h.o.Config.MQTTEndpoints()); err != nil {
 		return err
 	}
+	if h.ca.Brokers, err = brokerCAs(h.o.Dir, h.o.Config.MQTT.CA); err != nil {
+		return err
+	}
 	if _, err := h.ca.Refresh(time.Now()); err != nil {
 		return err
 	}
@@ -155,7 +161,8 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		},
 	})
 	h.relay = relay.New(relay.Options{
-		Code: h.ca.Code, Device: h.id.Device, DB: h.db, Queue: h.queue, Registry: h.registry,
+		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
+		Open:         func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		RebuildUntil: h.rebuild, Logger: h.log.With("part", "relay"),
 	})
 	h.node = exchange.NewNode(exchange.Options{
@@ -164,12 +171,12 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 			Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
 			Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
 		}),
-		Card:     func() []byte { return h.card },
-		Registry: h.registry.Serial,
+		Card:     h.cardFor,
+		Registry: h.taken,
 		Observer: observer{h},
 		Logger:   h.log.With("part", "exchange"),
 	})
-	return nil
+	return h.openUpstream(ctx)
 }
 
 func (h *Hub) software() string { return "tram-hub " + h.o.Version }
@@ -184,6 +191,7 @@ func (h *Hub) Run(ctx context.Context, ready func()) error {
 		ready()
 	}
 	<-ctx.Done()
+	h.upstream.close()
 	if h.link != nil {
 		h.link.Close()
 	}
@@ -203,7 +211,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	link, err := mqtt.NewHub(mqtt.HubOptions{
-		Servers: []string{h.server()}, TLS: h.id.TLS(), Hub: h.ca.Code, Software: h.software(),
+		Servers: h.servers(), TLS: h.id.TLS(), Hub: h.ca.Code, Software: h.software(),
 		Lookup: h.officeOfLevel, Logger: h.log.With("part", "mqtt"),
 	})
 	if err != nil {
@@ -214,16 +222,20 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.relay.Run(ctx) })
 	group.Go(func() error { return h.pump(ctx) })
 	group.Go(func() error { return h.tidy(ctx) })
+	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }
 
-// server is the broker that the hub itself connects to.
-func (h *Hub) server() string {
+// servers are the nodes of the broker that the hub itself connects to.
+func (h *Hub) servers() []string {
 	if h.broker != nil {
-		return h.broker.Addr()
+		return []string{h.broker.Addr()}
 	}
 	return h.o.Config.MQTT.Server
 }
+
+// server names the broker for people.
+func (h *Hub) server() string { return strings.Join(h.servers(), " ") }
 
 func (h *Hub) startBroker(ctx context.Context) error {
 	if !h.o.Config.MQTT.Embedded {
@@ -292,8 +304,8 @@ func (h *Hub) pump(ctx context.Context) error {
 }
 
 func (h *Hub) shareWithAll(ctx context.Context) {
-	for _, office := range h.link.Online() {
-		if err := h.relay.ShareRegistry(ctx, office, 0); err != nil && ctx.Err() == nil {
+	for _, office := range append(h.link.Online(), h.upstream.codes()...) {
+		if err := h.relay.ShareRegistry(ctx, office); err != nil && ctx.Err() == nil {
 			h.log.Error("registry not shared", "peer", office, "error", err)
 		}
 	}

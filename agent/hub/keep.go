@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -9,8 +10,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"tram/agent/enroll/invite"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/registry"
+	"tram/agent/i18n"
+	"tram/agent/problem"
 	"tram/storage/fsx"
 	"tram/storage/keystore"
 	"tram/storage/sqlite"
@@ -48,15 +52,15 @@ func (h *Hub) WriteMosquitto(ctx context.Context, dir, user string) error {
 		return err
 	}
 	o := broker.MosquittoOptions{
-		Addr: h.o.Config.MQTT.Server, Hub: h.ca.Code, User: user,
+		Addr: h.o.Config.MQTT.Address, Hub: h.ca.Code, User: user,
 		CAFile: filepath.Join(dir, "ca.crt"), CertFile: filepath.Join(dir, "server.crt"),
 		KeyFile: filepath.Join(dir, "server.key"), ACLFile: filepath.Join(dir, "acl"),
 	}
-	if o.Addr == "" {
-		o.Addr = h.o.Config.MQTT.Address
+	if servers := h.o.Config.MQTT.Server; len(servers) > 0 {
+		o.Addr = servers[0]
 	}
 	for _, c := range cards {
-		if registry.Key(c.Code) != registry.Key(h.ca.Code) {
+		if h.ours(c) {
 			o.Offices = append(o.Offices, c.Code)
 		}
 	}
@@ -76,4 +80,37 @@ func (h *Hub) WriteMosquitto(ctx context.Context, dir, user string) error {
 
 func certPEM(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// brokerCAs reads the CAs of an external broker from a PEM file in the data
+// folder; none for "". A file without a certificate is the problem
+// "tram.no-certificate".
+func brokerCAs(dir, name string) ([]*x509.Certificate, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, problem.New(problem.Usage, "tram.unreadable-file", "mqtt.ca", i18n.Args{"file": name}).Because(err)
+	}
+	var list []*x509.Certificate
+	for len(list) < invite.MaxBrokers {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil || !c.IsCA {
+			list = nil
+			break
+		}
+		list = append(list, c)
+	}
+	if len(list) == 0 {
+		return nil, problem.New(problem.Usage, "tram.no-certificate", "mqtt.ca", i18n.Args{"file": name})
+	}
+	return list, nil
 }

@@ -37,8 +37,12 @@ type Options struct {
 	Epoch    uuid.UUID // of the own store
 	Queue    storage.Queue
 	Guard    Guard
-	Card     func() []byte    // own registry card; nil or empty when there is none
-	Registry func() uint64    // serial of the newest card held; nil means 0
+	// Card gives the own registry card for a neighbour; nil or empty when there
+	// is none.
+	Card func(peer string) []byte
+	// Registry gives the serial up to which all cards of a neighbour are held;
+	// nil means 0.
+	Registry func(peer string) uint64
 	Engine   engine.Config    // zero fields take the engine's defaults
 	Backlog  int              // 0 means DefaultBacklog
 	Observer Observer         // nil: nobody watches

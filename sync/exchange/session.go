@@ -143,10 +143,10 @@ func (s *session) hello(ctx context.Context, answers uuid.UUID) {
 		Epoch: o.Epoch, Now: o.Now(), Software: o.Software,
 	}
 	if o.Card != nil {
-		h.Card = o.Card()
+		h.Card = o.Card(s.peer)
 	}
 	if o.Registry != nil {
-		h.Registry = o.Registry()
+		h.Registry = o.Registry(s.peer)
 	}
 	s.sendControl(h)
 	s.helloDue.Reset(helloEvery)

@@ -45,7 +45,7 @@ func newStage(t *testing.T, rebuild time.Time) *stage {
 	s := &stage{t: t, device: map[string]*ecdsa.PrivateKey{}, secrets: map[string]*age.X25519Identity{}, authority: newKey(t)}
 	dir := t.TempDir()
 	var err error
-	s.db, err = sqlite.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema}})
+	s.db, err = sqlite.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema}})
 	must(t, err)
 	t.Cleanup(func() { s.db.Close() })
 	blobs, err := blob.Open(filepath.Join(dir, "blobs"), blob.Options{})
@@ -275,7 +275,7 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 	s := newStage(t, time.Time{})
 	share := func(has uint64) []string {
 		before := len(s.outgoing("A"))
-		must(t, s.relay.ShareRegistry(t.Context(), "A", has))
+		must(t, s.relay.Greeted(t.Context(), "A", has, storage.ID{1}))
 		var codes []string
 		for _, o := range s.outgoing("A")[before:] {
 			cards, err := registry.DecodeCards(s.read(o, "A"))
@@ -300,7 +300,12 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 	if got := share(0); !slices.Equal(got, []string{"D"}) {
 		t.Errorf("after an enrolment: %v", got)
 	}
-	must(t, s.relay.ShareRegistry(t.Context(), "C", 0))
+	before := len(s.outgoing("A"))
+	must(t, s.relay.Greeted(t.Context(), "A", 0, storage.ID{9}))
+	if len(s.outgoing("A")) != before+1 {
+		t.Error("an office whose store was replaced was sent nothing")
+	}
+	must(t, s.relay.Greeted(t.Context(), "C", 0, storage.ID{2}))
 	if len(s.outgoing("C")) != 0 {
 		t.Error("an office without keys was sent cards")
 	}
@@ -310,7 +315,7 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 // is lost, so what an office says that it holds proves nothing.
 func TestRestoredHubSharesFromTheBeginning(t *testing.T) {
 	s := newStage(t, time.Now().Add(time.Hour))
-	must(t, s.relay.ShareRegistry(t.Context(), "A", s.registry.Serial()))
+	must(t, s.relay.Greeted(t.Context(), "A", s.registry.Serial(), storage.ID{1}))
 	if len(s.outgoing("A")) != 1 {
 		t.Error("no cards were sent")
 	}

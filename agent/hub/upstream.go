@@ -1,0 +1,170 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"tram/agent/enroll"
+	"tram/agent/hub/ca"
+	"tram/agent/identity"
+	"tram/storage/sqlite"
+	"tram/sync/mqtt"
+)
+
+// joinEvery is how often a hub looks whether it has been invited to a hub
+// above, and asks that hub to let it in.
+const joinEvery = 5 * time.Second
+
+// upstream is this hub as an office of the hub above.
+type upstream struct {
+	mu   sync.RWMutex
+	id   *identity.Identity // nil: there is no hub above
+	link *mqtt.Client       // nil until it is served
+}
+
+func (u *upstream) identity() *identity.Identity {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	return u.id
+}
+
+// is reports whether code names the hub above.
+func (u *upstream) is(code string) bool {
+	id := u.identity()
+	return id != nil && code == id.Hub
+}
+
+// codes are the hub above, if there is one.
+func (u *upstream) codes() []string {
+	if id := u.identity(); id != nil {
+		return []string{id.Hub}
+	}
+	return nil
+}
+
+func (u *upstream) close() {
+	u.mu.RLock()
+	link := u.link
+	u.mu.RUnlock()
+	if link != nil {
+		link.Close()
+	}
+}
+
+// Upstream is how this hub stands with the hub above.
+type Upstream struct {
+	Code string `json:"code"`
+	Name string `json:"name"`
+	Up   bool   `json:"up"`
+}
+
+func (u *upstream) status() *Upstream {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	if u.id == nil {
+		return nil
+	}
+	return &Upstream{Code: u.id.Hub, Name: u.id.Trust.HubName, Up: u.link != nil && u.link.Status().Up}
+}
+
+// JoinUpstream makes the hub of data folder dir an office of the hub above, by
+// that hub's invite. A running hub notices by itself. Results and problems are
+// those of enroll.Enroll.
+func JoinUpstream(ctx context.Context, dir string, o enroll.Options) (enroll.Result, error) {
+	authority, err := ca.Load(dir)
+	if err != nil {
+		return enroll.Result{}, err
+	}
+	return enroll.Enroll(ctx, joining(authority, dir, o))
+}
+
+func joining(authority *ca.CA, dir string, o enroll.Options) enroll.Options {
+	o.Dir = ca.UpstreamFolder(dir)
+	o.Hub = &enroll.HubKeys{
+		Device: authority.Device().Key, Age: authority.Age, CA: authority.Root.Cert, Authority: authority.Authority.Cert,
+	}
+	return o
+}
+
+// openUpstream reads who this hub is at the hub above, if it has joined one.
+func (h *Hub) openUpstream(ctx context.Context) error {
+	dir := ca.UpstreamFolder(h.o.Dir)
+	if !identity.Exists(dir) {
+		return nil
+	}
+	id, err := identity.Load(dir)
+	if err != nil {
+		return err
+	}
+	if id.Code != h.ca.Code {
+		return fmt.Errorf("open upstream: this hub is %q, joined the hub above as %q", h.ca.Code, id.Code)
+	}
+	cards, err := enroll.FirstCards(dir)
+	if err != nil {
+		return err
+	}
+	h.relay.SetAbove(id.Hub, id.Trust.Authority.PublicKey)
+	h.upstream.mu.Lock()
+	h.upstream.id = id
+	h.upstream.mu.Unlock()
+	return h.db.Update(ctx, func(tx *sqlite.Tx) error { return h.relay.AdoptAbove(tx, cards) })
+}
+
+// serveUpstream joins the hub above when there is an invite, then holds the
+// session with it until ctx ends.
+func (h *Hub) serveUpstream(ctx context.Context) error {
+	for h.upstream.identity() == nil {
+		if err := h.tryUpstream(ctx); err != nil && ctx.Err() == nil {
+			h.log.Warn("hub above not joined", "error", err)
+		}
+		if h.upstream.identity() != nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(joinEvery):
+		}
+	}
+	id, c := h.upstream.identity(), h.o.Config.Upstream
+	servers := c.Servers
+	if len(servers) == 0 {
+		servers = id.Trust.MQTT
+	}
+	link, err := mqtt.Dial(mqtt.Options{
+		Servers: servers, TLS: id.TLS(), Hub: id.Hub, Office: id.Code, Software: h.software(),
+		Logger: h.log.With("part", "upstream"), Tuning: mqtt.Tuning{KeepAlive: c.Keepalive},
+	})
+	if err != nil {
+		return fmt.Errorf("prepare the line to the hub above: %w", err)
+	}
+	h.upstream.mu.Lock()
+	h.upstream.link = link
+	h.upstream.mu.Unlock()
+	defer link.Close()
+	h.log.Info("joined to the hub above", "hub", id.Hub, "servers", servers)
+	if err := h.node.Run(ctx, id.Hub, link); ctx.Err() == nil {
+		return errors.Join(errors.New("session with the hub above has ended"), err)
+	}
+	return ctx.Err()
+}
+
+// tryUpstream goes on with an invite that was kept because there was no link,
+// and takes up an identity that has come.
+func (h *Hub) tryUpstream(ctx context.Context) error {
+	if _, err := enroll.Resume(ctx, joining(h.ca, h.o.Dir, enroll.Options{Logger: h.log.With("part", "upstream")})); err != nil {
+		return err
+	}
+	return h.openUpstream(ctx)
+}
+
+// cardFor is this hub's card as a neighbour believes it: signed by that one.
+func (h *Hub) cardFor(peer string) []byte {
+	if h.upstream.is(peer) {
+		return h.upstream.identity().Card
+	}
+	return h.card
+}
