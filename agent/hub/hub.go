@@ -212,7 +212,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	}
 	link, err := mqtt.NewHub(mqtt.HubOptions{
 		Servers: h.servers(), TLS: h.id.TLS(), Hub: h.ca.Code, Software: h.software(),
-		Lookup: h.officeOfLevel, Logger: h.log.With("part", "mqtt"),
+		Lookup: h.officeOfLevel, SharedBroker: h.sharesBroker(), Logger: h.log.With("part", "mqtt"),
 	})
 	if err != nil {
 		return fmt.Errorf("connect to broker: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -129,14 +130,13 @@ func (h *Hub) serveUpstream(ctx context.Context) error {
 		case <-time.After(joinEvery):
 		}
 	}
-	id, c := h.upstream.identity(), h.o.Config.Upstream
-	servers := c.Servers
-	if len(servers) == 0 {
-		servers = id.Trust.MQTT
+	if h.sharesBroker() { // joined while running
+		h.link.ShareBroker()
 	}
+	id, servers := h.upstream.identity(), h.upstreamServers()
 	link, err := mqtt.Dial(mqtt.Options{
 		Servers: servers, TLS: id.TLS(), Hub: id.Hub, Office: id.Code, Software: h.software(),
-		Logger: h.log.With("part", "upstream"), Tuning: mqtt.Tuning{KeepAlive: c.Keepalive},
+		Logger: h.log.With("part", "upstream"), Tuning: mqtt.Tuning{KeepAlive: h.o.Config.Upstream.Keepalive},
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the line to the hub above: %w", err)
@@ -150,6 +150,27 @@ func (h *Hub) serveUpstream(ctx context.Context) error {
 		return errors.Join(errors.New("session with the hub above has ended"), err)
 	}
 	return ctx.Err()
+}
+
+// upstreamServers are the nodes of the broker of the hub above, if there is one.
+func (h *Hub) upstreamServers() []string {
+	if servers := h.o.Config.Upstream.Servers; len(servers) > 0 {
+		return servers
+	}
+	if id := h.upstream.identity(); id != nil {
+		return id.Trust.MQTT
+	}
+	return nil
+}
+
+// sharesBroker reports whether this hub and the one above are relays on one
+// broker.
+func (h *Hub) sharesBroker() bool {
+	if h.upstream.identity() == nil {
+		return false
+	}
+	above := h.upstreamServers()
+	return slices.ContainsFunc(h.servers(), func(s string) bool { return slices.Contains(above, s) })
 }
 
 // tryUpstream goes on with an invite that was kept because there was no link,

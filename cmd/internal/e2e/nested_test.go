@@ -43,9 +43,24 @@ func startTree(t *testing.T) *tree {
 // startHub starts one hub with its offices until the test ends.
 func startHub(t *testing.T, o world.Options) *world.World {
 	t.Helper()
+	w := prepareHub(t, o)
+	beginHub(t, w)
+	return w
+}
+
+func prepareHub(t *testing.T, o world.Options) *world.World {
+	t.Helper()
 	o.Dir, o.Bin = filepath.Join(t.TempDir(), o.Hub.Code), bin
-	w, err := world.Start(t.Context(), o)
+	w, err := world.Prepare(t.Context(), o)
 	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func beginHub(t *testing.T, w *world.World) {
+	t.Helper()
+	if err := w.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -54,10 +69,9 @@ func startHub(t *testing.T, o world.Options) *world.World {
 		}
 		if t.Failed() {
 			log := readLog(t, w.Hub)
-			t.Logf("%s:\n%s", o.Hub.Code, log[max(0, len(log)-6000):])
+			t.Logf("%s:\n%s", w.Hub.LogFile(), log[max(0, len(log)-6000):])
 		}
 	})
-	return w
 }
 
 // TestP10_ADocumentTravelsThreeTiers sends up, down and across a tree of hubs

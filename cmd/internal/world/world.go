@@ -75,26 +75,38 @@ const readyIn = 30 * time.Second
 // Start builds the world: hub, invites, enrolment, offices. On an error
 // everything started is ended.
 func Start(ctx context.Context, o Options) (*World, error) {
-	w := &World{o: o, mqtt: o.MQTTAddr}
-	if err := w.start(ctx); err != nil {
-		w.Close()
+	w, err := Prepare(ctx, o)
+	if err != nil {
 		return nil, err
 	}
-	return w, nil
+	return w, w.Begin(ctx)
 }
 
-func (w *World) start(ctx context.Context) (err error) {
+// Prepare makes the hub's data folder and starts nothing yet.
+func Prepare(ctx context.Context, o Options) (w *World, err error) {
+	w = &World{o: o, mqtt: o.MQTTAddr}
 	if w.mqtt == "" {
 		if w.mqtt, err = linktest.LoopbackAddr(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if w.enroll, err = linktest.LoopbackAddr(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := w.initHub(ctx); err != nil {
-		return err
+	return w, w.initHub(ctx)
+}
+
+// Begin starts what Prepare has prepared. On an error everything started is
+// ended.
+func (w *World) Begin(ctx context.Context) error {
+	err := w.begin(ctx)
+	if err != nil {
+		w.Close()
 	}
+	return err
+}
+
+func (w *World) begin(ctx context.Context) error {
 	if err := w.joinUpstream(ctx); err != nil {
 		return err
 	}
