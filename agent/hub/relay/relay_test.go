@@ -57,7 +57,8 @@ func newStage(t *testing.T, rebuild time.Time) *stage {
 		s.addOffice(code, code != "C")
 	}
 	s.relay = relay.New(relay.Options{
-		Code: hubCode, Device: s.device[hubCode], DB: s.db, Queue: s.queue, Registry: s.registry, RebuildUntil: rebuild,
+		Code: hubCode, Device: s.device[hubCode], Authority: s.authority, DB: s.db, Queue: s.queue, Registry: s.registry, RebuildUntil: rebuild,
+		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, s.secrets[hubCode]) },
 	})
 	s.queue.SetHooks(queue.Hooks{Custody: s.relay.Custody, Refused: s.relay.Refused})
 	return s
@@ -92,8 +93,14 @@ func (s *stage) addOffice(code string, enrolled bool) {
 	}))
 }
 
-// arrive brings a bundle of office A into the hub's inbox.
+// arrive brings a document of office A into the hub's inbox.
 func (s *stage) arrive(to ...string) storage.ID {
+	s.t.Helper()
+	return s.bring("A", "A", bundle.KindDocument, uuid.Nil, to...)
+}
+
+// bring brings a bundle into the inbox, over a neighbour.
+func (s *stage) bring(from, peer string, kind bundle.Kind, about uuid.UUID, to ...string) storage.ID {
 	s.t.Helper()
 	key, err := bundle.NewKey()
 	must(s.t, err)
@@ -106,29 +113,30 @@ func (s *stage) arrive(to ...string) storage.ID {
 			must(s.t, err)
 		}
 	}
+	if len(slips) == 0 { // the sender knew somebody's key, or it could not have sent
+		slips[to[0]], err = key.Slip(s.secrets["A"].Recipient().String())
+		must(s.t, err)
+	}
 	table, err := bundle.EncodeSlips(slips)
 	must(s.t, err)
-	signed, err := bundle.Sign(bundle.Header{
-		ID: uuid.Must(uuid.NewV7()), From: "A", To: to, Kind: bundle.KindDocument, Urgency: 2, Key: key.Recipient(),
-		Created: time.Now(), Expires: time.Now().Add(time.Hour),
-		Objects: []bundle.Object{object, bundle.Describe(table, bundle.RoleSlips, bundle.Plain)},
-	}, s.device["A"])
-	must(s.t, err)
-	_, err = s.queue.Admit(s.t.Context(), "A", storage.Incoming{
-		Bundle: signed.Stored(), Need: []int{0, 1}, Inline: map[int][]byte{0: head, 1: table},
-	})
-	must(s.t, err)
-	must(s.t, s.queue.Complete(s.t.Context(), "A", signed.Header.ID, []byte("receipt")))
-	return signed.Header.ID
+	h := s.header(from, kind, about, to...)
+	h.Key, h.Urgency, h.Objects = key.Recipient(), 2, []bundle.Object{object, bundle.Describe(table, bundle.RoleSlips, bundle.Plain)}
+	s.take(peer, h, nil, map[int][]byte{0: head, 1: table})
+	return h.ID
+}
+
+// running starts the relay and returns how to stop it.
+func (s *stage) running() (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.relay.Run(ctx) }()
+	return func() { cancel(); <-done }
 }
 
 // routed runs the relay until the inbox is empty.
 func (s *stage) routed() {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(s.t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = s.relay.Run(ctx) }()
-	defer func() { cancel(); <-done }()
+	defer s.running()()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		list, err := s.queue.Inbox(s.t.Context(), 10)
 		must(s.t, err)
@@ -226,11 +234,18 @@ func TestRefusalOfARecipientIsReported(t *testing.T) {
 	}
 }
 
-func TestCustodyOfARecipientFreesTheHub(t *testing.T) {
+// TestP3_StatusOfARecipientFreesTheHub, not its custody alone.
+func TestP3_StatusOfARecipientFreesTheHub(t *testing.T) {
 	s := newStage(t, time.Time{})
 	id := s.arrive("B")
 	s.routed()
-	must(t, s.queue.Settle(t.Context(), "B", id, storage.Outcome{Receipt: []byte("receipt"), Epoch: uuid.New(), At: time.Now()}))
+	s.custody("B", id)
+	if len(s.outgoing("B")) != 1 {
+		t.Error("a document is gone before its recipient has receipted")
+	}
+	status := s.bring("B", "B", bundle.KindStatus, id, "A")
+	s.routed()
+	s.custody("A", status)
 	stats, err := s.queue.Stats(t.Context())
 	must(t, err)
 	if stats.Bundles != 0 {
