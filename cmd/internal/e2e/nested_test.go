@@ -77,6 +77,7 @@ func beginHub(t *testing.T, w *world.World) {
 // TestP10_ADocumentTravelsThreeTiers sends up, down and across a tree of hubs
 // that have each a CA of their own.
 func TestP10_ADocumentTravelsThreeTiers(t *testing.T) {
+	t.Parallel()
 	tr := startTree(t)
 	a1, b1, so := tr.east.Offices[0], tr.west.Offices[0], tr.province.Offices[0]
 	for _, way := range []struct{ from, to *world.Office }{{a1, b1}, {a1, so}, {so, b1}} {
@@ -149,6 +150,7 @@ func passed(t *testing.T, w *world.World, id storage.ID, next string) {
 // TestP3_AnyHubOfThreeTiersBurnsDown lets each hub on the way of a document be
 // the only one that has it, and burn down with its disk.
 func TestP3_AnyHubOfThreeTiersBurnsDown(t *testing.T) {
+	t.Parallel()
 	tr := startTree(t)
 	a1, b1 := tr.east.Offices[0], tr.west.Offices[0]
 	warm := send(t, a1, codeB1, file{"truoc.pdf", sample.SmallPDF(5000, 1)})

@@ -88,6 +88,7 @@ func startSplit(t *testing.T) *split {
 // TestP3_SplitRelaysLoseNothing sends between offices of two relays while nodes
 // of their broker are killed, and each relay burns down with its disk.
 func TestP3_SplitRelaysLoseNothing(t *testing.T) {
+	t.Parallel()
 	s := startSplit(t)
 	a, b := s.first.Offices[0], s.next.Offices[0]
 	warm := send(t, a, codeB, file{"truoc.pdf", sample.SmallPDF(5000, 1)})
