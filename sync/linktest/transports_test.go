@@ -68,7 +68,7 @@ func openLink(t *testing.T, ca *linktest.Authority, addr string) link {
 		t.Fatalf("make hub: %v", err)
 	}
 	t.Cleanup(func() { hub.Close() })
-	office := dial(t, ca, proxy.Addr(), "H40.01")
+	office := meet(t, hub, func() *mqtt.Client { return dial(t, ca, proxy.Addr(), "H40.01") })
 	return link{proxy: proxy, office: office, hub: hub, Link: linktest.Link{
 		Office: office, Hub: nextPeer(t, hub, "H40.01"), Cut: proxy.Cut,
 		Limit: func(rate int) {
@@ -83,10 +83,28 @@ func openLink(t *testing.T, ca *linktest.Authority, addr string) link {
 			}
 		},
 		Neighbour: func(t *testing.T) (exchange.Transport, exchange.Transport) {
-			other := dial(t, ca, addr, "H40.02")
+			other := meet(t, hub, func() *mqtt.Client { return dial(t, ca, addr, "H40.02") })
 			return other, nextPeer(t, hub, "H40.02")
 		},
 	}}
+}
+
+// meet dials an office until it knows its hub. NATS loses the hub's presence to
+// those who subscribe in the instant in which it is stored; the first frame of
+// the hub mends that, but transports by themselves have no first frame.
+func meet(t *testing.T, hub *mqtt.Hub, dial func() *mqtt.Client) *mqtt.Client {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		office := dial()
+		for wait := time.Now().Add(2 * time.Second); time.Now().Before(wait); time.Sleep(time.Millisecond) {
+			if office.Status().Up {
+				return office
+			}
+		}
+		office.Close()
+	}
+	t.Fatalf("office and hub do not meet, hub is %+v", hub.Status())
+	return nil
 }
 
 func lookup(level string) (string, bool) {

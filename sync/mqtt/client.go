@@ -39,6 +39,7 @@ type Client struct {
 	mu      sync.Mutex
 	conn    *conn
 	joined  bool      // conn is subscribed and announced
+	told    bool      // the hub's presence came live over conn
 	present uuid.UUID // session of the hub while it is online
 	shown   uuid.UUID // session of the hub that the reader knows as up
 }
@@ -184,7 +185,7 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 func (c *Client) begin(conn *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn, c.joined, c.present = conn, false, uuid.Nil
+	c.conn, c.joined, c.told, c.present = conn, false, false, uuid.Nil
 }
 
 func (c *Client) lost(conn *conn) {
@@ -229,7 +230,17 @@ func (c *Client) message(conn *conn, topic string, payload []byte, retained bool
 		c.hubPresence(conn, payload, retained)
 		return
 	}
-	if topic != c.down || c.shown == uuid.Nil || len(payload) == 0 || len(payload) > wire.MaxFrame {
+	if topic != c.down || len(payload) == 0 || len(payload) > wire.MaxFrame {
+		c.stats.stray.Add(1)
+		return
+	}
+	if !c.told && c.present == uuid.Nil {
+		// A hub that speaks is there. Its presence may have been missed: NATS
+		// loses a retained message to those who subscribe while it is stored.
+		c.present = unknownSession
+		c.settle(nil)
+	}
+	if c.shown == uuid.Nil {
 		c.stats.stray.Add(1)
 		return
 	}
@@ -242,19 +253,24 @@ func (c *Client) message(conn *conn, topic string, payload []byte, retained bool
 
 func (c *Client) hubPresence(conn *conn, payload []byte, retained bool) {
 	r, err := parsePresence(payload, c.hub)
-	switch {
-	case err != nil:
+	if err != nil {
 		c.stats.stray.Add(1)
 		c.keeper.log.Warn("hub presence is not readable", "error", err)
 		return
+	}
+	c.told = c.told || !retained
+	switch {
 	case r.online():
 		if r.Session != c.present && !retained {
 			// The hub has come after us. Not every broker gives it our presence
 			// then: RabbitMQ has no retained messages for a wildcard.
 			go conn.announceAgain(rand.N(c.spread))
 		}
+		if c.present == unknownSession && c.shown == unknownSession {
+			c.shown = r.Session // the same hub, now by name
+		}
 		c.present = r.Session
-	case r.Session != c.present:
+	case r.Session != c.present && c.present != unknownSession:
 		return // the last will of a connection that was replaced meanwhile
 	default:
 		c.present = uuid.Nil

@@ -26,7 +26,7 @@ type Peer struct {
 
 var _ exchange.Transport = (*Peer)(nil)
 
-// unknownSession stands for an office whose frames come before its presence.
+// unknownSession stands for a neighbour whose frames come before its presence.
 var unknownSession = uuid.Max
 
 // Office is the code of the office.
