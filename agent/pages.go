@@ -127,7 +127,7 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 	s.Conditions = health.Check(health.Vitals{
 		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,
-		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused),
+		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
 	})
 	return nil
 }

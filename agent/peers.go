@@ -65,3 +65,14 @@ func (o observer) Session(_ string, up bool, _ wire.Hello) {
 		o.d.office.LinkDown()
 	}
 }
+
+func (o observer) Parked(peer string, id storage.ID, cause error) {
+	err := o.d.db.Update(context.Background(), func(tx *sqlite.Tx) error {
+		return audit.Append(tx, audit.Entry{
+			Actor: peer, Action: "parked", Subject: id.String(), Detail: map[string]string{"reason": fmt.Sprint(cause)},
+		})
+	})
+	if err != nil {
+		o.d.log.Error("audit entry not written", "error", err)
+	}
+}

@@ -28,6 +28,7 @@ const (
 	ClockDiffers        = "clock-differs"
 	CertificateExpiring = "certificate-expiring"
 	BrokerRefuses       = "broker-refuses"
+	BundlesParked       = "bundles-parked"
 )
 
 const (
@@ -48,6 +49,7 @@ type Vitals struct {
 	ClockOffset     time.Duration // of the hub's clock ahead of ours
 	CertificateEnds time.Time
 	BrokerRefuses   bool // the broker answers and does not let us in
+	Parked          int  // bundles whose frames end the connection each time
 }
 
 // Check returns the conditions that hold, in a fixed order.
@@ -63,5 +65,6 @@ func Check(v Vitals) []Condition {
 	add(v.ClockTrusted && v.ClockOffset.Abs() > clockTolerance, ClockDiffers, i18n.Args{"minutes": int(v.ClockOffset.Abs() / time.Minute)})
 	add(v.CertificateEnds.Sub(v.Now) < certificateWarning, CertificateExpiring, i18n.Args{"date": v.CertificateEnds.Format("02/01/2006")})
 	add(v.BrokerRefuses, BrokerRefuses, nil)
+	add(v.Parked > 0, BundlesParked, i18n.Args{"count": v.Parked})
 	return conditions
 }

@@ -22,6 +22,7 @@ func TestCheck(t *testing.T) {
 		{"clock ahead of the hub's", func(v *Vitals) { v.ClockOffset = -time.Hour }, []string{ClockDiffers}},
 		{"clock a little off", func(v *Vitals) { v.ClockOffset = time.Minute }, nil},
 		{"certificate ends, broker refuses", func(v *Vitals) { v.CertificateEnds, v.BrokerRefuses = now.AddDate(0, 0, 3), true }, []string{CertificateExpiring, BrokerRefuses}},
+		{"a bundle that never passes", func(v *Vitals) { v.Parked = 1 }, []string{BundlesParked}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

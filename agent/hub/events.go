@@ -125,3 +125,9 @@ func (o observer) Session(peer string, up bool, hello wire.Hello) {
 		o.h.log.Error("presence not recorded", "peer", peer, "error", err)
 	}
 }
+
+func (o observer) Parked(peer string, id storage.ID, cause error) {
+	o.h.audit(context.Background(), audit.Entry{
+		Actor: peer, Action: "parked", Subject: id.String(), Detail: map[string]string{"reason": fmt.Sprint(cause)},
+	})
+}

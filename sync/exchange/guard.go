@@ -46,4 +46,7 @@ type Observer interface {
 	Progress(peer string, id storage.ID, sent, total int64)
 	// Session says that a session with peer began or ended.
 	Session(peer string, up bool, h wire.Hello)
+	// Parked says that a bundle is not offered to peer for ParkTime, because one
+	// of its frames ended PoisonTries connections in a row, the last one by cause.
+	Parked(peer string, id storage.ID, cause error)
 }

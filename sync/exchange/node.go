@@ -181,7 +181,16 @@ func (n *Node) session(peer string) *session {
 	return n.sessions[peer]
 }
 
+// Parked counts the bundles that are not offered to peer now, see Observer.
+func (n *Node) Parked(peer string) int {
+	if s := n.session(peer); s != nil {
+		return s.trial.countParked()
+	}
+	return 0
+}
+
 type nobody struct{}
 
 func (nobody) Progress(string, storage.ID, int64, int64) {}
 func (nobody) Session(string, bool, wire.Hello)          {}
+func (nobody) Parked(string, storage.ID, error)          {}

@@ -104,6 +104,7 @@ func (s *session) sendJob(ctx context.Context, j job) engine.Event {
 	if j.offer != nil {
 		frame, err := s.offer(ctx, *j.offer)
 		if err == nil {
+			s.trial.hand(ctx, j.offer.ID, head{})
 			err = s.sendFrame(ctx, frame, false)
 		}
 		return engine.OfferSent{ID: j.offer.ID, Result: s.result(j.offer.ID, err)}
@@ -113,6 +114,7 @@ func (s *session) sendJob(ctx context.Context, j job) engine.Event {
 	n, err := s.node.o.Queue.ReadObject(ctx, c.ID, c.Object, data, c.Offset)
 	switch {
 	case n == c.N: // io.ReaderAt may report the end together with the last bytes
+		s.trial.hand(ctx, c.ID, head{chunk: true, object: c.Object, offset: c.Offset})
 		err = s.sendFrame(ctx, wire.Chunk{ID: c.ID, Object: c.Object, Offset: c.Offset, Data: data}, true)
 	case err == nil:
 		err = io.ErrUnexpectedEOF

@@ -28,6 +28,7 @@ type session struct {
 	posts  *mailbox[posted] // events from other goroutines
 	jobs   *mailbox[job]    // offers and chunks to send
 	frames chan []byte      // control frames to send
+	trial  *trial           // of frames that end the connection
 
 	machine  *engine.Peer
 	round    int       // grows with each session; answers of an older round are dropped
@@ -56,6 +57,7 @@ func newSession(n *Node, peer string, t Transport, cancel context.CancelCauseFun
 		posts:  newMailbox[posted](),
 		jobs:   newMailbox[job](),
 		frames: make(chan []byte, controlQueue),
+		trial:  newTrial(n.o.Now),
 		wake:   stopped(), helloDue: stopped(),
 	}
 }
@@ -119,12 +121,22 @@ func (s *session) linkEvent(ctx context.Context, ev LinkEvent) {
 	case ev.Down:
 		if s.up {
 			s.log.Info("link is down", "error", ev.Err)
+			s.park(ev)
 		}
 		s.linkDown(ctx)
 	default:
 		if err := s.received(ctx, ev.Frame); err != nil {
 			s.log.Warn("frame not used", "error", err)
 		}
+	}
+}
+
+// park sets bundles aside whose frames end the connection.
+func (s *session) park(down LinkEvent) {
+	for _, id := range s.trial.ended(down.Cut) {
+		s.log.Error("bundle parked: its frame ends the connection each time", "id", id, "for", ParkTime, "error", down.Err)
+		s.node.o.Observer.Parked(s.peer, id, down.Err)
+		time.AfterFunc(ParkTime, s.Kick)
 	}
 }
 
@@ -169,6 +181,7 @@ func (s *session) received(ctx context.Context, raw []byte) error {
 		s.hello(ctx, uuid.Nil)
 		return nil
 	}
+	s.trial.answered(frame)
 	s.step(ctx, engine.Frame{Frame: frame})
 	return nil
 }
@@ -230,16 +243,17 @@ func (s *session) refill(ctx context.Context) {
 	if !s.agreed {
 		return
 	}
-	list, err := s.node.o.Queue.Outgoing(ctx, s.peer, s.theirs.Epoch, s.node.o.Backlog)
+	backlog := s.node.o.Backlog + s.trial.countParked()
+	list, err := s.node.o.Queue.Outgoing(ctx, s.peer, s.theirs.Epoch, backlog)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.Error("outgoing bundles not listed", "error", err)
 		}
 		return
 	}
-	s.more = len(list) == s.node.o.Backlog
+	s.more = len(list) == backlog
 	for _, out := range list {
-		if _, known := s.outgoing[out.ID]; known {
+		if _, known := s.outgoing[out.ID]; known || s.trial.isParked(out.ID) {
 			continue
 		}
 		s.outgoing[out.ID] = out
@@ -250,6 +264,7 @@ func (s *session) refill(ctx context.Context) {
 // settled forgets an outgoing bundle and fetches more when many are done.
 func (s *session) settled(ctx context.Context, id storage.ID) {
 	delete(s.outgoing, id)
+	s.trial.forget(id)
 	s.node.answered(id)
 	if s.more && len(s.outgoing) < s.node.o.Backlog/2 {
 		s.more = false

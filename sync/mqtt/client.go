@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -28,6 +30,7 @@ type Client struct {
 	spec   *spec
 	stats  counters
 	inbox  *inbox
+	spread time.Duration
 	stop   context.CancelFunc
 	done   chan struct{}
 
@@ -36,6 +39,7 @@ type Client struct {
 	mu      sync.Mutex
 	conn    *conn
 	joined  bool      // conn is subscribed and announced
+	told    bool      // the hub's presence came live over conn
 	present uuid.UUID // session of the hub while it is online
 	shown   uuid.UUID // session of the hub that the reader knows as up
 }
@@ -66,15 +70,16 @@ func Dial(o Options) (*Client, error) {
 	tuning := o.Tuning.withDefaults()
 	c := &Client{
 		topics: topics, hub: hub, up: topics.Up(level), down: topics.Down(level), health: topics.Health(level),
-		inbox: newInbox(tuning.QueueFrames, &budget{limit: int64(tuning.QueueBytes)}),
-		done:  make(chan struct{}),
+		inbox:  newInbox(tuning.QueueFrames, &budget{limit: int64(tuning.QueueBytes)}),
+		spread: tuning.AnnounceSpread,
+		done:   make(chan struct{}),
 	}
 	c.open = &opener{servers: o.Servers, tls: o.TLS, tuning: tuning, dial: o.DialContext, stats: &c.stats}
 	c.keeper = newKeeper(tuning.Backoff, o.Logger.With("office", o.Office, "hub", o.Hub), &c.stats)
 	c.keeper.connect, c.keeper.lost = c.connect, c.lost
 	c.spec = &spec{
 		id: level, presence: topics.Presence(level), office: o.Office, software: o.Software,
-		filters: map[string]byte{c.down: 1, topics.Presence(hub): 1},
+		filters: []string{c.down, topics.Presence(hub)},
 		begin:   c.begin, message: c.message, trying: c.keeper.trying, expecting: &c.expecting,
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -180,7 +185,7 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 func (c *Client) begin(conn *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn, c.joined, c.present = conn, false, uuid.Nil
+	c.conn, c.joined, c.told, c.present = conn, false, false, uuid.Nil
 }
 
 func (c *Client) lost(conn *conn) {
@@ -215,17 +220,27 @@ func (c *Client) settle(cause error) {
 }
 
 // message takes what the broker sends. It must not block.
-func (c *Client) message(conn *conn, topic string, payload []byte, _ bool) {
+func (c *Client) message(conn *conn, topic string, payload []byte, retained bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != conn {
 		return
 	}
 	if topic == c.topics.Presence(c.hub) {
-		c.hubPresence(payload)
+		c.hubPresence(conn, payload, retained)
 		return
 	}
-	if topic != c.down || c.shown == uuid.Nil || len(payload) == 0 || len(payload) > wire.MaxFrame {
+	if topic != c.down || len(payload) == 0 || len(payload) > wire.MaxFrame {
+		c.stats.stray.Add(1)
+		return
+	}
+	if !c.told && c.present == uuid.Nil {
+		// A hub that speaks is there. Its presence may have been missed: NATS
+		// loses a retained message to those who subscribe while it is stored.
+		c.present = unknownSession
+		c.settle(nil)
+	}
+	if c.shown == uuid.Nil {
 		c.stats.stray.Add(1)
 		return
 	}
@@ -236,16 +251,26 @@ func (c *Client) message(conn *conn, topic string, payload []byte, _ bool) {
 	}
 }
 
-func (c *Client) hubPresence(payload []byte) {
+func (c *Client) hubPresence(conn *conn, payload []byte, retained bool) {
 	r, err := parsePresence(payload, c.hub)
-	switch {
-	case err != nil:
+	if err != nil {
 		c.stats.stray.Add(1)
 		c.keeper.log.Warn("hub presence is not readable", "error", err)
 		return
+	}
+	c.told = c.told || !retained
+	switch {
 	case r.online():
+		if r.Session != c.present && !retained {
+			// The hub has come after us. Not every broker gives it our presence
+			// then: RabbitMQ has no retained messages for a wildcard.
+			go conn.announceAgain(rand.N(c.spread))
+		}
+		if c.present == unknownSession && c.shown == unknownSession {
+			c.shown = r.Session // the same hub, now by name
+		}
 		c.present = r.Session
-	case r.Session != c.present:
+	case r.Session != c.present && c.present != unknownSession:
 		return // the last will of a connection that was replaced meanwhile
 	default:
 		c.present = uuid.Nil

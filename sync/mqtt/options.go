@@ -51,6 +51,9 @@ const (
 	// DefaultAckBytes bounds the control frames that the broker has not
 	// acknowledged; Send of a control frame waits for room.
 	DefaultAckBytes = 1 << 20
+	// DefaultAnnounceSpread is the time over which offices announce themselves
+	// again to a hub that came back, so that thousands do not do it at once.
+	DefaultAnnounceSpread = 30 * time.Second
 	// DefaultBackoffMin and DefaultBackoffMax bound the reconnect backoff.
 	DefaultBackoffMin = time.Second
 	DefaultBackoffMax = 5 * time.Minute
@@ -96,6 +99,9 @@ type Tuning struct {
 	QueueBytes  int
 	// AckBytes bounds control frames without the broker's acknowledgement.
 	AckBytes int
+	// AnnounceSpread bounds the random wait before an office announces itself
+	// again. The link does not wait for it.
+	AnnounceSpread time.Duration
 	// Backoff paces reconnection.
 	Backoff Backoff
 }
@@ -171,6 +177,7 @@ func (t Tuning) withDefaults() Tuning {
 	orDefault(&t.QueueFrames, DefaultQueueFrames)
 	orDefault(&t.QueueBytes, DefaultQueueBytes)
 	orDefault(&t.AckBytes, DefaultAckBytes)
+	orDefault(&t.AnnounceSpread, DefaultAnnounceSpread)
 	orDefault(&t.Backoff.Min, DefaultBackoffMin)
 	orDefault(&t.Backoff.Max, DefaultBackoffMax)
 	return t
