@@ -12,11 +12,13 @@ const (
 	firstWindow = 8 << 10
 	firstChunk  = 4 << 10
 
-	// MinChunk and MaxChunk bound a chunk, in bytes. Between them it is what the
-	// line takes in chunkTime, but on slow lines, where each chunk's envelope
-	// costs more than an urgent document gains, up to slowChunk within slowTime.
-	MinChunk  = 1 << 10
-	MaxChunk  = 32 << 10
+	// MinChunk is the least size of a chunk, in bytes.
+	MinChunk = 1 << 10
+	// MaxChunk is the largest, in bytes.
+	MaxChunk = 32 << 10
+	// Between them a chunk is what the line takes in chunkTime, but on slow lines,
+	// where each chunk's envelope costs more than an urgent document gains, up to
+	// slowChunk within slowTime.
 	slowChunk = 4 << 10
 	chunkTime = 250 * time.Millisecond
 	slowTime  = 500 * time.Millisecond

@@ -59,7 +59,7 @@ func (c *Cluster) start(ctx context.Context, o ClusterOptions) error {
 		if err := os.WriteFile(conf, []byte(natsConf(o, i, dir, c.http[i], routes)), 0o600); err != nil {
 			return err
 		}
-		node := newProcess(o.Program, dir, nil, "-c", conf)
+		node := newProcess([]string{o.Program}, dir, nil, "-c", conf)
 		if err := node.Start(); err != nil {
 			return err
 		}
