@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -15,20 +14,6 @@ import (
 	"tram/sync/linktest"
 )
 
-// natsProgram finds nats-server. Without it the test fails when the environment
-// variable CI is set, and is skipped with a message otherwise.
-func natsProgram(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("nats-server")
-	if err != nil && os.Getenv("CI") != "" {
-		t.Fatal("nats-server is not installed, but CI must test with a cluster of it")
-	}
-	if err != nil {
-		t.Skip("nats-server is not installed: go install github.com/nats-io/nats-server/v2@v2.15.2")
-	}
-	return path
-}
-
 // split is one tree that two relays share on one cluster of brokers: the second
 // relay is a hub below the first, with offices of its own.
 type split struct {
@@ -38,7 +23,7 @@ type split struct {
 
 func startSplit(t *testing.T) *split {
 	t.Helper()
-	program := natsProgram(t)
+	program := linktest.HaveNATS(t)
 	var addrs []string
 	for range 3 {
 		addr, err := linktest.LoopbackAddr()
