@@ -240,7 +240,8 @@ func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Resul
 // final says whether asking again with the same invite is pointless.
 func final(p *problem.Problem) bool {
 	switch p.Code {
-	case "invite.used", "invite.revoked", "invite.expired", "invite.unknown", "invite.other-office", "invite.proof":
+	case "invite.used", "invite.revoked", "invite.expired", "invite.unknown", "invite.other-office", "invite.proof",
+		"enroll.not-hub", "enroll.for-hub":
 		return true
 	}
 	return false

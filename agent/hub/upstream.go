@@ -182,10 +182,14 @@ func (h *Hub) tryUpstream(ctx context.Context) error {
 	return h.openUpstream(ctx)
 }
 
-// cardFor is this hub's card as a neighbour believes it: signed by that one.
+// cardFor is this hub's card as a neighbour believes it: that of the hub above,
+// or its own. An office that has it is spared it at every reconnection.
 func (h *Hub) cardFor(peer string) []byte {
 	if h.upstream.is(peer) {
 		return h.upstream.identity().Card
+	}
+	if own, err := h.registry.Lookup(h.ca.Code); err == nil && h.relay.Has(peer, own.Serial) {
+		return nil
 	}
 	return h.card
 }

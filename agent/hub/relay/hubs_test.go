@@ -259,6 +259,17 @@ func TestRegistryGoesWhereItIsNew(t *testing.T) {
 	}
 }
 
+func TestAnOfficeIsKnownToHaveWhatItSaid(t *testing.T) {
+	s := newTree(t)
+	if s.relay.Has("A", 1) {
+		t.Error("before its greeting")
+	}
+	must(t, s.relay.Greeted(t.Context(), "A", 5, storage.ID{1}))
+	if !s.relay.Has("a", 5) || s.relay.Has("A", 6) {
+		t.Error("what was queued counts as had, or what was said does not")
+	}
+}
+
 // TestNonsenseOfAHubIsDropped and does not come again.
 func TestNonsenseOfAHubIsDropped(t *testing.T) {
 	s := newTree(t)

@@ -100,10 +100,10 @@ func (r *Relay) message(to string, n Notice, urgency uint8, about uuid.UUID) (pa
 }
 
 // share says up to which serial cards were queued for a neighbour since it
-// greeted with the store of this epoch.
+// greeted with the store of this epoch, and up to which it said that it has them.
 type share struct {
-	epoch  storage.ID
-	serial uint64
+	epoch       storage.ID
+	serial, has uint64
 }
 
 // Greeted queues for a neighbour the cards that are newer than has, the serial
@@ -113,13 +113,24 @@ type share struct {
 func (r *Relay) Greeted(ctx context.Context, office string, has uint64, epoch storage.ID) error {
 	r.sharing.Lock()
 	defer r.sharing.Unlock()
-	if was, known := r.shared[registry.Key(office)]; !known || was.epoch != epoch {
+	was, known := r.shared[registry.Key(office)]
+	if !known || was.epoch != epoch {
+		was = share{epoch: epoch, serial: has}
 		if !r.o.Now().After(r.o.RebuildUntil) {
-			has = 0
+			was.serial = 0
 		}
-		r.shared[registry.Key(office)] = share{epoch, has}
 	}
+	was.has = has
+	r.shared[registry.Key(office)] = was
 	return r.shareNews(ctx, office)
+}
+
+// Has reports whether a neighbour said, when it last greeted, that it has the
+// cards up to serial.
+func (r *Relay) Has(office string, serial uint64) bool {
+	r.sharing.Lock()
+	defer r.sharing.Unlock()
+	return r.shared[registry.Key(office)].has >= serial
 }
 
 // ShareRegistry queues for a neighbour that has greeted the cards that are new
