@@ -52,7 +52,7 @@ test-short: ## the tests that need no other program, without the race detector
 	go test -short -shuffle=on $(TESTFLAGS) ./...
 
 kill-tree: ## SIGKILL of N processes each in a tree of hubs and on a broker cluster; nothing may be lost or doubled
-	TRAM_KILLS=$(N) go test ./cmd/internal/e2e -run 'TestP2_P3_Kills' -count=1 -timeout 2h -v
+	go test ./cmd/internal/e2e -run 'TestP2_P3_Kills' -count=1 -timeout 2h -v -args -kills $(N)
 
 kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be lost or doubled
 	bin/tram-lab kill --count $(N)

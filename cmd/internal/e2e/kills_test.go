@@ -1,10 +1,9 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -14,11 +13,9 @@ import (
 	"tram/storage"
 )
 
-// killsEnv says how many processes the kill loops kill, seedEnv with which seed.
-const (
-	killsEnv     = "TRAM_KILLS"
-	seedEnv      = "TRAM_SEED"
-	defaultKills = 4
+var (
+	kills = flag.Int("kills", 4, "processes that each kill loop kills")
+	seed  = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the kill loops, printed for a repetition")
 )
 
 // victim is a process that may be killed at any instant.
@@ -41,24 +38,10 @@ type sentDocument struct {
 	from, to *world.Office
 }
 
-func number(t *testing.T, name string, otherwise uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
-}
-
 func newLoop(t *testing.T, worlds ...*world.World) *loop {
 	t.Helper()
-	seed := number(t, seedEnv, uint64(time.Now().UnixNano()))
-	t.Logf("%s=%d", seedEnv, seed)
-	l := &loop{t: t, random: rand.New(rand.NewPCG(seed, 3))}
+	t.Logf("-kills %d -seed %d", *kills, *seed)
+	l := &loop{t: t, random: rand.New(rand.NewPCG(*seed, 3))}
 	for _, w := range worlds {
 		l.victims = append(l.victims, victim{w.Hub, func() error { return w.WaitHub(t.Context()) }})
 		for _, o := range w.Offices {
@@ -84,7 +67,7 @@ func (l *loop) send() {
 // run kills and then wants every document there, once, and its sender told.
 func (l *loop) run() {
 	l.t.Helper()
-	for range number(l.t, killsEnv, defaultKills) {
+	for range *kills {
 		l.send()
 		l.send()
 		l.pause(300 * time.Millisecond)
