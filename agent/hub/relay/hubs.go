@@ -275,26 +275,38 @@ func (r *Relay) adopt(tx *sqlite.Tx, from registry.Source, cards [][]byte) error
 	})
 }
 
-// takeNotice reads what a neighbouring hub says about bundles.
+// takeNotice acts on what a neighbouring hub says about bundles.
 func (r *Relay) takeNotice(tx *sqlite.Tx, peer string, payload []byte) error {
-	var n Notice
-	if err := json.Unmarshal(payload, &n); err != nil {
-		return &unreadable{err.Error()}
+	n, err := parseNotice(payload)
+	if err != nil {
+		return err
 	}
-	switch {
-	case n.Version != noticeVersion || len(n.Bundles) > idsPerReport:
-		return &unreadable{fmt.Sprintf("notice of version %d about %d bundles", n.Version, len(n.Bundles))}
-	case n.Type == typePassed:
-		for _, id := range n.Bundles {
-			if err := r.release(tx, id, peer); err != nil {
-				return err
-			}
-		}
-		return nil
-	case n.Type == typeUndeliverable:
+	if n.Type == typeUndeliverable {
 		return r.passNotice(tx, peer, n)
 	}
-	return &unreadable{fmt.Sprintf("notice of type %q", n.Type)}
+	for _, id := range n.Bundles {
+		if err := r.release(tx, id, peer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseNotice reads a notice; *unreadable when it is none that a hub acts on.
+func parseNotice(payload []byte) (Notice, error) {
+	var n Notice
+	if err := json.Unmarshal(payload, &n); err != nil {
+		return n, &unreadable{err.Error()}
+	}
+	switch {
+	case n.Version != noticeVersion:
+		return n, &unreadable{fmt.Sprintf("notice of version %d", n.Version)}
+	case n.Type != typeUndeliverable && n.Type != typePassed:
+		return n, &unreadable{fmt.Sprintf("notice of type %.40q", n.Type)}
+	case len(n.Bundles) > idsPerReport:
+		return n, &unreadable{fmt.Sprintf("notice about %d bundles", len(n.Bundles))}
+	}
+	return n, nil
 }
 
 // passNotice hands the word that an office was not reached back along the way
@@ -321,5 +333,5 @@ func (r *Relay) passNotice(tx *sqlite.Tx, peer string, n Notice) error {
 		}
 		return r.undeliverable(tx, from, b, miss{office, wire.Code(n.Code)})
 	}
-	return &unreadable{fmt.Sprintf("%q answers for office %q, which is not behind it", peer, n.Office)}
+	return &unreadable{fmt.Sprintf("%q answers for office %.80q, which is not behind it", peer, n.Office)}
 }

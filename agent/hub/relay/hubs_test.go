@@ -270,6 +270,37 @@ func TestAnOfficeIsKnownToHaveWhatItSaid(t *testing.T) {
 	}
 }
 
+// TestP9_MissingLinksHoldNothingUp: a bundle waits for the card of a hub on its
+// way, for a while, and the others go on.
+func TestP9_MissingLinksHoldNothingUp(t *testing.T) {
+	s := newTree(t)
+	s.addOfficeOf("LOST", "GONE")
+	var stuck []storage.ID
+	for range 70 {
+		stuck = append(stuck, s.bring("A", "A", bundle.KindDocument, uuid.Nil, "LOST"))
+	}
+	id := s.arrive("B")
+	stop := s.running()
+	for deadline := time.Now().Add(20 * time.Second); len(s.next(id)) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a bundle is held up by others")
+		}
+	}
+	stop()
+	if n := len(s.outgoing("A")); n != 0 {
+		t.Errorf("%d notices before its time", n)
+	}
+	s.late = chainTooLong
+	s.relay = s.newRelay(time.Time{})
+	s.routed()
+	if n := len(s.outgoing("A")); n != len(stuck) {
+		t.Errorf("%d notices, want %d", n, len(stuck))
+	}
+}
+
+// chainTooLong is more than the relay's patience.
+const chainTooLong = 11 * time.Minute
+
 // TestNonsenseOfAHubIsDropped and does not come again.
 func TestNonsenseOfAHubIsDropped(t *testing.T) {
 	s := newTree(t)

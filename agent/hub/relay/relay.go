@@ -24,6 +24,9 @@ const (
 	// unknownRetry is when an offer to an office without a card is looked at
 	// again while the registry is being rebuilt.
 	unknownRetry = 30 * time.Second
+	// chainPatience is how long a bundle waits for the card of a hub on the way
+	// to a recipient before it counts as undeliverable there.
+	chainPatience = 10 * time.Minute
 	// noticeLife is how long a hub's notice is kept for its reader.
 	noticeLife = 30 * 24 * time.Hour
 )
@@ -114,28 +117,31 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 }
 
+// drain routes the inbox until it is empty or nothing of it can be routed. What
+// fails stays and is looked at again later; it holds up nothing behind it.
 func (r *Relay) drain(ctx context.Context) error {
-	for {
-		list, err := r.o.Queue.Inbox(ctx, batch)
+	for limit := batch; ; {
+		list, err := r.o.Queue.Inbox(ctx, limit)
 		if err != nil {
 			return err
 		}
-		if len(list) == 0 {
-			return nil
-		}
-		routed := 0
+		stuck := 0
 		for _, a := range list {
 			if err := r.handle(ctx, a); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
 				r.o.Logger.Error("bundle not routed", "id", a.ID, "error", err)
-				continue
+				stuck++
 			}
-			routed++
 		}
-		if routed == 0 {
-			return fmt.Errorf("none of %d bundles could be routed", len(list))
+		switch {
+		case len(list) == 0:
+			return nil
+		case stuck == len(list) && len(list) < limit:
+			return fmt.Errorf("none of %d bundles could be routed", stuck)
+		case stuck == len(list):
+			limit += batch
 		}
 	}
 }
@@ -143,19 +149,30 @@ func (r *Relay) drain(ctx context.Context) error {
 // Expire ends bundles whose lifetime is over. Their senders know: the same
 // lifetime ended there.
 func (r *Relay) Expire(ctx context.Context) error {
-	return r.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
-		ids, err := r.o.Queue.Expired(tx, r.o.Now(), batch)
+	for n := batch; n == batch; {
+		err := r.o.DB.Update(ctx, func(tx *sqlite.Tx) (err error) {
+			n, err = r.expire(tx)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			if err := r.o.Queue.End(tx, id); err != nil {
-				return err
-			}
-			if err := audit.Append(tx, audit.Entry{Actor: r.o.Code, Action: "relay.expired", Subject: id.String()}); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+func (r *Relay) expire(tx *sqlite.Tx) (int, error) {
+	ids, err := r.o.Queue.Expired(tx, r.o.Now(), batch)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		if err := r.o.Queue.End(tx, id); err != nil {
+			return 0, err
 		}
-		return nil
-	})
+		if err := audit.Append(tx, audit.Entry{Actor: r.o.Code, Action: "relay.expired", Subject: id.String()}); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
 }

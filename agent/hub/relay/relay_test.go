@@ -38,6 +38,7 @@ type stage struct {
 	device    map[string]*ecdsa.PrivateKey
 	secrets   map[string]*age.X25519Identity
 	authority *ecdsa.PrivateKey
+	late      time.Duration // of the relay's clock
 }
 
 func newStage(t *testing.T, rebuild time.Time) *stage {
@@ -56,12 +57,17 @@ func newStage(t *testing.T, rebuild time.Time) *stage {
 	for _, code := range []string{hubCode, "A", "B", "C"} {
 		s.addOffice(code, code != "C")
 	}
-	s.relay = relay.New(relay.Options{
-		Code: hubCode, Device: s.device[hubCode], Authority: s.authority, DB: s.db, Queue: s.queue, Registry: s.registry, RebuildUntil: rebuild,
-		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, s.secrets[hubCode]) },
-	})
+	s.relay = s.newRelay(rebuild)
 	s.queue.SetHooks(queue.Hooks{Custody: s.relay.Custody, Refused: s.relay.Refused})
 	return s
+}
+
+func (s *stage) newRelay(rebuild time.Time) *relay.Relay {
+	return relay.New(relay.Options{
+		Code: hubCode, Device: s.device[hubCode], Authority: s.authority, DB: s.db, Queue: s.queue, Registry: s.registry, RebuildUntil: rebuild,
+		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, s.secrets[hubCode]) },
+		Now:  func() time.Time { return time.Now().Add(s.late) },
+	})
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {

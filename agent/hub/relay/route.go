@@ -139,7 +139,8 @@ func (r *Relay) targets(ctx context.Context, a queue.Arrived) ([]queue.Target, [
 	for _, to := range a.To {
 		near, err := r.next(to)
 		switch {
-		case errors.Is(err, registry.ErrNotFound):
+		case errors.Is(err, registry.ErrNotFound),
+			errors.Is(err, registry.ErrChain) && r.o.Now().Sub(a.At) > chainPatience:
 			misses = append(misses, miss{to, wire.CodeUnknownRecipient})
 		case err != nil:
 			return nil, nil, err
