@@ -91,6 +91,19 @@ func TestP10_ADocumentTravelsThreeTiers(t *testing.T) {
 			t.Fatal(err)
 		}
 		reaches(t, way.from, doc.ID, office.Accepted)
+		container := filepath.Join(t.TempDir(), "x.asice")
+		if _, err := tr.east.Run(t.Context(), "tram", "export", "--data", way.from.Dir, doc.ID.String(), "--out", container); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tr.east.Run(t.Context(), "tram", "verify", "--data", way.to.Dir, container); err != nil {
+			t.Error(err) // seals of two hubs' offices in it
+		}
+	}
+	for _, w := range []*world.World{tr.east, tr.province, tr.west} {
+		idle(t, w)
+		if out, err := w.Run(t.Context(), "tram-hub", "audit", "verify", "--data", w.HubDir()); err != nil {
+			t.Errorf("audit chain: %v %s", err, out)
+		}
 	}
 }
 
