@@ -28,7 +28,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build run test test-short kill brokers bench lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build run test test-short kill kill-tree brokers bench lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -50,6 +50,9 @@ test: tools fmt-check ## everything: format, vet, all tests with the race detect
 
 test-short: ## the tests that need no other program, without the race detector
 	go test -short -shuffle=on $(TESTFLAGS) ./...
+
+kill-tree: ## SIGKILL of N processes each in a tree of hubs and on a broker cluster; nothing may be lost or doubled
+	go test ./cmd/internal/e2e -run 'TestP2_P3_Kills' -count=1 -timeout 2h -v -args -kills $(N)
 
 kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be lost or doubled
 	bin/tram-lab kill --count $(N)

@@ -148,7 +148,8 @@ func (d *desk) openNode() error {
 	d.lineage = lineage.New(d.db)
 	check := guard.New(guard.Options{
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
-		Card: d.id.Card, Serial: card.Serial, Boots: d.lineage, Older: d.foundOlder,
+		Own:   func(string) ([]byte, uint64) { return d.id.Card, card.Serial },
+		Boots: d.lineage, Older: d.foundOlder,
 		Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
 	d.node = exchange.NewNode(exchange.Options{

@@ -97,7 +97,7 @@ func (r directory) Search(ctx context.Context, query string, limit int) ([]offic
 	}
 	parties := []office.Party{}
 	for _, c := range cards {
-		if c.Enrolled() && c.Code != r.d.id.Code && c.Code != r.d.id.Hub {
+		if c.Enrolled() && c.Code != r.d.id.Code && c.Code != r.d.id.Hub && !c.IsHub() {
 			parties = append(parties, office.Party{Code: c.Code, Name: c.Name})
 		}
 	}

@@ -222,7 +222,7 @@ func TestSavedSettingsComeBack(t *testing.T) {
 	h := DefaultHub()
 	h.Code, h.Name = "H40", `UBND tỉnh "Ninh Bình" \ thử`
 	h.MQTT.Advertise = []string{"hub.example:8883", "[2001:db8::1]:8883"}
-	h.MQTT.Embedded, h.MQTT.Server = false, "broker.example:8883"
+	h.MQTT.Embedded, h.MQTT.Server = false, []string{"broker.example:8883", "broker2.example:8883"}
 	h.Limits.Quota = 3 * GB
 	h.Enroll.Address = "0.0.0.0:8884"
 	if err := h.Save(dir); err != nil {

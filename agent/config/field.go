@@ -136,10 +136,6 @@ const hostPort = "HOST:PORT"
 
 func address(key string, p *string) field { return stringField(key, hostPort, p, isAddress) }
 
-func optionalAddress(key string, p *string) field {
-	return stringField(key, hostPort, p, func(s string) bool { return s == "" || isAddress(s) })
-}
-
 // loopback is an address for pages without TLS: they must not leave the
 // machine.
 func loopback(key string, p *string) field {

@@ -21,6 +21,7 @@ type Hub struct {
 	Language string // "vi" or "en"
 	Log      Log
 	Limits   HubLimits
+	Upstream HubUpstream
 	Storage  Storage
 
 	origins map[string]Origin
@@ -30,7 +31,8 @@ type Hub struct {
 type HubMQTT struct {
 	Embedded  bool          // run the broker inside tram-hub
 	Address   string        // host:port where the embedded broker listens
-	Server    string        // host:port of an external broker; needed when Embedded is false
+	Server    []string      // host:port of each node of an external broker; needed when Embedded is false
+	CA        string        // PEM file with the CAs of that broker's certificates, in the data folder; "" when this hub's CA made them
 	Advertise []string      // host:port list that offices are told; empty means Address or Server
 	Keepalive time.Duration // longest silence of the hub's own connection to an external broker
 	// KeyExchange is "economical" or "post-quantum", see identity.KeyExchange.
@@ -53,6 +55,12 @@ type HubLimits struct {
 	Quota Size // bytes in custody per sending office; above it the hub asks the office to wait
 }
 
+// HubUpstream is the line to the hub above, for a hub that has joined one.
+type HubUpstream struct {
+	Servers   []string      // host:port of its broker; empty means those that the hub above told
+	Keepalive time.Duration // longest silence of the line
+}
+
 // DefaultHub returns the settings of a hub where nobody set anything.
 func DefaultHub() *Hub {
 	return &Hub{
@@ -62,6 +70,7 @@ func DefaultHub() *Hub {
 		Language: "vi",
 		Log:      Log{Level: "info", Format: "text"},
 		Limits:   HubLimits{Quota: 20 * GB},
+		Upstream: HubUpstream{Keepalive: time.Minute},
 		Storage:  Storage{Reserve: 500 * MB},
 	}
 }
@@ -72,7 +81,8 @@ func (h *Hub) fields() []field {
 		text("name", &h.Name, maxName),
 		toggle("mqtt.embedded", &h.MQTT.Embedded),
 		address("mqtt.address", &h.MQTT.Address),
-		optionalAddress("mqtt.server", &h.MQTT.Server),
+		addresses("mqtt.server", &h.MQTT.Server),
+		text("mqtt.ca", &h.MQTT.CA, maxName),
 		addresses("mqtt.advertise", &h.MQTT.Advertise),
 		duration("mqtt.keepalive", &h.MQTT.Keepalive, minKeepalive, maxKeepalive),
 		choice("mqtt.keyexchange", &h.MQTT.KeyExchange, "economical", "post-quantum"),
@@ -83,6 +93,8 @@ func (h *Hub) fields() []field {
 		choice("log.level", &h.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &h.Log.Format, "text", "json"),
 		size("limits.quota", &h.Limits.Quota, 10*MB, 100_000*GB),
+		addresses("upstream.servers", &h.Upstream.Servers),
+		duration("upstream.keepalive", &h.Upstream.Keepalive, minKeepalive, maxKeepalive),
 		size("storage.reserve", &h.Storage.Reserve, 10*MB, 1000*GB),
 	}
 }
@@ -90,7 +102,7 @@ func (h *Hub) fields() []field {
 // Validate checks every value and returns all faults as a problem.List, or nil.
 func (h *Hub) Validate() error {
 	faults := check(h.fields(), h.origins)
-	if !h.MQTT.Embedded && h.MQTT.Server == "" {
+	if !h.MQTT.Embedded && len(h.MQTT.Server) == 0 {
 		faults = append(faults, badValue("mqtt.server", "", "HOST:PORT (mqtt.embedded = false)", h.origins))
 	}
 	return faults.Err()
@@ -114,7 +126,7 @@ func (h *Hub) MQTTEndpoints() []string {
 	case h.MQTT.Embedded:
 		return []string{h.MQTT.Address}
 	default:
-		return []string{h.MQTT.Server}
+		return h.MQTT.Server
 	}
 }
 

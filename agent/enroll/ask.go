@@ -126,7 +126,7 @@ var refusals = map[string]problem.Class{
 	"invite.proof": problem.BadInvite, "invite.unknown": problem.BadInvite, "invite.other-office": problem.BadInvite,
 	"invite.revoked": problem.BadInvite, "invite.used": problem.BadInvite, "invite.expired": problem.BadInvite,
 	"invite.not-yet": problem.BadClock, "enroll.request": problem.BadInvite, "enroll.shared-key": problem.BadInvite,
-	"enroll.version": problem.BadInvite, "enroll.busy": problem.Busy, "enroll.hub-full": problem.Busy,
+	"enroll.not-hub": problem.BadInvite, "enroll.for-hub": problem.BadInvite, "enroll.version": problem.BadInvite, "enroll.busy": problem.Busy, "enroll.hub-full": problem.Busy,
 	"enroll.hub-failed": problem.Busy,
 }
 

@@ -60,8 +60,9 @@ type box struct {
 }
 
 // prepare makes the pending folder hold keys and the invite. Keys of an
-// earlier attempt are used again when they were for the same office and hub.
-func prepare(dir string, inv *invite.Invite, raw []byte) (*box, error) {
+// earlier attempt are used again when they were for the same office and hub. A
+// hub, not nil, brings its own.
+func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys) (*box, error) {
 	folder := pendingFolder(dir)
 	if err := keystore.MakeFolder(folder); err != nil {
 		return nil, err
@@ -82,6 +83,11 @@ func prepare(dir string, inv *invite.Invite, raw []byte) (*box, error) {
 			return nil, err
 		}
 	}
+	if hub != nil {
+		if err := hub.save(folder); err != nil {
+			return nil, err
+		}
+	}
 	if err := makeKeys(folder); err != nil {
 		return nil, err
 	}
@@ -89,6 +95,14 @@ func prepare(dir string, inv *invite.Invite, raw []byte) (*box, error) {
 		return nil, err
 	}
 	return loadBox(dir)
+}
+
+// save puts the hub's keys where makeKeys would make new ones.
+func (k *HubKeys) save(folder string) error {
+	if err := keystore.SaveKey(filepath.Join(folder, identity.DeviceKeyFile), k.Device); err != nil {
+		return err
+	}
+	return keystore.Save(filepath.Join(folder, identity.AgeFile), []byte(k.Age.String()+"\n"))
 }
 
 func makeKeys(folder string) error {
@@ -143,8 +157,11 @@ func (b *box) drop() error {
 }
 
 // request makes the proven request of this box.
-func (b *box) request(inv *invite.Invite, now time.Time) (*invite.Request, error) {
+func (b *box) request(inv *invite.Invite, now time.Time, hub *HubKeys) (*invite.Request, error) {
 	req := &invite.Request{Invite: inv.ID, Code: inv.Code, Recipient: b.age.Recipient().String(), Time: now}
+	if hub != nil {
+		req.HubCA, req.HubAuthority = hub.CA.Raw, hub.Authority.Raw
+	}
 	var err error
 	if req.DeviceCSR, err = makeCSR(inv.Code, b.device); err != nil {
 		return nil, err
@@ -195,7 +212,7 @@ func (b *box) identity(inv *invite.Invite, req *invite.Request, a *invite.Answer
 	id := &identity.Identity{
 		Code: card.Code, Name: card.Name, Hub: a.Hub, Device: b.device, DeviceCert: a.Device, Seal: b.seal, SealCert: a.Seal,
 		Age: b.age, Card: a.Card,
-		Trust: identity.Trust{CA: a.CA, Authority: a.Authority, Hub: a.Hub, HubName: a.HubName, MQTT: a.MQTT, Enroll: a.Enroll},
+		Trust: identity.Trust{CA: a.CA, Authority: a.Authority, Hub: a.Hub, HubName: a.HubName, MQTT: a.MQTT, Enroll: a.Enroll, Brokers: a.Brokers},
 	}
 	if err := id.Check(); err != nil {
 		return nil, fmt.Errorf("check answer: %w", err)

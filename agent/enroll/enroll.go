@@ -12,6 +12,8 @@ package enroll
 
 import (
 	"context"
+	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +21,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"filippo.io/age"
 
 	"tram/agent/enroll/invite"
 	"tram/agent/i18n"
@@ -45,6 +49,16 @@ type Options struct {
 	Now    func() time.Time                                                  // nil is time.Now
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil is a net.Dialer
 	Logger *slog.Logger                                                      // nil discards
+	// Hub is set when a hub joins the hub above it. It is then known above
+	// under the keys that it has, and vouched for; nil for an office.
+	Hub *HubKeys
+}
+
+// HubKeys are a hub's own keys and the certificates of its authority.
+type HubKeys struct {
+	Device        crypto.Signer
+	Age           *age.X25519Identity
+	CA, Authority *x509.Certificate
 }
 
 // Result of an enrolment as far as it came.
@@ -105,7 +119,7 @@ func Enroll(ctx context.Context, o Options) (Result, error) {
 	if identity.Exists(o.Dir) {
 		return already(o.Dir)
 	}
-	box, err := prepare(o.Dir, inv, raw)
+	box, err := prepare(o.Dir, inv, raw, o.Hub)
 	if err != nil {
 		return describe(inv, None), err
 	}
@@ -192,7 +206,7 @@ func lock(dir string) (unlock func(), err error) {
 // join talks to the hub and keeps what it gives.
 func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Result, error) {
 	r := describe(inv, Pending)
-	req, err := box.request(inv, o.Now())
+	req, err := box.request(inv, o.Now(), o.Hub)
 	if err != nil {
 		return r, err
 	}
@@ -226,7 +240,8 @@ func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Resul
 // final says whether asking again with the same invite is pointless.
 func final(p *problem.Problem) bool {
 	switch p.Code {
-	case "invite.used", "invite.revoked", "invite.expired", "invite.unknown", "invite.other-office", "invite.proof":
+	case "invite.used", "invite.revoked", "invite.expired", "invite.unknown", "invite.other-office", "invite.proof",
+		"enroll.not-hub", "enroll.for-hub":
 		return true
 	}
 	return false

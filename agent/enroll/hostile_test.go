@@ -148,11 +148,11 @@ func TestTheSecretNeverTravels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := prepare(t.TempDir(), inv, mustRead(t, file))
+	b, err := prepare(t.TempDir(), inv, mustRead(t, file), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := b.request(inv, time.Now())
+	req, err := b.request(inv, time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

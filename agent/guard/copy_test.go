@@ -35,7 +35,8 @@ func newSide(t *testing.T, code string, known cards, hub bool, change func(*guar
 	t.Cleanup(func() { db.Close() })
 	s := &side{code: code, known: known}
 	o := guard.Options{
-		Code: code, Registry: known, Card: []byte("card of " + code), Serial: 5, Boots: lineage.New(db),
+		Code: code, Registry: known, Boots: lineage.New(db),
+		Own:       func(string) ([]byte, uint64) { return []byte("card of " + code), 5 },
 		Remembers: func(string) bool { return hub },
 		Older:     func(_ context.Context, _ string, heard uuid.UUID) { s.older = append(s.older, heard) },
 		Greeted:   func(context.Context, string, wire.Hello) error { s.taken++; return nil },

@@ -66,9 +66,16 @@ type Options struct {
 	Epoch    uuid.UUID     // of the own store, spoken in receipts
 	Device   crypto.Signer // signs receipts
 	Registry Registry
-	Card     []byte // own registry card, said to a neighbour that does not hold it
-	Serial   uint64 // of Card
-	Boots    Boots  // required
+	Boots    Boots // required
+	// Own is the registry card by which this node is known to peer, and its
+	// serial. It is said to a neighbour that does not hold it. nil: none.
+	Own func(peer string) (card []byte, serial uint64)
+	// Held is the serial of peer's own card that is held here; 0: unknown. nil:
+	// that of the Registry.
+	Held func(peer string) uint64
+	// Taken is the serial up to which no card that peer has signed is missing
+	// here. nil: that of the Registry.
+	Taken func(peer string) uint64
 	// Remembers says whether the boxes of peer are told apart here, which is so
 	// for the offices below. nil: nobody's are.
 	Remembers func(peer string) bool
@@ -93,6 +100,12 @@ var _ exchange.Guard = (*Guard)(nil)
 func New(o Options) *Guard {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Own == nil {
+		o.Own = func(string) ([]byte, uint64) { return nil, 0 }
+	}
+	if o.Taken == nil {
+		o.Taken = func(string) uint64 { return o.Registry.Serial() }
 	}
 	if o.Remembers == nil {
 		o.Remembers = func(string) bool { return false }
@@ -120,12 +133,15 @@ func (g *Guard) Greet(ctx context.Context, peer string, say, heard *wire.Hello) 
 			return err
 		}
 	}
-	say.Registry, say.Held = g.o.Registry.Serial(), card.Serial
+	say.Registry, say.Held = g.o.Taken(peer), card.Serial
+	if g.o.Held != nil {
+		say.Held = g.o.Held(peer)
+	}
 	if heard == nil {
 		return nil
 	}
-	if heard.Held < g.o.Serial {
-		say.Card = g.o.Card
+	if card, serial := g.o.Own(peer); heard.Held < serial {
+		say.Card = card
 	}
 	own, err := g.own(ctx, heard.Heard)
 	if own {

@@ -21,11 +21,27 @@ import (
 // sends it the cards that it lacks.
 func (h *Hub) greeted(ctx context.Context, peer string, hello wire.Hello) error {
 	if len(hello.Card) > 0 {
-		if err := h.db.Update(ctx, func(tx *sqlite.Tx) error { return h.relearn(tx, hello.Card) }); err != nil {
+		learn := h.relearn
+		if h.upstream.is(peer) {
+			learn = func(tx *sqlite.Tx, raw []byte) error { return h.relay.AdoptAbove(tx, [][]byte{raw}) }
+		}
+		if err := h.db.Update(ctx, func(tx *sqlite.Tx) error { return learn(tx, hello.Card) }); err != nil {
 			return fmt.Errorf("keep card of %q: %w", peer, err)
 		}
 	}
-	return h.relay.ShareRegistry(ctx, peer, hello.Registry)
+	return h.relay.Greeted(ctx, peer, hello.Registry, hello.Epoch)
+}
+
+// taken is the serial up to which a neighbour's cards are here.
+func (h *Hub) taken(peer string) (serial uint64) {
+	err := h.db.View(context.Background(), func(tx *sqlite.Tx) (err error) {
+		serial, err = h.registry.Taken(tx, peer)
+		return err
+	})
+	if err != nil {
+		h.log.Error("cards taken in not looked up", "peer", peer, "error", err)
+	}
+	return serial
 }
 
 // relearn takes in a card that this hub does not have. It is issued anew, since
@@ -88,7 +104,12 @@ func (h *Hub) audit(ctx context.Context, e audit.Entry) {
 // folded codes, so the registry is asked with the dots put back.
 func (h *Hub) officeOfLevel(level string) (string, bool) {
 	card, err := h.registry.Lookup(strings.ReplaceAll(level, "_", "."))
-	return card.Code, err == nil
+	return card.Code, err == nil && h.ours(card)
+}
+
+// ours reports whether an office, or a hub below, has this hub as its own.
+func (h *Hub) ours(c registry.Card) bool {
+	return c.Hub == "" && registry.Key(c.Code) != registry.Key(h.ca.Code) && !h.upstream.is(c.Code)
 }
 
 // observer passes the sessions' news on to the fleet.
@@ -97,6 +118,9 @@ type observer struct{ h *Hub }
 func (o observer) Progress(string, storage.ID, int64, int64) {}
 
 func (o observer) Session(peer string, up bool, hello wire.Hello) {
+	if o.h.upstream.is(peer) {
+		return // the fleet is what lies below
+	}
 	if err := o.h.fleet.Session(context.Background(), peer, up, hello.Software); err != nil {
 		o.h.log.Error("presence not recorded", "peer", peer, "error", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,6 +27,7 @@ import (
 	"tram/storage/queue"
 	"tram/storage/sqlite"
 	"tram/sync/broker"
+	"tram/sync/bundle"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
 	"tram/sync/usb"
@@ -71,14 +73,16 @@ type Hub struct {
 	usb      *usb.Local
 	broker   *broker.Broker
 	lineage  *lineage.Lineage
-	card     []byte    // the hub's own
+	card     []byte // the hub's own
+	serial   uint64 // of card
+	upstream upstream
 	started  time.Time // when Open was called
 	rebuild  time.Time // until then unknown offices are waited for
 }
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -124,6 +128,9 @@ func (h *Hub) openTrust(ctx context.Context) (err error) {
 	if err := h.ca.SetEndpoints(h.o.Config.EnrollEndpoints(), h.o.Config.MQTTEndpoints()); err != nil {
 		return err
 	}
+	if h.ca.Brokers, err = brokerCAs(h.o.Dir, h.o.Config.MQTT.CA); err != nil {
+		return err
+	}
 	if _, err := h.ca.Refresh(time.Now()); err != nil {
 		return err
 	}
@@ -160,7 +167,8 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		},
 	})
 	h.relay = relay.New(relay.Options{
-		Code: h.ca.Code, Device: h.id.Device, DB: h.db, Queue: h.queue, Registry: h.registry,
+		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
+		Open:         func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		RebuildUntil: h.rebuild, Logger: h.log.With("part", "relay"),
 	})
 	h.lineage = lineage.New(h.db)
@@ -168,10 +176,12 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("read own card: %w", err)
 	}
+	h.serial = own.Serial
 	check := guard.New(guard.Options{
 		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
-		Card: h.card, Serial: own.Serial, Boots: h.lineage, Remembers: func(string) bool { return true },
-		Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
+		Own: h.ownCard, Held: h.holds, Taken: h.taken, Boots: h.lineage, Older: h.foundOlder,
+		Remembers: func(peer string) bool { return !h.upstream.is(peer) },
+		Policy:    h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
 	})
 	h.node = exchange.NewNode(exchange.Options{
 		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue, Guard: check,
@@ -183,7 +193,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Journal: stick.NewJournal(h.db, h.ca.Code), Neighbour: h.neighbour, Greeted: h.greetedByStick, Before: h.beforeStick, Name: h.nameOf,
 		Card: func() []byte { return h.card }, Registry: h.registry.Serial, Logger: h.log.With("part", "usb"),
 	})
-	return nil
+	return h.openUpstream(ctx)
 }
 
 func (h *Hub) software() string { return "tram-hub " + h.o.Version }
@@ -198,6 +208,7 @@ func (h *Hub) Run(ctx context.Context, ready func()) error {
 		ready()
 	}
 	<-ctx.Done()
+	h.upstream.close()
 	if h.link != nil {
 		h.link.Close()
 	}
@@ -219,8 +230,8 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	secure := h.id.TLS()
 	secure.CurvePreferences = h.keyExchange().Curves()
 	link, err := mqtt.NewHub(mqtt.HubOptions{
-		Servers: []string{h.server()}, TLS: secure, Hub: h.ca.Code, Software: h.software(),
-		Lookup: h.officeOfLevel, Logger: h.log.With("part", "mqtt"),
+		Servers: h.servers(), TLS: secure, Hub: h.ca.Code, Software: h.software(),
+		Lookup: h.officeOfLevel, SharedBroker: h.sharesBroker(), Logger: h.log.With("part", "mqtt"),
 	})
 	if err != nil {
 		return fmt.Errorf("connect to broker: %w", err)
@@ -230,6 +241,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.relay.Run(ctx) })
 	group.Go(func() error { return h.pump(ctx) })
 	group.Go(func() error { return h.tidy(ctx) })
+	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }
 
@@ -237,13 +249,16 @@ func (h *Hub) keyExchange() identity.KeyExchange {
 	return identity.KeyExchange(h.o.Config.MQTT.KeyExchange)
 }
 
-// server is the broker that the hub itself connects to.
-func (h *Hub) server() string {
+// servers are the nodes of the broker that the hub itself connects to.
+func (h *Hub) servers() []string {
 	if h.broker != nil {
-		return h.broker.Addr()
+		return []string{h.broker.Addr()}
 	}
 	return h.o.Config.MQTT.Server
 }
+
+// server names the broker for people.
+func (h *Hub) server() string { return strings.Join(h.servers(), " ") }
 
 func (h *Hub) startBroker(ctx context.Context) error {
 	if !h.o.Config.MQTT.Embedded {
@@ -314,8 +329,8 @@ func (h *Hub) pump(ctx context.Context) error {
 }
 
 func (h *Hub) shareWithAll(ctx context.Context) {
-	for _, office := range h.link.Online() {
-		if err := h.relay.ShareRegistry(ctx, office, 0); err != nil && ctx.Err() == nil {
+	for _, office := range append(h.link.Online(), h.upstream.codes()...) {
+		if err := h.relay.ShareRegistry(ctx, office); err != nil && ctx.Err() == nil {
 			h.log.Error("registry not shared", "peer", office, "error", err)
 		}
 	}

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"tram/agent/enroll/invite"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
+	"tram/agent/problem"
 	"tram/storage/fsx"
 	"tram/storage/keystore"
 	"tram/storage/sqlite"
@@ -50,13 +53,13 @@ func (h *Hub) WriteBroker(ctx context.Context, kind broker.Kind, dir, user strin
 		return config, err
 	}
 	o := broker.ConfigOptions{
-		Addr: h.o.Config.MQTT.Server, Dir: dir, Hub: h.ca.Code, User: user, Subject: h.ca.DeviceSubject,
+		Addr: h.o.Config.MQTT.Address, Dir: dir, Hub: h.ca.Code, User: user, Subject: h.ca.DeviceSubject,
 	}
-	if o.Addr == "" {
-		o.Addr = h.o.Config.MQTT.Address
+	if servers := h.o.Config.MQTT.Server; len(servers) > 0 {
+		o.Addr = servers[0]
 	}
 	for _, c := range cards {
-		if registry.Key(c.Code) != registry.Key(h.ca.Code) {
+		if h.ours(c) {
 			o.Offices = append(o.Offices, c.Code)
 		}
 	}
@@ -97,4 +100,37 @@ func brokerPage(kind broker.Kind, dir string, config broker.Configured) []byte {
 
 func certPEM(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// brokerCAs reads the CAs of an external broker from a PEM file in the data
+// folder; none for "". A file without a certificate is the problem
+// "tram.no-certificate".
+func brokerCAs(dir, name string) ([]*x509.Certificate, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, problem.New(problem.Usage, "tram.unreadable-file", "mqtt.ca", i18n.Args{"file": name}).Because(err)
+	}
+	var list []*x509.Certificate
+	for len(list) < invite.MaxBrokers {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil || !c.IsCA {
+			list = nil
+			break
+		}
+		list = append(list, c)
+	}
+	if len(list) == 0 {
+		return nil, problem.New(problem.Usage, "tram.no-certificate", "mqtt.ca", i18n.Args{"file": name})
+	}
+	return list, nil
 }

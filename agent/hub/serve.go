@@ -139,7 +139,7 @@ func (h *Hub) Agents(ctx context.Context) (Agents, error) {
 	}
 	offices := cards[:0]
 	for _, c := range cards {
-		if registry.Key(c.Code) != registry.Key(h.ca.Code) {
+		if h.ours(c) {
 			offices = append(offices, c)
 		}
 	}
@@ -214,18 +214,19 @@ type Status struct {
 	Code     string    `json:"code"`
 	Name     string    `json:"name"`
 	Started  time.Time `json:"started"`
-	Broker   string    `json:"broker"`    // address
-	Up       bool      `json:"broker_up"` // the hub is connected to it
-	Offices  int       `json:"offices"`   // on cards, the hub not counted
-	Enrolled int       `json:"enrolled"`  // of these
-	Online   int       `json:"online"`    // of these
-	Waiting  int       `json:"waiting"`   // bundles that their recipients have not taken over
-	DiskFree int64     `json:"disk_free"` // bytes
+	Broker   string    `json:"broker"`             // address
+	Up       bool      `json:"broker_up"`          // the hub is connected to it
+	Offices  int       `json:"offices"`            // on cards, the hub not counted
+	Enrolled int       `json:"enrolled"`           // of these
+	Online   int       `json:"online"`             // of these
+	Waiting  int       `json:"waiting"`            // bundles that their recipients have not taken over
+	DiskFree int64     `json:"disk_free"`          // bytes
+	Upstream *Upstream `json:"upstream,omitempty"` // nil: no hub above
 }
 
 // Status says how the hub stands. It is for a running hub.
 func (h *Hub) Status(ctx context.Context) (Status, error) {
-	s := Status{Version: h.o.Version, Code: h.ca.Code, Name: h.ca.Name, Started: h.started, Broker: h.server(), Up: h.link.Status().Up}
+	s := Status{Version: h.o.Version, Code: h.ca.Code, Name: h.ca.Name, Started: h.started, Broker: h.server(), Up: h.link.Status().Up, Upstream: h.upstream.status()}
 	a, err := h.Agents(ctx)
 	if err != nil {
 		return s, err

@@ -56,7 +56,7 @@ func (h *Hub) beforeStick(ctx context.Context, peer string, last usb.Manifest) e
 	if last.Epoch == (storage.ID{}) {
 		return nil
 	}
-	return h.relay.ShareRegistry(ctx, peer, last.Registry)
+	return h.relay.Greeted(ctx, peer, last.Registry, last.Epoch)
 }
 
 // nameOf is the name of an office, empty when it is not known here.

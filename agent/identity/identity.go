@@ -61,6 +61,9 @@ type Trust struct {
 	Hub           string   // code of the hub
 	HubName       string   // its name
 	MQTT, Enroll  []string // host:port, tried in this order
+	// Brokers are CAs that may have issued the certificates of the broker's
+	// nodes, beside CA. They are believed in nothing else.
+	Brokers []*x509.Certificate
 }
 
 // Folder is the name of the key folder in a data folder.
@@ -88,6 +91,7 @@ type trustFile struct {
 	Authority string   `json:"authority"` // PEM
 	MQTT      []string `json:"mqtt"`
 	Enroll    []string `json:"enroll"`
+	Brokers   []string `json:"brokers,omitempty"` // PEM
 }
 
 const trustVersion = 1
@@ -143,9 +147,14 @@ func Publish(stage, folder string) error {
 }
 
 func (id *Identity) write(folder string, extra []Extra) error {
+	var brokers []string
+	for _, c := range id.Trust.Brokers {
+		brokers = append(brokers, pemOf(c))
+	}
 	trust, err := json.MarshalIndent(trustFile{
 		Version: trustVersion, Code: id.Code, Name: id.Name, Hub: id.Trust.Hub, HubName: id.Trust.HubName,
 		CA: pemOf(id.Trust.CA), Authority: pemOf(id.Trust.Authority), MQTT: id.Trust.MQTT, Enroll: id.Trust.Enroll,
+		Brokers: brokers,
 	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("save identity: %w", err)
@@ -267,6 +276,13 @@ func (id *Identity) loadTrust(path string) error {
 	}
 	id.Code, id.Name, id.Hub = t.Code, t.Name, t.Hub
 	id.Trust = Trust{CA: ca, Authority: authority, Hub: t.Hub, HubName: t.HubName, MQTT: t.MQTT, Enroll: t.Enroll}
+	for _, text := range t.Brokers {
+		c, err := certOf(text)
+		if err != nil {
+			return fmt.Errorf("load trust: broker: %w", err)
+		}
+		id.Trust.Brokers = append(id.Trust.Brokers, c)
+	}
 	return nil
 }
 

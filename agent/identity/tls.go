@@ -12,7 +12,8 @@ import (
 // brackets), or take it from [Identity.TLSFor].
 //
 //   - Only the leaf certificate is sent; the hub has the CA.
-//   - The CA of enrolment is the only root. TLS 1.3 where both sides can, else
+//   - The CA of enrolment is the only root, with those that the hub named for
+//     the nodes of a broker that is not its own. TLS 1.3 where both sides can, else
 //     TLS 1.2, for brokers of other makers.
 //   - Key exchange is that of [Economical]; set CurvePreferences to change it.
 //   - No session tickets: a resumed handshake sends the ticket, which holds the
@@ -23,6 +24,9 @@ import (
 func (id *Identity) TLS() *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(id.Trust.CA)
+	for _, c := range id.Trust.Brokers {
+		roots.AddCert(c)
+	}
 	return &tls.Config{
 		MinVersion:       tls.VersionTLS12,
 		CurvePreferences: Economical.Curves(),

@@ -3,6 +3,7 @@ package office
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -120,7 +121,11 @@ func (o *Office) examine(ctx context.Context, a queue.Arrived, in *arrival) erro
 // openHead checks the seal: it must hold, and be the seal of the office that
 // the bundle is from.
 func (o *Office) openHead(raw []byte, from string) (seal.Head, error) {
-	head, err := seal.OpenHead(raw, o.roots, o.now())
+	roots, err := o.rootsOf(from)
+	if err != nil {
+		return seal.Head{}, err
+	}
+	head, err := seal.OpenHead(raw, roots, o.now())
 	if err != nil {
 		return seal.Head{}, reject("seal-malformed", err)
 	}
@@ -133,6 +138,18 @@ func (o *Office) openHead(raw []byte, from string) (seal.Head, error) {
 		return head, &rejection{reason: "seal-sender", args: i18n.Args{"signer": head.Verdict.Code, "from": from}}
 	}
 	return head, nil
+}
+
+// rootsOf is the CA that issued the seal of an office, ours or that of another
+// hub. Its card may be on its way: that error passes.
+func (o *Office) rootsOf(code string) (*x509.CertPool, error) {
+	issuer, err := o.registry.Issuer(code, o.me.Trust.CA)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(issuer)
+	return roots, nil
 }
 
 // readMessage reads the sealed message and fills the document in.

@@ -201,6 +201,21 @@ func VerifyContainer(r io.ReaderAt, size int64, roots *x509.CertPool) (Report, e
 
 // VerifyContainerAt is [VerifyContainer] at a given time of the reader's clock.
 func VerifyContainerAt(r io.ReaderAt, size int64, roots *x509.CertPool, now time.Time) (Report, error) {
+	return VerifyContainerBy(r, size, Only(roots), now)
+}
+
+// Roots gives the trusted roots for the seal of the office that a certificate
+// names; nil: none are known.
+type Roots func(code string) *x509.CertPool
+
+// Only trusts the same roots for every office.
+func Only(roots *x509.CertPool) Roots {
+	return func(string) *x509.CertPool { return roots }
+}
+
+// VerifyContainerBy is [VerifyContainerAt] where offices of several hubs each
+// have a CA of their own.
+func VerifyContainerBy(r io.ReaderAt, size int64, roots Roots, now time.Time) (Report, error) {
 	z, err := openZip(r, size)
 	if err != nil {
 		return Report{}, fmt.Errorf("verify container: %w", err)
@@ -226,7 +241,7 @@ func VerifyContainerAt(r io.ReaderAt, size int64, roots *x509.CertPool, now time
 
 type verifier struct {
 	zip     *zipReader
-	roots   *x509.CertPool
+	roots   Roots
 	now     time.Time
 	sums    map[string][32]byte // digests computed so far
 	covered map[string]bool     // entries that a seal or the format accounts for

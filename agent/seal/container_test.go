@@ -352,3 +352,29 @@ func TestP12_ExampleStaysValid(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyContainerByOffice gives each office of a container a CA of its own.
+func TestVerifyContainerByOffice(t *testing.T) {
+	p, other := newPKI(t), newPKI(t)
+	b := fullContainer(t, p)
+	by := func(foreign string) Report {
+		r, err := VerifyContainerBy(bytes.NewReader(b), int64(len(b)), func(code string) *x509.CertPool {
+			if code == foreign {
+				return other.roots()
+			}
+			return p.roots()
+		}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := by(""); r.Result != Passed {
+		t.Errorf("report %+v", r)
+	}
+	for _, s := range by("G09.1").Seals {
+		if failed := s.Verdict.Reason == ReasonChain; failed != (s.Verdict.Code == "G09.1") {
+			t.Errorf("seal of %s: %s %s", s.Verdict.Code, s.Verdict.Result, s.Verdict.Reason)
+		}
+	}
+}

@@ -118,7 +118,7 @@ func OpenHead(head []byte, roots *x509.CertPool, now time.Time) (Head, error) {
 			h.Files = append(h.Files, f)
 		}
 	}
-	h.Verdict = judge(raw.manifest, raw.signature, roots, now)
+	h.Verdict = judge(raw.manifest, raw.signature, Only(roots), now)
 	if sha256.Sum256(raw.message) != raw.covered.SHA256 {
 		h.Verdict.Result, h.Verdict.Reason = Failed, ReasonHash
 	}
@@ -126,7 +126,7 @@ func OpenHead(head []byte, roots *x509.CertPool, now time.Time) (Head, error) {
 }
 
 // judge gives the verdict on a signature over a manifest.
-func judge(signed, der []byte, roots *x509.CertPool, now time.Time) Verdict {
+func judge(signed, der []byte, roots Roots, now time.Time) Verdict {
 	sig, err := parseSignature(der)
 	if err != nil {
 		return Verdict{Result: Failed, Reason: ReasonSignature}
@@ -135,7 +135,7 @@ func judge(signed, der []byte, roots *x509.CertPool, now time.Time) Verdict {
 		Code: sig.Cert.Subject.SerialNumber, Name: sig.Cert.Subject.CommonName, SignedAt: sig.SignedAt.UTC(),
 		Issuer: sig.Cert.Issuer.String(), Serial: sig.Cert.SerialNumber.Text(16), Cert: sig.Cert,
 	}
-	v.Result, v.Reason = sig.check(signed, roots, now)
+	v.Result, v.Reason = sig.check(signed, roots(v.Code), now)
 	return v
 }
 

@@ -238,7 +238,7 @@ func TestP6_EveryBitOfTheSignatureCounts(t *testing.T) {
 	for i := range head.signature {
 		der := bytes.Clone(head.signature)
 		der[i] ^= 1 << (i % 8)
-		v := judge(head.manifest, der, p.roots(), at)
+		v := judge(head.manifest, der, Only(p.roots()), at)
 		if v.Result != Passed {
 			continue
 		}
@@ -393,7 +393,7 @@ func TestP7_CertificateCannotBeExchanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	der := bytes.Replace(head.signature, a.Cert.Raw, b.Cert.Raw, 1)
-	if v := judge(head.manifest, der, p.roots(), at); v.Result != Failed || v.Reason != ReasonSignature {
+	if v := judge(head.manifest, der, Only(p.roots()), at); v.Result != Failed || v.Reason != ReasonSignature {
 		t.Errorf("%+v", v)
 	}
 }

@@ -259,5 +259,12 @@ func printStatus(c *cli.Console, w io.Writer, s hub.Status) {
 	fmt.Fprintln(w, " ", c.T("hub.status.offices", i18n.Args{
 		"offices": s.Offices, "enrolled": s.Enrolled, "online": s.Online, "waiting": s.Waiting,
 	}))
+	if u := s.Upstream; u != nil {
+		line := "hub.status.above-down"
+		if u.Up {
+			line = "hub.status.above"
+		}
+		fmt.Fprintln(w, " ", c.T(line, i18n.Args{"code": u.Code, "name": u.Name}))
+	}
 	fmt.Fprintln(w, " ", c.T("hub.status.disk", i18n.Args{"free": cli.Bytes(s.DiskFree), "version": s.Version}))
 }

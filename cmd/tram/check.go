@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tram/agent"
+	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/problem"
@@ -25,11 +27,12 @@ func verifyCommand(c *cli.Console) *cobra.Command {
 	var ca string
 	cmd := &cobra.Command{Use: "verify FILE.asice", Short: "tram.verify.short", Args: cli.Args(1, 1)}
 	cmd.Flags().StringVar(&ca, "ca", "", "tram.verify.ca")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		roots, err := trusted(c, ca)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		roots, done, err := trusted(cmd.Context(), c, ca)
 		if err != nil {
 			return err
 		}
+		defer done()
 		f, err := os.Open(args[0])
 		if err != nil {
 			return unreadable(args[0], err)
@@ -39,7 +42,7 @@ func verifyCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return unreadable(args[0], err)
 		}
-		report, err := seal.VerifyContainer(f, info.Size(), roots)
+		report, err := seal.VerifyContainerBy(f, info.Size(), roots, time.Now())
 		if err != nil {
 			return problem.New(problem.BadSeal, "tram.bad-container", "FILE", i18n.Args{"file": args[0]}).Because(err)
 		}
@@ -56,25 +59,53 @@ func verifyCommand(c *cli.Console) *cobra.Command {
 	return cmd
 }
 
-// trusted is the CA in the file given, or that of this office's hub.
-func trusted(c *cli.Console, file string) (*x509.CertPool, error) {
-	roots := x509.NewCertPool()
+// trusted is the CA in the file given, or for each office that of its hub, as
+// this office knows it.
+func trusted(ctx context.Context, c *cli.Console, file string) (roots seal.Roots, done func(), err error) {
 	if file == "" {
-		id, err := identity.Load(c.Data)
-		if err != nil {
-			return nil, err
-		}
-		roots.AddCert(id.Trust.CA)
-		return roots, nil
+		return known(ctx, c)
 	}
+	pool := x509.NewCertPool()
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, unreadable(file, err)
+		return nil, nil, unreadable(file, err)
 	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, problem.New(problem.Usage, "tram.no-certificate", "ca", i18n.Args{"file": file})
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, nil, problem.New(problem.Usage, "tram.no-certificate", "ca", i18n.Args{"file": file})
 	}
-	return roots, nil
+	return seal.Only(pool), func() {}, nil
+}
+
+// known asks this office's registry.
+func known(ctx context.Context, c *cli.Console) (seal.Roots, func(), error) {
+	id, err := identity.Load(c.Data)
+	if err != nil {
+		return nil, nil, err
+	}
+	own := x509.NewCertPool()
+	own.AddCert(id.Trust.CA)
+	if _, err := os.Stat(filepath.Join(c.Data, agent.DatabaseFile)); errors.Is(err, os.ErrNotExist) {
+		return seal.Only(own), func() {}, nil // enrolled, not run yet
+	}
+	db, err := agent.OpenDB(ctx, c.Data, sqlite.Options{ReadOnly: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	done := func() { _ = db.Close() } // only read
+	offices, err := registry.New(db, id.Trust.Authority.PublicKey, registry.Options{})
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return func(code string) *x509.CertPool {
+		issuer, err := offices.Issuer(code, id.Trust.CA)
+		if err != nil {
+			return own
+		}
+		pool := x509.NewCertPool()
+		pool.AddCert(issuer)
+		return pool
+	}, done, nil
 }
 
 // verification is the stable JSON of `tram verify`.

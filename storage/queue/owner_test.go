@@ -355,3 +355,47 @@ func TestSeenAndUses(t *testing.T) {
 		t.Fatal("a handled bundle is only remembered")
 	}
 }
+
+func TestBusySourceAndFind(t *testing.T) {
+	q := newSubject(t)
+	s := storagetest.NewSample(1, 0, 100)
+	want := func(step string, busy bool, source string) {
+		t.Helper()
+		must(t, q.update(func(tx *sqlite.Tx) error {
+			got, err := q.Busy(tx, s.ID)
+			must(t, err)
+			from, err := q.Source(tx, s.ID)
+			if (err == nil) != (source != "") || err != nil && !errors.Is(err, storage.ErrNotFound) {
+				t.Errorf("%s: source: %v", step, err)
+			}
+			if got != busy || from != source {
+				t.Errorf("%s: busy %v, source %q", step, got, from)
+			}
+			return nil
+		}))
+	}
+	want("unknown", false, "")
+	_, err := q.Admit(t.Context(), "hub", s.Incoming())
+	must(t, err)
+	want("unfinished", false, "")
+	must(t, q.receive("hub", s.Incoming(), s.Contents))
+	want("in the inbox", true, "hub")
+	must(t, q.update(func(tx *sqlite.Tx) error {
+		if b, err := q.Find(tx, s.ID); err != nil || b.From != s.From {
+			t.Errorf("found %+v, %v", b, err)
+		}
+		must(t, q.Forward(tx, s.ID, []queue.Target{{Peer: "next", Hold: true}}))
+		return q.Done(tx, s.ID)
+	}))
+	want("outgoing", true, "hub")
+	must(t, q.Settle(t.Context(), "next", s.ID, storage.Outcome{Receipt: []byte("r"), Epoch: storage.ID{1}}))
+	want("held", true, "hub")
+	must(t, q.update(func(tx *sqlite.Tx) error { return q.EndFor(tx, s.ID, "next") }))
+	want("ended", false, "hub")
+	must(t, q.update(func(tx *sqlite.Tx) error {
+		if _, err := q.Find(tx, s.ID); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("found after its end: %v", err)
+		}
+		return nil
+	}))
+}

@@ -59,6 +59,7 @@ type Hub struct {
 	joined bool
 	peers  map[string]*Peer // by level
 	mended time.Time        // when our own presence was last repaired
+	shared bool             // see ShareBroker
 	closed bool
 }
 
@@ -86,7 +87,7 @@ func NewHub(o HubOptions) (*Hub, error) {
 		frames: tuning.QueueFrames, budget: &budget{limit: int64(tuning.QueueBytes)},
 		peerFeed: newFeed[*Peer, *Peer](), presence: newFeed[string, PresenceEvent](),
 		health: make(chan Heartbeat, healthQueue),
-		peers:  map[string]*Peer{}, done: make(chan struct{}),
+		peers:  map[string]*Peer{}, done: make(chan struct{}), shared: o.SharedBroker,
 	}
 	h.open = &opener{servers: o.Servers, tls: o.TLS, tuning: tuning, dial: o.DialContext, stats: &h.stats}
 	h.keeper = newKeeper(tuning.Backoff, h.log, &h.stats)
@@ -169,8 +170,31 @@ func (h *Hub) Close() error {
 	return nil
 }
 
+// sharedID ends the client id of a hub that shares its broker.
+const sharedID = ":hub"
+
+// ShareBroker says that this process is, on the same broker, also an office of
+// another hub. A broker has one connection for each client id, so that this hub
+// takes another one than its code from the next connection on.
+func (h *Hub) ShareBroker() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.shared = true
+}
+
+// wanted is the connection as it is to be made now.
+func (h *Hub) wanted() *spec {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	s := *h.spec
+	if h.shared {
+		s.id += sharedID
+	}
+	return &s
+}
+
 func (h *Hub) connect(ctx context.Context) (*conn, error) {
-	conn, err := h.open.connect(ctx, h.spec)
+	conn, err := h.open.connect(ctx, h.wanted())
 	if err != nil {
 		h.forget(nil, err)
 		return nil, err

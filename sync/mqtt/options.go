@@ -128,10 +128,12 @@ type HubOptions struct {
 	// Lookup gives the office code of a topic level, false when there is no such
 	// office. It is called when a level is first seen, must not block on the
 	// network, and must not call the Hub.
-	Lookup      func(level string) (code string, ok bool)
-	Logger      *slog.Logger
-	Tuning      Tuning
-	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	Lookup func(level string) (code string, ok bool)
+	// SharedBroker is [Hub.ShareBroker] from the first connection on.
+	SharedBroker bool
+	Logger       *slog.Logger
+	Tuning       Tuning
+	DialContext  func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Errors of Send and of Status.

@@ -25,6 +25,8 @@ const (
 	MaxRequest = 32 << 10 // bytes of a request body
 	MaxAnswer  = 1 << 20  // bytes of an answer body
 	MaxCSR     = 8 << 10  // bytes of a certificate request
+	MaxBrokers = 8        // certificates of CAs of the broker
+	MaxHubCert = 2 << 10  // bytes of each certificate of a hub that joins another
 	// AnswerCards is how many registry cards come with an answer beside the
 	// office's own and the hub's. The rest follow by sync.
 	AnswerCards = 64
@@ -47,7 +49,10 @@ type Request struct {
 	SealCSR   []byte // PKCS#10 DER
 	Recipient string // age1…
 	Time      time.Time
-	Proof     []byte // HMAC-SHA256
+	// HubCA and HubAuthority are the certificates of a hub that joins the hub
+	// above it, DER; empty for an office.
+	HubCA, HubAuthority []byte
+	Proof               []byte // HMAC-SHA256
 }
 
 type requestJSON struct {
@@ -58,34 +63,27 @@ type requestJSON struct {
 	SealCSR   []byte `json:"seal_csr"`
 	Recipient string `json:"recipient"`
 	Time      int64  `json:"time"` // unix seconds
+	HubCA     []byte `json:"hub_ca,omitempty"`
+	Authority []byte `json:"hub_authority,omitempty"`
 	Proof     []byte `json:"proof"`
-}
-
-// transcript is the canonical form of a request: a CBOR array.
-type transcript struct {
-	_         struct{} `cbor:",toarray"`
-	Purpose   string
-	Invite    []byte
-	Code      string
-	DeviceCSR []byte
-	SealCSR   []byte
-	Recipient string
-	Time      int64
-	CA        []byte
 }
 
 // Transcript is the SHA-256 of the canonical form of r at a hub with the CA
 // certificate hash ca. The proof is made over it and the answer names it.
 func (r *Request) Transcript(ca [sha256.Size]byte) ([sha256.Size]byte, error) {
-	data, err := encoding.Marshal(transcript{
-		Purpose: requestPurpose, Invite: r.Invite[:], Code: r.Code, DeviceCSR: r.DeviceCSR, SealCSR: r.SealCSR,
-		Recipient: r.Recipient, Time: r.Time.Unix(), CA: ca[:],
-	})
+	form := []any{requestPurpose, r.Invite[:], r.Code, r.DeviceCSR, r.SealCSR, r.Recipient, r.Time.Unix(), ca[:]}
+	if r.ForHub() {
+		form = append(form, r.HubCA, r.HubAuthority)
+	}
+	data, err := encoding.Marshal(form)
 	if err != nil {
 		return [sha256.Size]byte{}, fmt.Errorf("encode transcript: %w", err)
 	}
 	return sha256.Sum256(data), nil
 }
+
+// ForHub reports whether a hub asks, to be a hub below the one asked.
+func (r *Request) ForHub() bool { return len(r.HubCA) > 0 }
 
 // Prove sets the proof of r.
 func (r *Request) Prove(secret Secret, ca [sha256.Size]byte) error {
@@ -114,7 +112,7 @@ func mac(secret Secret, sum [sha256.Size]byte) []byte {
 func (r *Request) Encode() ([]byte, error) {
 	return json.Marshal(requestJSON{
 		Version: version, Invite: r.Invite.String(), Code: r.Code, DeviceCSR: r.DeviceCSR, SealCSR: r.SealCSR,
-		Recipient: r.Recipient, Time: r.Time.Unix(), Proof: r.Proof,
+		Recipient: r.Recipient, Time: r.Time.Unix(), HubCA: r.HubCA, Authority: r.HubAuthority, Proof: r.Proof,
 	})
 }
 
@@ -133,7 +131,7 @@ func DecodeRequest(body []byte) (*Request, error) {
 	}
 	r := &Request{
 		Code: j.Code, DeviceCSR: j.DeviceCSR, SealCSR: j.SealCSR, Recipient: j.Recipient,
-		Time: time.Unix(j.Time, 0).UTC(), Proof: j.Proof,
+		Time: time.Unix(j.Time, 0).UTC(), HubCA: j.HubCA, HubAuthority: j.Authority, Proof: j.Proof,
 	}
 	id, err := hex.DecodeString(j.Invite)
 	if err == nil {
@@ -149,6 +147,9 @@ func DecodeRequest(body []byte) (*Request, error) {
 		if len(csr) == 0 || len(csr) > MaxCSR {
 			return nil, fmt.Errorf("%w: %s has %d bytes", ErrMalformed, name, len(csr))
 		}
+	}
+	if (len(r.HubCA) == 0) != (len(r.HubAuthority) == 0) || len(r.HubCA) > MaxHubCert || len(r.HubAuthority) > MaxHubCert {
+		return nil, fmt.Errorf("%w: hub certificates have %d and %d bytes", ErrMalformed, len(r.HubCA), len(r.HubAuthority))
 	}
 	if _, err := age.ParseX25519Recipient(r.Recipient); err != nil {
 		return nil, fmt.Errorf("%w: recipient is no age X25519 key", ErrMalformed)
@@ -176,7 +177,8 @@ type Answer struct {
 	HubName    string
 	Enroll     []string
 	MQTT       []string
-	Time       time.Time // the hub's clock, milliseconds
+	Brokers    []*x509.Certificate // CAs of the broker's nodes beside CA
+	Time       time.Time           // the hub's clock, milliseconds
 }
 
 type answerPayload struct {
@@ -194,6 +196,7 @@ type answerPayload struct {
 	Enroll     []string `cbor:"12,keyasint"`
 	MQTT       []string `cbor:"13,keyasint"`
 	Time       int64    `cbor:"14,keyasint"` // unix milliseconds
+	Brokers    [][]byte `cbor:"15,keyasint,omitempty"`
 }
 
 // Reply is the JSON body of the hub's response: an answer, or a refusal.
@@ -214,10 +217,14 @@ type Refusal struct {
 
 // Sign makes the signed bytes of a.
 func (a *Answer) Sign(authority crypto.Signer) ([]byte, error) {
+	var brokers [][]byte
+	for _, c := range a.Brokers {
+		brokers = append(brokers, c.Raw)
+	}
 	data, err := encoding.Marshal(answerPayload{
 		Version: version, Invite: a.Invite[:], Transcript: a.Transcript[:], Device: a.Device.Raw, Seal: a.Seal.Raw,
 		CA: a.CA.Raw, Authority: a.Authority.Raw, Card: a.Card, Cards: a.Cards, Hub: a.Hub, HubName: a.HubName,
-		Enroll: a.Enroll, MQTT: a.MQTT, Time: a.Time.UnixMilli(),
+		Enroll: a.Enroll, MQTT: a.MQTT, Time: a.Time.UnixMilli(), Brokers: brokers,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sign answer: %w", err)
@@ -243,6 +250,16 @@ func ParseAnswer(raw []byte, authority crypto.PublicKey) (*Answer, error) {
 	a := &Answer{
 		Card: p.Card, Cards: p.Cards, Hub: p.Hub, HubName: p.HubName, Enroll: p.Enroll, MQTT: p.MQTT,
 		Time: time.UnixMilli(p.Time).UTC(),
+	}
+	if len(p.Brokers) > MaxBrokers {
+		return nil, fmt.Errorf("%w: answer: %d broker certificates", ErrMalformed, len(p.Brokers))
+	}
+	for _, der := range p.Brokers {
+		c, err := parseCert(der)
+		if err != nil {
+			return nil, fmt.Errorf("%w: answer: broker certificate: %w", ErrMalformed, err)
+		}
+		a.Brokers = append(a.Brokers, c)
 	}
 	var errs [8]error
 	errs[0] = fill(a.Invite[:], p.Invite)

@@ -31,6 +31,7 @@ import (
 //
 //	tram-hub-backup.json   {"version": 1, "code", "name", "made"}, first
 //	keys/…                 the key folder
+//	upstream/…             the keys by which a hub above knows this one, if there is one
 //	settings/NAME          settings files of the data folder
 //	cards/NNNNN.cards      CBOR lists of registry cards
 //	end                    empty, last: the archive is whole
@@ -57,7 +58,7 @@ const (
 )
 
 // settingsPatterns name the files of the data folder that Backup takes along.
-var settingsPatterns = []string{"*.toml", "*.yaml", "*.yml"}
+var settingsPatterns = []string{"*.toml", "*.yaml", "*.yml", "*.pem"}
 
 type backupInfo struct {
 	Version int       `json:"version"`
@@ -108,6 +109,12 @@ func (c *CA) writeBackup(ctx context.Context, t *tar.Writer, reg *registry.Regis
 	}
 	if err := addFolder(t, identity.Folder, c.folder, []string{"*"}); err != nil {
 		return err
+	}
+	above := filepath.Join(UpstreamFolder(filepath.Dir(c.folder)), identity.Folder)
+	if _, err := os.Stat(above); err == nil {
+		if err := addFolder(t, upstreamName, above, []string{"*"}); err != nil {
+			return err
+		}
 	}
 	if err := addFolder(t, settingsFolder, filepath.Dir(c.folder), settingsPatterns); err != nil {
 		return err
@@ -294,6 +301,12 @@ func unpackFile(stage, name string, data []byte, settings map[string][]byte) err
 	switch folder {
 	case identity.Folder + "/":
 		return keystore.Save(filepath.Join(stage, base), data)
+	case upstreamName + "/":
+		into := filepath.Join(stage, upstreamName, identity.Folder)
+		if err := errors.Join(keystore.MakeFolder(filepath.Dir(into)), keystore.MakeFolder(into)); err != nil {
+			return err
+		}
+		return keystore.Save(filepath.Join(into, base), data)
 	case cardsFolder + "/":
 		return fsx.WriteFile(filepath.Join(stage, restoredDir, base), data, keystore.FileMode)
 	case settingsFolder + "/":

@@ -49,6 +49,7 @@ type CA struct {
 	Root         Pair     // self-signed, issues everything else
 	Authority    Pair     // signs invites, cards and enrolment answers
 	Age          *age.X25519Identity
+	Brokers      []*x509.Certificate // CAs of an external broker's nodes, which offices are told; set before use
 
 	folder     string
 	hosts      []string
@@ -339,7 +340,7 @@ func (c *CA) Identity(card []byte) *identity.Identity {
 	device := c.Device()
 	return &identity.Identity{
 		Code: c.Code, Name: c.Name, Hub: c.Code, Device: device.Key, DeviceCert: device.Cert, Age: c.Age, Card: card,
-		Trust: identity.Trust{CA: c.Root.Cert, Authority: c.Authority.Cert, Hub: c.Code, HubName: c.Name, MQTT: c.MQTT, Enroll: c.Enroll},
+		Trust: identity.Trust{CA: c.Root.Cert, Authority: c.Authority.Cert, Hub: c.Code, HubName: c.Name, MQTT: c.MQTT, Enroll: c.Enroll, Brokers: c.Brokers},
 	}
 }
 

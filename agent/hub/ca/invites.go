@@ -143,6 +143,9 @@ func (c *CA) announce(tx *sqlite.Tx, reg *registry.Registry, office Office) (reg
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return card, err
 	}
+	if card.Hub != "" {
+		return card, problem.New(problem.Conflict, "office.elsewhere", "code", i18n.Args{"value": card.Code, "hub": card.Hub})
+	}
 	if err == nil && card.Code == office.Code && card.Name == office.Name && card.Parent == office.Parent && card.Kind == office.Kind {
 		return card, nil
 	}

@@ -3,6 +3,7 @@ package ca
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/x509"
 	"database/sql"
@@ -52,6 +53,10 @@ func (c *CA) Redeem(tx *sqlite.Tx, reg *registry.Registry, req *invite.Request) 
 	if err != nil {
 		return nil, err
 	}
+	card, err := joining(row, req)
+	if err != nil {
+		return nil, err
+	}
 	keys, spki, err := keysHash(device, seal, req.Recipient)
 	if err != nil {
 		return nil, fmt.Errorf("redeem invite: %w", err)
@@ -78,7 +83,40 @@ func (c *CA) Redeem(tx *sqlite.Tx, reg *registry.Registry, req *invite.Request) 
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
 		return nil, errors.Join(fmt.Errorf("redeem invite: %d rows", n), err)
 	}
-	return c.admit(tx, reg, row, device, seal, req.Recipient)
+	card.Device, card.Recipient = device, req.Recipient
+	return c.admit(tx, reg, row, card, seal)
+}
+
+// joining checks what a hub brings beside an office's keys, and begins its card.
+// Only an invite of kind "hub" lets a hub in: the operator has decided that it
+// may speak for offices of its own.
+func joining(row inviteRow, req *invite.Request) (registry.Card, error) {
+	card := registry.Card{Code: row.Code, Name: row.Name, Parent: row.Parent, Kind: row.Kind}
+	wanted := row.Kind == registry.KindHub
+	switch {
+	case req.ForHub() && !wanted:
+		return card, refusal("enroll.not-hub", row.Code)
+	case wanted && !req.ForHub():
+		return card, refusal("enroll.for-hub", row.Code)
+	case !wanted:
+		return card, nil
+	}
+	bad := func(err error) error {
+		return problem.New(problem.BadInvite, "enroll.request", "hub_ca", nil).Because(err)
+	}
+	root, err := x509.ParseCertificate(req.HubCA)
+	if err != nil {
+		return card, bad(err)
+	}
+	authority, err := x509.ParseCertificate(req.HubAuthority)
+	if err != nil {
+		return card, bad(err)
+	}
+	if err := identity.CheckAuthority(root, authority); err != nil {
+		return card, bad(err)
+	}
+	card.CA, card.Authority = root, authority.PublicKey.(*ecdsa.PublicKey) // CheckAuthority has looked
+	return card, nil
 }
 
 // refusal is a problem that concerns the invite of an office.
@@ -147,16 +185,14 @@ func (c *CA) again(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, device 
 	return r, nil
 }
 
-// admit issues what an office needs.
-func (c *CA) admit(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, device, seal crypto.PublicKey, recipient string) (*Redeemed, error) {
-	d, s, err := c.issueOffice(tx, row, device, seal)
+// admit issues what an office needs and the card with its keys.
+func (c *CA) admit(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, card registry.Card, seal crypto.PublicKey) (*Redeemed, error) {
+	d, s, err := c.issueOffice(tx, row, card.Device, seal)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := reg.Issue(tx, registry.Card{
-		Code: row.Code, Name: row.Name, Parent: row.Parent, Kind: row.Kind,
-		Device: device, Recipient: recipient, Expires: d.NotAfter,
-	}, c.Authority.Key)
+	card.Expires = d.NotAfter
+	raw, err := reg.Issue(tx, card, c.Authority.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +242,7 @@ func (c *CA) answer(ctx context.Context, reg *registry.Registry, req *invite.Req
 	}
 	a := &invite.Answer{
 		Invite: req.Invite, Transcript: sum, Device: r.Device, Seal: r.Seal, CA: c.Root.Cert, Authority: c.Authority.Cert,
-		Card: r.Card, Cards: cards, Hub: c.Code, HubName: c.Name, Enroll: c.Enroll, MQTT: c.MQTT, Time: now,
+		Card: r.Card, Cards: cards, Hub: c.Code, HubName: c.Name, Enroll: c.Enroll, MQTT: c.MQTT, Time: now, Brokers: c.Brokers,
 	}
 	return a.Sign(c.Authority.Key)
 }

@@ -137,14 +137,15 @@ func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err e
 		}
 	}
 	want := registry.Card{
-		Code: c.Code, Name: c.Name, Kind: "hub", Device: &c.Device().Key.PublicKey,
+		Code: c.Code, Name: c.Name, Kind: registry.KindHub, Device: &c.Device().Key.PublicKey,
 		Recipient: c.Age.Recipient().String(), Expires: c.Device().Cert.NotAfter,
+		Authority: &c.Authority.Key.PublicKey, CA: c.Root.Cert,
 	}
 	have, err := reg.LookupTx(tx, c.Code)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err
 	}
-	if err == nil && have.Name == want.Name && have.Recipient == want.Recipient && have.Expires.Equal(want.Expires) &&
+	if err == nil && have.IsHub() && have.Name == want.Name && have.Recipient == want.Recipient && have.Expires.Equal(want.Expires) &&
 		want.Device.(interface{ Equal(crypto.PublicKey) bool }).Equal(have.Device) {
 		return reg.Raw(tx, c.Code)
 	}

@@ -62,7 +62,17 @@ type Card struct {
 	Serial    uint64           // unix milliseconds at signing; the higher wins
 	Issued    time.Time
 	Expires   time.Time // of the device certificate; zero when there is none
+	// Hub is the code of the hub where the office is enrolled; "" for an office
+	// of the hub whose registry this is, and for that hub's own neighbours.
+	Hub string
+	// Authority and CA are on the card of a hub and nil on others: the key that
+	// signs its cards, and the certificate that issued its offices' seals.
+	Authority *ecdsa.PublicKey
+	CA        *x509.Certificate
 }
+
+// IsHub reports whether the card is a hub's.
+func (c Card) IsHub() bool { return c.Authority != nil }
 
 // Enrolled reports whether the office has keys, so that documents can be
 // encrypted to it.
@@ -93,6 +103,9 @@ type card struct {
 	Serial    uint64 `cbor:"8,keyasint"`
 	Issued    int64  `cbor:"9,keyasint"`
 	Expires   int64  `cbor:"10,keyasint"` // 0 for none
+	Hub       string `cbor:"11,keyasint,omitempty"`
+	Authority []byte `cbor:"12,keyasint,omitempty"` // SubjectPublicKeyInfo DER
+	CA        []byte `cbor:"13,keyasint,omitempty"` // DER
 }
 
 // Key is the form of a code that is the same for all its spellings.
@@ -133,7 +146,17 @@ func SignCard(c Card, authority crypto.Signer) ([]byte, error) {
 	p := card{
 		Version: cardVersion, Code: c.Code, Name: c.Name, Parent: c.Parent, Kind: c.Kind,
 		Recipient: c.Recipient, Serial: c.Serial, Issued: seconds(c.Issued), Expires: seconds(c.Expires),
-		Device: []byte{},
+		Device: []byte{}, Hub: c.Hub,
+	}
+	if c.CA != nil {
+		p.CA = c.CA.Raw
+	}
+	if c.Authority != nil {
+		der, err := x509.MarshalPKIXPublicKey(c.Authority)
+		if err != nil {
+			return nil, fmt.Errorf("sign card: %w", err)
+		}
+		p.Authority = der
 	}
 	if c.Device != nil {
 		der, err := x509.MarshalPKIXPublicKey(c.Device)
@@ -210,21 +233,59 @@ func (p card) card() (Card, error) {
 	if (len(p.Device) == 0) != (p.Recipient == "") {
 		return Card{}, fmt.Errorf("%w: one key without the other", ErrCard)
 	}
+	if err := p.hub(&c); err != nil {
+		return Card{}, err
+	}
 	if len(p.Device) > 0 {
-		key, err := x509.ParsePKIXPublicKey(p.Device)
+		key, err := parseKey(p.Device)
 		if err != nil {
 			return Card{}, fmt.Errorf("%w: device key: %w", ErrCard, err)
 		}
-		ec, ok := key.(*ecdsa.PublicKey)
-		if !ok || ec.Curve != elliptic.P256() {
-			return Card{}, fmt.Errorf("%w: device key is not ECDSA P-256", ErrCard)
-		}
-		c.Device = ec
+		c.Device = key
 		if _, err := age.ParseX25519Recipient(p.Recipient); err != nil {
 			return Card{}, fmt.Errorf("%w: recipient: %w", ErrCard, err)
 		}
 	}
 	return c, nil
+}
+
+// hub checks and fills in what says where an office is enrolled, and what makes
+// a card a hub's.
+func (p card) hub(c *Card) (err error) {
+	if p.Hub != "" {
+		if err := CheckCode(p.Hub); err != nil {
+			return fmt.Errorf("%w: hub: %w", ErrCard, err)
+		}
+		c.Hub = p.Hub
+	}
+	if (len(p.Authority) == 0) != (len(p.CA) == 0) {
+		return fmt.Errorf("%w: authority key without CA certificate, or the reverse", ErrCard)
+	}
+	if len(p.Authority) == 0 {
+		return nil
+	}
+	if c.Authority, err = parseKey(p.Authority); err != nil {
+		return fmt.Errorf("%w: authority key: %w", ErrCard, err)
+	}
+	if c.CA, err = x509.ParseCertificate(p.CA); err != nil {
+		return fmt.Errorf("%w: CA certificate: %w", ErrCard, err)
+	}
+	if !c.CA.IsCA {
+		return fmt.Errorf("%w: certificate is not of a CA", ErrCard)
+	}
+	return nil
+}
+
+func parseKey(der []byte) (*ecdsa.PublicKey, error) {
+	key, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, err
+	}
+	ec, ok := key.(*ecdsa.PublicKey)
+	if !ok || ec.Curve != elliptic.P256() {
+		return nil, errors.New("not ECDSA P-256")
+	}
+	return ec, nil
 }
 
 // maxSerial keeps serials inside SQLite's signed integers.

@@ -1,13 +1,20 @@
 // Package relay is what a hub does with the bundles that it has custody of: it
-// finds each recipient in the registry and makes the bundle outgoing to it,
-// and it answers for the offices that it does not know.
+// finds the next hop of each recipient, makes the bundle outgoing to it, and
+// answers for the offices that it does not know.
 //
 // It promises that routing a bundle is one transaction (a crash leaves it
 // either unrouted in the inbox or wholly routed), that content is never copied
 // or opened, that every recipient that cannot be reached is reported to the
-// sender in a signed notice, and that an office is offered only what its own
-// neighbour may hand over (P7).
+// sender in a signed notice, and that a bundle is taken only from the neighbour
+// through which its sender is reached (P7). Bundles go along a tree and are
+// routed once, so none runs in a circle.
 //
-// It also hands the registry on: each office gets, as bundles of kind
-// registry, the cards that are newer than what it holds.
+// What a hub has passed on it keeps, and offers again to a neighbour whose
+// store was replaced, until that is of no more use (P3): a document to an office
+// until the office's status comes through, whatever goes to another hub until
+// that hub reports it as passed on, and all of it at most for its lifetime.
+//
+// It also hands the registry on: each neighbour gets, as bundles of kind
+// registry, the cards that are newer than what it holds and that it is not
+// itself the way to.
 package relay

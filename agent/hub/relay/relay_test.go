@@ -38,6 +38,7 @@ type stage struct {
 	device    map[string]*ecdsa.PrivateKey
 	secrets   map[string]*age.X25519Identity
 	authority *ecdsa.PrivateKey
+	late      time.Duration // of the relay's clock
 }
 
 func newStage(t *testing.T, rebuild time.Time) *stage {
@@ -45,7 +46,7 @@ func newStage(t *testing.T, rebuild time.Time) *stage {
 	s := &stage{t: t, device: map[string]*ecdsa.PrivateKey{}, secrets: map[string]*age.X25519Identity{}, authority: newKey(t)}
 	dir := t.TempDir()
 	var err error
-	s.db, err = sqlite.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema}})
+	s.db, err = sqlite.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema}})
 	must(t, err)
 	t.Cleanup(func() { s.db.Close() })
 	blobs, err := blob.Open(filepath.Join(dir, "blobs"), blob.Options{})
@@ -56,11 +57,17 @@ func newStage(t *testing.T, rebuild time.Time) *stage {
 	for _, code := range []string{hubCode, "A", "B", "C"} {
 		s.addOffice(code, code != "C")
 	}
-	s.relay = relay.New(relay.Options{
-		Code: hubCode, Device: s.device[hubCode], DB: s.db, Queue: s.queue, Registry: s.registry, RebuildUntil: rebuild,
-	})
+	s.relay = s.newRelay(rebuild)
 	s.queue.SetHooks(queue.Hooks{Custody: s.relay.Custody, Refused: s.relay.Refused})
 	return s
+}
+
+func (s *stage) newRelay(rebuild time.Time) *relay.Relay {
+	return relay.New(relay.Options{
+		Code: hubCode, Device: s.device[hubCode], Authority: s.authority, DB: s.db, Queue: s.queue, Registry: s.registry, RebuildUntil: rebuild,
+		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, s.secrets[hubCode]) },
+		Now:  func() time.Time { return time.Now().Add(s.late) },
+	})
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -92,8 +99,14 @@ func (s *stage) addOffice(code string, enrolled bool) {
 	}))
 }
 
-// arrive brings a bundle of office A into the hub's inbox.
+// arrive brings a document of office A into the hub's inbox.
 func (s *stage) arrive(to ...string) storage.ID {
+	s.t.Helper()
+	return s.bring("A", "A", bundle.KindDocument, uuid.Nil, to...)
+}
+
+// bring brings a bundle into the inbox, over a neighbour.
+func (s *stage) bring(from, peer string, kind bundle.Kind, about uuid.UUID, to ...string) storage.ID {
 	s.t.Helper()
 	key, err := bundle.NewKey()
 	must(s.t, err)
@@ -106,29 +119,30 @@ func (s *stage) arrive(to ...string) storage.ID {
 			must(s.t, err)
 		}
 	}
+	if len(slips) == 0 { // the sender knew somebody's key, or it could not have sent
+		slips[to[0]], err = key.Slip(s.secrets["A"].Recipient().String())
+		must(s.t, err)
+	}
 	table, err := bundle.EncodeSlips(slips)
 	must(s.t, err)
-	signed, err := bundle.Sign(bundle.Header{
-		ID: uuid.Must(uuid.NewV7()), From: "A", To: to, Kind: bundle.KindDocument, Urgency: 2, Key: key.Recipient(),
-		Created: time.Now(), Expires: time.Now().Add(time.Hour),
-		Objects: []bundle.Object{object, bundle.Describe(table, bundle.RoleSlips, bundle.Plain)},
-	}, s.device["A"])
-	must(s.t, err)
-	_, err = s.queue.Admit(s.t.Context(), "A", storage.Incoming{
-		Bundle: signed.Stored(), Need: []int{0, 1}, Inline: map[int][]byte{0: head, 1: table},
-	})
-	must(s.t, err)
-	must(s.t, s.queue.Complete(s.t.Context(), "A", signed.Header.ID, []byte("receipt")))
-	return signed.Header.ID
+	h := s.header(from, kind, about, to...)
+	h.Key, h.Urgency, h.Objects = key.Recipient(), 2, []bundle.Object{object, bundle.Describe(table, bundle.RoleSlips, bundle.Plain)}
+	s.take(peer, h, nil, map[int][]byte{0: head, 1: table})
+	return h.ID
+}
+
+// running starts the relay and returns how to stop it.
+func (s *stage) running() (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.relay.Run(ctx) }()
+	return func() { cancel(); <-done }
 }
 
 // routed runs the relay until the inbox is empty.
 func (s *stage) routed() {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(s.t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = s.relay.Run(ctx) }()
-	defer func() { cancel(); <-done }()
+	defer s.running()()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		list, err := s.queue.Inbox(s.t.Context(), 10)
 		must(s.t, err)
@@ -226,11 +240,18 @@ func TestRefusalOfARecipientIsReported(t *testing.T) {
 	}
 }
 
-func TestCustodyOfARecipientFreesTheHub(t *testing.T) {
+// TestP3_StatusOfARecipientFreesTheHub, not its custody alone.
+func TestP3_StatusOfARecipientFreesTheHub(t *testing.T) {
 	s := newStage(t, time.Time{})
 	id := s.arrive("B")
 	s.routed()
-	must(t, s.queue.Settle(t.Context(), "B", id, storage.Outcome{Receipt: []byte("receipt"), Epoch: uuid.New(), At: time.Now()}))
+	s.custody("B", id)
+	if len(s.outgoing("B")) != 1 {
+		t.Error("a document is gone before its recipient has receipted")
+	}
+	status := s.bring("B", "B", bundle.KindStatus, id, "A")
+	s.routed()
+	s.custody("A", status)
 	stats, err := s.queue.Stats(t.Context())
 	must(t, err)
 	if stats.Bundles != 0 {
@@ -275,7 +296,7 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 	s := newStage(t, time.Time{})
 	share := func(has uint64) []string {
 		before := len(s.outgoing("A"))
-		must(t, s.relay.ShareRegistry(t.Context(), "A", has))
+		must(t, s.relay.Greeted(t.Context(), "A", has, storage.ID{1}))
 		var codes []string
 		for _, o := range s.outgoing("A")[before:] {
 			cards, err := registry.DecodeCards(s.read(o, "A"))
@@ -300,7 +321,12 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 	if got := share(0); !slices.Equal(got, []string{"D"}) {
 		t.Errorf("after an enrolment: %v", got)
 	}
-	must(t, s.relay.ShareRegistry(t.Context(), "C", 0))
+	before := len(s.outgoing("A"))
+	must(t, s.relay.Greeted(t.Context(), "A", 0, storage.ID{9}))
+	if len(s.outgoing("A")) != before+1 {
+		t.Error("an office whose store was replaced was sent nothing")
+	}
+	must(t, s.relay.Greeted(t.Context(), "C", 0, storage.ID{2}))
 	if len(s.outgoing("C")) != 0 {
 		t.Error("an office without keys was sent cards")
 	}
@@ -310,7 +336,7 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 // is lost, so what an office says that it holds proves nothing.
 func TestRestoredHubSharesFromTheBeginning(t *testing.T) {
 	s := newStage(t, time.Now().Add(time.Hour))
-	must(t, s.relay.ShareRegistry(t.Context(), "A", s.registry.Serial()))
+	must(t, s.relay.Greeted(t.Context(), "A", s.registry.Serial(), storage.ID{1}))
 	if len(s.outgoing("A")) != 1 {
 		t.Error("no cards were sent")
 	}

@@ -86,7 +86,8 @@ type file struct {
 	data []byte
 }
 
-// send hands a document over; a new office's key may take a moment to be known.
+// send hands a document over; a new office and its key may take a moment to be
+// known.
 func send(t *testing.T, from *world.Office, to string, files ...file) office.Document {
 	t.Helper()
 	deadline := time.Now().Add(arrivesIn)
@@ -95,7 +96,8 @@ func send(t *testing.T, from *world.Office, to string, files ...file) office.Doc
 		if err == nil {
 			return doc
 		}
-		if problem.From(err).Code != "send.recipient-not-enrolled" || time.Now().After(deadline) {
+		code := problem.From(err).Code
+		if code != "send.recipient-not-enrolled" && code != "send.unknown-recipient" || time.Now().After(deadline) {
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -49,7 +49,12 @@ type Options struct {
 	// Mosquitto is the path of a real Mosquitto to be used as the broker, "" for
 	// the one inside tram-hub.
 	Mosquitto string
-	Env       []string // added to each process's environment
+	// Broker are the nodes of a running broker to be used, and BrokerCA the PEM
+	// file of the CA that issued their certificates; nil for the one inside.
+	Broker   []string
+	BrokerCA string
+	Upstream *World   // running world of the hub above; nil for none
+	Env      []string // added to each process's environment
 }
 
 // World is a running hub with its offices.
@@ -75,26 +80,41 @@ const readyIn = 30 * time.Second
 // Start builds the world: hub, invites, enrolment, offices. On an error
 // everything started is ended.
 func Start(ctx context.Context, o Options) (*World, error) {
-	w := &World{o: o, mqtt: o.MQTTAddr, enroll: o.EnrollAddr}
-	if err := w.start(ctx); err != nil {
-		w.Close()
+	w, err := Prepare(ctx, o)
+	if err != nil {
 		return nil, err
 	}
-	return w, nil
+	return w, w.Begin(ctx)
 }
 
-func (w *World) start(ctx context.Context) (err error) {
+// Prepare makes the hub's data folder and starts nothing yet.
+func Prepare(ctx context.Context, o Options) (w *World, err error) {
+	w = &World{o: o, mqtt: o.MQTTAddr, enroll: o.EnrollAddr}
 	if w.mqtt == "" {
 		if w.mqtt, err = linktest.LoopbackAddr(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if w.enroll == "" {
 		if w.enroll, err = linktest.LoopbackAddr(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if err := w.initHub(ctx); err != nil {
+	return w, w.initHub(ctx)
+}
+
+// Begin starts what Prepare has prepared. On an error everything started is
+// ended.
+func (w *World) Begin(ctx context.Context) error {
+	err := w.begin(ctx)
+	if err != nil {
+		w.Close()
+	}
+	return err
+}
+
+func (w *World) begin(ctx context.Context) error {
+	if err := w.joinUpstream(ctx); err != nil {
 		return err
 	}
 	invites := filepath.Join(w.o.Dir, "invites")
@@ -168,6 +188,10 @@ func (w *World) initHub(ctx context.Context) error {
 	if w.o.Mosquitto != "" {
 		w.o.Env = append(w.o.Env, "TRAM_HUB_MQTT_EMBEDDED=false", "TRAM_HUB_MQTT_SERVER="+w.mqtt)
 	}
+	if len(w.o.Broker) > 0 {
+		w.mqtt = w.o.Broker[0]
+		w.o.Env = append(w.o.Env, "TRAM_HUB_MQTT_EMBEDDED=false", "TRAM_HUB_MQTT_SERVER="+strings.Join(w.o.Broker, ","), "TRAM_HUB_MQTT_CA="+w.o.BrokerCA)
+	}
 	w.say("hub %s %s", w.o.Hub.Code, w.o.Hub.Name)
 	_, err := w.Run(ctx, "tram-hub", "init", "--data", w.HubDir(), "--code", w.o.Hub.Code, "--name", w.o.Hub.Name,
 		"--mqtt", w.mqtt, "--enroll", w.enroll, "--console", console)
@@ -214,13 +238,34 @@ func (w *World) WaitHub(ctx context.Context) error {
 	})
 }
 
+// joinUpstream makes the hub an office of the hub above.
+func (w *World) joinUpstream(ctx context.Context) error {
+	up := w.o.Upstream
+	if up == nil {
+		return nil
+	}
+	dir := filepath.Join(w.o.Dir, "invites-above")
+	if err := up.inviteAll(ctx, dir, "hub", []Spec{w.o.Hub}); err != nil {
+		return err
+	}
+	_, err := w.Run(ctx, "tram-hub", "upstream", "enroll", "--data", w.HubDir(), filepath.Join(dir, w.o.Hub.Code+".moi"), "--yes")
+	return err
+}
+
 func (w *World) invite(ctx context.Context, dir string) error {
+	return w.inviteAll(ctx, dir, "xa", w.o.Offices)
+}
+
+func (w *World) inviteAll(ctx context.Context, dir, kind string, offices []Spec) error {
 	var csv strings.Builder
 	csv.WriteString("code,name,parent,kind\n")
-	for _, s := range w.o.Offices {
-		fmt.Fprintf(&csv, "%s,%s,%s,xa\n", s.Code, s.Name, w.o.Hub.Code)
+	for _, s := range offices {
+		fmt.Fprintf(&csv, "%s,%s,%s,%s\n", s.Code, s.Name, w.o.Hub.Code, kind)
 	}
-	file := filepath.Join(w.o.Dir, "offices.csv")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "offices.csv")
 	if err := os.WriteFile(file, []byte(csv.String()), 0o600); err != nil {
 		return err
 	}
