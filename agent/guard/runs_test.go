@@ -40,7 +40,6 @@ type run struct {
 func (r *run) Progress(string, storage.ID, int64, int64) {}
 
 func (r *run) Parked(string, storage.ID, error) {}
-
 func (r *run) Session(_ string, up bool, _ wire.Hello) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -180,7 +180,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	check := guard.New(guard.Options{
 		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
 		Own: h.ownCard, Held: h.holds, Taken: h.taken, Boots: h.lineage, Older: h.foundOlder,
-		Remembers: func(peer string) bool { return !h.upstream.is(peer) },
+		Remembers: h.remembers,
 		Policy:    h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
 	})
 	h.node = exchange.NewNode(exchange.Options{

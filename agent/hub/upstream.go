@@ -213,6 +213,13 @@ func (h *Hub) holds(peer string) uint64 {
 	return card.Serial
 }
 
+// remembers says whose boxes are told apart here: those of offices. A hub is
+// raised anew from its backup, with a lineage of its own.
+func (h *Hub) remembers(peer string) bool {
+	card, err := h.registry.Lookup(peer)
+	return !h.upstream.is(peer) && (err != nil || !card.IsHub())
+}
+
 // copyRetry is how often a hub that is an older copy asks the hub above again.
 const copyRetry = 2 * time.Hour
 

@@ -119,6 +119,7 @@ func (s *session) end() {
 func (s *session) linkEvent(ctx context.Context, ev LinkEvent) {
 	switch {
 	case ev.Up:
+		s.trial.ended(false) // what was tried in between never left
 		s.linkDown(ctx)
 		s.up, s.mine = true, uuid.New()
 		s.hello(ctx, nil)

@@ -24,7 +24,8 @@ type brittle struct {
 	quit   context.Context
 
 	mu     sync.Mutex
-	broken bool
+	broken bool // until the reader knows
+	down   bool // until the line is back
 	cuts   int
 }
 
@@ -37,6 +38,7 @@ func newBrittle(ctx context.Context, end *linktest.End, limit int) *brittle {
 			if ev.Down && b.broken {
 				ev.Cut, ev.Err, b.broken = true, io.EOF, false
 			}
+			b.down = b.down && !ev.Up
 			b.mu.Unlock()
 			select {
 			case b.events <- ev:
@@ -55,13 +57,20 @@ func (b *brittle) Send(ctx context.Context, frame []byte, bulk bool) error {
 		return b.End.Send(ctx, frame, bulk)
 	}
 	b.mu.Lock()
-	if !b.broken {
-		b.cuts++
+	defer b.mu.Unlock()
+	if b.down {
+		return io.ErrClosedPipe
 	}
-	b.broken = true
-	b.mu.Unlock()
+	b.broken, b.down = true, true
+	b.cuts++
 	b.Cut()
 	return nil // as with paho: the line took it
+}
+
+func (b *brittle) cutsNow() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cuts
 }
 
 // brittleLine joins a and b over a line that a's frames over limit end.
@@ -111,8 +120,8 @@ func TestPoisonOfferIsParked(t *testing.T) {
 		if parked := a.guard.parkedNow(); len(parked) != 1 || parked[0] != poison {
 			t.Errorf("parked are %v, want %s alone", parked, poison)
 		}
-		if a.node.Parked("B") != 1 || line.cuts != exchange.PoisonTries {
-			t.Errorf("%d parked after %d cuts, want 1 after %d", a.node.Parked("B"), line.cuts, exchange.PoisonTries)
+		if a.node.Parked("B") != 1 || line.cutsNow() != exchange.PoisonTries {
+			t.Errorf("%d parked after %d cuts, want 1 after %d", a.node.Parked("B"), line.cutsNow(), exchange.PoisonTries)
 		}
 		settled(t, a, b, a.put(t, "B", 900, 100_000), time.Minute)
 		line.mu.Lock()
@@ -135,8 +144,8 @@ func TestPoisonChunkIsParked(t *testing.T) {
 		for a.node.Parked("B") == 0 {
 			time.Sleep(time.Second)
 		}
-		if line.cuts != exchange.PoisonTries {
-			t.Errorf("parked after %d cuts, want %d", line.cuts, exchange.PoisonTries)
+		if cuts := line.cutsNow(); cuts != exchange.PoisonTries {
+			t.Errorf("parked after %d cuts, want %d", cuts, exchange.PoisonTries)
 		}
 		if parked := a.guard.parkedNow(); len(parked) != 1 || parked[0] != poison {
 			t.Errorf("parked are %v, want %s alone", parked, poison)
