@@ -200,6 +200,9 @@ func (w *World) WaitHub(ctx context.Context) error {
 }
 
 func (w *World) invite(ctx context.Context, dir string) error {
+	if len(w.o.Offices) == 0 {
+		return nil
+	}
 	var csv strings.Builder
 	csv.WriteString("code,name,parent,kind\n")
 	for _, s := range w.o.Offices {
