@@ -20,12 +20,13 @@ import (
 // greeted takes an office's own card, which a restored hub may not have, and
 // sends it the cards that it lacks.
 func (h *Hub) greeted(ctx context.Context, peer string, hello wire.Hello) error {
-	if len(hello.Card) > 0 {
+	if len(hello.Card) > 0 && !h.registry.Has(hello.Card) {
 		if err := h.db.Update(ctx, func(tx *sqlite.Tx) error { return h.relearn(tx, hello.Card) }); err != nil {
 			return fmt.Errorf("keep card of %q: %w", peer, err)
 		}
 	}
-	return h.relay.ShareRegistry(ctx, peer, hello.Registry)
+	h.relay.Greeted(peer, hello.Registry)
+	return nil
 }
 
 // relearn takes in a card that this hub does not have. It is issued anew, since

@@ -38,6 +38,9 @@ const (
 	// newsEvery is how often online offices are sent what is new in the
 	// registry: enrolments of a round go together.
 	newsEvery = time.Second
+	// cachedCards is how many cards a hub keeps in memory: those of all offices
+	// that greet it at the same time.
+	cachedCards = 16 << 10
 	// tidyEvery is how often expired bundles and unused content are removed.
 	tidyEvery = 10 * time.Minute
 )
@@ -122,7 +125,7 @@ func (h *Hub) openTrust(ctx context.Context) (err error) {
 	if _, err := h.ca.Refresh(time.Now()); err != nil {
 		return err
 	}
-	if h.registry, err = registry.New(h.db, h.ca.Authority.Cert.PublicKey, registry.Options{Logger: h.log}); err != nil {
+	if h.registry, err = registry.New(h.db, h.ca.Authority.Cert.PublicKey, registry.Options{Logger: h.log, Cache: cachedCards}); err != nil {
 		return err
 	}
 	if h.rebuild, err = rebuilding(h.o.Dir, h.ca.Restored()); err != nil {
@@ -212,6 +215,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	h.link = link
 	group.Go(func() error { return h.acceptPeers(ctx, group) })
 	group.Go(func() error { return h.relay.Run(ctx) })
+	group.Go(func() error { return h.relay.RunSharing(ctx) })
 	group.Go(func() error { return h.pump(ctx) })
 	group.Go(func() error { return h.tidy(ctx) })
 	return h.serve(ctx, group)
@@ -285,16 +289,8 @@ func (h *Hub) pump(ctx context.Context) error {
 		case <-news.C:
 			if serial := h.registry.Serial(); serial != shared {
 				shared = serial
-				h.shareWithAll(ctx)
+				h.relay.News(h.link.Online())
 			}
-		}
-	}
-}
-
-func (h *Hub) shareWithAll(ctx context.Context) {
-	for _, office := range h.link.Online() {
-		if err := h.relay.ShareRegistry(ctx, office, 0); err != nil && ctx.Err() == nil {
-			h.log.Error("registry not shared", "peer", office, "error", err)
 		}
 	}
 }

@@ -20,9 +20,9 @@ func (s *session) perform(ctx context.Context, action engine.Action) engine.Even
 		if !known {
 			return engine.OfferSent{ID: a.ID, Result: engine.Gone}
 		}
-		s.jobs.put(job{round: s.round, offer: &out})
+		s.jobs.put(job{round: s.round, urgency: out.Urgency, offer: &out})
 	case engine.SendChunk:
-		s.jobs.put(job{round: s.round, chunk: a})
+		s.jobs.put(job{round: s.round, urgency: s.outgoing[a.ID].Urgency, chunk: a})
 	case engine.SendFrame:
 		s.sendControl(a.Frame)
 	case engine.Admit:
@@ -34,7 +34,7 @@ func (s *session) perform(ctx context.Context, action engine.Action) engine.Even
 	case engine.Settle:
 		return engine.Settled{ID: a.ID, Failed: !s.settle(ctx, a)}
 	case engine.Forget:
-		delete(s.incoming, a.ID)
+		s.forget(a.ID)
 		if err := s.node.o.Queue.Forget(ctx, s.peer, a.ID); err != nil && !errors.Is(err, storage.ErrNotFound) {
 			s.log.Error("unfinished bundle not dropped", "id", a.ID, "error", err)
 		}
@@ -64,7 +64,12 @@ func (s *session) admit(ctx context.Context, offer wire.Offer) engine.Admission 
 			in.Inline[i] = data
 		}
 	}
+	done, after := s.node.pace.admit(in.Urgency, s.node.o.Now())
+	if done == nil {
+		return engine.Admission{Defer: wire.CodeBusy, After: after}
+	}
 	adm, err := s.node.o.Queue.Admit(ctx, s.peer, in)
+	done()
 	switch {
 	case errors.Is(err, storage.ErrConflict):
 		return engine.Admission{Refuse: wire.CodeConflict, Text: "this id is known with another header"}
@@ -76,7 +81,7 @@ func (s *session) admit(ctx context.Context, offer wire.Offer) engine.Admission 
 	case adm.Receipt != nil:
 		return engine.Admission{Receipt: adm.Receipt}
 	}
-	s.incoming[offer.ID] = slices.Clone(offer.Header)
+	s.keep(offer.ID, slices.Clone(offer.Header))
 	need := map[int]engine.Need{}
 	for _, i := range in.Need {
 		need[i] = engine.Need{Size: in.Objects[i].Size, Durable: adm.Durable[i]}
@@ -129,7 +134,7 @@ func (s *session) complete(ctx context.Context, id storage.ID) engine.Event {
 		s.log.Warn("bundle not taken over", "id", id, "error", err)
 		return engine.Completed{ID: id, Code: codeOf(err)}
 	}
-	delete(s.incoming, id)
+	s.forget(id)
 	s.log.Debug("bundle taken over", "id", id)
 	return engine.Completed{ID: id, Receipt: receipt}
 }

@@ -13,9 +13,10 @@ import (
 
 // job is an offer or a chunk to be read from the store and sent.
 type job struct {
-	round int
-	offer *storage.Outgoing // nil: chunk
-	chunk engine.SendChunk
+	round   int
+	urgency uint8
+	offer   *storage.Outgoing // nil: chunk
+	chunk   engine.SendChunk
 }
 
 // travels lists the objects of out that its neighbour needs, by index. The
@@ -65,40 +66,21 @@ func (s *session) sendControl(f wire.Frame) {
 		s.log.Error("frame not encoded", "error", err)
 		return
 	}
-	select {
-	case s.frames <- raw:
-	default:
+	if !s.frames.put(raw) {
 		s.log.Debug("control frame dropped: too many wait")
 	}
 }
 
-func (s *session) sendFrames(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case raw := <-s.frames:
-			if err := s.link.Send(ctx, raw, false); err != nil {
-				s.log.Debug("control frame not sent", "error", err)
-			}
-		}
-	}
-}
-
-func (s *session) sendJobs(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.jobs.ready:
-			for _, j := range s.jobs.take() {
-				s.posts.put(posted{round: j.round, event: s.sendJob(ctx, j)})
-			}
-		}
+func (s *session) sendControlFrame(ctx context.Context, raw []byte) {
+	if err := s.link.Send(ctx, raw, false); err != nil {
+		s.log.Debug("control frame not sent", "error", err)
 	}
 }
 
 func (s *session) sendJob(ctx context.Context, j job) engine.Event {
+	if done := s.node.pace.read(ctx, j.urgency); done != nil {
+		defer done()
+	}
 	if j.offer != nil {
 		frame, err := s.offer(ctx, *j.offer)
 		if err == nil {

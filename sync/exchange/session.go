@@ -26,8 +26,8 @@ type session struct {
 	cancel context.CancelCauseFunc
 	kick   chan struct{}
 	posts  *mailbox[posted] // events from other goroutines
-	jobs   *mailbox[job]    // offers and chunks to send
-	frames chan []byte      // control frames to send
+	jobs   lane[job]        // offers and chunks to send
+	frames lane[[]byte]     // control frames to send
 
 	machine  *engine.Peer
 	round    int       // grows with each session; answers of an older round are dropped
@@ -50,12 +50,10 @@ type posted struct {
 func newSession(n *Node, peer string, t Transport, cancel context.CancelCauseFunc) *session {
 	return &session{
 		node: n, peer: peer, link: t, cancel: cancel,
-		log:    n.o.Logger.With("peer", peer),
-		kick:   make(chan struct{}, 1),
-		posts:  newMailbox[posted](),
-		jobs:   newMailbox[job](),
-		frames: make(chan []byte, controlQueue),
-		wake:   stopped(), helloDue: stopped(),
+		log:   n.o.Logger.With("peer", peer),
+		kick:  make(chan struct{}, 1),
+		posts: newMailbox[posted](),
+		wake:  stopped(), helloDue: stopped(),
 	}
 }
 
@@ -71,8 +69,8 @@ func (s *session) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var senders sync.WaitGroup
 	defer func() { stop(); senders.Wait(); s.end() }()
-	senders.Go(func() { s.sendJobs(ctx) })
-	senders.Go(func() { s.sendFrames(ctx) })
+	s.jobs = lane[job]{group: &senders, do: func(j job) { s.posts.put(posted{round: j.round, event: s.sendJob(ctx, j)}) }}
+	s.frames = lane[[]byte]{group: &senders, limit: controlQueue, do: func(raw []byte) { s.sendControlFrame(ctx, raw) }}
 	events := s.link.Events()
 	for {
 		select {
@@ -104,6 +102,7 @@ func (s *session) run(ctx context.Context) error {
 func (s *session) end() {
 	s.wake.Stop()
 	s.helloDue.Stop()
+	s.forgetAll()
 	if s.agreed {
 		s.node.o.Observer.Session(s.peer, false, s.theirs)
 	}
@@ -132,6 +131,8 @@ func (s *session) linkDown(ctx context.Context) {
 	if s.agreed {
 		s.step(ctx, engine.Down{})
 		s.node.o.Observer.Session(s.peer, false, s.theirs)
+		s.outgoing = nil // read again when the neighbour is back
+		s.forgetAll()
 	}
 	s.up, s.agreed, s.theirs = false, false, wire.Hello{}
 }
@@ -209,7 +210,7 @@ func (s *session) agree(ctx context.Context) {
 	s.round++
 	s.machine = engine.New(s.node.o.Engine)
 	s.outgoing = map[storage.ID]storage.Outgoing{}
-	s.incoming = map[storage.ID][]byte{}
+	s.forgetAll()
 	s.log.Info("session agreed", "software", s.theirs.Software, "epoch", s.theirs.Epoch)
 	s.node.o.Observer.Session(s.peer, true, s.theirs)
 	s.refill(ctx)

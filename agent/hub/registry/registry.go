@@ -23,13 +23,15 @@ var migrations embed.FS
 // Schema is the table of cards.
 var Schema = sqlite.Embedded("registry", migrations)
 
-// CacheSize is how many looked-up cards are kept in memory; when there are
-// more, arbitrary ones are dropped and read again when needed.
+// CacheSize is how many looked-up cards are kept in memory when Options say
+// nothing else; when there are more, arbitrary ones are dropped and read again
+// when needed. A card takes about 1 kB.
 const CacheSize = 1024
 
 // Options of a registry.
 type Options struct {
 	Logger *slog.Logger // nil discards
+	Cache  int          // cards; 0 means CacheSize
 }
 
 // Registry is the stored set of cards. Its methods may be called from several
@@ -45,15 +47,19 @@ type Registry struct {
 
 	mu         sync.Mutex
 	cache      map[string]Card
+	cacheSize  int
 	generation uint64 // counts commits, so that no older read enters the cache
 }
 
 // New opens the registry in db, which must have been opened with Schema.
 // Only cards signed by authority are let in.
 func New(db *sqlite.DB, authority crypto.PublicKey, o Options) (*Registry, error) {
-	r := &Registry{db: db, authority: authority, log: o.Logger, cache: map[string]Card{}}
+	r := &Registry{db: db, authority: authority, log: o.Logger, cache: map[string]Card{}, cacheSize: o.Cache}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
+	}
+	if r.cacheSize == 0 {
+		r.cacheSize = CacheSize
 	}
 	err := db.View(context.Background(), func(tx *sqlite.Tx) error {
 		serial, err := highest(tx)
@@ -93,6 +99,24 @@ func (r *Registry) Serial() uint64 {
 	return r.complete.Load()
 }
 
+// Newest is the highest serial of all stored cards.
+func (r *Registry) Newest() uint64 { return r.highest.Load() }
+
+// Has says whether a card as new as raw is stored. The signature of raw is not
+// looked at: Merge does that with what is not here.
+func (r *Registry) Has(raw []byte) bool {
+	payload, err := bundle.PayloadCOSE(raw)
+	if err != nil {
+		return false
+	}
+	c, err := parsePayload(payload)
+	if err != nil {
+		return false
+	}
+	stored, err := r.Lookup(c.Code)
+	return err == nil && stored.Serial >= c.Serial
+}
+
 // Rejected counts the cards that Merge has ignored since New because they
 // were malformed or not signed by the authority.
 func (r *Registry) Rejected() uint64 { return r.rejected.Load() }
@@ -121,7 +145,7 @@ func (r *Registry) Lookup(code string) (Card, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if generation == r.generation {
-		if len(r.cache) >= CacheSize {
+		if len(r.cache) >= r.cacheSize {
 			for old := range r.cache {
 				delete(r.cache, old)
 				break

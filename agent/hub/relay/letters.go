@@ -1,39 +1,29 @@
 package relay
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
-	"tram/agent/hub/registry"
 	"tram/storage"
 	"tram/storage/blob"
 	"tram/storage/queue"
-	"tram/storage/sqlite"
 	"tram/sync/bundle"
 	"tram/sync/wire"
 )
-
-// cardsPerBundle bounds one bundle of cards; an office that lacks more gets
-// several bundles.
-const cardsPerBundle = 500
 
 // packed is a small bundle of the hub's own, ready to be queued.
 type packed struct {
 	bundle   storage.Bundle
 	contents []blob.Content
-	slip     []byte
+	slips    map[string][]byte // by office
 }
 
-// pack makes a bundle of one object for one office.
+// pack makes a bundle of one object for the offices that h names.
 func (r *Relay) pack(h bundle.Header, payload []byte, role bundle.Role) (packed, error) {
-	card, err := r.o.Registry.Lookup(h.To[0])
-	if err != nil {
-		return packed{}, fmt.Errorf("look up %q: %w", h.To[0], err)
-	}
+	var err error
 	if h.ID, err = uuid.NewV7(); err != nil {
 		return packed{}, err
 	}
@@ -45,9 +35,15 @@ func (r *Relay) pack(h bundle.Header, payload []byte, role bundle.Role) (packed,
 	if err != nil {
 		return packed{}, err
 	}
-	slip, err := key.Slip(card.Recipient)
-	if err != nil {
-		return packed{}, err
+	slips := make(map[string][]byte, len(h.To))
+	for _, to := range h.To {
+		card, err := r.o.Registry.Lookup(to)
+		if err != nil {
+			return packed{}, fmt.Errorf("look up %q: %w", to, err)
+		}
+		if slips[to], err = key.Slip(card.Recipient); err != nil {
+			return packed{}, fmt.Errorf("make slip for %q: %w", to, err)
+		}
 	}
 	h.From, h.Key, h.Objects = r.o.Code, key.Recipient(), []bundle.Object{object}
 	h.Created = r.o.Now()
@@ -59,12 +55,8 @@ func (r *Relay) pack(h bundle.Header, payload []byte, role bundle.Role) (packed,
 	return packed{
 		bundle:   signed.Stored(),
 		contents: []blob.Content{{SHA256: object.SHA256, Size: object.Size, Inline: sent}},
-		slip:     slip,
+		slips:    slips,
 	}, nil
-}
-
-func (r *Relay) put(tx *sqlite.Tx, p packed, to string) error {
-	return r.o.Queue.Put(tx, p.bundle, p.contents, []queue.Target{{Peer: to, Slip: p.slip}})
 }
 
 // Notice is the JSON in the one object of a notice bundle: a hub's word that a
@@ -89,56 +81,4 @@ func (r *Relay) notice(a queue.Arrived, m miss) (packed, error) {
 	return r.pack(bundle.Header{
 		To: []string{a.From}, Kind: bundle.KindNotice, Urgency: a.Urgency, InReplyTo: a.ID,
 	}, payload, bundle.RoleNotice)
-}
-
-// ShareRegistry queues for office the cards that are newer than has, the serial
-// that it says it holds, and than what was queued for it before. A restored
-// hub starts from the beginning: what its former self queued may be lost.
-func (r *Relay) ShareRegistry(ctx context.Context, office string, has uint64) error {
-	card, err := r.o.Registry.Lookup(office)
-	if err != nil {
-		return fmt.Errorf("look up %q: %w", office, err)
-	}
-	if !card.Enrolled() {
-		return nil
-	}
-	r.sharing.Lock()
-	defer r.sharing.Unlock()
-	since, queued := r.shared[card.Code]
-	if !queued && r.o.Now().After(r.o.RebuildUntil) {
-		since = has
-	}
-	for {
-		cards, err := r.o.Registry.Since(ctx, since, cardsPerBundle)
-		if err != nil {
-			return err
-		}
-		if len(cards) == 0 {
-			r.shared[card.Code] = since
-			return nil
-		}
-		if since, err = r.shareCards(ctx, card, cards); err != nil {
-			return fmt.Errorf("share registry with %q: %w", office, err)
-		}
-		r.shared[card.Code] = since
-	}
-}
-
-func (r *Relay) shareCards(ctx context.Context, to registry.Card, cards [][]byte) (last uint64, err error) {
-	for _, raw := range cards {
-		c, err := registry.ParseCard(raw, r.o.Registry.Authority())
-		if err != nil {
-			return 0, err
-		}
-		last = max(last, c.Serial)
-	}
-	payload, err := registry.EncodeCards(cards)
-	if err != nil {
-		return 0, err
-	}
-	p, err := r.pack(bundle.Header{To: []string{to.Code}, Kind: bundle.KindRegistry}, payload, bundle.RoleRegistry)
-	if err != nil {
-		return 0, err
-	}
-	return last, r.o.DB.Update(ctx, func(tx *sqlite.Tx) error { return r.put(tx, p, to.Code) })
 }

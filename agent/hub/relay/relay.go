@@ -54,6 +54,11 @@ type Relay struct {
 	// shared tells up to which serial cards were queued for an office since
 	// the start of this process.
 	shared map[string]uint64
+
+	mu      sync.Mutex
+	met     map[string]bool   // offices that have greeted
+	greeted map[string]uint64 // of these, those that RunSharing is to look at, and what they hold
+	news    chan struct{}
 }
 
 // New makes a Relay.
@@ -64,7 +69,7 @@ func New(o Options) *Relay {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Relay{o: o, shared: map[string]uint64{}}
+	return &Relay{o: o, shared: map[string]uint64{}, met: map[string]bool{}, greeted: map[string]uint64{}, news: make(chan struct{}, 1)}
 }
 
 // Policy is the hub's rule for headers whose signature is good: an office
@@ -168,7 +173,7 @@ func (r *Relay) route(ctx context.Context, a queue.Arrived) error {
 			}
 		}
 		for i, n := range notices {
-			if err := r.put(tx, n, a.From); err != nil {
+			if err := r.put(tx, n); err != nil {
 				return err
 			}
 			if err := audit.Append(tx, audit.Entry{
@@ -249,7 +254,7 @@ func (r *Relay) Refused(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.
 	if err != nil {
 		return err
 	}
-	if err := r.put(tx, n, b.From); err != nil {
+	if err := r.put(tx, n); err != nil {
 		return err
 	}
 	return audit.Append(tx, audit.Entry{

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -275,7 +276,7 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 	s := newStage(t, time.Time{})
 	share := func(has uint64) []string {
 		before := len(s.outgoing("A"))
-		must(t, s.relay.ShareRegistry(t.Context(), "A", has))
+		must(t, s.relay.ShareRegistry(t.Context(), map[string]uint64{"A": has}))
 		var codes []string
 		for _, o := range s.outgoing("A")[before:] {
 			cards, err := registry.DecodeCards(s.read(o, "A"))
@@ -300,9 +301,58 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 	if got := share(0); !slices.Equal(got, []string{"D"}) {
 		t.Errorf("after an enrolment: %v", got)
 	}
-	must(t, s.relay.ShareRegistry(t.Context(), "C", 0))
+	must(t, s.relay.ShareRegistry(t.Context(), map[string]uint64{"C": 0}))
 	if len(s.outgoing("C")) != 0 {
 		t.Error("an office without keys was sent cards")
+	}
+}
+
+// TestP9_ReturningOfficesShareOneBundleOfCards: what a thousand greetings at once
+// cost is paid for each group that lacks the same cards, not for each office.
+func TestP9_ReturningOfficesShareOneBundleOfCards(t *testing.T) {
+	s := newStage(t, time.Time{})
+	hub, err := s.registry.Lookup(hubCode)
+	must(t, err)
+	const offices = 40
+	var codes []string
+	for i := range offices {
+		codes = append(codes, fmt.Sprintf("Q%02d", i))
+		s.addOffice(codes[i], true)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.relay.RunSharing(ctx) }()
+	for _, code := range codes {
+		s.relay.Greeted(code, hub.Serial)
+	}
+	s.relay.Greeted("stranger", 0) // holds nobody up
+	s.relay.News([]string{"A", codes[0]})
+	for deadline := time.Now().Add(10 * time.Second); len(s.outgoing(codes[offices-1])) == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("no cards were queued")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	<-done
+	bundles := map[uuid.UUID]bool{}
+	for _, code := range codes {
+		out := s.outgoing(code)
+		if len(out) != 1 {
+			t.Fatalf("%d bundles for %s, want 1", len(out), code)
+		}
+		cards, err := registry.DecodeCards(s.read(out[0], code))
+		must(t, err)
+		if len(cards) != offices+3 { // A, B and C are newer than the hub's too
+			t.Errorf("%s gets %d cards", code, len(cards))
+		}
+		bundles[out[0].ID] = true
+	}
+	if len(bundles) != 2 {
+		t.Errorf("%d bundles were made for %d offices, want 2", len(bundles), offices)
+	}
+	if len(s.outgoing("A")) != 0 {
+		t.Error("an office that has not greeted was sent cards")
 	}
 }
 
@@ -310,7 +360,7 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 // is lost, so what an office says that it holds proves nothing.
 func TestRestoredHubSharesFromTheBeginning(t *testing.T) {
 	s := newStage(t, time.Now().Add(time.Hour))
-	must(t, s.relay.ShareRegistry(t.Context(), "A", s.registry.Serial()))
+	must(t, s.relay.ShareRegistry(t.Context(), map[string]uint64{"A": s.registry.Serial()}))
 	if len(s.outgoing("A")) != 1 {
 		t.Error("no cards were sent")
 	}
