@@ -45,7 +45,7 @@ type visitor struct {
 func newDoor(b *Broker) *door {
 	config := b.o.TLS.Clone()
 	config.DynamicRecordSizingDisabled = true // see the same line in package mqtt
-	return &door{b: b, config: config, conns: map[net.Conn]bool{}, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	return &door{b: b, config: config, conns: map[net.Conn]bool{}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 
 func (d *door) listen(ctx context.Context) error {
@@ -184,9 +184,9 @@ func (d *door) serve(v *visitor, establish listeners.EstablishFn) {
 	}
 }
 
-// turning is a connection whose handshake is computed in turn with others, so
-// that thousands of them leave half of the processor to the sessions that stand.
-// While it waits for the other side, others have their turn.
+// turning is a connection whose handshake is computed in turn with others, one
+// for each core, so that no crowd of them stands before the sessions that are
+// up. While it waits for the other side, others have their turn.
 type turning struct {
 	net.Conn
 	turns chan struct{} // nil after the handshake

@@ -2,19 +2,32 @@ package mqtt
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // Backoff paces attempts to connect: the wait before attempt n is random
 // between nothing and Min doubled n times, at most Max ("full jitter"), so that
 // thousands of offices do not return in step after an outage.
+//
+// A kick says that the own line has come up: one attempt follows within kickSpread.
+// What is known of the other side outlasts it. As long as it answered and did
+// not take us (refused, reset, closed, see answered), the fault is not the own
+// line's, thousands are in the same place, and the waits grow on. After silence
+// they begin anew, for the line was the reason.
 type Backoff struct{ Min, Max time.Duration }
 
 // minWait keeps a jitter of nearly zero from becoming a busy loop.
 const minWait = 20 * time.Millisecond
+
+// kickSpread bounds the wait between a kick and its attempt, which is random: the
+// links of thousands may come up in the same second.
+const kickSpread = time.Second
 
 // proven is how long a connection must have lasted to end the backoff.
 const proven = 10 * time.Second
@@ -47,7 +60,7 @@ func newKeeper(b Backoff, log *slog.Logger, stats *counters) *keeper {
 	return &keeper{backoff: b, log: log, stats: stats, kick: make(chan struct{}, 1)}
 }
 
-// try asks for an immediate attempt.
+// try asks for an attempt within kickSpread.
 func (k *keeper) try() {
 	select {
 	case k.kick <- struct{}{}:
@@ -76,27 +89,50 @@ func (k *keeper) run(ctx context.Context) {
 				attempt = 0
 			}
 		}
-		if k.pause(ctx, attempt, err) {
+		if k.pause(ctx, attempt, err) && !answered(err) {
 			attempt = -1
 		}
 	}
 }
 
-// pause waits before the next attempt and says whether a kick ended it.
-func (k *keeper) pause(ctx context.Context, attempt int, err error) bool {
+// pause waits before the next attempt and says whether a kick cut it short.
+func (k *keeper) pause(ctx context.Context, attempt int, err error) (kicked bool) {
 	wait := k.backoff.wait(attempt, rand.Float64())
 	k.failed(err, wait)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return false
-	case <-k.kick:
-		return true
-	case <-ctx.Done():
-		return false
+	for {
+		select {
+		case <-timer.C:
+			return kicked
+		case <-k.kick:
+			if !kicked {
+				kicked = true
+				timer.Reset(k.soon())
+			}
+		case <-ctx.Done():
+			return kicked
+		}
 	}
 }
+
+// answered says that a failure came from the other side: it was reached and did
+// not want us, or ended the connection.
+func answered(err error) bool {
+	for _, reason := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, wsaRefused, wsaReset, io.EOF, io.ErrUnexpectedEOF, ErrRefused} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
+}
+
+// What Windows says for ECONNREFUSED and ECONNRESET. No other system has errors
+// of these numbers.
+const (
+	wsaRefused = syscall.Errno(10061)
+	wsaReset   = syscall.Errno(10054)
+)
 
 func (k *keeper) connected(server string) {
 	k.stats.connects.Add(1)
@@ -124,6 +160,17 @@ func (k *keeper) failed(err error, wait time.Duration) {
 	}
 	k.status.Err = err
 	k.status.NextTry = now.Add(wait)
+}
+
+// soon brings the next attempt forward after a kick and says in what time it is.
+func (k *keeper) soon() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	wait := rand.N(min(kickSpread, max(k.backoff.Min, minWait)))
+	if next := time.Now().Add(wait); next.Before(k.status.NextTry) {
+		k.status.NextTry = next
+	}
+	return max(0, time.Until(k.status.NextTry))
 }
 
 func (k *keeper) trying(server string) {
