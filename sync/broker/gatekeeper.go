@@ -55,6 +55,9 @@ const (
 	hubPatience = 10 * time.Second
 )
 
+// fromSnapshot marks what was written past the hub's queue.
+const fromSnapshot = "$snapshot"
+
 // voidTopic takes the last will of a replaced connection; nobody can read it.
 const voidTopic = "$void"
 
@@ -251,6 +254,7 @@ func (g *gatekeeper) snapshot(cl *mochi.Client) {
 		}
 		pk.FixedHeader.Retain = true
 		pk.FixedHeader.Qos = 0
+		pk.Origin = fromSnapshot
 		if err := cl.WritePacket(pk); err != nil {
 			return
 		}
@@ -281,6 +285,7 @@ func (g *gatekeeper) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Pac
 	size := int64(len(pk.Payload))
 	if s.queued.Add(size) > s.limit {
 		s.queued.Add(-size)
+		s.written()
 		g.dropped.Add(1)
 		return pk, packets.CodeSuccessIgnore
 	}
@@ -309,7 +314,8 @@ func (s *session) await() {
 }
 
 // written takes back what await took. Last wills were not held up and may take
-// back too much; half of the hub's queue is left for them.
+// back too much; half of the hub's queue is left for them. A session without
+// slots has nothing to take back.
 func (s *session) written() {
 	select {
 	case <-s.slots:
@@ -353,12 +359,10 @@ func (g *gatekeeper) left(cl *mochi.Client, pk packets.Packet) {
 		return
 	}
 	s := g.session(cl)
-	if s == nil || pk.FixedHeader.Retain { // retained ones come from snapshot
+	if s == nil || pk.Origin == fromSnapshot {
 		return
 	}
-	if s.slots != nil {
-		s.written()
-	}
+	s.written()
 	_, down := g.topics.OfDown(pk.TopicName)
 	_, up := g.topics.FilterToHub(pk.TopicName)
 	if down || up {
