@@ -30,7 +30,7 @@ const (
 	DefaultHubQueueBytes = 64 << 20
 	// QueueMessages bounds the messages that wait to be written to one
 	// connection. It costs eight bytes each, for every connection.
-	QueueMessages = 512
+	QueueMessages = 256
 	// HandshakeTimeout is how long a connection has for TLS and CONNECT.
 	HandshakeTimeout = 30 * time.Second
 	// MaxKeepAlive is granted to clients that ask for a longer keepalive or for

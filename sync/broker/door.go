@@ -45,6 +45,9 @@ type visitor struct {
 func newDoor(b *Broker) *door {
 	config := b.o.TLS.Clone()
 	config.DynamicRecordSizingDisabled = true // see the same line in package mqtt
+	// A ticket would carry the client's certificate back to it, over a metered
+	// line, and no client of ours resumes.
+	config.SessionTicketsDisabled = true
 	return &door{b: b, config: config, conns: map[net.Conn]bool{}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 }
 

@@ -142,18 +142,41 @@ func (r *Registry) Lookup(code string) (Card, error) {
 	if err != nil {
 		return Card{}, err
 	}
+	r.remember(generation, c)
+	return c, nil
+}
+
+// remember takes cards into the cache that were read when it was of this
+// generation.
+func (r *Registry) remember(generation uint64, cards ...Card) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if generation == r.generation {
+	if generation != r.generation {
+		return
+	}
+	for _, c := range cards {
 		if len(r.cache) >= r.cacheSize {
 			for old := range r.cache {
 				delete(r.cache, old)
 				break
 			}
 		}
-		r.cache[key] = c
+		r.cache[Key(c.Code)] = c
 	}
-	return c, nil
+}
+
+// Warm reads as many cards into memory as are kept there, so that a hub whose
+// offices all come at once need not look up one after the other.
+func (r *Registry) Warm(ctx context.Context) error {
+	r.mu.Lock()
+	generation := r.generation
+	r.mu.Unlock()
+	cards, err := r.All(ctx, "", r.cacheSize)
+	if err != nil {
+		return fmt.Errorf("warm registry: %w", err)
+	}
+	r.remember(generation, cards...)
+	return nil
 }
 
 // LookupTx is Lookup within tx.
@@ -211,6 +234,7 @@ func (r *Registry) stored(raw []byte) (Card, error) {
 // Rejected and logged; they are no error. Merging the same cards again changes
 // nothing.
 func (r *Registry) Merge(tx *sqlite.Tx, cards [][]byte) (changed int, err error) {
+	var keys []string
 	for _, raw := range cards {
 		fresh, err := r.fresh(tx, raw)
 		if err != nil {
@@ -228,13 +252,14 @@ func (r *Registry) Merge(tx *sqlite.Tx, cards [][]byte) (changed int, err error)
 			return changed, err
 		}
 		changed++
+		keys = append(keys, Key(c.Code))
 	}
 	if changed > 0 {
 		serial, err := highest(tx)
 		if err != nil {
 			return changed, fmt.Errorf("merge cards: %w", err)
 		}
-		tx.OnCommit(func() { r.committed(serial) })
+		tx.OnCommit(func() { r.committed(serial, keys) })
 	}
 	return changed, nil
 }
@@ -329,10 +354,12 @@ func put(tx *sqlite.Tx, c Card, raw []byte) error {
 	return nil
 }
 
-func (r *Registry) committed(serial uint64) {
+func (r *Registry) committed(serial uint64, changed []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	clear(r.cache)
+	for _, key := range changed {
+		delete(r.cache, key)
+	}
 	r.generation++
 	r.highest.Store(max(serial, r.highest.Load()))
 }
