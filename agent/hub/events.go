@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"tram/agent/guard"
+	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/storage"
 	"tram/storage/audit"
@@ -98,7 +101,52 @@ type observer struct{ h *Hub }
 func (o observer) Progress(string, storage.ID, int64, int64) {}
 
 func (o observer) Session(peer string, up bool, hello wire.Hello) {
-	if err := o.h.fleet.Session(context.Background(), peer, up, hello.Software); err != nil {
-		o.h.log.Error("presence not recorded", "peer", peer, "error", err)
+	o.h.seen.put(peer, up, hello.Software)
+}
+
+// seen gathers who came and went, so that thousands who come at once are
+// recorded together and none waits for that.
+type seen struct {
+	mu      sync.Mutex
+	changes map[string]fleet.Change
+	ready   chan struct{}
+}
+
+func newSeen() *seen { return &seen{changes: map[string]fleet.Change{}, ready: make(chan struct{}, 1)} }
+
+func (s *seen) put(peer string, up bool, software string) {
+	s.mu.Lock()
+	s.changes[peer] = fleet.Change{Online: up, Software: software}
+	s.mu.Unlock()
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (s *seen) take() map[string]fleet.Change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changes := s.changes
+	s.changes = map[string]fleet.Change{}
+	return changes
+}
+
+// record writes down who came and went until ctx ends.
+func (h *Hub) record(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.seen.ready:
+		}
+		if err := h.fleet.Sessions(ctx, h.seen.take()); err != nil && ctx.Err() == nil {
+			h.log.Error("presence not recorded", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(recordEvery):
+		}
 	}
 }

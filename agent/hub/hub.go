@@ -39,6 +39,8 @@ const (
 	// newsEvery is how often online offices are sent what is new in the
 	// registry: enrolments of a round go together.
 	newsEvery = time.Second
+	// recordEvery is how often at most it is written down who came and went.
+	recordEvery = 100 * time.Millisecond
 	// cachedCards is how many cards a hub keeps in memory: those of all offices
 	// that greet it at the same time.
 	cachedCards = 16 << 10
@@ -74,6 +76,7 @@ type Hub struct {
 	registry *registry.Registry
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
+	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
 	broker   *broker.Broker
@@ -98,7 +101,7 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Hub{o: o, log: o.Logger, started: time.Now()}
+	h := &Hub{o: o, log: o.Logger, started: time.Now(), seen: newSeen()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -225,6 +228,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	h.link = link
 	group.Go(func() error { return h.acceptPeers(ctx, group) })
 	group.Go(func() error { return h.registry.Warm(ctx) })
+	group.Go(func() error { return h.record(ctx) })
 	group.Go(func() error { return h.relay.Run(ctx) })
 	group.Go(func() error { return h.relay.RunSharing(ctx) })
 	group.Go(func() error { return h.pump(ctx) })

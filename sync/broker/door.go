@@ -33,6 +33,11 @@ type door struct {
 	turns    chan struct{} // one in it for each handshake that is being computed
 }
 
+// handshakesPerCore is how many handshakes may want to be computed at once for
+// each core. A session that is up then waits for as many of them at most, some
+// milliseconds; with one alone they would starve beside busy sessions.
+const handshakesPerCore = 8
+
 // doorID names the only listener.
 const doorID = "door"
 
@@ -48,7 +53,7 @@ func newDoor(b *Broker) *door {
 	// A ticket would carry the client's certificate back to it, over a metered
 	// line, and no client of ours resumes.
 	config.SessionTicketsDisabled = true
-	return &door{b: b, config: config, conns: map[net.Conn]bool{}, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	return &door{b: b, config: config, conns: map[net.Conn]bool{}, turns: make(chan struct{}, handshakesPerCore*runtime.GOMAXPROCS(0))}
 }
 
 func (d *door) listen(ctx context.Context) error {
@@ -187,9 +192,9 @@ func (d *door) serve(v *visitor, establish listeners.EstablishFn) {
 	}
 }
 
-// turning is a connection whose handshake is computed in turn with others, one
-// for each core, so that no crowd of them stands before the sessions that are
-// up. While it waits for the other side, others have their turn.
+// turning is a connection whose handshake is computed in turn with others, so
+// that no crowd of them stands before the sessions that are up. While it waits
+// for the other side, others have their turn.
 type turning struct {
 	net.Conn
 	turns chan struct{} // nil after the handshake

@@ -9,7 +9,10 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tram/agent/hub/registry"
 	"tram/storage"
@@ -24,6 +27,9 @@ import (
 const (
 	// batch is how many bundles of the inbox are looked at in one go.
 	batch = 64
+	// together is how many of them are routed at the same time: they share one
+	// commit, for which one after the other would each wait.
+	together = 16
 	// unknownRetry is when an offer to an office without a card is looked at
 	// again while the registry is being rebuilt.
 	unknownRetry = 30 * time.Second
@@ -129,18 +135,23 @@ func (r *Relay) drain(ctx context.Context) error {
 		if len(list) == 0 {
 			return nil
 		}
-		routed := 0
+		var routed atomic.Int32
+		var group errgroup.Group
+		group.SetLimit(together)
 		for _, a := range list {
-			if err := r.route(ctx, a); err != nil {
-				if ctx.Err() != nil {
-					return ctx.Err()
+			group.Go(func() error {
+				if err := r.route(ctx, a); err == nil {
+					routed.Add(1)
+				} else if ctx.Err() == nil {
+					r.o.Logger.Error("bundle not routed", "id", a.ID, "error", err)
 				}
-				r.o.Logger.Error("bundle not routed", "id", a.ID, "error", err)
-				continue
-			}
-			routed++
+				return ctx.Err()
+			})
 		}
-		if routed == 0 {
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		if routed.Load() == 0 {
 			return fmt.Errorf("none of %d bundles could be routed", len(list))
 		}
 	}
