@@ -10,10 +10,13 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"tram/sync/mqtt"
 )
 
 // door is mochi's listener. It finishes the TLS handshake before mochi sees the
@@ -57,7 +60,11 @@ func newDoor(b *Broker) *door {
 }
 
 func (d *door) listen(ctx context.Context) error {
-	lc := net.ListenConfig{KeepAlive: -1} // MQTT's keepalive does this
+	lc := net.ListenConfig{
+		KeepAlive: -1, // MQTT's keepalive does this
+		// Accepted connections inherit the options.
+		Control: func(_, _ string, c syscall.RawConn) error { return mqtt.TuneSocket(c, mqtt.DefaultSocketOptions()) },
+	}
 	ln, err := lc.Listen(ctx, "tcp", d.b.o.Addr)
 	if err != nil {
 		return err

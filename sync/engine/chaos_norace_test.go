@@ -2,5 +2,8 @@
 
 package engine
 
-// defaultSchedules is what a plain `go test` runs.
-const defaultSchedules = 10_000
+// What a plain go test runs.
+const (
+	defaultSchedules   = 10_000
+	defaultOvertakings = 100_000
+)

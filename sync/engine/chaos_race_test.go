@@ -2,6 +2,9 @@
 
 package engine
 
-// defaultSchedules is smaller under the race detector, which makes each
-// schedule several times slower; the machine itself has no goroutines.
-const defaultSchedules = 2_000
+// Under the race detector there are fewer schedules, since each is several times
+// slower; the machine itself has no goroutines.
+const (
+	defaultSchedules   = 2_000
+	defaultOvertakings = 5_000
+)

@@ -30,7 +30,7 @@ const healTime = time.Hour
 func chaosConfig() Config {
 	return Config{
 		Chunk: 512, Credit: 2048, SyncEvery: 1024, InFlight: 2, MaxOffers: 2, MaxIncoming: 4,
-		MaxObjects: 2, MaxHeld: 1500, MaxWriting: 4096, FairEvery: 4, MaxDigest: 1000,
+		MaxObjects: 2, MaxHeld: 1500, MaxWriting: 4096, MaxDigest: 1000,
 	}
 }
 

@@ -1,10 +1,124 @@
 package engine
 
 import (
-	"container/heap"
-
+	"tram/sync/schedule"
 	"tram/sync/wire"
 )
+
+// sendNext gives out offers and chunks, each time the one whose turn it is,
+// until that one finds no room.
+func (p *Peer) sendNext() {
+	o := &p.out
+	o.due(p.now)
+	for {
+		it := p.choose()
+		switch {
+		case it == nil:
+			p.pace.Starved()
+			return
+		case it.state == ready && !p.sendOffer(it), it.state == active && !p.sendChunk(it):
+			return
+		}
+	}
+}
+
+// choose picks the bundle whose offer or chunk goes next, nil when none waits.
+// An offer goes before the chunks of its like while the line would soon run out
+// of wanted bytes: what it brings is wanted a round trip later.
+func (p *Peer) choose() *outItem {
+	o := &p.out
+	offer := p.nextOffer()
+	wanted := int64(0)
+	flow := o.picker.Next(func(yield func(*schedule.Flow) bool) {
+		for _, it := range o.live {
+			wanted += it.wanted
+			if it.state == active && it.sendable() != nil && !yield(&it.flow) {
+				return
+			}
+		}
+		if offer != nil {
+			yield(&offer.flow)
+		}
+	})
+	switch {
+	case flow == nil:
+		return nil
+	case offer != nil && offer.flow.Level(flow) && wanted < 2*p.window():
+		return offer
+	case offer != nil && flow == &offer.flow:
+		return offer
+	}
+	for _, it := range o.live {
+		if flow == &it.flow {
+			return it
+		}
+	}
+	return nil
+}
+
+// nextOffer is the bundle to be offered next, if there is a place for it. One
+// whose lifetime is over ends here.
+func (p *Peer) nextOffer() *outItem {
+	o := &p.out
+	for it := o.ready.top(); it != nil; it = o.ready.top() {
+		switch {
+		case !it.Expires.IsZero() && !p.now.Before(it.Expires):
+			p.end(it, wire.CodeExpired)
+		case o.hasPlace(it.Urgency, p.cfg.MaxOffers):
+			return it
+		default:
+			return nil // nor is there one for the less urgent ones behind it
+		}
+	}
+	return nil
+}
+
+// window is how many bytes may be under way.
+func (p *Peer) window() int64 { return min(p.pace.Window(), p.cfg.Window) }
+
+// room tells whether n more bytes of this urgency may go. What is less urgent
+// and under way does not count against them; one piece may always go.
+func (p *Peer) room(urgency uint8, n int64) bool {
+	if urgency < schedule.VeryUrgent {
+		urgency = 0
+	}
+	under := p.out.underWay(urgency)
+	return under == 0 || under+n <= p.window()
+}
+
+func (p *Peer) sendOffer(it *outItem) bool {
+	o := &p.out
+	if o.offers >= p.cfg.InFlight || !p.room(it.Urgency, it.offerSize()) {
+		return false
+	}
+	o.leave(it)
+	it.unwanted()
+	it.told, it.deferred, it.brief = true, false, false
+	it.mark = p.pace.Sent(p.now, o.underWay(0))
+	o.makeLive(it, offering)
+	o.picker.Sent(&it.flow, it.offerSize())
+	it.pending++
+	o.offers++
+	p.do(SendOffer{it.ID})
+	return true
+}
+
+func (p *Peer) sendChunk(it *outItem) bool {
+	o, s := &p.out, it.sendable()
+	n := min(int64(p.pace.Chunk()), int64(p.cfg.Chunk), s.limit-s.next)
+	if o.chunks >= p.cfg.InFlight || !p.room(it.Urgency, n) {
+		return false
+	}
+	p.do(SendChunk{ID: it.ID, Object: s.index, Offset: s.next, N: int(n)})
+	s.marks = append(s.marks, flight{end: s.next + n, n: n, mark: p.pace.Sent(p.now, o.underWay(0))})
+	s.next += n
+	o.count(it)
+	o.picker.Sent(&it.flow, n)
+	it.flying++
+	it.pending++
+	o.chunks++
+	return true
+}
 
 // frameWant records what the neighbour has and wants.
 func (p *Peer) frameWant(f wire.Want) {
@@ -23,17 +137,39 @@ func (p *Peer) frameWant(f wire.Want) {
 		p.drop() // not of this bundle, or overtaken by a later one
 		return
 	}
+	p.heard(it)
 	it.state, it.until = active, p.now
-	it.left -= f.Offset - s.acked
+	it.flow.Left -= f.Offset - s.acked
 	s.acked = f.Offset
+	if last, n := s.arrived(f.Offset); n > 0 {
+		p.pace.Acked(p.now, last, n)
+	}
 	end := f.Offset + min(f.Credit, MaxCredit, s.size-f.Offset)
 	if f.Round > s.round { // start over, be it further back
-		s.round, s.next, s.limit = f.Round, f.Offset, end
+		s.round, s.next, s.limit, s.marks = f.Round, f.Offset, end, nil
 	}
 	s.next, s.limit = max(s.next, f.Offset), max(s.limit, end)
-	if sent := it.total - it.left; sent > it.best {
+	p.out.count(it)
+	if sent := it.total - it.flow.Left; sent > it.best {
 		it.best, it.attempt = sent, 0
 		p.do(Progress{ID: it.ID, Sent: sent, Total: it.total})
+	}
+}
+
+// heard takes an answer as the acknowledgement of an offer.
+func (p *Peer) heard(it *outItem) {
+	if it.state == offering || it.state == offered {
+		p.pace.Acked(p.now, it.mark, it.offerSize())
+	}
+}
+
+// heardAll takes custody as the acknowledgement of all that was sent.
+func (p *Peer) heardAll(it *outItem) {
+	p.heard(it)
+	for i := range it.objects {
+		if last, n := it.objects[i].arrived(it.objects[i].size); n > 0 {
+			p.pace.Acked(p.now, last, n)
+		}
 	}
 }
 
@@ -44,11 +180,11 @@ func (p *Peer) revive(it *outItem) bool {
 	case offering, offered, active:
 		return true
 	case ready, later:
-		if !it.told || it.deferred || !p.out.hasPlace(it.Urgency, p.cfg.MaxOffers) {
+		if !it.told || it.deferred || it.brief || !p.out.hasPlace(it.Urgency, p.cfg.MaxOffers) {
 			return false
 		}
 		p.out.leave(it)
-		p.out.makeLive(it, offered)
+		p.out.makeLive(it, active)
 		return true
 	default:
 		return false
@@ -66,6 +202,9 @@ func (it *outItem) object(index int) *sending {
 
 // sendable is the first object with bytes that may go now, nil if none has.
 func (it *outItem) sendable() *sending {
+	if it.wanted == 0 {
+		return nil
+	}
 	for i := range it.objects {
 		if s := &it.objects[i]; s.next < s.limit {
 			return s
@@ -74,84 +213,16 @@ func (it *outItem) sendable() *sending {
 	return nil
 }
 
-// underWay is how many bytes were handed out and are not acknowledged.
-func (o *outgoing) underWay() (n int64) {
-	for _, it := range o.live {
-		for i := range it.objects {
-			n += max(it.objects[i].next-it.objects[i].acked, 0)
-		}
+// arrived takes off the marks of what is durable up to a length, and returns
+// the newest of them and how many bytes they were.
+func (s *sending) arrived(length int64) (last schedule.Mark, n int64) {
+	i := 0
+	for ; i < len(s.marks) && s.marks[i].end <= length; i++ {
+		last = s.marks[i].mark
+		n += s.marks[i].n
 	}
-	return n
-}
-
-// sendChunks gives out chunks until enough are in flight.
-func (p *Peer) sendChunks() {
-	o := &p.out
-	for under := o.underWay(); o.chunks < p.cfg.InFlight; {
-		it := p.choose()
-		if it == nil {
-			return
-		}
-		s := it.sendable()
-		n := min(int64(p.cfg.Chunk), s.limit-s.next)
-		if under > 0 && under+n > p.cfg.Window {
-			return
-		}
-		under += n
-		p.do(SendChunk{ID: it.ID, Object: s.index, Offset: s.next, N: int(n)})
-		s.next += n
-		o.served++
-		it.served = o.served
-		it.flying++
-		it.pending++
-		o.chunks++
-	}
-}
-
-// choose picks the bundle whose chunk goes next: the most urgent, then the one
-// with the least left to send, then the oldest. When FairEvery chunks in a row
-// have passed over one that waits longer, that one gets a turn; more urgent
-// work starts the count anew, so it is never the one to wait.
-func (p *Peer) choose() *outItem {
-	o := &p.out
-	var best, longest *outItem
-	for _, it := range o.live {
-		if it.state != active || it.sendable() == nil {
-			continue
-		}
-		if best == nil || goesBefore(it, best) {
-			best = it
-		}
-		if longest == nil || it.served < longest.served {
-			longest = it
-		}
-	}
-	if best == nil {
-		return nil
-	}
-	if longest == best || best.Urgency > o.urgency {
-		o.fair = 0
-	}
-	o.urgency = best.Urgency
-	if longest == best {
-		return best
-	}
-	if o.fair++; o.fair > p.cfg.FairEvery {
-		o.fair = 0
-		return longest
-	}
-	return best
-}
-
-func goesBefore(a, b *outItem) bool {
-	switch {
-	case a.Urgency != b.Urgency:
-		return a.Urgency > b.Urgency
-	case a.left != b.left:
-		return a.left < b.left
-	default:
-		return older(a, b)
-	}
+	s.marks = s.marks[:copy(s.marks, s.marks[i:])]
+	return last, n
 }
 
 func (p *Peer) stepChunkSent(ev ChunkSent) {
@@ -176,44 +247,4 @@ func (p *Peer) stepChunkSent(ev ChunkSent) {
 			it.until = p.now
 		}
 	}
-}
-
-// itemHeap is a heap of bundles that also gives up others than the first.
-type itemHeap struct {
-	list   []*outItem
-	before func(a, b *outItem) bool
-}
-
-func (h *itemHeap) top() *outItem {
-	if len(h.list) == 0 {
-		return nil
-	}
-	return h.list[0]
-}
-
-func (h *itemHeap) push(it *outItem)   { heap.Push((*heapOrder)(h), it) }
-func (h *itemHeap) remove(it *outItem) { heap.Remove((*heapOrder)(h), it.pos) }
-
-type heapOrder itemHeap
-
-func (h *heapOrder) Len() int           { return len(h.list) }
-func (h *heapOrder) Less(i, j int) bool { return h.before(h.list[i], h.list[j]) }
-
-func (h *heapOrder) Swap(i, j int) {
-	h.list[i], h.list[j] = h.list[j], h.list[i]
-	h.list[i].pos, h.list[j].pos = i, j
-}
-
-func (h *heapOrder) Push(x any) {
-	it := x.(*outItem)
-	it.pos = len(h.list)
-	h.list = append(h.list, it)
-}
-
-func (h *heapOrder) Pop() any {
-	n := len(h.list) - 1
-	it := h.list[n]
-	h.list[n] = nil
-	h.list = h.list[:n]
-	return it
 }

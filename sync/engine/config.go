@@ -3,15 +3,17 @@ package engine
 import (
 	"time"
 
+	"tram/sync/schedule"
 	"tram/sync/wire"
 )
 
 // Defaults of [Config].
 const (
-	DefaultChunk     = 16 << 10
-	DefaultCredit    = 64 << 10
-	DefaultWindow    = 64 << 10
-	DefaultSyncEvery = 32 << 10
+	DefaultChunk     = wire.MaxChunk
+	DefaultCredit    = 1 << 20
+	DefaultWindow    = 1 << 20
+	DefaultSyncEvery = 256 << 10
+	DefaultAckDelay  = schedule.AckDelay
 
 	DefaultInFlight    = 2
 	DefaultMaxOffers   = 64
@@ -19,7 +21,6 @@ const (
 	DefaultMaxObjects  = 2
 	DefaultMaxHeld     = 256 << 10
 	DefaultMaxWriting  = 1 << 20
-	DefaultFairEvery   = 16
 	DefaultMaxDigest   = 3
 
 	DefaultRetryMin  = 15 * time.Second
@@ -37,22 +38,28 @@ const MaxCredit = 1 << 20
 // Config holds the limits and durations of a [Peer]. A zero or negative field
 // means its default.
 type Config struct {
+	// Known is what an earlier session has measured of this line.
+	Known schedule.Estimate
 	// Chunk is the largest payload of a CHUNK that this side sends, in bytes;
-	// at most [wire.MaxChunk]. Default DefaultChunk.
+	// less goes at once over slow lines. At most [wire.MaxChunk]. Default
+	// DefaultChunk.
 	Chunk int
 	// Credit is the window in bytes that this side grants per object, beyond
-	// what is durable: the most that goes again after a cut. Default
-	// DefaultCredit, at most MaxCredit.
+	// what is durable. Default DefaultCredit, at most MaxCredit.
 	Credit int64
-	// Window is how many bytes this side has under way at most, over all objects:
-	// sent and not acknowledged as durable. It is what an urgent bundle may have
-	// to wait for (P5), what goes again after a cut (P4), and what a broker in
-	// between may have to hold. Default DefaultWindow, at least Chunk.
+	// Window bounds what this side has under way, in bytes over all objects: sent
+	// and not acknowledged as durable. Below it the measured line decides
+	// ([schedule.Pace]). It is what an urgent bundle may have to wait for (P5),
+	// what goes again after a cut (P4), and what a broker in between may have to
+	// hold. Default DefaultWindow, at least Chunk.
 	Window int64
 	// SyncEvery is after how many received bytes, over all objects, what came is
-	// made durable and acknowledged; at most half of Credit, and to be at most
-	// half of the neighbour's Window. Default DefaultSyncEvery.
+	// made durable and acknowledged, however little time has passed; at most half
+	// of Credit. Default DefaultSyncEvery.
 	SyncEvery int64
+	// AckDelay is how long received bytes may wait to be made durable and
+	// acknowledged together with others. Default DefaultAckDelay.
+	AckDelay time.Duration
 
 	// InFlight is how many SendChunk, and separately how many SendOffer, may be
 	// unanswered by the runner; more wait inside. Default DefaultInFlight.
@@ -75,9 +82,6 @@ type Config struct {
 	// over all bundles. Chunks above it are dropped and asked for again.
 	// Default DefaultMaxWriting.
 	MaxWriting int
-	// FairEvery is after how many chunks given by urgency and size one chunk
-	// goes to the object that has waited longest. Default DefaultFairEvery.
-	FairEvery int
 	// MaxDigest is how often the content of a bundle may fail its digest before
 	// it is refused with CodeDigest. Default DefaultMaxDigest.
 	MaxDigest int
@@ -106,13 +110,13 @@ func (c Config) withDefaults() Config {
 	def(&c.Credit, DefaultCredit)
 	def(&c.Window, DefaultWindow)
 	def(&c.SyncEvery, DefaultSyncEvery)
+	def(&c.AckDelay, DefaultAckDelay)
 	def(&c.InFlight, DefaultInFlight)
 	def(&c.MaxOffers, DefaultMaxOffers)
 	def(&c.MaxIncoming, DefaultMaxIncoming)
 	def(&c.MaxObjects, DefaultMaxObjects)
 	def(&c.MaxHeld, DefaultMaxHeld)
 	def(&c.MaxWriting, DefaultMaxWriting)
-	def(&c.FairEvery, DefaultFairEvery)
 	def(&c.MaxDigest, DefaultMaxDigest)
 	def(&c.RetryMin, DefaultRetryMin)
 	def(&c.RetryMax, DefaultRetryMax)

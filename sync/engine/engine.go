@@ -12,6 +12,7 @@ package engine
 import (
 	"time"
 
+	"tram/sync/schedule"
 	"tram/sync/wire"
 
 	"github.com/google/uuid"
@@ -26,13 +27,16 @@ type Peer struct {
 	acts    []Action  // of the step being taken
 	dropped uint64
 
-	out outgoing
-	in  incoming
+	rules schedule.Rules
+	pace  schedule.Pace
+	out   outgoing
+	in    incoming
 }
 
 // New makes a Peer that knows of no bundle and is down.
 func New(c Config) *Peer {
-	return &Peer{cfg: c.withDefaults(), out: newOutgoing(), in: newIncoming()}
+	c = c.withDefaults()
+	return &Peer{cfg: c, pace: schedule.NewPace(c.Known, c.Window), out: newOutgoing(), in: newIncoming()}
 }
 
 // Step takes one event at the time now and returns what is to be done, in
@@ -44,7 +48,7 @@ func (p *Peer) Step(now time.Time, ev Event) []Action {
 	switch ev := ev.(type) {
 	case Up:
 		p.stepDown()
-		p.up = true
+		p.up, p.in.syncedAt = true, p.now
 	case Down:
 		p.stepDown()
 	case Frame:
@@ -55,6 +59,10 @@ func (p *Peer) Step(now time.Time, ev Event) []Action {
 		p.stepQueued(ev.Item)
 	case Withdrawn:
 		p.stepWithdrawn(ev)
+	case Restrict:
+		p.stepRestrict(ev.Rules)
+	case First:
+		p.stepFirst(ev.ID)
 	case Admitted:
 		p.stepAdmitted(ev)
 	case Written:
@@ -72,8 +80,7 @@ func (p *Peer) Step(now time.Time, ev Event) []Action {
 	if p.up {
 		p.checkFetches()
 		p.checkLive()
-		p.offer()
-		p.sendChunks()
+		p.sendNext()
 		p.wake()
 	}
 	acts := p.acts
@@ -97,6 +104,8 @@ func (p *Peer) stepFrame(f wire.Frame) {
 		p.frameRefuse(f)
 	case wire.Defer:
 		p.frameDefer(f)
+	case wire.Ask:
+		p.frameAsk(f)
 	}
 }
 
@@ -108,6 +117,7 @@ func (p *Peer) stepDown() {
 	p.flushFetches()
 	p.in.reset()
 	p.out.reset()
+	p.pace = schedule.NewPace(p.pace.Estimate(), p.cfg.Window)
 }
 
 func (p *Peer) do(a Action)         { p.acts = append(p.acts, a) }
@@ -134,10 +144,15 @@ func (p *Peer) wake() {
 			sooner(p.fetchDeadline(f))
 		}
 	}
+	sooner(p.in.syncAt)
 	if !at.IsZero() {
 		p.do(Wake{at})
 	}
 }
+
+// Busy tells whether something is under way, or asked for, in either direction,
+// so that the line ought not to be silent.
+func (p *Peer) Busy() bool { return p.up && len(p.out.live)+len(p.in.list) > 0 }
 
 // Stats is a snapshot of a Peer for the runner, status pages and tests.
 type Stats struct {
@@ -149,6 +164,10 @@ type Stats struct {
 	Writing  int    // bytes in Write actions that are not answered
 	InFlight int    // SendChunk actions that are not answered
 	Dropped  uint64 // frames ignored since New: duplicates, not asked for, over a limit
+	UnderWay int64  // bytes sent and not acknowledged
+	Window   int64  // how many may be
+	Chunk    int    // bytes in the next chunk at most
+	Line     schedule.Estimate
 }
 
 // Stats returns a snapshot.
@@ -156,5 +175,6 @@ func (p *Peer) Stats() Stats {
 	return Stats{
 		Up: p.up, Outgoing: len(p.out.items), OnOffer: len(p.out.live), Incoming: len(p.in.list),
 		Held: p.in.held, Writing: p.in.writing, InFlight: p.out.chunks, Dropped: p.dropped,
+		UnderWay: p.out.underWay(0), Window: p.window(), Chunk: min(p.pace.Chunk(), p.cfg.Chunk), Line: p.pace.Estimate(),
 	}
 }

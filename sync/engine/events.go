@@ -35,6 +35,9 @@ type Item struct {
 	Urgency uint8     // 0 thường … 3 hỏa tốc; higher values count as 3
 	Created time.Time // older ones go first
 	Expires time.Time // not offered from then on; zero: never expires
+	// Offer is how many bytes travel inside the OFFER: header, slip and small
+	// objects.
+	Offer int64
 	// Objects holds the size in bytes of each object that travels in chunks,
 	// by index. Objects inside the OFFER are not listed. Not modified.
 	Objects map[int]int64
@@ -64,6 +67,8 @@ type Admitted struct {
 // holds: Receipt is set; Refuse is set; Defer is set; or the bundle was
 // admitted and Need says what is missing (empty: nothing is).
 type Admission struct {
+	Urgency uint8        // of an admitted bundle
+	Size    int64        // of all its objects, in bytes
 	Receipt []byte       // custody given before, to be sent again
 	Need    map[int]Need // by object index; objects that came inline may be absent
 	Refuse  wire.Code    // never to be taken, with Text

@@ -120,7 +120,7 @@ func (p *Peer) take(b *inBundle, f *fetch, h piece) bool {
 	}
 	w := Write{ID: b.id, Object: f.object, Offset: f.next, Data: data}
 	f.next = end
-	full := p.in.loose() >= p.cfg.SyncEvery
+	full := p.syncDue()
 	w.Sync = f.next == f.size || full
 	if w.Sync {
 		f.synced = f.next
@@ -132,6 +132,20 @@ func (p *Peer) take(b *inBundle, f *fetch, h piece) bool {
 		f.due = !f.done()
 		p.flushOthers(f)
 	}
+	return true
+}
+
+// syncDue tells whether it is time to make durable what came and to acknowledge
+// it: there is much of it, or some has waited for AckDelay.
+func (p *Peer) syncDue() bool {
+	in := &p.in
+	if in.loose() < p.cfg.SyncEvery && p.now.Sub(in.syncedAt) < p.cfg.AckDelay {
+		if in.syncAt.IsZero() {
+			in.syncAt = in.syncedAt.Add(p.cfg.AckDelay)
+		}
+		return false
+	}
+	in.syncedAt, in.syncAt = p.now, time.Time{}
 	return true
 }
 
@@ -249,6 +263,10 @@ func (p *Peer) fetchDeadline(f *fetch) time.Time {
 // checkFetches asks again for what is overdue, after making durable what is
 // here, so that only what was lost comes again.
 func (p *Peer) checkFetches() {
+	if at := p.in.syncAt; !at.IsZero() && !p.now.Before(at) {
+		p.in.syncedAt, p.in.syncAt = p.now, time.Time{}
+		p.flushOthers(nil)
+	}
 	for _, b := range p.in.list {
 		for _, f := range b.fetches {
 			at := p.fetchDeadline(f)

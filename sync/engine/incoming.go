@@ -21,7 +21,16 @@ type incoming struct {
 	held    int               // bytes of pieces that came out of order, with overhead
 	writing int               // bytes in Write actions not answered
 	bad     map[uuid.UUID]int // failed digests, at most MaxIncoming entries
+
+	syncedAt time.Time               // when bytes were last made durable because of AckDelay
+	syncAt   time.Time               // when they next are; zero: none wait
+	metered  map[uuid.UUID]*inBundle // postponed in this session, at most MaxIncoming
+	asks     map[uuid.UUID]bool      // asked for by a person, at most MaxIncoming
 }
+
+// lookAhead is how many bytes of a bundle are asked for at least, if need be of
+// more than MaxObjects objects, so that small ones do not cost a round trip each.
+const lookAhead = 64 << 10
 
 type inState uint8
 
@@ -36,6 +45,8 @@ type inBundle struct {
 	state   inState
 	fetches []*fetch  // by index
 	moved   time.Time // when it last made progress
+	urgency uint8
+	size    int64
 }
 
 func newIncoming() incoming {
@@ -43,13 +54,17 @@ func newIncoming() incoming {
 		bundles: make(map[uuid.UUID]*inBundle),
 		asked:   make(map[uuid.UUID]int),
 		bad:     make(map[uuid.UUID]int),
+		metered: make(map[uuid.UUID]*inBundle),
+		asks:    make(map[uuid.UUID]bool),
 	}
 }
 
 // reset forgets what belongs to a session.
 func (in *incoming) reset() {
 	clear(in.bundles)
+	clear(in.metered)
 	in.list, in.held, in.round = nil, 0, 0
+	in.syncAt = time.Time{}
 }
 
 func (in *incoming) remove(b *inBundle) {
@@ -128,6 +143,7 @@ func (p *Peer) stepAdmitted(ev Admitted) {
 	case ev.Defer != wire.CodeNone:
 		p.deferBundle(b, ev.Defer, ev.After)
 	default:
+		b.urgency, b.size = ev.Urgency, ev.Size
 		p.startFetching(b, ev.Need)
 	}
 }
@@ -152,6 +168,11 @@ func (p *Peer) startFetching(b *inBundle, need map[int]Need) {
 		})
 	}
 	slices.SortFunc(b.fetches, func(x, y *fetch) int { return x.object - y.object })
+	if !b.complete() && !p.allowsIn(b.id, b.urgency, b.size) {
+		p.postpone(b)
+		return
+	}
+	delete(p.in.metered, b.id)
 	for _, f := range b.fetches {
 		if f.size > 0 && f.done() {
 			p.want(b, f, false) // acknowledges what an earlier session brought
@@ -163,14 +184,14 @@ func (p *Peer) startFetching(b *inBundle, need map[int]Need) {
 // fetchNext asks for further objects while few are open, and completes the
 // bundle when nothing is missing.
 func (p *Peer) fetchNext(b *inBundle) {
-	if !slices.ContainsFunc(b.fetches, func(f *fetch) bool { return !f.done() }) {
+	if b.complete() {
 		b.state = completing
 		p.do(Complete{b.id})
 		return
 	}
-	open := 0
+	open, bytes := 0, int64(0)
 	for _, f := range b.fetches {
-		if open >= p.cfg.MaxObjects {
+		if open >= p.cfg.MaxObjects && bytes >= min(lookAhead, p.cfg.Credit) {
 			return
 		}
 		if !f.open {
@@ -179,8 +200,13 @@ func (p *Peer) fetchNext(b *inBundle) {
 		}
 		if f.next < f.size {
 			open++
+			bytes += f.size - f.next
 		}
 	}
+}
+
+func (b *inBundle) complete() bool {
+	return !slices.ContainsFunc(b.fetches, func(f *fetch) bool { return !f.done() })
 }
 
 func (p *Peer) frameCancel(f wire.Cancel) {

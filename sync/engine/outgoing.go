@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tram/sync/schedule"
 	"tram/sync/wire"
 
 	"github.com/google/uuid"
@@ -20,6 +21,7 @@ const (
 	offered               // OFFER sent, nothing heard
 	active                // the neighbour wants bytes of it
 	settling              // Settle not answered yet
+	held                  // not over the present line: Restrict
 )
 
 const maxUrgency = 3
@@ -35,40 +37,51 @@ type outgoing struct {
 	offers int // SendOffer not answered
 	chunks int // SendChunk not answered
 
-	served  uint64 // chunks given out so far
-	fair    int    // chunks in a row that passed over one that waits longer
-	urgency uint8  // of the last chunk
+	picker schedule.Picker
+	under  [maxUrgency + 1]int64 // bytes under way of live, by urgency
 }
 
 type outItem struct {
 	Item
+	flow     schedule.Flow // Left: bytes not yet durable at the neighbour as far as this offer tells
 	state    state
 	told     bool      // an OFFER was sent in this session, so frames about it make sense
 	deferred bool      // later for another reason than silence: a WANT of before means nothing
+	brief    bool      // deferred for this session only
 	until    time.Time // later: when to offer; live: when something last moved
 	attempt  int       // offers without progress since
 	objects  []sending // of the last offer of this session, by index
 	total    int64     // bytes of all objects
-	left     int64     // of these, not yet durable at the neighbour as far as this offer tells
 	best     int64     // most bytes durable at the neighbour in this session
 	flying   int       // chunks not answered
 	pending  int       // offers and chunks not answered
 	stale    int       // of pending, from an earlier session: the next answers
 	over     bool      // settling: the session of the answer has ended
 	requeued bool      // settling: Queued came again
-	served   uint64    // outgoing.served when it last got a chunk, or became live
-	pos      int       // in its heap
+	mark     schedule.Mark
+	under    int64 // bytes under way, the offer included
+	wanted   int64 // bytes that are wanted and not sent, or soon will be
+	pos      int   // in its heap
 }
 
 // sending is one object of a live bundle, as the neighbour asked for it.
 type sending struct {
 	index int
 	size  int64
-	acked int64  // durable at the neighbour
-	next  int64  // first byte not handed out
-	limit int64  // end of the window
-	round uint32 // of the newest WANT
+	acked int64    // durable at the neighbour
+	next  int64    // first byte not handed out
+	limit int64    // end of the window
+	round uint32   // of the newest WANT
+	marks []flight // of bytes that are under way, oldest first
 }
+
+// flight is one chunk under way.
+type flight struct {
+	end, n int64
+	mark   schedule.Mark
+}
+
+func (it *outItem) offerSize() int64 { return max(it.Offer, 1) }
 
 func newOutgoing() outgoing {
 	return outgoing{
@@ -85,10 +98,14 @@ func newOutgoing() outgoing {
 
 // precedes is the order in which bundles are offered.
 func precedes(a, b *outItem) bool {
-	if a.Urgency != b.Urgency {
-		return a.Urgency > b.Urgency
+	switch {
+	case schedule.Before(&a.flow, &b.flow):
+		return true
+	case schedule.Before(&b.flow, &a.flow):
+		return false
+	default:
+		return older(a, b)
 	}
-	return older(a, b)
 }
 
 func older(a, b *outItem) bool {
@@ -103,21 +120,23 @@ func older(a, b *outItem) bool {
 func (o *outgoing) reset() {
 	for _, it := range o.items {
 		it.stale, it.flying, it.attempt, it.best, it.told = it.pending, 0, 0, 0, false
-		it.objects, it.left = nil, it.total
+		it.objects, it.flow.Left = nil, it.total
 		switch it.state {
 		case settling:
 			it.over = true
 		case offering, offered, active:
 			o.leave(it)
 			o.makeReady(it)
+		case ready:
+			o.leave(it) // what is left has changed, and so its turn
+			o.makeReady(it)
 		case later:
-			if !it.deferred {
+			if !it.deferred || it.brief {
 				o.leave(it)
 				o.makeReady(it)
 			}
 		}
 	}
-	o.fair, o.urgency = 0, 0
 }
 
 // leave takes it out of the list or heap that it is in. A state must follow.
@@ -131,11 +150,14 @@ func (o *outgoing) leave(it *outItem) {
 		i := slices.Index(o.live, it)
 		o.live = slices.Delete(o.live, i, i+1)
 		o.places[it.Urgency]--
+		o.under[it.Urgency] -= it.under
+		it.under, it.wanted = 0, 0
 	}
 }
 
 func (o *outgoing) makeReady(it *outItem) {
 	it.state = ready
+	o.picker.Join(&it.flow)
 	o.ready.push(it)
 }
 
@@ -161,15 +183,50 @@ func (o *outgoing) hasPlace(u uint8, limit int) bool {
 
 // makeLive gives it a place.
 func (o *outgoing) makeLive(it *outItem, s state) {
-	it.state, it.served = s, o.served
+	it.state = s
 	o.live = append(o.live, it)
 	o.places[it.Urgency]++
+	o.count(it)
+}
+
+// count takes account of what of a live bundle is under way and wanted.
+func (o *outgoing) count(it *outItem) {
+	o.under[it.Urgency] -= it.under
+	it.under, it.wanted = 0, 0
+	if it.state == offering || it.state == offered {
+		it.under, it.wanted = it.offerSize(), it.flow.Left
+	}
+	for i := range it.objects {
+		s := &it.objects[i]
+		it.under += max(s.next-s.acked, 0)
+		if it.state == active {
+			it.wanted += max(s.limit-s.next, 0)
+		}
+	}
+	o.under[it.Urgency] += it.under
+}
+
+// underWay is how many bytes of at least some urgency are sent and not
+// acknowledged.
+func (o *outgoing) underWay(least uint8) (n int64) {
+	for _, under := range o.under[least:] {
+		n += under
+	}
+	return n
+}
+
+// due makes ready what has waited long enough.
+func (o *outgoing) due(now time.Time) {
+	for it := o.later.top(); it != nil && !now.Before(it.until); it = o.later.top() {
+		o.leave(it)
+		o.makeReady(it)
+	}
 }
 
 // unwanted starts an offer: as far as known nothing is wanted and nothing
 // durable.
 func (it *outItem) unwanted() {
-	it.left = it.total
+	it.flow.Left = it.total
 	it.objects = make([]sending, 0, len(it.Objects))
 	for i, size := range it.Objects {
 		it.objects = append(it.objects, sending{index: i, size: size})
@@ -183,12 +240,16 @@ func (p *Peer) stepQueued(item Item) {
 		return
 	}
 	item.Urgency = min(item.Urgency, maxUrgency)
-	it := &outItem{Item: item}
+	it := &outItem{Item: item, flow: schedule.Flow{Urgency: item.Urgency}}
 	for _, size := range item.Objects {
 		it.total += size
 	}
-	it.left = it.total
+	it.flow.Left = it.total
 	p.out.items[it.ID] = it
+	if !p.allows(it) {
+		it.state = held
+		return
+	}
 	p.out.makeReady(it)
 }
 
@@ -207,35 +268,6 @@ func (p *Peer) end(it *outItem, code wire.Code) {
 		p.send(wire.Cancel{ID: it.ID, Code: code})
 	}
 	p.out.remove(it)
-}
-
-// offer gives out as many offers as there are places, the most urgent first.
-func (p *Peer) offer() {
-	o := &p.out
-	for it := o.later.top(); it != nil && !p.now.Before(it.until); it = o.later.top() {
-		o.leave(it)
-		o.makeReady(it)
-	}
-	for o.offers < p.cfg.InFlight {
-		it := o.ready.top()
-		if it == nil {
-			return
-		}
-		if !it.Expires.IsZero() && !p.now.Before(it.Expires) {
-			p.end(it, wire.CodeExpired)
-			continue
-		}
-		if !o.hasPlace(it.Urgency, p.cfg.MaxOffers) {
-			return // nor is there one for the less urgent ones behind it
-		}
-		o.leave(it)
-		o.makeLive(it, offering)
-		it.unwanted()
-		it.told, it.deferred = true, false
-		it.pending++
-		o.offers++
-		p.do(SendOffer{it.ID})
-	}
 }
 
 func (p *Peer) stepOfferSent(ev OfferSent) {
@@ -275,7 +307,7 @@ func (p *Peer) retryLater(it *outItem) {
 // offerDeadline is when a live bundle has been silent for too long; zero while
 // it is this side's turn.
 func (p *Peer) offerDeadline(it *outItem) time.Time {
-	if it.state == offered || it.state == active && it.flying == 0 && it.sendable() == nil {
+	if it.state == offered || it.state == active && it.flying == 0 && (it.under > 0 || it.sendable() == nil) {
 		return it.until.Add(p.cfg.RetryMin)
 	}
 	return time.Time{}
@@ -300,6 +332,7 @@ func (p *Peer) checkLive() {
 
 func (p *Peer) frameCustody(f wire.Custody) {
 	if it := p.out.items[f.ID]; it != nil && it.state != settling {
+		p.heardAll(it)
 		p.settle(it, Settle{ID: f.ID, Receipt: f.Receipt})
 	}
 }
@@ -310,8 +343,9 @@ func (p *Peer) frameRefuse(f wire.Refuse) {
 	case it == nil || !it.told || it.state == settling:
 		p.drop()
 	case f.Code == wire.CodeFull || f.Code == wire.CodeBusy || f.Code == wire.CodeInternal:
-		p.deferItem(it, p.cfg.BusyAfter) // codes that mean "later"
+		p.deferItem(it, f.Code, p.cfg.BusyAfter) // codes that mean "later"
 	default:
+		p.heard(it)
 		p.settle(it, Settle{ID: f.ID, Code: f.Code, Text: f.Text})
 	}
 }
@@ -322,12 +356,14 @@ func (p *Peer) frameDefer(f wire.Defer) {
 		p.drop()
 		return
 	}
-	p.deferItem(it, f.After)
+	p.deferItem(it, f.Code, f.After)
 }
 
-func (p *Peer) deferItem(it *outItem, after time.Duration) {
+func (p *Peer) deferItem(it *outItem, code wire.Code, after time.Duration) {
+	p.heard(it)
 	p.out.leave(it)
 	p.out.makeLater(it, p.now.Add(min(max(after, minDefer), p.cfg.MaxDefer)), true)
+	it.brief = code == wire.CodeMetered
 	it.attempt, it.best = 0, 0
 }
 

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
+	"tram/sync/schedule"
 	"tram/sync/wire"
 )
 
@@ -108,38 +110,54 @@ func TestChooseSmallestRemainingThenOldest(t *testing.T) {
 	s.on(sent(chunk(2, 0, 0, 100)), chunk(1, 0, 600, 100))
 }
 
-// TestBulkIsNeverStarved says that one chunk in FairEvery goes to what waits
-// longest, however much urgent work there is.
-func TestBulkIsNeverStarved(t *testing.T) {
+// TestP5_ThuongKeepsItsShareAgainstKhan says that thường gets schedule.Floor
+// hundredths of what is sent, in single chunks, however much khẩn there is.
+func TestP5_ThuongKeepsItsShareAgainstKhan(t *testing.T) {
 	c := small
-	c.InFlight, c.FairEvery = 1, 4
+	c.InFlight = 1
 	s := newScript(t, c)
-	s.upWith(s.item(1, 0, 100_000), s.item(2, 3, 100_000))
-	s.get(want(1, 0, 0, 100_000, 1).Frame, chunk(1, 0, 0, 100))
-	s.get(want(2, 0, 0, 100_000, 2).Frame)
+	s.upWith(s.item(1, 0, 1_000_000), s.item(2, 1, 1_000_000))
+	s.get(want(1, 0, 0, 1_000_000, 1).Frame, chunk(1, 0, 0, 100))
+	s.get(want(2, 0, 0, 1_000_000, 2).Frame)
 	last, given := chunk(1, 0, 0, 100), ""
-	for range 16 {
-		acts := s.do(sent(last))
-		last = acts[0].(SendChunk)
-		given += map[bool]string{true: "b", false: "u"}[last.ID == id(1)]
+	for range 400 {
+		// What was sent arrives, so that the window never decides.
+		s.do(Frame{want(map[bool]int{true: 1, false: 2}[last.ID == id(1)], 0, last.Offset+100, 900_000, 2).Frame})
+		for _, a := range s.do(sent(last)) {
+			if c, ok := a.(SendChunk); ok {
+				last = c
+				given += map[bool]string{true: "t", false: "k"}[c.ID == id(1)]
+			}
+		}
 	}
-	if given != "uuuuubuuuuubuuuu" {
-		t.Errorf("turns %s", given)
+	if n := strings.Count(given, "t"); n != 400*schedule.Floor/100 {
+		t.Errorf("thường got %d of 400 chunks: %s", n, given)
+	}
+	if strings.Contains(given, "tt") {
+		t.Errorf("thường got two chunks in a row: %s", given)
 	}
 }
 
-func TestP5_UrgentNeverWaitsForFairness(t *testing.T) {
-	c := small
-	c.InFlight, c.FairEvery = 1, 2
-	s := newScript(t, c)
-	s.upWith(s.item(1, 0, 100_000), s.item(2, 0, 5000))
-	s.get(want(1, 0, 0, 100_000, 1).Frame, chunk(1, 0, 0, 100))
-	s.get(want(2, 0, 0, 5000, 2).Frame)
-	s.on(sent(chunk(1, 0, 0, 100)), chunk(2, 0, 0, 100))
-	s.on(sent(chunk(2, 0, 0, 100)), chunk(2, 0, 100, 100))
-	s.upWithMore(s.item(3, 3, 100))
-	s.get(want(3, 0, 0, 100, 3).Frame)
-	s.on(sent(chunk(2, 0, 100, 100)), chunk(3, 0, 0, 100)) // though it is the turn of 1
+// TestP5_HoaTocYieldsToNothing says that neither share nor size nor age brings
+// anything before it.
+func TestP5_HoaTocYieldsToNothing(t *testing.T) {
+	for urgency := uint8(schedule.VeryUrgent); urgency <= schedule.MostUrgent; urgency++ {
+		c := small
+		c.InFlight = 1
+		s := newScript(t, c)
+		s.upWith(s.item(1, 0, 1000), s.item(2, 1, 1000))
+		s.get(want(1, 0, 0, 1000, 1).Frame, chunk(1, 0, 0, 100))
+		s.get(want(2, 0, 0, 1000, 2).Frame)
+		s.upWithMore(s.item(3, urgency, 500))
+		s.on(First{id(1)})
+		s.get(want(3, 0, 0, 500, 3).Frame)
+		last := chunk(1, 0, 0, 100)
+		for offset := int64(0); offset < 500; offset += 100 {
+			s.on(sent(last), chunk(3, 0, offset, 100))
+			last = chunk(3, 0, offset, 100)
+		}
+		s.on(sent(last), chunk(1, 0, 100, 100)) // asked for, so before khẩn
+	}
 }
 
 func (s *script) upWithMore(it Item) {

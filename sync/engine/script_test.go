@@ -129,7 +129,7 @@ func want(n, object int, offset, credit int64, round uint32) SendFrame {
 }
 
 // small is a Config with round numbers.
-var small = Config{Chunk: 100, Credit: 400, SyncEvery: 200}
+var small = Config{Chunk: 100, Credit: 400, SyncEvery: 200, AckDelay: 24 * time.Hour}
 
 // receiving brings a Peer to where it fetches bundle 1 with the given needs.
 func (s *script) receiving(need map[int]Need, want ...Action) {

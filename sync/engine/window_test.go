@@ -17,8 +17,8 @@ func TestP4_P5_OneWindowForAllObjects(t *testing.T) {
 	s.get(want(1, 0, 100, 300, 1).Frame, Progress{id(1), 100, 400}, chunk(1, 0, 200, 100))
 	s.on(Queued{s.item(4, 3, 100)}, SendOffer{id(4)})
 	s.on(OfferSent{id(4), Done})
-	s.get(want(4, 0, 0, 100, 4).Frame)
-	s.get(want(1, 0, 200, 200, 1).Frame, Progress{id(1), 200, 400}, chunk(4, 0, 0, 100))
+	s.get(want(4, 0, 0, 100, 4).Frame, chunk(4, 0, 0, 100)) // the window is not full of what is as urgent
+	s.get(want(1, 0, 200, 200, 1).Frame, Progress{id(1), 200, 400})
 }
 
 // TestWindowSmallerThanAChunkStillMoves says that one chunk may always go.

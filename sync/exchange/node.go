@@ -1,9 +1,12 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +28,8 @@ const (
 	controlQueue = 256
 	// helloEvery is how long an unanswered HELLO waits for its repetition.
 	helloEvery = 10 * time.Second
+	// maxFirst is how many bundles may go first at a time.
+	maxFirst = 256
 )
 
 // ErrSuperseded says that a newer session with the same neighbour took over.
@@ -54,6 +59,7 @@ type Node struct {
 	// sessions by neighbour code
 	sessions map[string]*session
 	rules    schedule.Rules
+	first    map[storage.ID]bool // asked for, not yet here or there; at most maxFirst
 }
 
 // NewNode makes a Node.
@@ -70,7 +76,7 @@ func NewNode(o Options) *Node {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
-	return &Node{o: o, pace: newPacer(), sessions: map[string]*session{}}
+	return &Node{o: o, pace: newPacer(), sessions: map[string]*session{}, first: map[storage.ID]bool{}}
 }
 
 // Run holds the session with one neighbour over t until t ends or ctx does.
@@ -111,6 +117,7 @@ func (n *Node) Kick(peer string) {
 func (n *Node) Withdraw(id storage.ID, code wire.Code) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	delete(n.first, id)
 	for _, s := range n.sessions {
 		s.post(engine.Withdrawn{ID: id, Code: code})
 	}
@@ -127,15 +134,42 @@ func (n *Node) SetRules(r schedule.Rules) {
 	}
 }
 
-// First asks that a bundle goes before others of its class and whatever the
-// rules say: an outgoing one is sent first, an incoming one is asked of the
-// neighbour first. Hỏa tốc and thượng khẩn still go before it.
-func (n *Node) First(id storage.ID) {
+func (n *Node) rulesNow() schedule.Rules {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.rules
+}
+
+// First asks that a bundle goes before others of its class and whatever the
+// rules say: an outgoing one is sent first, an incoming one is asked of the
+// neighbour first. Hỏa tốc and thượng khẩn still go before it. It holds over
+// sessions, for at most maxFirst bundles at a time; it is false when there are
+// too many.
+func (n *Node) First(id storage.ID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.first[id] && len(n.first) >= maxFirst {
+		return false
+	}
+	n.first[id] = true
 	for _, s := range n.sessions {
 		s.post(engine.First{ID: id})
 	}
+	return true
+}
+
+// asked lists what First was called for.
+func (n *Node) asked() []storage.ID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(n.first), func(a, b storage.ID) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// answered forgets that First was called for a bundle.
+func (n *Node) answered(id storage.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.first, id)
 }
 
 func (n *Node) session(peer string) *session {

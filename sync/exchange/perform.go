@@ -82,11 +82,12 @@ func (s *session) admit(ctx context.Context, offer wire.Offer) engine.Admission 
 		return engine.Admission{Receipt: adm.Receipt}
 	}
 	s.keep(offer.ID, slices.Clone(offer.Header))
-	need := map[int]engine.Need{}
+	admission := engine.Admission{Urgency: in.Urgency, Need: map[int]engine.Need{}}
 	for _, i := range in.Need {
-		need[i] = engine.Need{Size: in.Objects[i].Size, Durable: adm.Durable[i]}
+		admission.Size += in.Objects[i].Size
+		admission.Need[i] = engine.Need{Size: in.Objects[i].Size, Durable: adm.Durable[i]}
 	}
-	return engine.Admission{Need: need}
+	return admission
 }
 
 func (s *session) denied(offer wire.Offer, err error) engine.Admission {
@@ -135,6 +136,7 @@ func (s *session) complete(ctx context.Context, id storage.ID) engine.Event {
 		return engine.Completed{ID: id, Code: codeOf(err)}
 	}
 	s.forget(id)
+	s.node.answered(id)
 	s.log.Debug("bundle taken over", "id", id)
 	return engine.Completed{ID: id, Receipt: receipt}
 }

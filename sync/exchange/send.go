@@ -47,11 +47,13 @@ func inlined(out storage.Outgoing) map[int]bool {
 func item(out storage.Outgoing) engine.Item {
 	it := engine.Item{
 		ID: out.ID, Urgency: out.Urgency, Created: out.Created, Expires: out.Expires,
-		Objects: map[int]int64{},
+		Offer: int64(len(out.Header) + len(out.Slip)), Objects: map[int]int64{},
 	}
 	in := inlined(out)
 	for _, i := range travels(out) {
-		if !in[i] {
+		if in[i] {
+			it.Offer += out.Objects[i].Size
+		} else {
 			it.Objects[i] = out.Objects[i].Size
 		}
 	}

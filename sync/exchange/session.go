@@ -38,6 +38,7 @@ type session struct {
 	outgoing map[storage.ID]storage.Outgoing
 	more     bool                  // the queue has bundles beyond the backlog
 	incoming map[storage.ID][]byte // headers of admitted bundles
+	busy     bool                  // as the link was told
 	wake     *time.Timer
 	helloDue *time.Timer
 }
@@ -208,13 +209,21 @@ func (s *session) agree(ctx context.Context) {
 	s.agreed = true
 	s.helloDue.Stop()
 	s.round++
-	s.machine = engine.New(s.node.o.Engine)
+	config := s.node.o.Engine
+	if s.machine != nil {
+		config.Known = s.machine.Stats().Line
+	}
+	s.machine = engine.New(config)
+	s.machine.Step(s.node.o.Now(), engine.Restrict{Rules: s.node.rulesNow()})
 	s.outgoing = map[storage.ID]storage.Outgoing{}
 	s.forgetAll()
 	s.log.Info("session agreed", "software", s.theirs.Software, "epoch", s.theirs.Epoch)
 	s.node.o.Observer.Session(s.peer, true, s.theirs)
 	s.refill(ctx)
 	s.step(ctx, engine.Up{})
+	for _, id := range s.node.asked() {
+		s.step(ctx, engine.First{ID: id})
+	}
 }
 
 // refill makes outgoing bundles of the store known to the machine.
@@ -242,6 +251,7 @@ func (s *session) refill(ctx context.Context) {
 // settled forgets an outgoing bundle and fetches more when many are done.
 func (s *session) settled(ctx context.Context, id storage.ID) {
 	delete(s.outgoing, id)
+	s.node.answered(id)
 	if s.more && len(s.outgoing) < s.node.o.Backlog/2 {
 		s.more = false
 		s.Kick()
@@ -270,6 +280,12 @@ func (s *session) step(ctx context.Context, ev engine.Event) {
 			if answer := s.perform(ctx, action); answer != nil {
 				pending = append(pending, answer)
 			}
+		}
+	}
+	if busy := s.machine.Busy(); busy != s.busy {
+		s.busy = busy
+		if e, ok := s.link.(Expecter); ok {
+			e.Expect(busy)
 		}
 	}
 }

@@ -20,6 +20,13 @@ type Transport interface {
 	Events() <-chan LinkEvent
 }
 
+// Expecter is a Transport that notices a dead line sooner when it knows that
+// the line ought not to be silent. Expect does not block.
+type Expecter interface {
+	// Expect says whether content is under way, in either direction.
+	Expect(content bool)
+}
+
 // LinkEvent is exactly one of: the link came up, went down, or a frame came.
 type LinkEvent struct {
 	Up    bool

@@ -31,6 +31,8 @@ type Client struct {
 	stop   context.CancelFunc
 	done   chan struct{}
 
+	expecting expectation
+
 	mu      sync.Mutex
 	conn    *conn
 	joined  bool      // conn is subscribed and announced
@@ -73,7 +75,7 @@ func Dial(o Options) (*Client, error) {
 	c.spec = &spec{
 		id: level, presence: topics.Presence(level), office: o.Office, software: o.Software,
 		filters: map[string]byte{c.down: 1, topics.Presence(hub): 1},
-		begin:   c.begin, message: c.message, trying: c.keeper.trying,
+		begin:   c.begin, message: c.message, trying: c.keeper.trying, expecting: &c.expecting,
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
@@ -120,6 +122,11 @@ func sendFrame(ctx context.Context, c *conn, stats *counters, topic string, fram
 	stats.sentFrames.Add(1)
 	return nil
 }
+
+// Expect says whether content is under way, in either direction. While it is, a
+// line that turns silent is given up after Tuning.DeadAfter instead of after
+// the keepalive.
+func (c *Client) Expect(content bool) { c.expecting.set(content) }
 
 // Health publishes a heartbeat, a small JSON document. It may be lost.
 func (c *Client) Health(ctx context.Context, report []byte) error {

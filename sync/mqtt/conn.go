@@ -27,6 +27,11 @@ const settleTime = 250 * time.Millisecond
 // farewell bounds the leave-taking of Close.
 const farewell = 2 * time.Second
 
+// proxyPatience is how many times longer a line may bring acknowledgements but
+// no byte: a large offer on a slow line is still on its way, or a carrier's proxy
+// acknowledges what it cannot pass on.
+const proxyPatience = 3
+
 // spec describes the connection that a Client or a Hub wants.
 type spec struct {
 	id       string          // client id: our topic level
@@ -39,6 +44,8 @@ type spec struct {
 	begin   func(c *conn)
 	message func(c *conn, topic string, payload []byte, retained bool)
 	trying  func(server string)
+	// expecting is nil when a silent line may be left to the keepalive.
+	expecting *expectation
 }
 
 // conn is one connection to a broker, from CONNACK to its end. It is never
@@ -56,7 +63,7 @@ type conn struct {
 	over chan struct{} // closed at the end
 
 	mu     sync.Mutex
-	socket net.Conn
+	socket *guard
 	err    error
 	ended  bool
 }
@@ -105,6 +112,9 @@ func (o *opener) connectTo(ctx context.Context, s *spec, server string) (*conn, 
 		return nil, err
 	}
 	go c.write()
+	if s.expecting != nil {
+		go c.watch(o.tuning, s.expecting)
+	}
 	s.begin(c)
 	if err := c.join(ctx); err != nil {
 		c.end(err)
@@ -133,15 +143,15 @@ func (o *opener) pahoOptions(ctx context.Context, c *conn) *paho.ClientOptions {
 	})
 	opts.SetConnectionLostHandler(func(_ paho.Client, err error) { c.end(err) })
 	opts.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
-		line, raw, err := o.open(ctx, c.server)
+		secure, line, err := o.open(ctx, c.server)
 		if err != nil {
 			return nil, err
 		}
-		g := &guard{Conn: line, raw: raw, filters: len(c.spec.filters), ended: c.socketEnded}
+		g := &guard{Conn: secure, line: line, filters: len(c.spec.filters), ended: c.socketEnded}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.ended {
-			raw.Close()
+			line.Close()
 			return nil, c.err
 		}
 		c.socket = g
@@ -169,10 +179,18 @@ func (c *conn) handshake(ctx context.Context) error {
 }
 
 // join subscribes and announces our presence, in this order: whoever sees us
-// online can reach us.
+// online can reach us. Neither waits for the other's answer, to save a round
+// trip.
 func (c *conn) join(ctx context.Context) error {
 	token, err := c.subscribe(ctx)
 	if err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	q := &request{topic: c.spec.presence, payload: c.online.encode(), qos: 1, retain: true}
+	if err := c.send(ctx, q, false); err != nil {
+		return fmt.Errorf("announce presence: %w", err)
+	}
+	if err := c.await(ctx, token); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	for filter, granted := range token.(*paho.SubscribeToken).Result() {
@@ -180,10 +198,10 @@ func (c *conn) join(ctx context.Context) error {
 			return fmt.Errorf("%w: subscription to %s", ErrRefused, filter)
 		}
 	}
-	return c.announce(ctx, c.online)
+	return nil
 }
 
-// subscribe waits for the answer to our only SUBSCRIBE. paho blocks up to
+// subscribe hands our only SUBSCRIBE to the line. paho blocks up to
 // publishTimeout over a connection that ends at this moment; it is then left to
 // itself.
 func (c *conn) subscribe(ctx context.Context) (paho.Token, error) {
@@ -191,7 +209,7 @@ func (c *conn) subscribe(ctx context.Context) (paho.Token, error) {
 	go func() { asked <- c.mq.SubscribeMultiple(c.spec.filters, nil) }()
 	select {
 	case token := <-asked:
-		return token, c.await(ctx, token)
+		return token, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-c.over:
@@ -308,6 +326,53 @@ func (c *conn) write() {
 		q.taken <- nil
 		go c.awaitAck(token, q)
 	}
+}
+
+// watch ends a connection over which nothing comes although something is
+// expected.
+func (c *conn) watch(t Tuning, expecting *expectation) {
+	tick := time.NewTicker(t.ProbeAfter / 4)
+	defer tick.Stop()
+	var probed time.Time
+	for {
+		select {
+		case <-c.over:
+			return
+		case now := <-tick.C:
+			since, busy := expecting.since()
+			if !busy {
+				continue
+			}
+			deaf, unheard := c.socket.line.deaf(now)
+			deaf, unheard = min(deaf, now.Sub(since)), min(unheard, now.Sub(since))
+			switch {
+			case unheard >= t.DeadAfter, deaf >= proxyPatience*t.DeadAfter:
+				c.end(ErrSilent)
+				return
+			case deaf >= t.ProbeAfter && now.Sub(probed) >= t.ProbeAfter:
+				probed = now
+				go c.socket.ping() // an error ends the connection by itself
+			}
+		}
+	}
+}
+
+// expectation says whether something ought to come over the line, and since
+// when.
+type expectation struct{ at atomic.Int64 }
+
+func (e *expectation) set(busy bool) {
+	switch {
+	case !busy:
+		e.at.Store(0)
+	default:
+		e.at.CompareAndSwap(0, time.Now().UnixNano())
+	}
+}
+
+func (e *expectation) since() (time.Time, bool) {
+	at := e.at.Load()
+	return time.Unix(0, at), at != 0
 }
 
 func (c *conn) awaitAck(token paho.Token, q *request) {

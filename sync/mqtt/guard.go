@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -31,7 +32,8 @@ const (
 // index out of range, such as a SUBACK with more codes than filters asked for.
 type guard struct {
 	net.Conn
-	raw     net.Conn          // the socket below Conn
+	line    *meter            // the socket below Conn
+	writing sync.Mutex        // held for a packet
 	filters int               // topic filters in our only SUBSCRIBE
 	ended   func(err error)   // called on every failure, and with nil on Close
 	left    int               // bytes of the current packet still to come
@@ -106,12 +108,25 @@ func (g *guard) check(first byte, length int) error {
 	return nil
 }
 
+// Write writes whole packets: paho hands each over in one call.
 func (g *guard) Write(p []byte) (int, error) {
+	g.writing.Lock()
+	defer g.writing.Unlock()
 	n, err := g.Conn.Write(p)
 	if err != nil {
 		err = g.failed("write", err)
 	}
 	return n, err
+}
+
+// pingreq is a PINGREQ.
+var pingreq = []byte{0xc0, 0}
+
+// ping asks the broker for a sign of life, which paho takes for the answer to
+// one of its own pings. It blocks while the line takes nothing.
+func (g *guard) ping() error {
+	_, err := g.Write(pingreq)
+	return err
 }
 
 func (g *guard) failed(verb string, err error) error {
@@ -126,7 +141,7 @@ func (g *guard) failed(verb string, err error) error {
 // Close closes the socket at once. There is no TLS farewell: it would wait
 // behind a line that takes nothing, and MQTT has its own.
 func (g *guard) Close() error {
-	err := g.raw.Close()
+	err := g.line.Close()
 	g.ended(nil)
 	return err
 }

@@ -166,6 +166,42 @@ func TestSecondHubConnectionShowsAsDownAndUp(t *testing.T) {
 	second.Close()
 }
 
+// TestSilentLineIsNoticedWhileContentIsUnderWay freezes the line, as a carrier
+// does that forgets a connection: with content under way it is given up soon,
+// without it is left to the keepalive.
+func TestSilentLineIsNoticedWhileContentIsUnderWay(t *testing.T) {
+	t.Parallel()
+	for _, busy := range []bool{true, false} {
+		s := newSite(t)
+		proxy, err := linktest.NewProxy(linktest.ProxyOptions{Target: s.b.Addr()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer proxy.Close()
+		office := s.office("H40.01", func(o *mqtt.Options) {
+			o.Servers = []string{proxy.Addr()}
+			o.Tuning.ProbeAfter, o.Tuning.DeadAfter = 100*time.Millisecond, 400*time.Millisecond
+		})
+		wantUp(t, office)
+		office.Expect(busy)
+		time.Sleep(2 * time.Second) // it answers probes
+		if up := office.Status().Up; !up {
+			t.Fatal("a line that works was given up")
+		}
+		proxy.Freeze()
+		if busy {
+			if err := wantDown(t, office); !errors.Is(err, mqtt.ErrSilent) {
+				t.Errorf("down because of %v", err)
+			}
+			continue
+		}
+		time.Sleep(2 * time.Second)
+		if up := office.Status().Up; !up {
+			t.Error("an idle line was given up before its keepalive")
+		}
+	}
+}
+
 func TestLeavingOfficeShowsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -24,9 +24,26 @@ const (
 	// DefaultUserTimeout is TCP_USER_TIMEOUT: sent bytes unacknowledged for so
 	// long end the connection. Linux only.
 	DefaultUserTimeout = 30 * time.Second
-	// DefaultSendBuffer is an office's SO_SNDBUF in bytes. What is in it cannot
-	// be overtaken by an urgent frame any more.
-	DefaultSendBuffer = 16 << 10
+	// DefaultUnsent is how many bytes the socket takes beyond what the line has
+	// accepted (TCP_NOTSENT_LOWAT). What is in there cannot be overtaken by an
+	// urgent frame any more. Linux only; elsewhere the window of the exchange
+	// above is the only bound.
+	DefaultUnsent = 16 << 10
+	// DefaultCongestion is the congestion control of TCP. BBR does not take
+	// random loss, as on radio, for a full line. Linux only, where the kernel has
+	// it; else the system's own is used.
+	DefaultCongestion = "bbr"
+	// DefaultLongestRTO bounds TCP's wait between repetitions, so that a line
+	// that was away for some seconds is used within this time after its return.
+	// Linux 6.15 and later; else waits double up to 120 s.
+	DefaultLongestRTO = time.Second
+	// DefaultProbeAfter is how long a line may be silent while content is under
+	// way before it is asked for a sign of life.
+	DefaultProbeAfter = 3 * time.Second
+	// DefaultDeadAfter is how long it may be silent then before it counts as
+	// dead. It is more than a line's usual hiccup, and leaves time to be moving
+	// again within 15 s.
+	DefaultDeadAfter = 12 * time.Second
 	// DefaultQueueFrames bounds the frames that wait for the reader of Events.
 	DefaultQueueFrames = 256
 	// DefaultQueueBytes bounds the bytes of those frames.
@@ -62,11 +79,17 @@ type Tuning struct {
 	WriteTimeout time.Duration
 	// ConnectTimeout bounds one attempt at one server.
 	ConnectTimeout time.Duration
-	// UserTimeout is TCP_USER_TIMEOUT.
+	// UserTimeout, Unsent, Congestion and LongestRTO are socket options, see
+	// their defaults.
 	UserTimeout time.Duration
-	// SendBuffer is SO_SNDBUF in bytes; negative leaves it to the system, which
-	// is also the default of a Hub.
+	Unsent      int // bytes
+	Congestion  string
+	LongestRTO  time.Duration
+	// SendBuffer is SO_SNDBUF in bytes; 0 leaves it to the system.
 	SendBuffer int
+	// ProbeAfter and DeadAfter are for a silent line while the reader expects
+	// something ([Client.Expect]).
+	ProbeAfter, DeadAfter time.Duration
 	// QueueFrames and QueueBytes bound received frames that wait for the reader
 	// of Events. Frames beyond are lost and counted as Stats.Dropped.
 	QueueFrames int
@@ -116,6 +139,9 @@ var (
 	// ErrRefused says that the broker did not accept us: wrong certificate or
 	// office code. Only a person can mend it; attempts go on with backoff.
 	ErrRefused = errors.New("broker refused the connection")
+	// ErrSilent says that nothing came over the line although content was under
+	// way: a carrier has dropped the connection, or the line is dead.
+	ErrSilent = errors.New("line is silent")
 	// ErrOffline says that the neighbour left the broker.
 	ErrOffline = errors.New("neighbour is offline")
 	// ErrReplaced says that the neighbour has a new session.
@@ -135,7 +161,11 @@ func (t Tuning) withDefaults() Tuning {
 	orDefault(&t.WriteTimeout, DefaultWriteTimeout)
 	orDefault(&t.ConnectTimeout, DefaultConnectTimeout)
 	orDefault(&t.UserTimeout, DefaultUserTimeout)
-	orDefault(&t.SendBuffer, DefaultSendBuffer)
+	orDefault(&t.Unsent, DefaultUnsent)
+	orDefault(&t.Congestion, DefaultCongestion)
+	orDefault(&t.LongestRTO, DefaultLongestRTO)
+	orDefault(&t.ProbeAfter, DefaultProbeAfter)
+	orDefault(&t.DeadAfter, DefaultDeadAfter)
 	orDefault(&t.QueueFrames, DefaultQueueFrames)
 	orDefault(&t.QueueBytes, DefaultQueueBytes)
 	orDefault(&t.AckBytes, DefaultAckBytes)
@@ -146,7 +176,6 @@ func (t Tuning) withDefaults() Tuning {
 
 func (t Tuning) withHubDefaults() Tuning {
 	orDefault(&t.KeepAlive, DefaultHubKeepAlive)
-	orDefault(&t.SendBuffer, -1)
 	orDefault(&t.QueueFrames, DefaultHubQueueFrames)
 	orDefault(&t.QueueBytes, DefaultHubQueueBytes)
 	orDefault(&t.AckBytes, DefaultHubAckBytes)

@@ -18,11 +18,13 @@ type meter struct {
 	net.Conn
 	timeout        time.Duration
 	sent, received *atomic.Int64
+	heard          atomic.Int64 // Unix nanoseconds of the last read
 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
 	m.received.Add(int64(n))
+	m.heard.Store(time.Now().UnixNano())
 	return n, err
 }
 
@@ -43,6 +45,31 @@ func (m *meter) Write(p []byte) (int, error) {
 	}
 }
 
+// deaf is for how long no byte has come over the line; unheard is the same, but
+// where the system tells, an acknowledgement of bytes sent counts as well.
+func (m *meter) deaf(now time.Time) (deaf, unheard time.Duration) {
+	deaf = now.Sub(time.Unix(0, m.heard.Load()))
+	if since, known := sinceAck(m.Conn); known {
+		return deaf, min(deaf, since)
+	}
+	return deaf, deaf
+}
+
+// SocketOptions are what [TuneSocket] sets. Zero fields leave the system's.
+type SocketOptions struct {
+	UserTimeout time.Duration // TCP_USER_TIMEOUT
+	Unsent      int           // TCP_NOTSENT_LOWAT, in bytes
+	Congestion  string        // TCP_CONGESTION
+	LongestRTO  time.Duration // TCP_RTO_MAX_MS
+}
+
+// DefaultSocketOptions suit both ends of a bad line.
+func DefaultSocketOptions() SocketOptions {
+	return SocketOptions{
+		UserTimeout: DefaultUserTimeout, Unsent: DefaultUnsent, Congestion: DefaultCongestion, LongestRTO: DefaultLongestRTO,
+	}
+}
+
 // opener opens connections to a broker.
 type opener struct {
 	servers []string
@@ -60,16 +87,17 @@ func (o *opener) dialer() func(ctx context.Context, network, addr string) (net.C
 	d := &net.Dialer{
 		KeepAlive: -1, // MQTT pings do this
 		Control: func(_, _ string, c syscall.RawConn) error {
-			return setSocket(c, o.tuning.UserTimeout)
+			t := o.tuning
+			return TuneSocket(c, SocketOptions{UserTimeout: t.UserTimeout, Unsent: t.Unsent, Congestion: t.Congestion, LongestRTO: t.LongestRTO})
 		},
 	}
 	return d.DialContext
 }
 
-// open connects to one server, with TLS when it is configured. Closing raw
+// open connects to one server, with TLS when it is configured. Closing line
 // ends conn at once.
-func (o *opener) open(ctx context.Context, server string) (conn, raw net.Conn, err error) {
-	raw, err = o.dialer()(ctx, "tcp", server)
+func (o *opener) open(ctx context.Context, server string) (conn net.Conn, line *meter, err error) {
+	raw, err := o.dialer()(ctx, "tcp", server)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -79,12 +107,13 @@ func (o *opener) open(ctx context.Context, server string) (conn, raw net.Conn, e
 			return nil, nil, fmt.Errorf("set send buffer: %w", err)
 		}
 	}
-	conn = &meter{
+	line = &meter{
 		Conn: raw, timeout: o.tuning.WriteTimeout,
 		sent: &o.stats.sentBytes, received: &o.stats.receivedBytes,
 	}
+	line.heard.Store(time.Now().UnixNano())
 	if o.tls == nil {
-		return conn, raw, nil
+		return line, line, nil
 	}
 	config := o.tls.Clone()
 	// Full records cost 22 bytes for 16 KiB instead of for 1.4 kB; nothing can
@@ -98,10 +127,10 @@ func (o *opener) open(ctx context.Context, server string) (conn, raw net.Conn, e
 		}
 		config.ServerName = host
 	}
-	secure := tls.Client(conn, config)
+	secure := tls.Client(line, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, nil, fmt.Errorf("tls handshake: %w", err)
 	}
-	return secure, raw, nil
+	return secure, line, nil
 }

@@ -3,9 +3,14 @@
 package mqtt
 
 import (
+	"net"
 	"syscall"
 	"time"
 )
 
-// setSocket does nothing here: pings and write deadlines notice a dead line.
-func setSocket(syscall.RawConn, time.Duration) error { return nil }
+// TuneSocket does nothing here: pings and write deadlines notice a dead line,
+// and the window of the exchange above keeps the socket's buffer short.
+func TuneSocket(syscall.RawConn, SocketOptions) error { return nil }
+
+// sinceAck is not known here.
+func sinceAck(net.Conn) (ago time.Duration, known bool) { return 0, false }

@@ -3,20 +3,12 @@ package schedule
 // Rules say what may travel over the present line, in both directions. The
 // zero Rules allow everything: they restrict metered lines only.
 type Rules struct {
-	// MinUrgency is the least urgency that may travel, 0 thường … 3 hỏa tốc.
+	// MinUrgency is the least urgency that may travel, Normal … MostUrgent.
 	MinUrgency uint8
 	// MaxSize bounds one bundle, in bytes of all its objects; 0 means no bound.
 	// What is MostUrgent travels whatever its size.
 	MaxSize int64
 }
-
-// Urgencies of a document, as in the national message (QCVN 102:2016).
-const (
-	Normal     = 0 // thường
-	Urgent     = 1 // khẩn
-	VeryUrgent = 2 // thượng khẩn
-	MostUrgent = 3 // hỏa tốc
-)
 
 // Allow tells whether a bundle of this urgency and size may travel.
 func (r Rules) Allow(urgency uint8, size int64) bool {

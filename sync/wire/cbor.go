@@ -46,6 +46,14 @@ func (w *writer) head(major byte, v uint64) {
 
 func (w *writer) uint(v uint64) { w.head(majorUint, v) }
 
+func (w *writer) flag(v bool) {
+	if v {
+		w.uint(1)
+		return
+	}
+	w.uint(0)
+}
+
 func (w *writer) int(v int64) {
 	if v < 0 {
 		w.head(majorNint, uint64(-(v + 1)))

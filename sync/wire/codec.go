@@ -26,6 +26,7 @@ const magic = "TRAM"
 var elements = map[uint8]uint64{
 	typeHello: 11, typeOffer: 5, typeWant: 6, typeChunk: 5,
 	typeCustody: 3, typeRefuse: 4, typeDefer: 4, typeCancel: 3,
+	typeAsk: 3,
 }
 
 // Encode returns the bytes of a frame in a new slice. It fails with
@@ -75,6 +76,9 @@ func Encode(f Frame) ([]byte, error) {
 	case Cancel:
 		w.bytes(f.ID[:])
 		w.uint(uint64(f.Code))
+	case Ask:
+		w.bytes(f.ID[:])
+		w.flag(f.First)
 	}
 	return w, nil
 }
@@ -107,7 +111,7 @@ func Decode(b []byte) (Frame, error) {
 	if r.err != nil {
 		return nil, fmt.Errorf("decode frame: %w", r.err)
 	}
-	if t < uint64(typeHello) || t > uint64(typeCancel) {
+	if t < uint64(typeHello) || t > uint64(typeAsk) {
 		return nil, fmt.Errorf("decode frame: %w: %d", ErrType, t)
 	}
 	f, err := r.frame(uint8(t), n)
@@ -173,6 +177,8 @@ func (r *reader) body(t uint8) Frame {
 	case typeDefer:
 		c := Code(r.limited(maxCode, "code"))
 		return Defer{ID: id, Code: c, After: time.Duration(r.limited(uint64(MaxAfter/time.Second), "after")) * time.Second}
+	case typeAsk:
+		return Ask{ID: id, First: r.limited(1, "first") == 1}
 	default:
 		return Cancel{ID: id, Code: Code(r.limited(maxCode, "code"))}
 	}

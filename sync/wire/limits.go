@@ -29,6 +29,7 @@ const maxCode = math.MaxUint16
 var names = [...]string{
 	typeHello: "HELLO", typeOffer: "OFFER", typeWant: "WANT", typeChunk: "CHUNK",
 	typeCustody: "CUSTODY", typeRefuse: "REFUSE", typeDefer: "DEFER", typeCancel: "CANCEL",
+	typeAsk: "ASK",
 }
 
 // Name is the name of a frame's type, for logs and errors.
@@ -74,6 +75,8 @@ func validate(f Frame) error {
 	case Defer:
 		return first(knownID(f.ID), natural("after", int64(f.After)), within("after", int64(f.After), int64(MaxAfter)))
 	case Cancel:
+		return knownID(f.ID)
+	case Ask:
 		return knownID(f.ID)
 	default:
 		return fmt.Errorf("%w: %T", ErrType, f)

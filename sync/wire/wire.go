@@ -102,6 +102,14 @@ type Cancel struct {
 	Code Code
 }
 
+// Ask says that the speaker wants a bundle, which the neighbour offers or holds
+// back, to be sent now: before others of its class when First is set. Hỏa tốc
+// and thượng khẩn still go before it.
+type Ask struct {
+	ID    uuid.UUID
+	First bool
+}
+
 // Code says why a bundle was refused, deferred or cancelled. Codes are part of
 // the protocol: never renumber.
 type Code uint16
@@ -125,6 +133,7 @@ const (
 	CodeWithdrawn        Code = 14 // the sender took it back
 	CodeInternal         Code = 15 // failure at the receiver; retry
 	CodeNotRecipient     Code = 16 // not addressed to this neighbour
+	CodeMetered          Code = 17 // not over the receiver's present line
 )
 
 const (
@@ -136,6 +145,7 @@ const (
 	typeRefuse
 	typeDefer
 	typeCancel
+	typeAsk
 )
 
 func (Hello) frameType() uint8   { return typeHello }
@@ -146,3 +156,4 @@ func (Custody) frameType() uint8 { return typeCustody }
 func (Refuse) frameType() uint8  { return typeRefuse }
 func (Defer) frameType() uint8   { return typeDefer }
 func (Cancel) frameType() uint8  { return typeCancel }
+func (Ask) frameType() uint8     { return typeAsk }

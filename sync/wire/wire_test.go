@@ -56,6 +56,8 @@ var vectors = []struct {
 	{"refuse", wire.Refuse{ID: bundleID, Code: wire.CodeUnknownRecipient, Text: "không có cơ quan này"}},
 	{"defer", wire.Defer{ID: bundleID, Code: wire.CodeBusy, After: 30 * time.Second}},
 	{"cancel", wire.Cancel{ID: bundleID, Code: wire.CodeWithdrawn}},
+	{"ask", wire.Ask{ID: bundleID}},
+	{"ask-first", wire.Ask{ID: bundleID, First: true}},
 }
 
 func encode(t testing.TB, f wire.Frame) []byte {
@@ -227,7 +229,7 @@ func TestDecodeRefuses(t *testing.T) {
 		want error
 	}{
 		"no array":           {"01", wire.ErrMalformed},
-		"unknown type":       {"8309" + id + "00", wire.ErrType},
+		"unknown type":       {"830a" + id + "00", wire.ErrType},
 		"type 0":             {"8300" + id + "00", wire.ErrType},
 		"too few elements":   {"8208" + id, wire.ErrMalformed},
 		"too many elements":  {"8408" + id + "0000", wire.ErrMalformed},

@@ -1,0 +1,192 @@
+package schedule
+
+import "time"
+
+const (
+	// AckDelay is how long a receiver may let bytes wait before it makes them
+	// durable and acknowledges them. A sender allows for it.
+	AckDelay = 25 * time.Millisecond
+
+	// firstWindow and firstChunk hold, in bytes, until the line has been
+	// measured: one to two seconds of the slowest one.
+	firstWindow = 8 << 10
+	firstChunk  = 4 << 10
+
+	// MinChunk and MaxChunk bound a chunk, in bytes. Between them it is what the
+	// line takes in chunkTime, but on slow lines, where each chunk's envelope
+	// costs more than an urgent document gains, up to slowChunk within slowTime.
+	MinChunk  = 1 << 10
+	MaxChunk  = 32 << 10
+	slowChunk = 4 << 10
+	chunkTime = 250 * time.Millisecond
+	slowTime  = 500 * time.Millisecond
+
+	// gain is how many bandwidth-delay products may be under way: a second one
+	// bridges the pause in which TCP repairs a loss.
+	gain = 2
+
+	// rateMemory is how long the best delivery rate counts at least; on long
+	// lines it is rateTrips round trips.
+	rateMemory = time.Second
+	rateTrips  = 4
+	// rttMemory is how long the shortest round trip counts, or rttTrips of it on
+	// long lines. Then less is sent for one round trip, so that the line's own
+	// delay is seen behind that of the queue.
+	rttMemory = 20 * time.Second
+	rttTrips  = 50
+)
+
+// Estimate is what is known of a line. The zero Estimate is of an unknown one.
+type Estimate struct {
+	Rate float64       // bytes per second that arrive
+	RTT  time.Duration // shortest time from sending to acknowledgement
+}
+
+// Pace measures a line by its acknowledgements and says how much may be under
+// way. It follows the model of BBR (draft-ietf-ccwg-bbr): the highest recent
+// delivery rate times the shortest round trip. Make one with [NewPace].
+type Pace struct {
+	maxWindow int64
+	rate      highest
+	rtt       time.Duration // shortest round trip
+	measured  bool          // a sample was limited by the line and not by what there was to send
+
+	delivered   int64     // bytes acknowledged
+	deliveredAt time.Time // when last
+	sentAt      time.Time // of the newest acknowledged mark
+	starved     bool      // there was nothing more to send
+	limited     int64     // marks until so much is delivered had too little before them
+
+	draining bool
+	drained  time.Time // when it began, or ended
+}
+
+// Mark remembers when bytes were sent. It is handed back when they are
+// acknowledged.
+type Mark struct {
+	at, deliveredAt, sentAt time.Time
+	delivered               int64
+	limited, drain          bool
+}
+
+// NewPace starts from what was known of the line in an earlier session, if
+// anything, and never has more than maxWindow bytes under way.
+func NewPace(known Estimate, maxWindow int64) Pace {
+	p := Pace{maxWindow: maxWindow}
+	if known.Rate > 0 && known.RTT > 0 {
+		p.rate.now, p.rtt, p.measured = known.Rate, known.RTT, true
+	}
+	return p
+}
+
+// Estimate is what has been measured.
+func (p *Pace) Estimate() Estimate {
+	if !p.measured {
+		return Estimate{}
+	}
+	return Estimate{Rate: p.rate.get(), RTT: p.rtt}
+}
+
+// Sent marks bytes that go now, while others are under way.
+func (p *Pace) Sent(now time.Time, underWay int64) Mark {
+	if underWay == 0 || p.deliveredAt.IsZero() {
+		p.deliveredAt, p.sentAt = now, now
+	}
+	if p.starved {
+		p.starved, p.limited = false, p.delivered+underWay+1
+	}
+	return Mark{
+		at: now, deliveredAt: p.deliveredAt, sentAt: p.sentAt, delivered: p.delivered,
+		limited: p.delivered < p.limited, drain: p.draining,
+	}
+}
+
+// Starved says that there is nothing more to send while more might go: what
+// goes next does not show what the line could take.
+func (p *Pace) Starved() { p.starved = true }
+
+// Acked takes n newly acknowledged bytes, the last of which were sent at m.
+func (p *Pace) Acked(now time.Time, m Mark, n int64) {
+	p.delivered += n
+	p.deliveredAt = now
+	if m.at.After(p.sentAt) {
+		p.sentAt = m.at
+	}
+	took := now.Sub(m.at)
+	if took <= 0 {
+		return
+	}
+	if p.rtt == 0 || took < p.rtt {
+		p.rtt = took
+	}
+	p.drain(now, m)
+	span := max(now.Sub(m.deliveredAt), m.at.Sub(m.sentAt))
+	if span <= 0 {
+		return
+	}
+	rate := float64(p.delivered-m.delivered) / span.Seconds()
+	if m.limited && rate < p.rate.get() {
+		return
+	}
+	p.measured = p.measured || !m.limited
+	p.rate.take(now, rate, max(rateMemory, rateTrips*p.rtt))
+}
+
+// drain lets the queue in the line run dry now and then. Else the delay that it
+// adds would be taken for the line's own.
+func (p *Pace) drain(now time.Time, m Mark) {
+	switch {
+	case p.drained.IsZero():
+		p.drained = now
+	case p.draining && m.drain:
+		p.draining, p.drained = false, now
+		p.rtt = now.Sub(m.at)
+	case !p.draining && now.Sub(p.drained) >= max(rttMemory, rttTrips*p.rtt):
+		p.draining = true
+	}
+}
+
+// Window is how many bytes may be under way.
+func (p *Pace) Window() int64 {
+	chunk := int64(p.Chunk())
+	rate := p.rate.get()
+	path := p.rtt - time.Duration(float64(chunk)/max(rate, 1)*float64(time.Second))
+	path = max(path, p.rtt/8)
+	once := int64(rate * (path + AckDelay).Seconds())
+	window := max(gain*once+chunk, 2*chunk)
+	switch {
+	case p.draining:
+		window = max(once*3/4, chunk)
+	case !p.measured:
+		window = max(window, firstWindow)
+	}
+	return min(window, p.maxWindow)
+}
+
+// Chunk is how many bytes of an object go in one piece.
+func (p *Pace) Chunk() int {
+	if !p.measured {
+		return firstChunk
+	}
+	rate := p.rate.get()
+	n := max(rate*chunkTime.Seconds(), min(slowChunk, rate*slowTime.Seconds()))
+	return int(min(max(n, MinChunk), MaxChunk)) / MinChunk * MinChunk
+}
+
+// highest is the largest value of the last one to two spans of time.
+type highest struct {
+	now, before float64
+	since       time.Time
+}
+
+func (h *highest) get() float64 { return max(h.now, h.before) }
+
+func (h *highest) take(at time.Time, v float64, span time.Duration) {
+	if h.since.IsZero() {
+		h.since = at
+	}
+	if at.Sub(h.since) >= span {
+		h.before, h.now, h.since = h.now, 0, at
+	}
+	h.now = max(h.now, v)
+}
