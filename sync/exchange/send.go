@@ -68,16 +68,43 @@ func (s *session) sendControl(f wire.Frame) {
 		s.log.Error("frame not encoded", "error", err)
 		return
 	}
-	if !s.frames.put(raw) {
+	if !s.frames.put(control{raw: raw}) {
 		s.log.Debug("control frame dropped: too many wait")
 	}
 }
 
-func (s *session) sendControlFrame(ctx context.Context, raw []byte) {
-	if err := s.link.Send(ctx, raw, false); err != nil {
+// control is an encoded frame for the link; sent, if not nil, is told what became
+// of it.
+type control struct {
+	raw  []byte
+	sent chan error
+}
+
+func (s *session) sendControlFrame(ctx context.Context, c control) {
+	err := s.link.Send(ctx, c.raw, false)
+	if err != nil {
 		s.log.Debug("control frame not sent", "error", err)
 	}
+	if c.sent != nil {
+		c.sent <- err
+	}
 }
+
+// sendOffer sends an offer behind the control frames that came before it: one
+// that overtook the HELLO of its session would not be heard.
+func (s *session) sendOffer(ctx context.Context, f wire.Offer) error {
+	raw, err := wire.Encode(f)
+	if err != nil {
+		return err
+	}
+	c := control{raw: raw, sent: make(chan error, 1)}
+	if !s.frames.put(c) {
+		return errBehind
+	}
+	return <-c.sent
+}
+
+var errBehind = errors.New("too many control frames wait")
 
 func (s *session) sendJob(ctx context.Context, j job) engine.Event {
 	if done := s.node.pace.read(ctx, j.urgency); done != nil {
@@ -86,7 +113,7 @@ func (s *session) sendJob(ctx context.Context, j job) engine.Event {
 	if j.offer != nil {
 		frame, err := s.offer(ctx, *j.offer)
 		if err == nil {
-			err = s.sendFrame(ctx, frame, false)
+			err = s.sendOffer(ctx, frame)
 		}
 		return engine.OfferSent{ID: j.offer.ID, Result: s.result(j.offer.ID, err)}
 	}
@@ -95,7 +122,7 @@ func (s *session) sendJob(ctx context.Context, j job) engine.Event {
 	n, err := s.node.o.Queue.ReadObject(ctx, c.ID, c.Object, data, c.Offset)
 	switch {
 	case n == c.N: // io.ReaderAt may report the end together with the last bytes
-		err = s.sendFrame(ctx, wire.Chunk{ID: c.ID, Object: c.Object, Offset: c.Offset, Data: data}, true)
+		err = s.sendChunk(ctx, wire.Chunk{ID: c.ID, Object: c.Object, Offset: c.Offset, Data: data})
 	case err == nil:
 		err = io.ErrUnexpectedEOF
 	}
@@ -114,12 +141,12 @@ func (s *session) result(id storage.ID, err error) engine.Result {
 	}
 }
 
-func (s *session) sendFrame(ctx context.Context, f wire.Frame, bulk bool) error {
+func (s *session) sendChunk(ctx context.Context, f wire.Chunk) error {
 	raw, err := wire.Encode(f)
 	if err != nil {
 		return err
 	}
-	return s.link.Send(ctx, raw, bulk)
+	return s.link.Send(ctx, raw, true)
 }
 
 func (s *session) offer(ctx context.Context, out storage.Outgoing) (wire.Offer, error) {

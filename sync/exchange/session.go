@@ -27,7 +27,7 @@ type session struct {
 	kick   chan struct{}
 	posts  *mailbox[posted] // events from other goroutines
 	jobs   lane[job]        // offers and chunks to send
-	frames lane[[]byte]     // control frames to send
+	frames lane[control]    // control frames and offers to send
 
 	machine  *engine.Peer
 	round    int       // grows with each session; answers of an older round are dropped
@@ -71,7 +71,7 @@ func (s *session) run(ctx context.Context) error {
 	var senders sync.WaitGroup
 	defer func() { stop(); senders.Wait(); s.end() }()
 	s.jobs = lane[job]{group: &senders, do: func(j job) { s.posts.put(posted{round: j.round, event: s.sendJob(ctx, j)}) }}
-	s.frames = lane[[]byte]{group: &senders, limit: controlQueue, do: func(raw []byte) { s.sendControlFrame(ctx, raw) }}
+	s.frames = lane[control]{group: &senders, limit: controlQueue, do: func(c control) { s.sendControlFrame(ctx, c) }}
 	events := s.link.Events()
 	for {
 		select {
