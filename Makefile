@@ -18,6 +18,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Parameters of targets.
 N ?= 50
+AGENTS ?= 11000
 FUZZTIME ?= 30s
 TESTFLAGS ?=
 
@@ -27,7 +28,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build run test test-short kill bench fuzz lint fmt-check vet staticcheck \
+.PHONY: help build run test test-short kill stampede bench fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools clean
 
 help: ## list the targets
@@ -52,6 +53,9 @@ test-short: ## the tests that need no other program, without the race detector
 
 kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be lost or doubled
 	bin/tram-lab kill --count $(N)
+
+stampede: build ## AGENTS offices return to a hub that was killed; JSON lines
+	@bin/tram-lab stampede --agents $(AGENTS)
 
 bench: build ## figures of this machine as JSON lines
 	@bin/tram-lab bench

@@ -29,7 +29,7 @@ const (
 	batch = 64
 	// together is how many of them are routed at the same time: they share one
 	// commit, for which one after the other would each wait.
-	together = 16
+	together = batch
 	// unknownRetry is when an offer to an office without a card is looked at
 	// again while the registry is being rebuilt.
 	unknownRetry = 30 * time.Second

@@ -50,7 +50,6 @@ type Crowd struct {
 	cards   directory
 	serial  atomic.Uint64 // of the registry, as the offices claim to hold it
 	stop    context.CancelFunc
-	ctx     context.Context
 	running sync.WaitGroup
 
 	up, open, deferred atomic.Int64
@@ -77,20 +76,22 @@ func New(ctx context.Context, o Options) (*Crowd, error) {
 	if o.Size < 2 || o.Size > MaxSize {
 		return nil, fmt.Errorf("a crowd has 2 to %d offices, not %d", MaxSize, o.Size)
 	}
-	c := &Crowd{o: o, letters: map[storage.ID]*Letter{}}
-	c.ctx, c.stop = context.WithCancel(context.Background())
+	c := &Crowd{o: o, letters: map[storage.ID]*Letter{}, stop: func() {}}
 	return c, c.enrol(ctx)
 }
 
-// Start connects all offices, some at a time, and returns when all are up.
+// Start connects all offices, some at a time, and returns when all are up. They
+// stay so until Close.
 func (c *Crowd) Start(ctx context.Context) error {
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	c.stop = stop
 	for i, office := range c.Offices {
 		for int64(i)-c.up.Load() >= connecting {
 			if err := pause(ctx, time.Millisecond); err != nil {
 				return err
 			}
 		}
-		if err := office.start(); err != nil {
+		if err := office.start(life); err != nil {
 			return err
 		}
 	}

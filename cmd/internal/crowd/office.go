@@ -80,8 +80,8 @@ func newOffice(c *Crowd, code string, device crypto.Signer) *Office {
 	return o
 }
 
-// start connects the office and holds its session until the crowd ends.
-func (o *Office) start() error {
+// start connects the office and holds its session until life ends.
+func (o *Office) start(life context.Context) error {
 	c := o.crowd
 	tuning := mqtt.Tuning{}
 	if c.o.InStep {
@@ -104,7 +104,7 @@ func (o *Office) start() error {
 		Card:     func() []byte { return o.rawCard },
 		Registry: c.serial.Load,
 	})
-	c.running.Go(func() { _ = o.node.Run(c.ctx, c.hub, tap(c, client)) })
+	c.running.Go(func() { _ = o.node.Run(life, c.hub, c.tap(life, client)) })
 	return nil
 }
 
@@ -151,7 +151,7 @@ type tapped struct {
 // Events implements exchange.Transport.
 func (t *tapped) Events() <-chan exchange.LinkEvent { return t.events }
 
-func tap(c *Crowd, t exchange.Transport) *tapped {
+func (c *Crowd) tap(life context.Context, t exchange.Transport) *tapped {
 	out := &tapped{t, make(chan exchange.LinkEvent)}
 	c.running.Go(func() {
 		defer close(out.events)
@@ -161,7 +161,7 @@ func tap(c *Crowd, t exchange.Transport) *tapped {
 			}
 			select {
 			case out.events <- ev:
-			case <-c.ctx.Done():
+			case <-life.Done():
 			}
 		}
 	})
