@@ -227,11 +227,10 @@ func (s *stampede) outage(ctx context.Context) ([]*crowd.Letter, error) {
 
 // comeBack starts the hub again and measures until everything has arrived.
 func (s *stampede) comeBack(ctx context.Context, letters []*crowd.Letter) error {
-	before := s.crowd.Failures()
+	w := newWatch(s, s.crowd.Failures())
 	if err := s.startHub(ctx); err != nil {
 		return err
 	}
-	w := newWatch(s, before)
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan error, 1)
 	go func() { watched <- w.run(watching) }()
@@ -334,10 +333,10 @@ func (w *watch) report(took time.Duration, letters int) error {
 		unit  string
 		aim   string
 	}{
-		{"hub answers until half of the offices are back", w.half.Seconds(), "s", ""},
-		{"hub answers until 95 % of the offices are back", w.most.Seconds(), "s", ""},
-		{"hub answers until all offices are back", w.all.Seconds(), "s", ""},
-		{"hub answers until all documents have arrived", took.Seconds(), "s", ""},
+		{"start of the hub until half of the offices are back", w.half.Seconds(), "s", ""},
+		{"start of the hub until 95 % of the offices are back", w.most.Seconds(), "s", ""},
+		{"start of the hub until all offices are back", w.all.Seconds(), "s", ""},
+		{"start of the hub until all documents have arrived", took.Seconds(), "s", ""},
 		{"sessions that came up in one second, most", float64(w.perSecond), "1/s", ""},
 		{"connections without a session at one time, most", float64(w.underWay), "", ""},
 		{"attempts that failed after the hub was back", float64(s.crowd.Failures() - w.failures), "", ""},

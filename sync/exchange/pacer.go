@@ -15,9 +15,13 @@ import (
 // thousands of offices return at once. Hỏa tốc and thượng khẩn are counted and
 // never held back by them.
 const (
-	// maxAdmitting is how many offers are written down at once. Further ones are
-	// deferred to the time when their turn would come.
+	// maxAdmitting is how many offers are written down at once, and taken over when
+	// they came whole. Further ones are deferred to the time when their turn would
+	// come.
 	maxAdmitting = 64
+	// maxBeginning is how many sessions begin at once, which means to read from the
+	// store what there is for the neighbour. Further ones wait.
+	maxBeginning = 32
 	// maxArriving is how many bundles may be on their way in: some 4 kB each in
 	// memory. Further offers are deferred.
 	maxArriving = 20_000
@@ -34,8 +38,9 @@ const (
 // pacer spreads what many sessions want at once over the time that it takes. The
 // chance that the engine may not use comes from here.
 type pacer struct {
-	reading  chan struct{}
-	arriving atomic.Int64
+	reading   chan struct{}
+	beginning chan struct{}
+	arriving  atomic.Int64
 
 	mu        sync.Mutex
 	admitting int
@@ -44,7 +49,9 @@ type pacer struct {
 }
 
 func newPacer() *pacer {
-	return &pacer{reading: make(chan struct{}, maxReading), took: usualAdmission}
+	return &pacer{
+		reading: make(chan struct{}, maxReading), beginning: make(chan struct{}, maxBeginning), took: usualAdmission,
+	}
 }
 
 // admit says whether an offer may be written down now, and else in what time it
@@ -57,9 +64,9 @@ func (p *pacer) admit(urgency uint8, now time.Time) (done func(), after time.Dur
 			p.turn = now
 		}
 		p.turn = p.turn.Add(p.took / maxAdmitting)
-		wait := min(p.turn.Sub(now), maxPace)
+		ahead := min(p.turn.Sub(now), maxPace)
 		// Half of it again, so that those who wait the longest do not meet.
-		return nil, time.Second + wait + time.Duration(rand.Float64()*float64(wait/2+time.Second))
+		return nil, time.Second + ahead + rand.N(ahead/2+time.Second)
 	}
 	p.admitting++
 	begin := time.Now()
@@ -77,9 +84,16 @@ func (p *pacer) read(ctx context.Context, urgency uint8) (done func()) {
 	if urgency >= schedule.VeryUrgent {
 		return func() {}
 	}
+	return wait(ctx, p.reading)
+}
+
+// begin is read for the beginning of a session.
+func (p *pacer) begin(ctx context.Context) (done func()) { return wait(ctx, p.beginning) }
+
+func wait(ctx context.Context, places chan struct{}) (done func()) {
 	select {
-	case p.reading <- struct{}{}:
-		return func() { <-p.reading }
+	case places <- struct{}{}:
+		return func() { <-places }
 	case <-ctx.Done():
 		return nil
 	}

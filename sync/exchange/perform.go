@@ -68,8 +68,8 @@ func (s *session) admit(ctx context.Context, offer wire.Offer) engine.Admission 
 	if done == nil {
 		return engine.Admission{Defer: wire.CodeBusy, After: after}
 	}
+	s.stepped = append(s.stepped, done)
 	adm, err := s.node.o.Queue.Admit(ctx, s.peer, in)
-	done()
 	switch {
 	case errors.Is(err, storage.ErrConflict):
 		return engine.Admission{Refuse: wire.CodeConflict, Text: "this id is known with another header"}

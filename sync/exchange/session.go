@@ -39,6 +39,7 @@ type session struct {
 	more     bool                  // the queue has bundles beyond the backlog
 	incoming map[storage.ID][]byte // headers of admitted bundles
 	busy     bool                  // as the link was told
+	stepped  []func()              // to be called at the end of the present step
 	wake     *time.Timer
 	helloDue *time.Timer
 }
@@ -219,7 +220,10 @@ func (s *session) agree(ctx context.Context) {
 	s.forgetAll()
 	s.log.Info("session agreed", "software", s.theirs.Software, "epoch", s.theirs.Epoch)
 	s.node.o.Observer.Session(s.peer, true, s.theirs)
-	s.refill(ctx)
+	if done := s.node.pace.begin(ctx); done != nil {
+		s.refill(ctx)
+		done()
+	}
 	s.step(ctx, engine.Up{})
 	for _, id := range s.node.asked() {
 		s.step(ctx, engine.First{ID: id})
@@ -272,6 +276,12 @@ func (s *session) step(ctx context.Context, ev engine.Event) {
 	if s.machine == nil {
 		return
 	}
+	defer func() {
+		for _, done := range s.stepped {
+			done()
+		}
+		s.stepped = nil
+	}()
 	pending := []engine.Event{ev}
 	for len(pending) > 0 && ctx.Err() == nil {
 		next := pending[0]
