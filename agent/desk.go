@@ -17,6 +17,7 @@ import (
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
+	"tram/agent/line"
 	"tram/agent/office"
 	"tram/agent/web/account"
 	"tram/storage/audit"
@@ -50,13 +51,14 @@ type desk struct {
 	accounts *account.Store
 	node     *exchange.Node
 	link     *mqtt.Client
+	line     *line.Line
 	pages    *httpd.Server
 	meter    meter
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, line.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -94,7 +96,10 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 	if err := d.openPages(ctx); err != nil {
 		return nil, err
 	}
-	return d, d.openLink()
+	if err := d.openLink(); err != nil {
+		return nil, err
+	}
+	return d, d.openLine(ctx)
 }
 
 func (d *desk) openRegistry(ctx context.Context) (err error) {
@@ -166,6 +171,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.office.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
+	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.pages.Serve(ctx, pages) })
@@ -207,6 +213,9 @@ func (d *desk) tidy(ctx context.Context) error {
 		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
+		}
+		if err := d.line.Tidy(ctx, d.waits); err != nil && ctx.Err() == nil {
+			d.log.Error("documents to go first not tidied", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"tram/agent/enroll"
 	"tram/agent/identity"
 	"tram/agent/web/account"
+	"tram/storage"
 	"tram/storage/fsx"
 )
 
@@ -26,7 +27,13 @@ func (a *Agent) local() http.Handler {
 		Accounts: accounts{a},
 		Status:   a.Status,
 		Enroll:   a.enroll,
-		Logger:   a.log.With("part", "api"),
+		First: func(ctx context.Context, id storage.ID) error {
+			if d := a.theDesk(); d != nil {
+				return d.First(ctx, id)
+			}
+			return identity.None(a.o.Dir)
+		},
+		Logger: a.log.With("part", "api"),
 	})
 }
 

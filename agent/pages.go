@@ -72,7 +72,7 @@ func (d *desk) site() (http.Handler, error) {
 	}
 	limits := d.o.Config.Limits
 	return web.New(web.Options{
-		Office: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Documents: d.pages.Documents(),
+		Office: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
 			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files,
@@ -106,7 +106,7 @@ func (r directory) Search(ctx context.Context, query string, limit int) ([]offic
 
 func (d *desk) lineNow() web.Link {
 	s := d.link.Status()
-	return web.Link{Up: s.Up, Since: s.Since, Rate: d.meter.rate()}
+	return web.Link{Up: s.Up, Since: s.Since, Rate: d.meter.rate(), Line: d.line.State()}
 }
 
 // status fills in what an enrolled office knows of itself.
@@ -123,11 +123,13 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 	if line.Err != nil && !line.Up {
 		s.Link.Error = line.Err.Error()
 	}
+	d.lineStatus(s)
 	s.CertUntil, s.UI = d.id.DeviceCert.NotAfter, d.pages.URL()
 	s.Conditions = health.Check(health.Vitals{
 		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,
 		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused),
+		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
 	return nil
 }

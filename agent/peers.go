@@ -61,7 +61,9 @@ func (o observer) Progress(_ string, id storage.ID, sent, total int64) {
 }
 
 func (o observer) Session(_ string, up bool, _ wire.Hello) {
-	if !up {
+	if up {
+		o.d.line.Session()
+	} else {
 		o.d.office.LinkDown()
 	}
 }

@@ -108,6 +108,8 @@ type province struct {
 	hub     *running
 	invites string
 	log     faults
+	// settings, when set, changes those of an office before it starts.
+	settings func(code string, c *config.Office)
 }
 
 func freeAddr(t *testing.T) string {
@@ -231,6 +233,9 @@ func (p *province) agent(code string) *agent.Agent {
 	p.t.Helper()
 	c := config.DefaultOffice()
 	c.UI.Address, c.Storage.Reserve = "127.0.0.1:0", 10*config.MB
+	if p.settings != nil {
+		p.settings(code, c)
+	}
 	if err := os.MkdirAll(p.boxDir(code), 0o700); err != nil {
 		p.t.Fatal(err)
 	}

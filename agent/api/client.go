@@ -138,6 +138,13 @@ func (c *Client) Return(ctx context.Context, id storage.ID, reason, by string) (
 	return d, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/return", Decision{Reason: reason, By: by}, &d)
 }
 
+// First has a waiting document sent before others, whatever the rules of the
+// line say.
+func (c *Client) First(ctx context.Context, id storage.ID) (office.Document, error) {
+	var d office.Document
+	return d, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/first", nil, &d)
+}
+
 // Attachment streams one attachment. The caller closes it.
 func (c *Client) Attachment(ctx context.Context, id storage.ID, index int) (io.ReadCloser, error) {
 	resp, err := c.Do(ctx, http.MethodGet, fmt.Sprintf("/v1/documents/%s/attachments/%d", id, index), nil, "")

@@ -47,6 +47,9 @@ type Options struct {
 	Status    func(ctx context.Context) (Status, error)
 	// Enroll uses the invite with these bytes.
 	Enroll func(ctx context.Context, invite []byte) (Status, error)
+	// First has a waiting document sent before others, whatever the rules of
+	// the line say.
+	First  func(ctx context.Context, id storage.ID) error
 	Logger *slog.Logger
 }
 
@@ -68,6 +71,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /v1/documents/{id}", s.handle(s.get))
 	mux.HandleFunc("POST /v1/documents/{id}/accept", s.handle(s.accept))
 	mux.HandleFunc("POST /v1/documents/{id}/return", s.handle(s.giveBack))
+	mux.HandleFunc("POST /v1/documents/{id}/first", s.handle(s.first))
 	mux.HandleFunc("GET /v1/documents/{id}/attachments/{index}", s.handle(s.attachment))
 	mux.HandleFunc("GET /v1/documents/{id}/container", s.handle(s.container))
 	return mux
@@ -191,6 +195,17 @@ func (s *server) giveBack(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return d.Return(r.Context(), id, body.Reason, body.By)
+}
+
+func (s *server) first(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.o.First(r.Context(), id); err != nil {
+		return nil, err
+	}
+	return d.Get(r.Context(), id)
 }
 
 func (s *server) attachment(w http.ResponseWriter, r *http.Request) (any, error) {

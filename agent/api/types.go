@@ -7,6 +7,7 @@ import (
 
 	"tram/agent/health"
 	"tram/agent/i18n"
+	"tram/agent/line"
 	"tram/agent/office"
 	"tram/agent/problem"
 )
@@ -21,6 +22,7 @@ type Status struct {
 	Hub        string             `json:"hub"`
 	State      string             `json:"state"` // "ready", "pending" (invite stored, no link yet), "not-enrolled"
 	Link       Link               `json:"link"`
+	Budget     Budget             `json:"budget"`
 	Queue      office.Summary     `json:"queue"`
 	CertUntil  time.Time          `json:"certificate_until"`
 	DiskFree   int64              `json:"disk_free"` // bytes
@@ -38,6 +40,25 @@ type Link struct {
 	Error    string    `json:"error,omitempty"` // why it is down, technical
 	Sent     int64     `json:"sent"`            // bytes since start
 	Received int64     `json:"received"`
+
+	Interface string `json:"interface"` // network interface in use, or that would be; "" when there is none
+	Metered   bool   `json:"metered"`   // its bytes cost money
+	Rules     Rules  `json:"rules"`
+}
+
+// Rules are what may go over the line now.
+type Rules struct {
+	Code       line.Code `json:"code"`        // why not everything, "open" when everything may
+	MinUrgency uint8     `json:"min_urgency"` // least urgency that may go
+	MaxSize    int64     `json:"max_size"`    // largest document but for hỏa tốc, bytes; 0: no bound
+}
+
+// Budget is the month of the SIM in bytes, headers included by estimate.
+type Budget struct {
+	Used     int64     `json:"used"`
+	Limit    int64     `json:"limit"`    // 0: no bound
+	Forecast *int64    `json:"forecast"` // at the month's end; null while nothing can be said
+	Resets   time.Time `json:"resets"`   // when the next month begins
 }
 
 // Clock says what time this office believes it is and why.

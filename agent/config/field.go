@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"tram/agent/hours"
 )
 
 // Bounds of the settings that follow from formats or from the law of the line
@@ -149,16 +151,49 @@ func optionalLoopback(key string, p *string) field {
 }
 
 func addresses(key string, p *[]string) field {
-	return maker(key, hostPort+", …", p, func(v []string) string { return strings.Join(v, ",") },
+	return list(key, hostPort+", …", p, func(all []string) bool {
+		return !slices.ContainsFunc(all, func(a string) bool { return !isAddress(a) })
+	})
+}
+
+// list is a list of texts without commas, acceptable as a whole to ok.
+func list(key, allowed string, p *[]string, ok func(all []string) bool) field {
+	return maker(key, allowed, p, func(v []string) string { return strings.Join(v, ",") },
 		func(s string) ([]string, bool) {
-			var list []string
-			for part := range strings.SplitSeq(s, ",") {
-				if part = strings.TrimSpace(part); part != "" {
-					list = append(list, part)
-				}
-			}
-			return list, !slices.ContainsFunc(list, func(a string) bool { return !isAddress(a) })
+			parts := split(s)
+			return parts, ok(parts)
 		}, func(v []string) any { return slices.Clone(v) })
+}
+
+func split(s string) (parts []string) {
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// week is a list of spans of the week.
+func week(key string, p *hours.Week) field {
+	texts := func(w hours.Week) []string {
+		list := []string{}
+		for _, s := range w {
+			list = append(list, s.String())
+		}
+		return list
+	}
+	return maker(key, `"07:30-11:30", "Mon-Fri 13:30-17:00", …`, p, func(w hours.Week) string { return strings.Join(texts(w), ",") },
+		func(s string) (w hours.Week, ok bool) {
+			for _, part := range split(s) {
+				span, err := hours.Parse(part)
+				if err != nil {
+					return nil, false
+				}
+				w = append(w, span)
+			}
+			return w, len(w) <= hours.MaxSpans
+		}, func(w hours.Week) any { return texts(w) })
 }
 
 // isAddress accepts host:port; port 0 means any free one.

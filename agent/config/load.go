@@ -229,7 +229,7 @@ func asText(raw any) (string, bool) {
 		var parts []string
 		for _, item := range v {
 			part, ok := item.(string)
-			if !ok {
+			if !ok || strings.Contains(part, ",") { // it would become two
 				return "", false
 			}
 			parts = append(parts, part)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,8 @@ type Office struct {
 	Documents Documents
 	Storage   Storage
 	MQTT      OfficeMQTT
+	Metered   Metered
+	Line      Line
 
 	origins map[string]Origin
 }
@@ -82,11 +85,13 @@ func DefaultOffice() *Office {
 		Documents: Documents{Lifetime: 720 * time.Hour},
 		Storage:   Storage{Reserve: 200 * MB},
 		MQTT:      OfficeMQTT{Keepalive: 4 * time.Minute},
+		Metered:   defaultMetered(),
+		Line:      defaultLine(),
 	}
 }
 
 func (o *Office) fields() []field {
-	return []field{
+	return slices.Concat([]field{
 		loopback("ui.address", &o.UI.Address),
 		optionalLoopback("ui.documents", &o.UI.Documents),
 		choice("language", &o.Language, "vi", "en"),
@@ -103,7 +108,7 @@ func (o *Office) fields() []field {
 		size("storage.reserve", &o.Storage.Reserve, 10*MB, 1000*GB),
 		duration("mqtt.keepalive", &o.MQTT.Keepalive, minKeepalive, maxKeepalive),
 		addresses("mqtt.servers", &o.MQTT.Servers),
-	}
+	}, o.Metered.fields(), o.Line.fields())
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -115,7 +120,7 @@ func (o *Office) Validate() error {
 	if o.UI.Address == o.UI.Documents && !anyPort(o.UI.Address) {
 		faults = append(faults, badValue("ui.documents", o.UI.Documents, "≠ ui.address", o.origins))
 	}
-	return faults.Err()
+	return append(faults, o.Line.faults(o.origins)...).Err()
 }
 
 // Values lists every effective setting with where it came from, in a fixed

@@ -28,6 +28,8 @@ const (
 	ClockDiffers        = "clock-differs"
 	CertificateExpiring = "certificate-expiring"
 	BrokerRefuses       = "broker-refuses"
+	BudgetUsedUp        = "budget-used-up"
+	BudgetForecast      = "budget-forecast"
 )
 
 const (
@@ -37,6 +39,8 @@ const (
 	certificateWarning = 30 * 24 * time.Hour
 	// diskWarning is how many times the reserve is still free when it is shown.
 	diskWarning = 2
+	// megabyte is that of providers and of the settings.
+	megabyte = 1_000_000
 )
 
 // Vitals are the measurements that Check judges.
@@ -47,7 +51,11 @@ type Vitals struct {
 	ClockTrusted    bool
 	ClockOffset     time.Duration // of the hub's clock ahead of ours
 	CertificateEnds time.Time
-	BrokerRefuses   bool // the broker answers and does not let us in
+	BrokerRefuses   bool  // the broker answers and does not let us in
+	BudgetLimit     int64 // bytes a month over metered lines; 0: no bound
+	BudgetUsed      int64 // bytes this month
+	BudgetForecast  int64 // bytes at the month's end; 0: not known
+	BudgetResets    time.Time
 }
 
 // Check returns the conditions that hold, in a fixed order.
@@ -63,5 +71,10 @@ func Check(v Vitals) []Condition {
 	add(v.ClockTrusted && v.ClockOffset.Abs() > clockTolerance, ClockDiffers, i18n.Args{"minutes": int(v.ClockOffset.Abs() / time.Minute)})
 	add(v.CertificateEnds.Sub(v.Now) < certificateWarning, CertificateExpiring, i18n.Args{"date": v.CertificateEnds.Format("02/01/2006")})
 	add(v.BrokerRefuses, BrokerRefuses, nil)
+	budget := i18n.Args{"limit": v.BudgetLimit / megabyte, "used": v.BudgetUsed / megabyte,
+		"forecast": v.BudgetForecast / megabyte, "date": v.BudgetResets.Format("02/01/2006")}
+	usedUp := v.BudgetLimit > 0 && v.BudgetUsed >= v.BudgetLimit
+	add(usedUp, BudgetUsedUp, budget)
+	add(v.BudgetLimit > 0 && !usedUp && v.BudgetForecast > v.BudgetLimit, BudgetForecast, budget)
 	return conditions
 }

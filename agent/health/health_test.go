@@ -22,6 +22,10 @@ func TestCheck(t *testing.T) {
 		{"clock ahead of the hub's", func(v *Vitals) { v.ClockOffset = -time.Hour }, []string{ClockDiffers}},
 		{"clock a little off", func(v *Vitals) { v.ClockOffset = time.Minute }, nil},
 		{"certificate ends, broker refuses", func(v *Vitals) { v.CertificateEnds, v.BrokerRefuses = now.AddDate(0, 0, 3), true }, []string{CertificateExpiring, BrokerRefuses}},
+		{"budget will not last", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 4, 11 }, []string{BudgetForecast}},
+		{"budget will last", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 4, 10 }, nil},
+		{"budget used up", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 10, 11 }, []string{BudgetUsedUp}},
+		{"no budget", func(v *Vitals) { v.BudgetUsed, v.BudgetForecast = 10, 11 }, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -63,6 +63,9 @@ func (o *Office) Get(ctx context.Context, id storage.ID) (Document, error) {
 			return Document{}, fmt.Errorf("get document: %w", err)
 		}
 	}
+	if p, ok := o.Progress(id); ok {
+		r.Progress = &p
+	}
 	return r.Document, nil
 }
 

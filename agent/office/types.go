@@ -114,9 +114,10 @@ type Document struct {
 	Expires     time.Time    `json:"expires"`
 	Size        int64        `json:"size"` // sum of the attachments, bytes
 	Attachments []Attachment `json:"attachments"`
-	Events      []Event      `json:"events,omitempty"` // only from Get
-	Seal        *Seal        `json:"seal,omitempty"`   // only of incoming ones, from Get
-	EdXMLID     string       `json:"edxml_id"`         // classic DocumentId
+	Events      []Event      `json:"events,omitempty"`   // only from Get
+	Seal        *Seal        `json:"seal,omitempty"`     // only of incoming ones, from Get
+	EdXMLID     string       `json:"edxml_id"`           // classic DocumentId
+	Progress    *Progress    `json:"progress,omitempty"` // only from Get, of an outgoing one under way
 }
 
 // Upload is a file being handed over. Body is read once, to its end.
@@ -162,9 +163,10 @@ const (
 
 // Progress is the live state of one outgoing transfer.
 type Progress struct {
-	Sent, Total int64         // bytes as they travel
-	Rate        float64       // bytes per second, smoothed over about 5 s
-	Left        time.Duration // 0 when unknown or the link is down
+	Sent  int64         `json:"sent"` // bytes as they travel
+	Total int64         `json:"total"`
+	Rate  float64       `json:"rate"`    // bytes per second, smoothed over about 5 s
+	Left  time.Duration `json:"left_ns"` // 0 when unknown or the link is down
 }
 
 // Work is the clerk's list of what to do.

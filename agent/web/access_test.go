@@ -33,6 +33,10 @@ func TestEachAddressForEachVisitor(t *testing.T) {
 		{"GET", "/gui?tu=" + b.docs["normal"].ID.String(), 303, 404, 403, 403},
 		{"GET", "/noi-nhan", 303, 200, 403, 403},
 		{"POST", "/gui", 303, 422, 403, 403},
+		{"POST", boxPath(b.docs["saved"]) + "/gui-ngay", 303, 303, 403, 403},
+		{"POST", boxPath(b.docs["hub"]) + "/gui-ngay", 303, 303, 403, 403}, // gone meanwhile: the page shows it
+		{"GET", boxPath(b.docs["saved"]) + "/gui-ngay", 404, 404, 404, 404},
+		{"POST", "/van-ban-di/khong-phai-id/gui-ngay", 303, 404, 403, 403},
 		{"POST", in + "/tra-lai", 303, 422, 403, 403},
 		{"GET", "/trang-thai", 401, 200, 200, 200},
 		{"GET", "/van-ban-den/khong-phai-id", 303, 404, 404, 404},

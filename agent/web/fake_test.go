@@ -33,10 +33,11 @@ type fakeOffice struct {
 	arrivals int
 	numbers  int
 	broken   error // answered by every call when set
+	first    map[storage.ID]bool
 }
 
 func newFakeOffice(now func() time.Time) *fakeOffice {
-	return &fakeOffice{now: now, content: map[[32]byte][]byte{}, progress: map[storage.ID]office.Progress{}, arrivals: 1286, numbers: 40}
+	return &fakeOffice{now: now, content: map[[32]byte][]byte{}, progress: map[storage.ID]office.Progress{}, first: map[storage.ID]bool{}, arrivals: 1286, numbers: 40}
 }
 
 // change runs fn on the office and counts it as a change.
@@ -189,6 +190,23 @@ func (f *fakeOffice) Revision() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.revision
+}
+
+func (f *fakeOffice) First(_ context.Context, id storage.ID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, err := f.find(id)
+	if err == nil && d.State != office.Saved && d.State != office.Sending {
+		return problem.New(problem.Conflict, "queue.not-waiting", "", i18n.Args{"subject": d.Subject})
+	}
+	f.first[id] = err == nil
+	return err
+}
+
+func (f *fakeOffice) IsFirst(id storage.ID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.first[id]
 }
 
 func (f *fakeOffice) Progress(id storage.ID) (office.Progress, bool) {

@@ -6,18 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"tram/agent/clock"
 	"tram/agent/i18n"
 	"tram/agent/office"
 )
 
-// vietnam is the zone of every time on a page. Small machines often lack the
-// zone table; the country has had no change of clock since 1975.
-var vietnam = func() *time.Location {
-	if zone, err := time.LoadLocation("Asia/Ho_Chi_Minh"); err == nil {
-		return zone
-	}
-	return time.FixedZone("+07", 7*60*60)
-}()
+// vietnam is the zone of every time on a page.
+var vietnam = clock.Vietnam
 
 // formatSize writes bytes as "4,4 MB" or "4.4 MB" (1 KB = 1024 bytes).
 func formatSize(lang i18n.Lang, n int64) string {

@@ -14,7 +14,8 @@ import (
 type OutboxView struct {
 	Page
 	Head   string // "3 văn bản · 12 MB · khoảng 25 phút"
-	Paused string // said while the link is down
+	Paused string // said while the link is down, or its rules hold something back
+	Budget string // the month of the SIM, said while it is in use
 	Rows   []OutboxRow
 	Empty  string
 }
@@ -33,7 +34,11 @@ type Meter struct {
 	Percent int
 	Bar     bool
 	Key     string // changes when the change is worth being read out
+	Ask     Ask
 }
+
+// Ask is a button of a transfer that is held back. The zero Ask is none.
+type Ask struct{ Href, Text string }
 
 // resumedFor is how long a row says that it goes on where it stopped.
 const resumedFor = 5 * time.Second
@@ -47,8 +52,10 @@ func (s *site) outbox(ctx context.Context, v *visit) error {
 	express := len(st.queue) > 0 && st.queue[0].Urgency == office.HoaToc && st.queue[0].moving
 	ahead := int64(0)
 	for i, q := range st.queue {
-		ahead += max(0, q.Size-q.progress.Sent)
-		q.until = ahead
+		if q.held == "" {
+			ahead += max(0, q.Size-q.progress.Sent)
+			q.until = ahead
+		}
 		view.Rows = append(view.Rows, OutboxRow{Href: boxPath(q.Document), Symbol: symbol(q.Document), Subject: q.Subject,
 			To: v.recipientsShort(q.Document), Urgent: v.urgent(q.Urgency),
 			Meter: v.meterOf(q, st.link, i, express && q.Urgency < office.HoaToc)})
@@ -63,7 +70,10 @@ func (s *site) outbox(ctx context.Context, v *visit) error {
 		view.Paused = v.t("web.outbox.paused", i18n.Args{"time": v.clock(st.link.Since)})
 	case !st.link.Up:
 		view.Paused = v.t("web.outbox.paused-never")
+	default:
+		view.Paused = v.rules(st)
 	}
+	view.Budget = v.budget(st.link)
 	return s.render(v, "outbox", view, http.StatusOK)
 }
 
@@ -79,15 +89,20 @@ func (v *visit) outboxHead(st state) string {
 	}
 	left := st.summary.WaitingBytes
 	for _, q := range st.queue {
-		left -= q.progress.Sent
+		if left -= q.progress.Sent; q.held != "" {
+			left -= q.Size - q.progress.Sent
+		}
+	}
+	if left <= 0 {
+		return head
 	}
 	return joinDots(head, v.eta(time.Duration(float64(max(left, 0))/st.link.Rate*float64(time.Second))))
 }
 
 // meter is the live state of one document outside the outbox.
 func (s *site) meter(v *visit, d office.Document) *Meter {
-	p, ok := s.Office.Progress(d.ID)
-	m := v.meterOf(queued{Document: d, progress: p, moving: ok && p.Sent > 0}, s.Link(), -1, false)
+	link := s.Link()
+	m := v.meterOf(s.queued(d, link), link, -1, false)
 	return &m
 }
 
@@ -97,6 +112,10 @@ func (v *visit) meterOf(q queued, link Link, place int, yielding bool) Meter {
 	done := percent(q.progress)
 	size := formatSize(v.lang, q.Size)
 	switch {
+	case q.held != "":
+		return v.heldMeter(q, link)
+	case !q.moving && q.first && link.Up:
+		return Meter{Tag: v.stateTag(office.Saved), Line: joinDots(v.t("web.meter.first"), size), Key: "first"}
 	case !q.moving && !link.Up:
 		line := joinDots(v.place(place), size, v.t("web.meter.when-up"))
 		return Meter{Tag: v.stateTag(office.Saved), Line: line, Key: "saved"}

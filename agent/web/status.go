@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"tram/agent/i18n"
+	"tram/agent/line"
 	"tram/agent/office"
 )
 
 // Strip is the line under the menu that says how the link is and what waits.
 type Strip struct {
-	Tone  string // "up", "busy", "down"
+	Tone  string // "up", "busy", "held", "down"
 	Key   string // changes when the change is worth being read out
 	Main  string
 	Fine  string // figures that move all the time
@@ -46,8 +47,10 @@ type state struct {
 type queued struct {
 	office.Document
 	progress office.Progress
-	moving   bool  // bytes of it have left
-	until    int64 // bytes to go until it is through, with those before it; 0 when not known
+	moving   bool      // bytes of it have left
+	first    bool      // somebody asked for it to go first
+	held     line.Code // why it may not go now, "" when it may or there is no link
+	until    int64     // bytes to go until it is through, with those before it; 0 when not known
 }
 
 // queueShown bounds the waiting documents that a page looks at.
@@ -66,7 +69,7 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 		return st, fmt.Errorf("read summary: %w", err)
 	}
 	if st.summary.Waiting > 0 {
-		if st.queue, err = s.waiting(ctx); err != nil {
+		if st.queue, err = s.waiting(ctx, st.link); err != nil {
 			return st, err
 		}
 	}
@@ -80,9 +83,9 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 		st.strip.Ending = v.t("web.strip.ending", i18n.Args{"time": v.clock(v.session.Expires)})
 	}
 	sum := fnv.New64a()
-	fmt.Fprint(sum, s.Office.Revision(), st.link.Up, st.link.Since.Unix())
+	fmt.Fprint(sum, s.Office.Revision(), st.link.Up, st.link.Since.Unix(), st.link.Line.Verdict)
 	for _, q := range st.queue {
-		fmt.Fprint(sum, q.ID, q.progress.Sent, q.moving)
+		fmt.Fprint(sum, q.ID, q.progress.Sent, q.moving, q.first)
 	}
 	st.data = sum.Sum64()
 	fmt.Fprintf(sum, "%+v", st.strip)
@@ -92,7 +95,7 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 
 // waiting lists what is not yet at the hub in the order it will go: urgent
 // first, then oldest.
-func (s *site) waiting(ctx context.Context) ([]queued, error) {
+func (s *site) waiting(ctx context.Context, link Link) ([]queued, error) {
 	docs, _, err := s.Office.List(ctx, office.Query{
 		Box: office.Out, States: []office.State{office.Saved, office.Sending}, Limit: queueShown,
 	})
@@ -104,10 +107,22 @@ func (s *site) waiting(ctx context.Context) ([]queued, error) {
 	})
 	all := make([]queued, len(docs))
 	for i, d := range docs {
-		p, ok := s.Office.Progress(d.ID)
-		all[i] = queued{Document: d, progress: p, moving: ok && p.Sent > 0}
+		all[i] = s.queued(d, link)
 	}
 	return all, nil
+}
+
+// queued is a waiting document as it is at this moment.
+func (s *site) queued(d office.Document, link Link) queued {
+	p, ok := s.Office.Progress(d.ID)
+	q := queued{Document: d, progress: p, moving: ok && p.Sent > 0, first: s.Queue.IsFirst(d.ID)}
+	if link.Up && !q.first {
+		q.held = link.Line.Verdict.Holds(uint8(d.Urgency), d.Size)
+	}
+	if q.held == line.TooLarge && q.moving && p.Rate >= 1 {
+		q.held = "" // smaller as it travels
+	}
+	return q
 }
 
 // strip words the link and the queue.
@@ -127,10 +142,10 @@ func (v *visit) strip(st state) Strip {
 	}
 	if n == 0 {
 		// No rate: nothing moves, so what the line could do is not known.
-		return Strip{Tone: "up", Key: "up", Main: joinDots(v.t("web.strip.up"), v.t("web.strip.nothing"))}
+		return Strip{Tone: "up", Key: "up", Main: joinDots(v.online(st.link), v.t("web.strip.nothing"))}
 	}
 	for i, q := range st.queue {
-		if !q.moving {
+		if !q.moving || q.held != "" {
 			continue
 		}
 		done := percent(q.progress)
@@ -142,8 +157,33 @@ func (v *visit) strip(st state) Strip {
 		}
 		return strip
 	}
-	return Strip{Tone: "busy", Key: "waiting", Queue: true,
-		Main: joinDots(v.t("web.strip.up"), v.t("web.strip.waiting", i18n.Args{"n": n}))}
+	for _, q := range st.queue {
+		if q.held == "" {
+			return Strip{Tone: "busy", Key: "waiting", Queue: true,
+				Main: joinDots(v.online(st.link), v.t("web.strip.waiting", i18n.Args{"n": n}))}
+		}
+	}
+	// Everything that waits is held back by the rules of the line.
+	code := st.queue[0].held
+	return Strip{Tone: "held", Key: "held-" + string(code), Queue: true,
+		Main: joinDots(v.online(st.link), v.t("web.strip.held", i18n.Args{"n": n}), v.t("web.held."+string(code)), v.stillSent(st.link))}
+}
+
+// online says that the link is up, and when it costs money.
+func (v *visit) online(link Link) string {
+	if link.Line.Metered {
+		return v.t("web.strip.up-sim")
+	}
+	return v.t("web.strip.up")
+}
+
+// stillSent says what goes all the same, "" when nothing is held back by its
+// urgency.
+func (v *visit) stillSent(link Link) string {
+	if least := link.Line.Verdict.Rules.MinUrgency; least > 0 {
+		return v.t("web.held.still." + strconv.Itoa(int(least)))
+	}
+	return ""
 }
 
 // express names what arrived as Hỏa tốc and waits for an answer.

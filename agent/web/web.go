@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tram/agent/httpd"
+	"tram/agent/line"
 	"tram/agent/office"
 	"tram/agent/web/account"
 	"tram/storage"
@@ -74,8 +75,18 @@ type Documents interface {
 // Link is the state of the line to the hub at one moment.
 type Link struct {
 	Up    bool
-	Since time.Time // of this state; zero when there never was a line
-	Rate  float64   // bytes per second, smoothed; 0 when unknown
+	Since time.Time  // of this state; zero when there never was a line
+	Rate  float64    // bytes per second, smoothed; 0 when unknown
+	Line  line.State // what may go over it
+}
+
+// Queue changes the order of what waits.
+type Queue interface {
+	// First has a waiting document sent before others, whatever the rules of
+	// the line say. Asking again changes nothing.
+	First(ctx context.Context, id storage.ID) error
+	// IsFirst tells whether somebody asked for that.
+	IsFirst(id storage.ID) bool
 }
 
 // Config is what the pages show and bound.
@@ -106,6 +117,7 @@ type Options struct {
 	Directory Directory
 	Accounts  Accounts
 	Link      func() Link
+	Queue     Queue
 	Documents Documents
 	Config    Config
 	Logger    *slog.Logger
@@ -131,7 +143,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Documents == nil {
+	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
@@ -210,6 +222,7 @@ func (s *site) routes() http.Handler {
 	}
 	route(act, "POST /van-ban-den/{id}/tiep-nhan", s.accept)
 	route(act, "POST /van-ban-den/{id}/tra-lai", s.sendBack)
+	route(act, "POST /van-ban-di/{id}/gui-ngay", s.sendNow)
 	route(act, "GET /gui", s.sendForm)
 	route(act, "POST /gui", s.send)
 	route(act, "GET /noi-nhan", s.recipients)

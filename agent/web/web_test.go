@@ -78,7 +78,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link },
+	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tram/agent/api"
+	"tram/agent/config"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -19,7 +20,7 @@ import (
 )
 
 // urgencies are the words of --urgency, by level.
-var urgencies = []string{"thuong", "khan", "thuong-khan", "hoa-toc"}
+var urgencies = config.Urgencies
 
 func sendCommand(c *cli.Console) *cobra.Command {
 	var d api.DraftRequest

@@ -45,6 +45,10 @@ func printStatus(c *cli.Console, w io.Writer, s api.Status) {
 			"count": s.Queue.Waiting, "size": cli.Bytes(s.Queue.WaitingBytes),
 			"express": s.Queue.ByUrgency[3], "unaccepted": s.Queue.Unaccepted,
 		}))
+		line("tram.status.line", "%s", lineWords(c, s.Link))
+		if s.Budget.Limit > 0 || s.Budget.Used > 0 {
+			line("tram.status.budget", "%s", budgetWords(c, s.Budget))
+		}
 		line("tram.status.server", "%s %s", s.Link.Server, s.Link.Error)
 		line("tram.status.pages", "%s", s.UI)
 		line("tram.status.certificate", "%s", s.CertUntil.Local().Format("02/01/2006"))
@@ -55,6 +59,32 @@ func printStatus(c *cli.Console, w io.Writer, s api.Status) {
 	for _, condition := range s.Conditions {
 		fmt.Fprintf(w, "! %s\n", condition.Message(c.Lang))
 	}
+}
+
+// lineWords says which line is in use and what may go over it.
+func lineWords(c *cli.Console, l api.Link) string {
+	name, rule := l.Interface, c.T("tram.line."+string(l.Rules.Code), i18n.Args{"least": c.T(fmt.Sprintf("urgency.%d", l.Rules.MinUrgency))})
+	if name == "" {
+		return "–"
+	}
+	if l.Metered {
+		name = c.T("tram.line.sim", i18n.Args{"interface": name})
+	}
+	if l.Rules.MaxSize > 0 {
+		rule += c.T("tram.line.size", i18n.Args{"size": cli.Bytes(l.Rules.MaxSize)})
+	}
+	return name + ", " + rule
+}
+
+func budgetWords(c *cli.Console, b api.Budget) string {
+	limit, forecast := "–", "–"
+	if b.Limit > 0 {
+		limit = cli.Bytes(b.Limit)
+	}
+	if b.Forecast != nil {
+		forecast = cli.Bytes(*b.Forecast)
+	}
+	return c.T("tram.status.budget-line", i18n.Args{"used": cli.Bytes(b.Used), "limit": limit, "forecast": forecast, "date": b.Resets.Format("02/01/2006")})
 }
 
 func verdict(c *cli.Console, s api.Status) string {

@@ -31,7 +31,7 @@ type compressor struct {
 
 var compressors = sync.Pool{New: func() any {
 	return &compressor{enc: must(zstd.NewWriter(nil,
-		zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithEncoderLevel(zstd.SpeedDefault),
 		zstd.WithEncoderConcurrency(1),
 		zstd.WithLowerEncoderMem(true),
 		zstd.WithWindowSize(zstdWindow)))}

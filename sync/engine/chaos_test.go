@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"tram/sync/schedule"
+
 	"github.com/google/uuid"
 )
 
@@ -22,8 +24,9 @@ var (
 const chaosTime = 90 * time.Second
 
 // healTime is how long after that everything must have arrived. Backoff grows
-// to DefaultRetryMax and a DEFER may add to it.
-const healTime = time.Hour
+// to DefaultRetryMax, and a DEFER of DefaultMaxDefer whose ASK was lost may add
+// to it.
+const healTime = 3 * time.Hour
 
 // chaosConfig makes windows small, so that few bytes pass through many of
 // them, and limits low, so that they are hit.
@@ -69,13 +72,20 @@ func TestChaos(t *testing.T) {
 	t.Logf("%d schedules, %d steps, %d crashes", ran.Load(), steps.Load(), crashes.Load())
 }
 
+// topologies are the rows of nodes that chaos picks from. Those in the middle
+// are hubs.
+var topologies = [][]string{
+	{"A", "B"},
+	{"A", "hub", "B"},
+	{"A", "hub", "B"},
+	{"A", "district", "province", "B"},
+	{"A", "district", "province", "district2", "B"},
+}
+
 // chaosSim makes the world of a seed and what will happen to it.
 func chaosSim(seed uint64) *sim {
-	names := []string{"A", "hub", "B"}
 	shape := rand.New(rand.NewPCG(seed, 2))
-	if shape.IntN(4) == 0 {
-		names = []string{"A", "B"}
-	}
+	names := topologies[shape.IntN(len(topologies))]
 	s := newSim(seed, chaosConfig(), names...)
 	pick := func(values ...int) int { return values[s.rng.IntN(len(values))] }
 	s.fault = simFaults{
@@ -94,6 +104,7 @@ func chaosSim(seed uint64) *sim {
 			s.randomDocument(from, to)
 		})
 	}
+	s.randomRules(s.rng.IntN(4))
 	for range s.rng.IntN(5) {
 		l := s.links[s.rng.IntN(len(s.links))]
 		s.after(s.between(0, chaosTime), func() {
@@ -125,8 +136,28 @@ func (s *sim) randomDocument(from, to string) {
 		}
 	}
 	d := s.document(from, to, uint8(s.rng.IntN(4)), sizes, inline...)
+	d.refused = s.rng.IntN(20) == 0
+	n, toward := s.nodes[from], s.nodes[from].toward(to)
 	if s.rng.IntN(4) == 0 { // a runner that lists twice
-		s.nodes[from].tell(s.nodes[from].toward(to), Queued{d.item()})
+		n.tell(toward, Queued{d.item()})
+	}
+	switch s.rng.IntN(8) {
+	case 0: // the sender is in a hurry
+		s.after(s.between(0, 5*time.Second), func() { n.tell(toward, First{d.id}) })
+	case 1: // the recipient is
+		s.after(s.between(0, 5*time.Second), func() {
+			s.nodes[to].tell(s.nodes[to].toward(from), First{d.id})
+		})
+	}
+}
+
+// randomRules lets offices come to metered lines for a while.
+func (s *sim) randomRules(n int) {
+	for range n {
+		office := s.names[s.rng.IntN(2)*(len(s.names)-1)]
+		rules := schedule.Rules{MinUrgency: uint8(s.rng.IntN(4)), MaxSize: int64(s.rng.IntN(30_000))}
+		s.after(s.between(0, chaosTime/2), func() { s.nodes[office].restrict(rules) })
+		s.after(s.between(chaosTime/2, chaosTime), func() { s.nodes[office].restrict(schedule.Rules{}) })
 	}
 }
 
@@ -151,6 +182,12 @@ func runChaos(s *sim) error {
 // checkDrained demands P2 and P3 of the end state.
 func (s *sim) checkDrained() {
 	for _, d := range s.docs {
+		if d.refused {
+			if s.nodes[d.from].store.out[s.nodes[d.from].toward(d.to)][d.id] != nil {
+				s.fail("%v still held at %s though it was refused", d.id, d.from)
+			}
+			continue
+		}
 		if got := s.nodes[d.to].store.handed[d.id]; got != 1 {
 			s.fail("P2: %v from %s handed over %d times at %s", d.id, d.from, got, d.to)
 		}

@@ -102,7 +102,7 @@ func (p *Peer) checkInvariants(fail func(string, ...any)) {
 	o, in := &p.out, &p.in
 	lists := len(o.ready.list) + len(o.later.list) + len(o.live)
 	for _, it := range o.items {
-		if it.state == settling {
+		if it.state == settling || it.state == held {
 			lists++
 		}
 		if it.stale > it.pending || it.flying > it.pending {

@@ -76,25 +76,33 @@ func (p *Peer) nextOffer() *outItem {
 // window is how many bytes may be under way.
 func (p *Peer) window() int64 { return min(p.pace.Window(), p.cfg.Window) }
 
-// room tells whether n more bytes of this urgency may go. What is less urgent
-// and under way does not count against them; one piece may always go.
-func (p *Peer) room(urgency uint8, n int64) bool {
+// room is how many of n more bytes of this urgency may go: all, what the window
+// has left if that is at least half of them, or none. What is less urgent and
+// under way does not count against them; one piece may always go.
+func (p *Peer) room(urgency uint8, n int64) int64 {
 	if urgency < schedule.VeryUrgent {
 		urgency = 0
 	}
 	under := p.out.underWay(urgency)
-	return under == 0 || under+n <= p.window()
+	switch left := p.window() - under; {
+	case under == 0 || n <= left:
+		return n
+	case n <= 2*left:
+		return left
+	default:
+		return 0
+	}
 }
 
 func (p *Peer) sendOffer(it *outItem) bool {
 	o := &p.out
-	if o.offers >= p.cfg.InFlight || !p.room(it.Urgency, it.offerSize()) {
+	if o.offers >= p.cfg.InFlight || p.room(it.Urgency, it.offerSize()) < it.offerSize() {
 		return false
 	}
 	o.leave(it)
 	it.unwanted()
 	it.told, it.deferred, it.brief = true, false, false
-	it.mark = p.pace.Sent(p.now, o.underWay(0))
+	it.mark = p.pace.Sent(p.now, it.offerSize(), o.underWay(0))
 	o.makeLive(it, offering)
 	o.picker.Sent(&it.flow, it.offerSize())
 	it.pending++
@@ -105,12 +113,12 @@ func (p *Peer) sendOffer(it *outItem) bool {
 
 func (p *Peer) sendChunk(it *outItem) bool {
 	o, s := &p.out, it.sendable()
-	n := min(int64(p.pace.Chunk()), int64(p.cfg.Chunk), s.limit-s.next)
-	if o.chunks >= p.cfg.InFlight || !p.room(it.Urgency, n) {
+	n := p.room(it.Urgency, min(int64(p.pace.Chunk()), int64(p.cfg.Chunk), s.limit-s.next))
+	if o.chunks >= p.cfg.InFlight || n == 0 {
 		return false
 	}
 	p.do(SendChunk{ID: it.ID, Object: s.index, Offset: s.next, N: int(n)})
-	s.marks = append(s.marks, flight{end: s.next + n, n: n, mark: p.pace.Sent(p.now, o.underWay(0))})
+	s.marks = append(s.marks, flight{end: s.next + n, n: n, mark: p.pace.Sent(p.now, n, o.underWay(0))})
 	s.next += n
 	o.count(it)
 	o.picker.Sent(&it.flow, n)

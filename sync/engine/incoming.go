@@ -229,6 +229,7 @@ func (p *Peer) stepCompleted(ev Completed) {
 			p.in.remove(b)
 		}
 		delete(p.in.bad, ev.ID)
+		delete(p.in.asks, ev.ID)
 		if p.up {
 			p.send(wire.Custody{ID: ev.ID, Receipt: ev.Receipt})
 		}

@@ -30,7 +30,9 @@ type sim struct {
 	errs   []string
 	steps  int
 	trace  func(format string, args ...any)
-	persis int // persist points passed
+	steady bool                                // nothing is random
+	told   func(from, to string, f wire.Frame) // hears of each frame that is carried
+	persis int                                 // persist points passed
 	crash  func(n *simNode, after bool) bool
 	p4     map[simSentKey]*simSent
 }
@@ -127,6 +129,9 @@ func (s *sim) log(format string, args ...any) {
 func (s *sim) chance(perMille int) bool { return perMille > 0 && s.rng.IntN(1000) < perMille }
 
 func (s *sim) between(low, high time.Duration) time.Duration {
+	if s.steady {
+		return (low + high) / 2
+	}
 	return low + time.Duration(s.rng.Int64N(int64(high-low)+1))
 }
 
@@ -227,6 +232,9 @@ func (l *simLink) carry(n *simNode, f wire.Frame) {
 	i := l.side(n)
 	if !l.on[i] || s.chance(s.fault.drop) {
 		return
+	}
+	if s.told != nil {
+		s.told(n.name, l.other(n).name, f)
 	}
 	raw, err := wire.Encode(f)
 	if err != nil {

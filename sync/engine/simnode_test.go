@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
+	"tram/sync/schedule"
 	"tram/sync/wire"
 
 	"github.com/google/uuid"
@@ -17,6 +19,7 @@ type simNode struct {
 	links []*simLink
 	alive bool
 	life  int // counts boots
+	rules schedule.Rules
 	runs  map[string]*simRun
 }
 
@@ -33,6 +36,14 @@ type simRun struct {
 	wake  int       // number of the last Wake
 }
 
+// restrict sets the rules of the node's line, also after its next boot.
+func (n *simNode) restrict(rules schedule.Rules) {
+	n.rules = rules
+	for _, l := range n.links {
+		n.tell(l.other(n).name, Restrict{rules})
+	}
+}
+
 func (n *simNode) boot() {
 	n.alive = true
 	n.life++
@@ -40,17 +51,23 @@ func (n *simNode) boot() {
 	for _, l := range n.links {
 		peer := l.other(n).name
 		n.runs[peer] = &simRun{node: n, peer: peer, link: l, life: n.life, p: New(n.sim.cfg)}
+		n.tell(peer, Restrict{n.rules})
 		l.connect(n.sim.between(0, 2*time.Second))
 	}
 }
 
-// toward is the neighbour through which an office is reached.
+// toward is the neighbour through which an office is reached: nodes stand in a
+// row.
 func (n *simNode) toward(office string) string {
-	if len(n.links) == 1 {
-		return n.links[0].other(n).name
+	at, to := slices.Index(n.sim.names, n.name), slices.Index(n.sim.names, office)
+	if to > at {
+		return n.sim.names[at+1]
 	}
-	return office
+	return n.sim.names[at-1]
 }
+
+// isHub tells whether a node passes bundles on.
+func (n *simNode) isHub() bool { return len(n.links) > 1 }
 
 func (n *simNode) tell(peer string, ev Event) {
 	if r := n.runs[peer]; n.alive && r != nil {
@@ -64,7 +81,7 @@ func (n *simNode) kill(wait time.Duration) {
 	s.log("%s crashes", n.name)
 	n.alive = false
 	n.store.crash(s.rng, s.fault.torn)
-	if s.fault.wipe && len(n.links) > 1 && s.chance(500) {
+	if s.fault.wipe && n.isHub() && s.chance(500) {
 		s.log("%s loses its store", n.name)
 		n.store = newSimStore(n.store.epoch + 1)
 	}
@@ -211,6 +228,9 @@ func (r *simRun) persist(a Action) Event {
 		if broken {
 			return Admitted{a.Offer.ID, Admission{Defer: wire.CodeFull, After: 3 * time.Second}}
 		}
+		if d := s.docs[a.Offer.ID]; d.refused {
+			return Admitted{d.id, Admission{Refuse: wire.CodeTooLarge, Text: "refused"}}
+		}
 		return Admitted{a.Offer.ID, st.admit(r.peer, s.docs[a.Offer.ID], a.Offer.Inline)}
 	case Write:
 		if broken {
@@ -227,8 +247,7 @@ func (r *simRun) persist(a Action) Event {
 			return Settled{a.ID, true}
 		}
 		if a.Receipt == nil {
-			s.fail("%s settles %v with refusal %d", r.node.name, a.ID, a.Code)
-			return Settled{a.ID, true}
+			return r.refused(a)
 		}
 		st.settle(r.peer, a.ID, a.Receipt)
 		return Settled{a.ID, false}
@@ -238,13 +257,23 @@ func (r *simRun) persist(a Action) Event {
 	return nil
 }
 
+// refused ends a document that the neighbour will never take.
+func (r *simRun) refused(a Settle) Event {
+	d := r.node.sim.docs[a.ID]
+	if !d.refused || a.Code != wire.CodeTooLarge {
+		r.node.sim.fail("%s settles %v with refusal %d", r.node.name, a.ID, a.Code)
+		return Settled{a.ID, true}
+	}
+	delete(r.node.store.out[r.peer], a.ID)
+	return Settled{a.ID, false}
+}
+
 // arrived is what a node does with a complete bundle, in the same transaction:
 // a hub forwards it, an office reads it and answers a document with a receipt.
 func (n *simNode) arrived(d *simDoc) {
 	s := n.sim
 	if d.to != n.name {
-		n.store.put(d.to, d, false)
-		s.after(0, func() { n.tell(d.to, Queued{d.item()}) })
+		n.forward(d)
 		return
 	}
 	n.store.handed[d.id]++
@@ -262,6 +291,19 @@ func (n *simNode) arrived(d *simDoc) {
 		return
 	}
 	n.ended(d.inReplyTo)
+}
+
+// forward passes a bundle on. What goes to another hub is kept, since that one
+// may burn down, until the receipt of the recipient passes by.
+func (n *simNode) forward(d *simDoc) {
+	s, next := n.sim, n.toward(d.to)
+	n.store.put(next, d, s.nodes[next].isHub())
+	s.after(0, func() { n.tell(next, Queued{d.item()}) })
+	if doc := s.docs[d.inReplyTo]; doc != nil {
+		toward := n.toward(doc.to)
+		delete(n.store.out[toward], doc.id)
+		s.after(0, func() { n.tell(toward, Withdrawn{ID: doc.id}) })
+	}
 }
 
 // ended drops a receipted document from the sender's store.

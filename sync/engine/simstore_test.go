@@ -22,6 +22,7 @@ type simDoc struct {
 	objects   [][]byte
 	inline    map[int]bool // object indexes that travel in the offer
 	inReplyTo uuid.UUID    // of a receipt: the document that arrived
+	refused   bool         // by every neighbour
 }
 
 func simID(n int) (id uuid.UUID) {
@@ -50,7 +51,9 @@ func newSimDoc(n int, from, to string, urgency uint8, created time.Time, sizes [
 func (d *simDoc) item() Item {
 	it := Item{ID: d.id, Urgency: d.urgency, Created: d.created, Objects: make(map[int]int64)}
 	for i, b := range d.objects {
-		if !d.inline[i] {
+		if d.inline[i] {
+			it.Offer += int64(len(b))
+		} else {
 			it.Objects[i] = int64(len(b))
 		}
 	}
@@ -140,7 +143,7 @@ func (s *simStore) admit(peer string, d *simDoc, inline map[int][]byte) Admissio
 	if r := s.seen[d.id]; r != nil {
 		return Admission{Receipt: r}
 	}
-	need := make(map[int]Need)
+	need, size := make(map[int]Need), int64(0)
 	for i, want := range d.objects {
 		k := simPartKey{peer, d.id, i}
 		p := s.part[k]
@@ -153,8 +156,9 @@ func (s *simStore) admit(peer string, d *simDoc, inline map[int][]byte) Admissio
 			p.durable = len(b)
 		}
 		need[i] = Need{Size: int64(len(want)), Durable: int64(p.durable)}
+		size += int64(len(want))
 	}
-	return Admission{Need: need}
+	return Admission{Urgency: d.urgency, Size: size, Need: need}
 }
 
 func (s *simStore) write(peer string, w Write) Written {

@@ -7,7 +7,7 @@ import "testing"
 // that a cut can cost. Without the bound a broker in between had to drop.
 func TestP4_P5_OneWindowForAllObjects(t *testing.T) {
 	c := small
-	c.Window, c.InFlight = 250, 10
+	c.Window, c.InFlight = 240, 10
 	s := newScript(t, c)
 	s.upWith(s.item(1, 0, 400), s.item(2, 0, 400), s.item(3, 0, 400))
 	s.get(want(1, 0, 0, 400, 1).Frame, chunk(1, 0, 0, 100), chunk(1, 0, 100, 100))

@@ -28,6 +28,8 @@ const (
 	controlQueue = 256
 	// helloEvery is how long an unanswered HELLO waits for its repetition.
 	helloEvery = 10 * time.Second
+	// statsEvery is how old Node.Stats may be while something happens.
+	statsEvery = 200 * time.Millisecond
 	// maxFirst is how many bundles may go first at a time.
 	maxFirst = 256
 )
@@ -60,6 +62,7 @@ type Node struct {
 	sessions map[string]*session
 	rules    schedule.Rules
 	first    map[storage.ID]bool // asked for, not yet here or there; at most maxFirst
+	arriving map[storage.ID]*Arriving
 }
 
 // NewNode makes a Node.
@@ -76,7 +79,7 @@ func NewNode(o Options) *Node {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
-	return &Node{o: o, pace: newPacer(), sessions: map[string]*session{}, first: map[storage.ID]bool{}}
+	return &Node{o: o, pace: newPacer(), sessions: map[string]*session{}, first: map[storage.ID]bool{}, arriving: map[storage.ID]*Arriving{}}
 }
 
 // Run holds the session with one neighbour over t until t ends or ctx does.
@@ -170,6 +173,17 @@ func (n *Node) answered(id storage.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.first, id)
+}
+
+// Stats tells how the machine of the session with peer stands, and what it has
+// measured of the line; false without a session.
+func (n *Node) Stats(peer string) (engine.Stats, bool) {
+	if s := n.session(peer); s != nil {
+		if stats := s.stats.Load(); stats != nil {
+			return *stats, true
+		}
+	}
+	return engine.Stats{}, false
 }
 
 func (n *Node) session(peer string) *session {

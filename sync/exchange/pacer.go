@@ -22,9 +22,9 @@ const (
 	// maxBeginning is how many sessions begin at once, which means to read from the
 	// store what there is for the neighbour. Further ones wait.
 	maxBeginning = 32
-	// maxArriving is how many bundles may be on their way in: some 4 kB each in
+	// maxIncoming is how many bundles may be on their way in: some 4 kB each in
 	// memory. Further offers are deferred.
-	maxArriving = 20_000
+	maxIncoming = 20_000
 	// maxReading is how many offers and chunks are read from the store and handed
 	// to the link at once, some 100 kB each in memory. Further ones wait.
 	maxReading = 64
@@ -59,7 +59,7 @@ func newPacer() *pacer {
 func (p *pacer) admit(urgency uint8, now time.Time) (done func(), after time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if urgency < schedule.VeryUrgent && (p.admitting >= maxAdmitting || p.arriving.Load() >= maxArriving) {
+	if urgency < schedule.VeryUrgent && (p.admitting >= maxAdmitting || p.arriving.Load() >= maxIncoming) {
 		if p.turn.Before(now) {
 			p.turn = now
 		}

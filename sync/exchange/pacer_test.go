@@ -75,7 +75,7 @@ func TestP5_UrgentOffersAreNotDeferred(t *testing.T) {
 
 func TestP9_DeferralsHaveABound(t *testing.T) {
 	p := newPacer()
-	p.arriving.Store(maxArriving)
+	p.arriving.Store(maxIncoming)
 	p.took = time.Hour
 	for range 10_000 {
 		done, after := p.admit(schedule.Normal, time.Now())

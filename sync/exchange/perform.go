@@ -35,6 +35,7 @@ func (s *session) perform(ctx context.Context, action engine.Action) engine.Even
 		return engine.Settled{ID: a.ID, Failed: !s.settle(ctx, a)}
 	case engine.Forget:
 		s.forget(a.ID)
+		s.arrived(a.ID)
 		if err := s.node.o.Queue.Forget(ctx, s.peer, a.ID); err != nil && !errors.Is(err, storage.ErrNotFound) {
 			s.log.Error("unfinished bundle not dropped", "id", a.ID, "error", err)
 		}
@@ -87,6 +88,7 @@ func (s *session) admit(ctx context.Context, offer wire.Offer) engine.Admission 
 		admission.Size += in.Objects[i].Size
 		admission.Need[i] = engine.Need{Size: in.Objects[i].Size, Durable: adm.Durable[i]}
 	}
+	s.arrives(in, admission)
 	return admission
 }
 
@@ -122,6 +124,7 @@ func (s *session) write(ctx context.Context, a engine.Write) engine.Event {
 	if err != nil {
 		s.log.Warn("chunk not stored", "id", a.ID, "object", a.Object, "error", err)
 	}
+	s.came(a.ID, int64(len(a.Data)))
 	return engine.Written{ID: a.ID, Object: a.Object, N: len(a.Data), Durable: durable, Code: codeOf(err)}
 }
 
@@ -136,7 +139,7 @@ func (s *session) complete(ctx context.Context, id storage.ID) engine.Event {
 		return engine.Completed{ID: id, Code: codeOf(err)}
 	}
 	s.forget(id)
-	s.node.answered(id)
+	s.arrived(id)
 	s.log.Debug("bundle taken over", "id", id)
 	return engine.Completed{ID: id, Receipt: receipt}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,7 @@ type session struct {
 	posts  *mailbox[posted] // events from other goroutines
 	jobs   lane[job]        // offers and chunks to send
 	frames lane[control]    // control frames and offers to send
+	stats  atomic.Pointer[engine.Stats]
 
 	machine  *engine.Peer
 	round    int       // grows with each session; answers of an older round are dropped
@@ -39,6 +41,7 @@ type session struct {
 	more     bool                  // the queue has bundles beyond the backlog
 	incoming map[storage.ID][]byte // headers of admitted bundles
 	busy     bool                  // as the link was told
+	shown    time.Time             // when stats was last set
 	stepped  []func()              // to be called at the end of the present step
 	wake     *time.Timer
 	helloDue *time.Timer
@@ -136,6 +139,7 @@ func (s *session) linkDown(ctx context.Context) {
 		s.outgoing = nil // read again when the neighbour is back
 		s.forgetAll()
 	}
+	s.parted()
 	s.up, s.agreed, s.theirs = false, false, wire.Hello{}
 }
 
@@ -215,11 +219,12 @@ func (s *session) agree(ctx context.Context) {
 		config.Known = s.machine.Stats().Line
 	}
 	s.machine = engine.New(config)
-	s.machine.Step(s.node.o.Now(), engine.Restrict{Rules: s.node.rulesNow()})
 	s.outgoing = map[storage.ID]storage.Outgoing{}
 	s.forgetAll()
 	s.log.Info("session agreed", "software", s.theirs.Software, "epoch", s.theirs.Epoch)
 	s.node.o.Observer.Session(s.peer, true, s.theirs)
+	// An observer may have set rules for this line: nothing goes before they hold.
+	s.machine.Step(s.node.o.Now(), engine.Restrict{Rules: s.node.rulesNow()})
 	if done := s.node.pace.begin(ctx); done != nil {
 		s.refill(ctx)
 		done()
@@ -291,6 +296,11 @@ func (s *session) step(ctx context.Context, ev engine.Event) {
 				pending = append(pending, answer)
 			}
 		}
+	}
+	if now := s.node.o.Now(); now.Sub(s.shown) >= statsEvery {
+		s.shown = now
+		stats := s.machine.Stats()
+		s.stats.Store(&stats)
 	}
 	if busy := s.machine.Busy(); busy != s.busy {
 		s.busy = busy

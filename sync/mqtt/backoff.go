@@ -54,14 +54,32 @@ type keeper struct {
 
 	mu     sync.Mutex
 	status Status
+	abort  context.CancelCauseFunc // ends the attempt or connection of the moment
 }
 
 func newKeeper(b Backoff, log *slog.Logger, stats *counters) *keeper {
 	return &keeper{backoff: b, log: log, stats: stats, kick: make(chan struct{}, 1)}
 }
 
-// try asks for an attempt within kickSpread.
+// try asks for an attempt within kickSpread unless there is a connection.
 func (k *keeper) try() {
+	if k.snapshot().Connected {
+		return // kept, it would spoil the backoff after this connection
+	}
+	k.nudge()
+}
+
+// reset ends the attempt or connection of the moment and asks for another one.
+func (k *keeper) reset(cause error) {
+	k.nudge()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.abort != nil {
+		k.abort(cause)
+	}
+}
+
+func (k *keeper) nudge() {
 	select {
 	case k.kick <- struct{}{}:
 	default:
@@ -70,29 +88,48 @@ func (k *keeper) try() {
 
 func (k *keeper) run(ctx context.Context) {
 	for attempt := 0; ctx.Err() == nil; attempt++ {
-		c, err := k.connect(ctx)
-		if err != nil {
-			k.stats.failures.Add(1)
-			k.log.Debug("connect failed", "error", err, "attempt", attempt)
-		} else {
-			start := time.Now()
-			k.connected(c.server)
-			k.log.Info("connected to broker", "server", c.server)
-			select {
-			case <-c.over:
-			case <-ctx.Done():
-			}
-			err = c.cause()
-			k.lost(c)
-			k.log.Info("connection to broker ended", "server", c.server, "error", err)
-			if c.proven.Load() || time.Since(start) >= proven {
-				attempt = 0
-			}
+		lasted, err := k.once(ctx, attempt)
+		if lasted {
+			attempt = 0
 		}
 		if k.pause(ctx, attempt, err) && !answered(err) {
 			attempt = -1
 		}
 	}
+}
+
+// once makes one attempt and, when it succeeds, waits for the connection's end.
+// It tells whether the connection lasted long enough to end the backoff.
+func (k *keeper) once(ctx context.Context, attempt int) (lasted bool, err error) {
+	life, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	k.mu.Lock()
+	k.abort = abort
+	k.mu.Unlock()
+	c, err := k.connect(life)
+	if err != nil {
+		if life.Err() != nil {
+			err = context.Cause(life)
+		}
+		k.stats.failures.Add(1)
+		k.log.Debug("connect failed", "error", err, "attempt", attempt)
+		return false, err
+	}
+	start := time.Now()
+	k.connected(c.server)
+	k.log.Info("connected to broker", "server", c.server)
+	select {
+	case <-c.over:
+	case <-life.Done():
+		if ctx.Err() == nil {
+			c.end(context.Cause(life))
+			k.nudge() // connected took that of reset when it was early
+		}
+	}
+	err = c.cause()
+	k.lost(c)
+	k.log.Info("connection to broker ended", "server", c.server, "error", err)
+	return c.proven.Load() || time.Since(start) >= proven, err
 }
 
 // pause waits before the next attempt and says whether a kick cut it short.

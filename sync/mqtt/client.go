@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -142,6 +143,23 @@ func (c *Client) Health(ctx context.Context, report []byte) error {
 // Kick asks for an attempt to connect within a second, for example when the
 // network came up or somebody pressed a button. It does nothing while connected.
 func (c *Client) Kick() { c.keeper.try() }
+
+// Reset ends the connection, or the attempt to get one, at once and without a
+// farewell, and tries anew: for a network that is known to have gone, where
+// waiting for timeouts would only lose time. cause is for Status and the log.
+func (c *Client) Reset(cause error) { c.keeper.reset(cause) }
+
+// LocalAddr is this end of the connection, by which one finds the network
+// interface that it goes over. It is the zero address while there is none.
+func (c *Client) LocalAddr() netip.Addr {
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	if conn == nil {
+		return netip.Addr{}
+	}
+	return conn.localAddr()
+}
 
 // Status tells how the connection is.
 func (c *Client) Status() Status {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -417,6 +418,19 @@ func (c *conn) end(err error) {
 		c.socket.Close()
 	}
 	close(c.over)
+}
+
+func (c *conn) localAddr() netip.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.socket == nil {
+		return netip.Addr{}
+	}
+	tcp, ok := c.socket.LocalAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap()
 }
 
 func (c *conn) cause() error {

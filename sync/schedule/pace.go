@@ -12,11 +12,13 @@ const (
 	firstWindow = 8 << 10
 	firstChunk  = 4 << 10
 
-	// MinChunk and MaxChunk bound a chunk, in bytes. Between them it is what the
-	// line takes in chunkTime, but on slow lines, where each chunk's envelope
-	// costs more than an urgent document gains, up to slowChunk within slowTime.
-	MinChunk  = 1 << 10
-	MaxChunk  = 32 << 10
+	// MinChunk is the least size of a chunk, in bytes.
+	MinChunk = 1 << 10
+	// MaxChunk is the largest, in bytes.
+	MaxChunk = 32 << 10
+	// Between them a chunk is what the line takes in chunkTime, but on slow lines,
+	// where each chunk's envelope costs more than an urgent document gains, up to
+	// slowChunk within slowTime.
 	slowChunk = 4 << 10
 	chunkTime = 250 * time.Millisecond
 	slowTime  = 500 * time.Millisecond
@@ -39,7 +41,7 @@ const (
 // Estimate is what is known of a line. The zero Estimate is of an unknown one.
 type Estimate struct {
 	Rate float64       // bytes per second that arrive
-	RTT  time.Duration // shortest time from sending to acknowledgement
+	RTT  time.Duration // from sending to acknowledgement, of next to no bytes
 }
 
 // Pace measures a line by its acknowledgements and says how much may be under
@@ -48,8 +50,8 @@ type Estimate struct {
 type Pace struct {
 	maxWindow int64
 	rate      highest
-	rtt       time.Duration // shortest round trip
-	measured  bool          // a sample was limited by the line and not by what there was to send
+	shortest  trip // least round trip, less what its bytes took
+	measured  bool // a sample was limited by the line and not by what there was to send
 
 	delivered   int64     // bytes acknowledged
 	deliveredAt time.Time // when last
@@ -61,11 +63,25 @@ type Pace struct {
 	drained  time.Time // when it began, or ended
 }
 
+// trip is the time from sending n bytes to their acknowledgement.
+type trip struct {
+	took time.Duration
+	n    int64
+}
+
+// path is the part of a trip that does not depend on its bytes.
+func (t trip) path(rate float64) time.Duration {
+	if rate <= 0 {
+		return t.took
+	}
+	return max(t.took-time.Duration(float64(t.n)/rate*float64(time.Second)), t.took/8)
+}
+
 // Mark remembers when bytes were sent. It is handed back when they are
 // acknowledged.
 type Mark struct {
 	at, deliveredAt, sentAt time.Time
-	delivered               int64
+	n, delivered            int64
 	limited, drain          bool
 }
 
@@ -74,7 +90,7 @@ type Mark struct {
 func NewPace(known Estimate, maxWindow int64) Pace {
 	p := Pace{maxWindow: maxWindow}
 	if known.Rate > 0 && known.RTT > 0 {
-		p.rate.now, p.rtt, p.measured = known.Rate, known.RTT, true
+		p.rate.now, p.shortest.took, p.measured = known.Rate, known.RTT, true
 	}
 	return p
 }
@@ -84,11 +100,11 @@ func (p *Pace) Estimate() Estimate {
 	if !p.measured {
 		return Estimate{}
 	}
-	return Estimate{Rate: p.rate.get(), RTT: p.rtt}
+	return Estimate{Rate: p.rate.get(), RTT: p.shortest.path(p.rate.get())}
 }
 
-// Sent marks bytes that go now, while others are under way.
-func (p *Pace) Sent(now time.Time, underWay int64) Mark {
+// Sent marks n bytes that go now, while others are under way.
+func (p *Pace) Sent(now time.Time, n, underWay int64) Mark {
 	if underWay == 0 || p.deliveredAt.IsZero() {
 		p.deliveredAt, p.sentAt = now, now
 	}
@@ -96,7 +112,7 @@ func (p *Pace) Sent(now time.Time, underWay int64) Mark {
 		p.starved, p.limited = false, p.delivered+underWay+1
 	}
 	return Mark{
-		at: now, deliveredAt: p.deliveredAt, sentAt: p.sentAt, delivered: p.delivered,
+		n: n, at: now, deliveredAt: p.deliveredAt, sentAt: p.sentAt, delivered: p.delivered,
 		limited: p.delivered < p.limited, drain: p.draining,
 	}
 }
@@ -112,14 +128,14 @@ func (p *Pace) Acked(now time.Time, m Mark, n int64) {
 	if m.at.After(p.sentAt) {
 		p.sentAt = m.at
 	}
-	took := now.Sub(m.at)
-	if took <= 0 {
+	t := trip{now.Sub(m.at), m.n}
+	if t.took <= 0 {
 		return
 	}
-	if p.rtt == 0 || took < p.rtt {
-		p.rtt = took
+	if rate := p.rate.get(); p.shortest.took == 0 || t.path(rate) < p.shortest.path(rate) {
+		p.shortest = t
 	}
-	p.drain(now, m)
+	p.drain(now, m, t)
 	span := max(now.Sub(m.deliveredAt), m.at.Sub(m.sentAt))
 	if span <= 0 {
 		return
@@ -129,19 +145,19 @@ func (p *Pace) Acked(now time.Time, m Mark, n int64) {
 		return
 	}
 	p.measured = p.measured || !m.limited
-	p.rate.take(now, rate, max(rateMemory, rateTrips*p.rtt))
+	p.rate.take(now, rate, max(rateMemory, rateTrips*p.shortest.took))
 }
 
 // drain lets the queue in the line run dry now and then. Else the delay that it
 // adds would be taken for the line's own.
-func (p *Pace) drain(now time.Time, m Mark) {
+func (p *Pace) drain(now time.Time, m Mark, t trip) {
 	switch {
 	case p.drained.IsZero():
 		p.drained = now
 	case p.draining && m.drain:
 		p.draining, p.drained = false, now
-		p.rtt = now.Sub(m.at)
-	case !p.draining && now.Sub(p.drained) >= max(rttMemory, rttTrips*p.rtt):
+		p.shortest = t
+	case !p.draining && now.Sub(p.drained) >= max(rttMemory, rttTrips*p.shortest.took):
 		p.draining = true
 	}
 }
@@ -150,9 +166,7 @@ func (p *Pace) drain(now time.Time, m Mark) {
 func (p *Pace) Window() int64 {
 	chunk := int64(p.Chunk())
 	rate := p.rate.get()
-	path := p.rtt - time.Duration(float64(chunk)/max(rate, 1)*float64(time.Second))
-	path = max(path, p.rtt/8)
-	once := int64(rate * (path + AckDelay).Seconds())
+	once := int64(rate * (p.shortest.path(rate) + AckDelay).Seconds())
 	window := max(gain*once+chunk, 2*chunk)
 	switch {
 	case p.draining:

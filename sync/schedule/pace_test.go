@@ -34,12 +34,19 @@ func (p *Pace) run(span time.Duration, lines ...line) course {
 	var c course
 	for now.Sub(begin) < span {
 		l := lines[int(int64(now.Sub(begin))*int64(len(lines))/int64(span))]
-		for n := int64(p.Chunk()); under == 0 || under+n <= p.Window(); n = int64(p.Chunk()) {
+		for {
+			n, left := int64(p.Chunk()), p.Window()-under
+			if under > 0 && n > 2*left {
+				break
+			}
+			if under > 0 {
+				n = min(n, left)
+			}
 			if free.Before(now) {
 				free = now
 			}
 			free = free.Add(time.Duration(float64(n) / l.rate * float64(time.Second)))
-			out = append(out, flight{free.Add(l.rtt + AckDelay/2), now, n, p.Sent(now, under)})
+			out = append(out, flight{free.Add(l.rtt + AckDelay/2), now, n, p.Sent(now, n, under)})
 			under += n
 		}
 		f := out[0]
@@ -137,7 +144,7 @@ func TestStarvedSamplesDoNotSlowDown(t *testing.T) {
 	before := p.Estimate().Rate
 	now := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 	for range 100 { // one small document a second
-		m := p.Sent(now, 0)
+		m := p.Sent(now, 1000, 0)
 		p.Starved()
 		p.Acked(now.Add(100*time.Millisecond), m, 1000)
 		now = now.Add(time.Second)

@@ -53,6 +53,9 @@ var narrow = []struct {
 		"every layer of the agent uses problems; they must not pull anything in"},
 	{"agent/i18n", nil, []string{"os", "net", "net/http"},
 		"every layer of the agent uses words; they must not pull anything in"},
+	{"sync/link", nil, []string{"database/sql", "net/http", "math/rand"},
+		"links are the operating system's; what they mean for documents is decided above"},
+	{"agent/hours", nil, []string{"os", "net", "net/http"}, "judging a time is pure"},
 	{"agent/fold", nil, []string{"os", "net", "net/http"}, "folding text is pure"},
 }
 
@@ -106,7 +109,8 @@ var owners = []struct {
 	{"filippo.io/age", []string{"sync/bundle", "agent/identity", "agent/enroll", "agent/hub/ca", "agent/hub/registry"},
 		"bundle encrypts; identity holds the office's key and enroll makes it; ca encrypts its backup; registry checks the recipient on a card"},
 	{"github.com/veraison/go-cose", []string{"sync/bundle"}, "signatures with their external data are made in one place"},
-	{"github.com/klauspost/compress", []string{"sync/bundle"}, "memory bounds of the codec are set in one place"},
+	{"github.com/klauspost/compress", []string{"sync/bundle", "cmd/internal/linklab"},
+		"memory bounds of the codec are set in one place; the lab computes with it how small content can be"},
 	{"github.com/smallstep/pkcs7", []string{"agent/seal"}, "the seal's attributes are right in one place"},
 	{"github.com/gofrs/flock", []string{"storage/keystore"}, "who owns a data folder is decided in one place"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "commands are the outermost layer"},

@@ -27,17 +27,28 @@ type Letter struct {
 	Signer  string
 }
 
-// scanSide is the width of a scanned page in pixels; a page of noise of this
-// size takes about half a megabyte.
-const scanSide = 700
+// scanSide is the width of a scanned page in pixels and scanHeight its height; a
+// page of noise of this size takes about half a megabyte, scanDensity bytes for
+// each pixel.
+const (
+	scanSide    = 700
+	scanHeight  = scanSide * 14 / 10
+	scanDensity = 0.8
+)
+
+// pdfOverhead is what a letter takes without scanned pages, in bytes.
+const pdfOverhead = 30_000
 
 // PDF makes a letter as PDF. With size > 0, scanned pages follow until the file
 // has about size bytes; the same seed gives the same pages.
 func PDF(l Letter, size int64, seed uint64) ([]byte, error) {
 	var pdf gopdf.GoPdf
 	pdf.Start(gopdf.Config{PageSize: *gopdf.PageSizeA4})
-	for name, font := range map[string][]byte{"serif": liberationserifregular.TTF, "bold": liberationserifbold.TTF} {
-		if err := pdf.AddTTFFontByReader(name, bytes.NewReader(font)); err != nil {
+	for _, font := range []struct {
+		name string
+		data []byte
+	}{{"serif", liberationserifregular.TTF}, {"bold", liberationserifbold.TTF}} {
+		if err := pdf.AddTTFFontByReader(font.name, bytes.NewReader(font.data)); err != nil {
 			return nil, fmt.Errorf("load font: %w", err)
 		}
 	}
@@ -45,8 +56,8 @@ func PDF(l Letter, size int64, seed uint64) ([]byte, error) {
 		return nil, err
 	}
 	random := rand.New(rand.NewPCG(seed, 1))
-	for left := size - 30_000; left > 0; {
-		scan, err := noise(random)
+	for left := size - pdfOverhead; left > 0; {
+		scan, err := noise(random, left)
 		if err != nil {
 			return nil, err
 		}
@@ -118,9 +129,11 @@ func write(pdf *gopdf.GoPdf, font string, size, x, y float64, text string) error
 	return pdf.Cell(nil, text)
 }
 
-// noise is a page that no compressor makes smaller, as a scan is.
-func noise(random *rand.Rand) ([]byte, error) {
-	img := image.NewGray(image.Rect(0, 0, scanSide, scanSide*14/10))
+// noise is a page that no compressor makes smaller, as a scan is, of at most
+// about size bytes.
+func noise(random *rand.Rand, size int64) ([]byte, error) {
+	height := max(1, min(scanHeight, int(float64(size)/scanDensity/scanSide)))
+	img := image.NewGray(image.Rect(0, 0, scanSide, height))
 	for i := range img.Pix {
 		img.Pix[i] = byte(random.Uint32())
 	}

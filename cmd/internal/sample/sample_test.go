@@ -50,3 +50,31 @@ func TestSetIsComplete(t *testing.T) {
 		}
 	}
 }
+
+func TestMixIsAsLargeAsAskedForAndRepeats(t *testing.T) {
+	mix, err := Mix(MixDocuments, MixBytes, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	total, pdf := 0, 0
+	names := map[string]bool{}
+	for _, f := range mix {
+		total += len(f.Data)
+		names[f.Name] = true
+		if bytes.HasPrefix(f.Data, []byte("%PDF")) {
+			pdf += len(f.Data)
+		}
+	}
+	if len(names) != MixDocuments || total < MixBytes*97/100 || total > MixBytes*103/100 || pdf < total*7/10 {
+		t.Errorf("%d documents, %d bytes, of them %d in PDF", len(names), total, pdf)
+	}
+	again, err := Mix(MixDocuments, MixBytes, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range again {
+		if !bytes.Equal(f.Data, mix[i].Data) {
+			t.Errorf("%s differs in the second run", f.Name)
+		}
+	}
+}

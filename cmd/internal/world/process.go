@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -24,8 +25,10 @@ type Process struct {
 	done chan struct{} // closed when the present run has ended
 }
 
-func newProcess(path, dir string, env []string, args ...string) *Process {
-	return &Process{Dir: dir, path: path, args: args, env: env}
+// newProcess prepares a program; command is its path, perhaps behind a command
+// that turns into it.
+func newProcess(command []string, dir string, env []string, args ...string) *Process {
+	return &Process{Dir: dir, path: command[0], args: slices.Concat(command[1:], args), env: env}
 }
 
 // LogFile is where the process writes its log, over all its runs.

@@ -3,7 +3,7 @@
 // with the same commands that a person types. The lab's demonstration, the
 // kill test, the benchmarks and the end-to-end tests stand on it.
 //
-// Everything listens on loopback, and processes are ended by their id.
+// Everything listens on loopback unless the options say otherwise, and processes are ended by their id.
 package world
 
 import (
@@ -31,16 +31,21 @@ type Spec struct {
 	Code, Name string
 	UI         string   // address of its page; "" takes a free port
 	Env        []string // added to its process's environment
+	// Prefix is the command that starts its programs, such as one that enters a
+	// network namespace; nil starts them here.
+	Prefix []string
 }
 
 // Options configures a World.
 type Options struct {
-	Dir      string // scratch folder, created when missing
-	Bin      string // folder with tram and tram-hub
-	Hub      Spec   // UI is the console's address
-	Offices  []Spec
-	Log      io.Writer // says what is being done; nil for silence
-	MQTTAddr string    // "" takes a free port
+	Dir     string // scratch folder, created when missing
+	Bin     string // folder with tram and tram-hub
+	Hub     Spec   // UI is the console's address
+	Offices []Spec
+	Log     io.Writer // says what is being done; nil for silence
+	// MQTTAddr and EnrollAddr are where the hub listens; "" takes a free port of
+	// loopback.
+	MQTTAddr, EnrollAddr string
 	// Mosquitto is the path of a real Mosquitto to be used as the broker, "" for
 	// the one inside tram-hub.
 	Mosquitto string
@@ -70,7 +75,7 @@ const readyIn = 30 * time.Second
 // Start builds the world: hub, invites, enrolment, offices. On an error
 // everything started is ended.
 func Start(ctx context.Context, o Options) (*World, error) {
-	w := &World{o: o, mqtt: o.MQTTAddr}
+	w := &World{o: o, mqtt: o.MQTTAddr, enroll: o.EnrollAddr}
 	if err := w.start(ctx); err != nil {
 		w.Close()
 		return nil, err
@@ -84,8 +89,10 @@ func (w *World) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if w.enroll, err = linktest.LoopbackAddr(); err != nil {
-		return err
+	if w.enroll == "" {
+		if w.enroll, err = linktest.LoopbackAddr(); err != nil {
+			return err
+		}
 	}
 	if err := w.initHub(ctx); err != nil {
 		return err
@@ -97,7 +104,7 @@ func (w *World) start(ctx context.Context) (err error) {
 	if err := w.startBroker(ctx); err != nil {
 		return err
 	}
-	w.Hub = newProcess(filepath.Join(w.o.Bin, "tram-hub"), w.HubDir(), w.o.Env, "run", "--data", w.HubDir())
+	w.Hub = newProcess(w.o.Hub.command(filepath.Join(w.o.Bin, "tram-hub")), w.HubDir(), slices.Concat(w.o.Env, w.o.Hub.Env), "run", "--data", w.HubDir())
 	if err := w.Hub.Start(); err != nil {
 		return err
 	}
@@ -130,7 +137,15 @@ func (w *World) HubDir() string { return filepath.Join(w.o.Dir, "hub") }
 
 // Run runs one of the programs to its end and returns its standard output.
 func (w *World) Run(ctx context.Context, program string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(w.o.Bin, program), args...)
+	return w.runAs(ctx, Spec{}, program, args...)
+}
+
+// command is the start of a command line that runs a program as s.
+func (s Spec) command(path string) []string { return append(slices.Clone(s.Prefix), path) }
+
+func (w *World) runAs(ctx context.Context, s Spec, program string, args ...string) ([]byte, error) {
+	argv := append(s.command(filepath.Join(w.o.Bin, program)), args...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(append(os.Environ(), "NO_COLOR=1"), w.o.Env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -173,7 +188,7 @@ func (w *World) startBroker(ctx context.Context) error {
 	if _, err := w.Run(ctx, "tram-hub", "broker", "config", "--data", w.HubDir(), "--out", dir, "--user", me.Username); err != nil {
 		return err
 	}
-	w.Broker = newProcess(w.o.Mosquitto, dir, nil, "-c", filepath.Join(dir, "mosquitto.conf"))
+	w.Broker = newProcess([]string{w.o.Mosquitto}, dir, nil, "-c", filepath.Join(dir, "mosquitto.conf"))
 	if err := w.Broker.Start(); err != nil {
 		return err
 	}
@@ -226,10 +241,10 @@ func (w *World) startOffice(ctx context.Context, spec Spec, invites string) (*Of
 	}
 	dir := filepath.Join(w.o.Dir, strings.ToLower(spec.Code))
 	w.say("office %s %s", spec.Code, spec.Name)
-	if _, err := w.Run(ctx, "tram", "enroll", "--data", dir, filepath.Join(invites, spec.Code+".moi"), "--yes"); err != nil {
+	if _, err := w.runAs(ctx, spec, "tram", "enroll", "--data", dir, filepath.Join(invites, spec.Code+".moi"), "--yes"); err != nil {
 		return nil, err
 	}
-	p := newProcess(filepath.Join(w.o.Bin, "tram"), dir, slices.Concat(w.o.Env, spec.Env), "run", "--data", dir, "--ui", spec.UI)
+	p := newProcess(spec.command(filepath.Join(w.o.Bin, "tram")), dir, slices.Concat(w.o.Env, spec.Env), "run", "--data", dir, "--ui", spec.UI)
 	office := &Office{Process: p, Spec: spec, API: api.NewClient(dir)}
 	if err := p.Start(); err != nil {
 		return nil, err
