@@ -320,7 +320,7 @@ func TestP9_OfficesWaitForTheHub(t *testing.T) {
 	hub := s.office(hubCode, nil)
 	hub.subscribe("tram/1/h40/up/+")
 	hub.subscribe("tram/1/h40/presence/+")
-	const offices, frames = 8, 4 * broker.QueueMessages
+	const offices, frames = 4, 4 * broker.QueueMessages
 	frame := make([]byte, 4<<10)
 	var all sync.WaitGroup
 	for i := range offices {
