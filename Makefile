@@ -29,7 +29,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build run test test-short kill stampede bench lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build run test test-short kill stampede brokers bench lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -57,6 +57,11 @@ kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be los
 
 stampede: build ## AGENTS offices return to a hub that was killed; JSON lines
 	@bin/tram-lab stampede --agents $(AGENTS)
+
+brokers: tools ## the broker suite in its long form, one broker after another: 11,000 offices, 1 MiB at 64 kbit/s
+	ulimit -n 30000 2>/dev/null; for broker in EmbeddedBroker Mosquitto NATS RabbitMQ; do \
+		CI=1 TRAM_LONG=1 go test -count=1 -timeout 60m -v -run "^Test$$broker\$$" ./sync/linktest | grep -E '^ *(---|ok|FAIL)|_test.go' || exit 1; \
+	done
 
 bench: build ## figures of this machine as JSON lines
 	@bin/tram-lab bench

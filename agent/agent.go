@@ -21,6 +21,11 @@ import (
 // DefaultRetry is how often a box that holds an invite tries to reach its hub.
 const DefaultRetry = 15 * time.Second
 
+// DefaultCopyRetry is how often a box that is an older copy asks its hub
+// whether it may speak again. Each time takes the line from the box that may,
+// which costs both a reconnect.
+const DefaultCopyRetry = 2 * time.Hour
+
 // Options configures an Agent.
 type Options struct {
 	Dir     string // data folder
@@ -28,6 +33,9 @@ type Options struct {
 	Logger  *slog.Logger // nil discards
 	Version string
 	Retry   time.Duration // between attempts to enrol; zero is DefaultRetry
+	// CopyRetry is the time between attempts of an older copy; zero is
+	// DefaultCopyRetry.
+	CopyRetry time.Duration
 }
 
 // Agent is one office's program.
@@ -53,6 +61,9 @@ func New(o Options) (*Agent, error) {
 	}
 	if o.Retry == 0 {
 		o.Retry = DefaultRetry
+	}
+	if o.CopyRetry == 0 {
+		o.CopyRetry = DefaultCopyRetry
 	}
 	c, err := clock.Open(o.Dir)
 	if err != nil {

@@ -187,7 +187,7 @@ func TestADataFolderHasOneProcess(t *testing.T) {
 	first := p.start(codeA)
 	_, second := p.openHub()
 	for name, err := range map[string]error{
-		"hub": second, "agent": p.agent(codeA).Run(t.Context(), func() { t.Error("a second agent is ready") }),
+		"hub": second, "agent": p.agent(p.boxDir(codeA), codeA).Run(t.Context(), func() { t.Error("a second agent is ready") }),
 	} {
 		got := problem.From(err)
 		if got.Code != "data.locked" || got.Class != problem.Busy || !strings.Contains(got.Message("en"), p.dir) {
@@ -237,7 +237,7 @@ func TestADamagedIdentityEndsTheAgent(t *testing.T) {
 	if err := os.Remove(filepath.Join(p.boxDir(codeA), "keys", "seal.key")); err != nil {
 		t.Fatal(err)
 	}
-	err := p.agent(codeA).Run(context.Background(), func() { t.Error("it is ready") })
+	err := p.agent(p.boxDir(codeA), codeA).Run(context.Background(), func() { t.Error("it is ready") })
 	if got := problem.From(err); got.Code != "identity.damaged" {
 		t.Errorf("Run ends with %v", err)
 	}

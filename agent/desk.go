@@ -18,7 +18,9 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
 	"tram/agent/line"
+	"tram/agent/lineage"
 	"tram/agent/office"
+	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -26,6 +28,7 @@ import (
 	"tram/storage/sqlite"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
+	"tram/sync/usb"
 )
 
 const (
@@ -51,14 +54,17 @@ type desk struct {
 	accounts *account.Store
 	node     *exchange.Node
 	link     *mqtt.Client
+	usb      *usb.Local
 	line     *line.Line
 	pages    *httpd.Server
 	meter    meter
+	lineage  *lineage.Lineage
+	older    older
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, line.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, line.Schema, stick.Schema, lineage.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -92,7 +98,9 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 		return nil, err
 	}
 	d.queue.SetHooks(d.office.Hooks())
-	d.openNode()
+	if err := d.openNode(); err != nil {
+		return nil, err
+	}
 	if err := d.openPages(ctx); err != nil {
 		return nil, err
 	}
@@ -132,16 +140,28 @@ func (d *desk) openOffice() (err error) {
 	return err
 }
 
-func (d *desk) openNode() {
+func (d *desk) openNode() error {
+	card, err := registry.ParseCard(d.id.Card, d.registry.Authority())
+	if err != nil {
+		return fmt.Errorf("read own card: %w", err)
+	}
+	d.lineage = lineage.New(d.db)
 	check := guard.New(guard.Options{
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
+		Card: d.id.Card, Serial: card.Serial, Boots: d.lineage, Older: d.foundOlder,
 		Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
 	d.node = exchange.NewNode(exchange.Options{
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
-		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
 		Observer: observer{d}, Logger: d.log.With("part", "exchange"), Now: d.clock.Now,
 	})
+	d.usb = usb.NewLocal(usb.LocalOptions{
+		Office: d.id.Code, Epoch: d.db.Epoch(), Queue: d.queue, Guard: check, Device: d.id.Device,
+		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Name: d.nameOf,
+		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
+		Logger: d.log.With("part", "usb"), Now: d.clock.Now,
+	})
+	return nil
 }
 
 func (d *desk) software() string { return "tram " + d.o.Version }
@@ -152,8 +172,10 @@ func (d *desk) openLink() (err error) {
 	if len(servers) == 0 {
 		servers = d.id.Trust.MQTT
 	}
+	secure := d.id.TLS()
+	secure.CurvePreferences = identity.KeyExchange(d.o.Config.MQTT.KeyExchange).Curves()
 	d.link, err = mqtt.Dial(mqtt.Options{
-		Servers: servers, TLS: d.id.TLS(), Hub: d.id.Hub, Office: d.id.Code, Software: d.software(),
+		Servers: servers, TLS: secure, Hub: d.id.Hub, Office: d.id.Code, Software: d.software(),
 		Logger: d.log.With("part", "mqtt"), Tuning: mqtt.Tuning{KeepAlive: d.o.Config.MQTT.Keepalive},
 	})
 	if err != nil {
@@ -213,9 +235,6 @@ func (d *desk) tidy(ctx context.Context) error {
 		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
-		}
-		if err := d.line.Tidy(ctx, d.waits); err != nil && ctx.Err() == nil {
-			d.log.Error("documents to go first not tidied", "error", err)
 		}
 		select {
 		case <-ctx.Done():

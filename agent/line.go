@@ -19,7 +19,7 @@ import (
 func (d *desk) openLine(ctx context.Context) (err error) {
 	metered, modem := d.o.Config.Metered, d.o.Config.Line
 	d.line, err = line.New(ctx, line.Options{
-		DB: d.db, Connection: d.link, Node: d.node, Waiting: d.waiting,
+		DB: d.db, Connection: d.link, Node: d.node, Waiting: d.waiting, Waits: d.waits,
 		Now: d.vietnamTime, Trusted: func() bool { trusted, _ := d.clock.Trusted(); return trusted },
 		Metered: metered.Interfaces, Month: metered.Month,
 		Policy: line.Policy{

@@ -10,14 +10,28 @@ import (
 	"tram/agent/api"
 	"tram/agent/enroll"
 	"tram/agent/identity"
+	"tram/agent/problem"
+	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/fsx"
+	"tram/sync/usb"
 )
 
 // local is the interface behind the local socket.
 func (a *Agent) local() http.Handler {
-	return api.New(api.Options{
+	mux := http.NewServeMux()
+	stick.Routes(mux, a.log.With("part", "usb"), func() (usb.Station, error) {
+		d := a.theDesk()
+		if d == nil {
+			return nil, identity.None(a.o.Dir)
+		}
+		if halt := d.halt(); halt != nil {
+			return nil, problem.New(problem.Conflict, "usb.older-copy", "", halt.Args)
+		}
+		return d.usb, nil
+	})
+	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {
 			if d := a.theDesk(); d != nil {
 				return d.office
@@ -34,7 +48,8 @@ func (a *Agent) local() http.Handler {
 			return identity.None(a.o.Dir)
 		},
 		Logger: a.log.With("part", "api"),
-	})
+	}))
+	return mux
 }
 
 // enroll keeps the invite in the data folder and tries it at once.

@@ -106,7 +106,7 @@ func (r directory) Search(ctx context.Context, query string, limit int) ([]offic
 
 func (d *desk) lineNow() web.Link {
 	s := d.link.Status()
-	return web.Link{Up: s.Up, Since: s.Since, Rate: d.meter.rate(), Line: d.line.State()}
+	return web.Link{Up: s.Up, Since: s.Since, Rate: d.meter.rate(), Line: d.line.State(), Halt: d.halt()}
 }
 
 // status fills in what an enrolled office knows of itself.
@@ -128,9 +128,12 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 	s.Conditions = health.Check(health.Vitals{
 		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,
-		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused),
+		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
+	if halt := d.halt(); halt != nil {
+		s.Conditions = append(s.Conditions, *halt)
+	}
 	return nil
 }
 

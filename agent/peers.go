@@ -2,16 +2,23 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/google/uuid"
 
 	"tram/agent/guard"
+	"tram/agent/health"
+	"tram/agent/lineage"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
 	"tram/sync/bundle"
 	"tram/sync/exchange"
+	"tram/sync/usb"
 	"tram/sync/wire"
 )
 
@@ -27,16 +34,89 @@ func (d *desk) policy(_ context.Context, peer string, h bundle.Header) *exchange
 	return nil
 }
 
+// older is what this box knows of having been overtaken by another one with
+// its identity.
+type older struct {
+	mu    sync.Mutex
+	heard uuid.UUID // the boot of the other one; zero: not overtaken
+}
+
+func (o *older) set(heard uuid.UUID) (changed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	changed = o.heard != heard
+	o.heard = heard
+	return changed
+}
+
+// halt is why this box exchanges nothing, nil when nothing forbids it.
+func (d *desk) halt() *health.Condition {
+	d.older.mu.Lock()
+	defer d.older.mu.Unlock()
+	if d.older.heard == uuid.Nil {
+		return nil
+	}
+	c := health.Older(d.id.Code, d.id.Name, lineage.Began(d.older.heard))
+	return &c
+}
+
+// foundOlder takes this box off the line: the hub remembers another one with
+// its identity, whose line each attempt of this one cuts. It asks again from
+// time to time, since the hub may be told to take this one.
+func (d *desk) foundOlder(_ context.Context, hub string, heard uuid.UUID) {
+	if d.older.set(heard) {
+		d.log.Error("this box is an older copy: another one speaks for this office", "hub", hub, "boot", heard, "since", lineage.Began(heard))
+	}
+	d.link.Rest(d.o.CopyRetry, errOlder)
+}
+
+// errOlder is why the line of an older copy is down.
+var errOlder = errors.New("another box with this identity has taken over")
+
 // greeted learns the hub's time and card from its greeting.
 func (d *desk) greeted(ctx context.Context, _ string, h wire.Hello) error {
+	if d.older.set(uuid.Nil) {
+		d.log.Info("the hub takes this box again")
+	}
 	d.clock.Heard(h.Now)
-	if len(h.Card) == 0 {
+	return d.learn(ctx, h.Card)
+}
+
+// greetedByStick learns the hub's card from its package. Its time says nothing:
+// nobody knows how long the stick was on its way.
+func (d *desk) greetedByStick(ctx context.Context, _ string, m usb.Manifest) error {
+	return d.learn(ctx, m.Card)
+}
+
+func (d *desk) learn(ctx context.Context, card []byte) error {
+	if len(card) == 0 {
 		return nil
 	}
 	return d.db.Update(ctx, func(tx *sqlite.Tx) error {
-		_, err := d.registry.Merge(tx, [][]byte{h.Card})
+		_, err := d.registry.Merge(tx, [][]byte{card})
 		return err
 	})
+}
+
+// neighbour finds whom this office exchanges with by stick: its hub alone.
+func (d *desk) neighbour(_ context.Context, code string, _ []byte) (usb.Neighbour, error) {
+	if code != "" && !strings.EqualFold(code, d.id.Hub) {
+		return usb.Neighbour{}, fmt.Errorf("%w: %q is not this office's hub", usb.ErrNoNeighbour, code)
+	}
+	card, err := d.registry.Lookup(d.id.Hub)
+	if err == nil && card.Device == nil {
+		err = fmt.Errorf("%w: the hub has no key on its card", usb.ErrNoNeighbour)
+	}
+	return usb.Neighbour{Code: d.id.Hub, Key: card.Device}, err
+}
+
+// nameOf is the name of an office, empty when it is not known here.
+func (d *desk) nameOf(code string) string {
+	card, err := d.registry.Lookup(code)
+	if err != nil {
+		return ""
+	}
+	return card.Name
 }
 
 // refused writes a refusal of the guard into log and audit chain.
@@ -65,5 +145,16 @@ func (o observer) Session(_ string, up bool, _ wire.Hello) {
 		o.d.line.Session()
 	} else {
 		o.d.office.LinkDown()
+	}
+}
+
+func (o observer) Parked(peer string, id storage.ID, cause error) {
+	err := o.d.db.Update(context.Background(), func(tx *sqlite.Tx) error {
+		return audit.Append(tx, audit.Entry{
+			Actor: peer, Action: "parked", Subject: id.String(), Detail: map[string]string{"reason": fmt.Sprint(cause)},
+		})
+	})
+	if err != nil {
+		o.d.log.Error("audit entry not written", "error", err)
 	}
 }

@@ -81,6 +81,7 @@ type faults struct {
 	mu   sync.Mutex
 	all  bytes.Buffer
 	list []string
+	but  string // a fault that the test is about
 }
 
 func (f *faults) Enabled(context.Context, slog.Level) bool { return true }
@@ -94,7 +95,7 @@ func (f *faults) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
 	fmt.Fprintln(&f.all, r.Level, line)
 	// What its end broke off is no fault.
-	if r.Level >= slog.LevelError && !strings.Contains(line, context.Canceled.Error()) {
+	if r.Level >= slog.LevelError && !strings.Contains(line, context.Canceled.Error()) && (f.but == "" || !strings.Contains(line, f.but)) {
 		f.list = append(f.list, line)
 	}
 	return nil
@@ -106,6 +107,8 @@ type province struct {
 	dir     string
 	config  *config.Hub
 	hub     *running
+	theHub  *hub.Hub // the present one
+	clones  []string
 	invites string
 	log     faults
 	// settings, when set, changes those of an office before it starts.
@@ -206,6 +209,7 @@ func (p *province) startHub() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.theHub = h
 	p.hub = launch(p.t, "hub", func(ctx context.Context, ready func()) error {
 		err := h.Run(ctx, ready)
 		if closed := h.Close(); err == nil {
@@ -222,6 +226,7 @@ type box struct {
 	*running
 	p    *province
 	code string
+	dir  string
 	api  *api.Client
 }
 
@@ -229,18 +234,18 @@ func (p *province) boxDir(code string) string { return filepath.Join(p.dir, stri
 
 func (p *province) inviteFile(code string) string { return filepath.Join(p.invites, code+".moi") }
 
-func (p *province) agent(code string) *agent.Agent {
+func (p *province) agent(dir, code string) *agent.Agent {
 	p.t.Helper()
 	c := config.DefaultOffice()
 	c.UI.Address, c.Storage.Reserve = "127.0.0.1:0", 10*config.MB
 	if p.settings != nil {
 		p.settings(code, c)
 	}
-	if err := os.MkdirAll(p.boxDir(code), 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		p.t.Fatal(err)
 	}
 	a, err := agent.New(agent.Options{
-		Dir: p.boxDir(code), Config: c, Logger: slog.New(&p.log), Version: "test", Retry: 100 * time.Millisecond,
+		Dir: dir, Config: c, Logger: slog.New(&p.log), Version: "test", Retry: 100 * time.Millisecond, CopyRetry: time.Second,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -249,15 +254,21 @@ func (p *province) agent(code string) *agent.Agent {
 }
 
 // start runs the agent of an office until the test ends.
-func (p *province) start(code string) *box {
+func (p *province) start(code string) *box { p.t.Helper(); return p.startIn(p.boxDir(code), code) }
+
+// startIn does so in a data folder.
+func (p *province) startIn(dir, code string) *box {
 	p.t.Helper()
-	b := &box{p: p, code: code, api: api.NewClient(p.boxDir(code))}
+	b := &box{p: p, code: code, dir: dir, api: api.NewClient(dir)}
 	p.t.Cleanup(b.close)
 	b.reopen()
 	return b
 }
 
-func (b *box) reopen() { b.p.t.Helper(); b.running = launch(b.p.t, b.code, b.p.agent(b.code).Run) }
+func (b *box) reopen() {
+	b.p.t.Helper()
+	b.running = launch(b.p.t, b.code, b.p.agent(b.dir, b.code).Run)
+}
 
 func (b *box) close() {
 	b.api.Close()

@@ -16,6 +16,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/storage"
 )
 
 func noise(n int) []byte {
@@ -71,11 +72,20 @@ func TestADocumentGoesThroughEveryCall(t *testing.T) {
 	if d, err := c.Get(t.Context(), sent.ID); err != nil || d.Subject != "V/v họp" || len(d.Attachments) != 2 {
 		t.Errorf("got %+v (error %v)", d, err)
 	}
+	if d, err := c.First(t.Context(), sent.ID); err != nil || d.ID != sent.ID || !slices.Equal(desk.first, []storage.ID{sent.ID}) {
+		t.Errorf("first gives %+v (error %v)", d, err)
+	}
 	if d, err := c.Return(t.Context(), sent.ID, "Thiếu chữ ký", "lan"); err != nil || d.State != office.Returned || d.Reason != "Thiếu chữ ký" {
 		t.Errorf("return gives %+v (error %v)", d, err)
 	}
 	if d, err := c.Accept(t.Context(), sent.ID, "mai"); err != nil || d.State != office.Accepted {
 		t.Errorf("accept gives %+v (error %v)", d, err)
+	}
+	if _, err := c.First(t.Context(), sent.ID); problem.From(err).Code != "queue.not-waiting" {
+		t.Errorf("first of what has gone: %v", err)
+	}
+	if _, err := c.First(t.Context(), uuid.New()); problem.From(err).Class != problem.NotFound {
+		t.Errorf("first of nothing: %v", err)
 	}
 	if !slices.Equal(desk.shelf.by, []string{"lan", "mai"}) {
 		t.Errorf("decisions were by %q", desk.shelf.by)

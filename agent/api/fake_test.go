@@ -164,6 +164,7 @@ type desk struct {
 	shelf    *shelf // nil until it is enrolled
 	accounts map[string]string
 	invites  chan []byte
+	first    []storage.ID
 }
 
 func (d *desk) Create(_ context.Context, a api.Account) error {
@@ -187,6 +188,16 @@ func (d *desk) handler() (o api.Options) {
 		return d.shelf
 	}
 	o.Accounts = d
+	o.First = func(_ context.Context, id storage.ID) error {
+		d.shelf.mu.Lock()
+		defer d.shelf.mu.Unlock()
+		doc, err := d.shelf.find(id)
+		if err == nil && doc.State != office.Saved {
+			return problem.New(problem.Conflict, "queue.not-waiting", "", i18n.Args{"subject": doc.Subject})
+		}
+		d.first = append(d.first, id)
+		return err
+	}
 	o.Status = func(context.Context) (api.Status, error) {
 		return api.Status{Version: "1", State: "ready", Office: office.Party{Code: "H40.12"}}, nil
 	}

@@ -33,6 +33,8 @@ type HubMQTT struct {
 	Server    string        // host:port of an external broker; needed when Embedded is false
 	Advertise []string      // host:port list that offices are told; empty means Address or Server
 	Keepalive time.Duration // longest silence of the hub's own connection to an external broker
+	// KeyExchange is "economical" or "post-quantum", see identity.KeyExchange.
+	KeyExchange string
 }
 
 // HubEnroll is where offices enrol.
@@ -54,7 +56,7 @@ type HubLimits struct {
 // DefaultHub returns the settings of a hub where nobody set anything.
 func DefaultHub() *Hub {
 	return &Hub{
-		MQTT:     HubMQTT{Embedded: true, Address: "127.0.0.1:8883", Keepalive: time.Minute},
+		MQTT:     HubMQTT{Embedded: true, Address: "127.0.0.1:8883", Keepalive: time.Minute, KeyExchange: "economical"},
 		Enroll:   HubEnroll{Address: "127.0.0.1:8884"},
 		Console:  HubConsole{Address: "127.0.0.1:8800"},
 		Language: "vi",
@@ -73,6 +75,7 @@ func (h *Hub) fields() []field {
 		optionalAddress("mqtt.server", &h.MQTT.Server),
 		addresses("mqtt.advertise", &h.MQTT.Advertise),
 		duration("mqtt.keepalive", &h.MQTT.Keepalive, minKeepalive, maxKeepalive),
+		choice("mqtt.keyexchange", &h.MQTT.KeyExchange, "economical", "post-quantum"),
 		address("enroll.address", &h.Enroll.Address),
 		addresses("enroll.advertise", &h.Enroll.Advertise),
 		loopback("console.address", &h.Console.Address),

@@ -72,6 +72,8 @@ type Storage struct {
 type OfficeMQTT struct {
 	Keepalive time.Duration // longest silence on the line
 	Servers   []string      // host:port list that replaces the one from enrolment; empty means that one
+	// KeyExchange is "economical" or "post-quantum", see identity.KeyExchange.
+	KeyExchange string
 }
 
 // DefaultOffice returns the settings of an office where nobody set anything.
@@ -84,7 +86,7 @@ func DefaultOffice() *Office {
 		Limits:    Limits{File: 200 * MB, Files: 100, Total: 1000 * MB},
 		Documents: Documents{Lifetime: 720 * time.Hour},
 		Storage:   Storage{Reserve: 200 * MB},
-		MQTT:      OfficeMQTT{Keepalive: 4 * time.Minute},
+		MQTT:      OfficeMQTT{Keepalive: 4 * time.Minute, KeyExchange: "economical"},
 		Metered:   defaultMetered(),
 		Line:      defaultLine(),
 	}
@@ -108,6 +110,7 @@ func (o *Office) fields() []field {
 		size("storage.reserve", &o.Storage.Reserve, 10*MB, 1000*GB),
 		duration("mqtt.keepalive", &o.MQTT.Keepalive, minKeepalive, maxKeepalive),
 		addresses("mqtt.servers", &o.MQTT.Servers),
+		choice("mqtt.keyexchange", &o.MQTT.KeyExchange, "economical", "post-quantum"),
 	}, o.Metered.fields(), o.Line.fields())
 }
 

@@ -165,7 +165,7 @@ func (o *Options) connect(ctx context.Context, inv *invite.Invite, network, addr
 	}
 	host := identity.Host(addr)
 	conn := tls.Client(plain, &tls.Config{
-		MinVersion: tls.VersionTLS13, CurvePreferences: identity.EconomicalCurves(), ServerName: host,
+		MinVersion: tls.VersionTLS13, CurvePreferences: identity.Economical.Curves(), ServerName: host,
 		// The root is not known beforehand, only its hash: VerifyConnection
 		// does the whole verification, and runs before anything is sent.
 		InsecureSkipVerify: true, //nolint:gosec

@@ -4,8 +4,9 @@
 //
 // It promises P7: a neighbour is heard only as itself, a header counts only
 // with the registered key of its sender, and custody only with the registered
-// key of the neighbour. Whatever it turns down for a reason that smells of
-// forgery is reported through Options.Refused.
+// key of the neighbour; and that of two boxes with one office's identity only
+// the one that spoke last is heard. Whatever it turns down for a reason that
+// smells of forgery or of a copied box is reported through Options.Refused.
 package guard
 
 import (
@@ -19,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/hub/registry"
+	"tram/agent/lineage"
 	"tram/storage"
 	"tram/sync/bundle"
 	"tram/sync/exchange"
@@ -39,6 +41,15 @@ const (
 // Registry is what a Guard needs of the registry of offices.
 type Registry interface {
 	Lookup(code string) (registry.Card, error)
+	Serial() uint64
+}
+
+// Boots tells boxes from their copies. *lineage.Lineage is one.
+type Boots interface {
+	Boot(ctx context.Context) (uuid.UUID, error)
+	Own(ctx context.Context, boot uuid.UUID) (bool, error)
+	Heard(ctx context.Context, office string, device [32]byte) (uuid.UUID, error)
+	Agree(ctx context.Context, c lineage.Claim) error
 }
 
 // Refusal describes something turned down that an honest neighbour does not do.
@@ -55,6 +66,15 @@ type Options struct {
 	Epoch    uuid.UUID     // of the own store, spoken in receipts
 	Device   crypto.Signer // signs receipts
 	Registry Registry
+	Card     []byte // own registry card, said to a neighbour that does not hold it
+	Serial   uint64 // of Card
+	Boots    Boots  // required
+	// Remembers says whether the boxes of peer are told apart here, which is so
+	// for the offices below. nil: nobody's are.
+	Remembers func(peer string) bool
+	// Older is called when peer remembers a box of this office from which this
+	// one does not descend: this one is an older copy. nil: nothing to do.
+	Older func(ctx context.Context, peer string, heard uuid.UUID)
 	// Policy judges a header whose signature is good. nil result: taken.
 	Policy func(ctx context.Context, peer string, h bundle.Header) *exchange.Denial
 	// Greeted is called with each good HELLO. nil: nothing more to do.
@@ -74,23 +94,108 @@ func New(o Options) *Guard {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Remembers == nil {
+		o.Remembers = func(string) bool { return false }
+	}
+	if o.Older == nil {
+		o.Older = func(context.Context, string, uuid.UUID) {}
+	}
 	if o.Refused == nil {
 		o.Refused = func(context.Context, Refusal) {}
 	}
 	return &Guard{o}
 }
 
+// Greet implements exchange.Guard.
+func (g *Guard) Greet(ctx context.Context, peer string, say, heard *wire.Hello) (err error) {
+	if say.Boot, err = g.o.Boots.Boot(ctx); err != nil {
+		return err
+	}
+	card, device, err := g.neighbour(peer)
+	if err != nil {
+		return err
+	}
+	if g.o.Remembers(peer) {
+		if say.Heard, err = g.o.Boots.Heard(ctx, peer, device); err != nil {
+			return err
+		}
+	}
+	say.Registry, say.Held = g.o.Registry.Serial(), card.Serial
+	if heard == nil {
+		return nil
+	}
+	if heard.Held < g.o.Serial {
+		say.Card = g.o.Card
+	}
+	own, err := g.own(ctx, heard.Heard)
+	if own {
+		say.Known = heard.Heard
+	}
+	return err
+}
+
+// neighbour is the card of peer and the fingerprint of its device key, both
+// zero when it has none here.
+func (g *Guard) neighbour(peer string) (card registry.Card, device [32]byte, err error) {
+	card, err = g.o.Registry.Lookup(peer)
+	if errors.Is(err, registry.ErrNotFound) {
+		return registry.Card{}, device, nil
+	}
+	if err == nil {
+		device, err = card.Fingerprint()
+	}
+	if err != nil {
+		return card, device, fmt.Errorf("look up neighbour: %w", err)
+	}
+	return card, device, nil
+}
+
+func (g *Guard) own(ctx context.Context, boot uuid.UUID) (bool, error) {
+	if boot == uuid.Nil {
+		return false, nil
+	}
+	return g.o.Boots.Own(ctx, boot)
+}
+
 // Hello implements exchange.Guard.
-func (g *Guard) Hello(ctx context.Context, peer string, h wire.Hello) error {
+func (g *Guard) Hello(ctx context.Context, peer string, h wire.Hello, answers bool) error {
 	if !strings.EqualFold(h.Office, peer) {
 		reason := fmt.Sprintf("speaks as %q", h.Office)
 		g.o.Refused(ctx, Refusal{Peer: peer, Action: "hello", Reason: reason})
 		return fmt.Errorf("hello refused: %s", reason)
 	}
+	if own, err := g.own(ctx, h.Heard); err != nil {
+		return err
+	} else if !own && h.Heard != uuid.Nil {
+		g.o.Older(ctx, peer, h.Heard)
+		return fmt.Errorf("%w: %q remembers boot %s of this office, which is not of this box", exchange.ErrCopy, peer, h.Heard)
+	}
+	if g.o.Remembers(peer) {
+		if err := g.agree(ctx, peer, h, answers); err != nil {
+			return err
+		}
+	}
 	if g.o.Greeted == nil {
 		return nil
 	}
 	return g.o.Greeted(ctx, peer, h)
+}
+
+// agree says whether the box that greets may speak for peer. One without a card
+// here shows it first.
+func (g *Guard) agree(ctx context.Context, peer string, h wire.Hello, answers bool) error {
+	card, device, err := g.neighbour(peer)
+	if err != nil {
+		return err
+	}
+	if card.Serial == 0 && len(h.Card) == 0 && !answers {
+		return exchange.ErrUnsettled
+	}
+	err = g.o.Boots.Agree(ctx, lineage.Claim{Office: peer, Device: device, Boot: h.Boot, Known: h.Known, Answers: answers})
+	if errors.Is(err, exchange.ErrCopy) {
+		g.o.Refused(ctx, Refusal{Peer: peer, Action: "hello", Reason: err.Error()})
+	}
+	return err
 }
 
 // Offer implements exchange.Guard.

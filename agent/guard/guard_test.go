@@ -31,6 +31,8 @@ func (c cards) Lookup(code string) (registry.Card, error) {
 	return card, nil
 }
 
+func (c cards) Serial() uint64 { return 77 }
+
 type fixture struct {
 	guard   *guard.Guard
 	keys    map[string]*ecdsa.PrivateKey
@@ -184,10 +186,10 @@ func TestReceiptCoversTheHeader(t *testing.T) {
 
 func TestP7_Hello(t *testing.T) {
 	f := newFixture(t)
-	if err := f.guard.Hello(t.Context(), "H40.1", wire.Hello{Office: "h40.1"}); err != nil {
+	if err := f.guard.Hello(t.Context(), "H40.1", wire.Hello{Office: "h40.1"}, false); err != nil {
 		t.Errorf("own code in lower case: %v", err)
 	}
-	if err := f.guard.Hello(t.Context(), "H40.1", wire.Hello{Office: "H40.2"}); err == nil || len(f.refused) != 1 {
+	if err := f.guard.Hello(t.Context(), "H40.1", wire.Hello{Office: "H40.2"}, false); err == nil || len(f.refused) != 1 {
 		t.Errorf("another office's code: error %v, reported %v", err, f.refused)
 	}
 }

@@ -28,8 +28,10 @@ const (
 	ClockDiffers        = "clock-differs"
 	CertificateExpiring = "certificate-expiring"
 	BrokerRefuses       = "broker-refuses"
+	OlderCopy           = "older-copy"
 	BudgetUsedUp        = "budget-used-up"
 	BudgetForecast      = "budget-forecast"
+	BundlesParked       = "bundles-parked"
 )
 
 const (
@@ -56,6 +58,13 @@ type Vitals struct {
 	BudgetUsed      int64 // bytes this month
 	BudgetForecast  int64 // bytes at the month's end; 0: not known
 	BudgetResets    time.Time
+	Parked          int // bundles whose frames end the connection each time
+}
+
+// Older is the condition of a box of an office that is an older copy: the hub
+// knows another one, which began at that time by its own clock.
+func Older(code, name string, began time.Time) Condition {
+	return Condition{Code: OlderCopy, Args: i18n.Args{"code": code, "name": name, "at": began.Local().Format("15:04 02/01/2006")}}
 }
 
 // Check returns the conditions that hold, in a fixed order.
@@ -76,5 +85,6 @@ func Check(v Vitals) []Condition {
 	usedUp := v.BudgetLimit > 0 && v.BudgetUsed >= v.BudgetLimit
 	add(usedUp, BudgetUsedUp, budget)
 	add(v.BudgetLimit > 0 && !usedUp && v.BudgetForecast > v.BudgetLimit, BudgetForecast, budget)
+	add(v.Parked > 0, BundlesParked, i18n.Args{"count": v.Parked})
 	return conditions
 }

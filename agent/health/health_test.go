@@ -2,11 +2,24 @@ package health
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"tram/agent/i18n"
 )
+
+func TestOlderCopySaysWhatHappenedAndWhatToDo(t *testing.T) {
+	c := Older("H40.12", "UBND xã An Bình", time.Date(2026, 11, 22, 8, 0, 0, 0, time.Local))
+	for lang, want := range map[i18n.Lang]string{
+		i18n.Vietnamese: "Thiết bị này là bản sao cũ của H40.12 UBND xã An Bình: một thiết bị khác đã dùng danh tính này sau nó (khởi động lúc 08:00 22/11/2026 theo đồng hồ của thiết bị đó). Văn bản ở đây vẫn được giữ nguyên",
+		i18n.English:    "This box is an older copy of H40.12 UBND xã An Bình: another box has used this identity since (started at 08:00 22/11/2026 by its own clock). Documents here stay saved",
+	} {
+		if got := c.Message(lang); !strings.HasPrefix(got, want) || !strings.Contains(got, "tram-hub release H40.12") {
+			t.Errorf("it says %q", got)
+		}
+	}
+}
 
 func TestCheck(t *testing.T) {
 	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
@@ -26,6 +39,7 @@ func TestCheck(t *testing.T) {
 		{"budget will last", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 4, 10 }, nil},
 		{"budget used up", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 10, 11 }, []string{BudgetUsedUp}},
 		{"no budget", func(v *Vitals) { v.BudgetUsed, v.BudgetForecast = 10, 11 }, nil},
+		{"a bundle that never passes", func(v *Vitals) { v.Parked = 1 }, []string{BundlesParked}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

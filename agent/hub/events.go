@@ -150,3 +150,9 @@ func (h *Hub) record(ctx context.Context) error {
 		}
 	}
 }
+
+func (o observer) Parked(peer string, id storage.ID, cause error) {
+	o.h.audit(context.Background(), audit.Entry{
+		Actor: peer, Action: "parked", Subject: id.String(), Detail: map[string]string{"reason": fmt.Sprint(cause)},
+	})
+}

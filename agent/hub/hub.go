@@ -18,6 +18,8 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
 	"tram/agent/identity"
+	"tram/agent/lineage"
+	"tram/agent/stick"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -27,6 +29,7 @@ import (
 	"tram/sync/broker"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
+	"tram/sync/usb"
 )
 
 const (
@@ -79,7 +82,9 @@ type Hub struct {
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
+	usb      *usb.Local
 	broker   *broker.Broker
+	lineage  *lineage.Lineage
 	card     []byte    // the hub's own
 	started  time.Time // when Open was called
 	rebuild  time.Time // until then unknown offices are waited for
@@ -87,7 +92,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -172,17 +177,26 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, DB: h.db, Queue: h.queue, Registry: h.registry,
 		RebuildUntil: h.rebuild, Logger: h.log.With("part", "relay"),
 	})
+	h.lineage = lineage.New(h.db)
+	own, err := registry.ParseCard(h.card, h.registry.Authority())
+	if err != nil {
+		return fmt.Errorf("read own card: %w", err)
+	}
+	check := guard.New(guard.Options{
+		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
+		Card: h.card, Serial: own.Serial, Boots: h.lineage, Remembers: func(string) bool { return true },
+		Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
+	})
 	h.node = exchange.NewNode(exchange.Options{
-		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue,
-		Guard: guard.New(guard.Options{
-			Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
-			Policy: h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
-		}),
-		Card:     func() []byte { return h.card },
-		Registry: h.registry.Serial,
+		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue, Guard: check,
 		Backlog:  backlog,
 		Observer: observer{h},
 		Logger:   h.log.With("part", "exchange"),
+	})
+	h.usb = usb.NewLocal(usb.LocalOptions{
+		Office: h.ca.Code, Epoch: h.db.Epoch(), Queue: h.queue, Guard: check, Device: h.id.Device,
+		Journal: stick.NewJournal(h.db, h.ca.Code), Neighbour: h.neighbour, Greeted: h.greetedByStick, Before: h.beforeStick, Name: h.nameOf,
+		Card: func() []byte { return h.card }, Registry: h.registry.Serial, Logger: h.log.With("part", "usb"),
 	})
 	return nil
 }
@@ -218,8 +232,10 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	if err := h.startBroker(ctx); err != nil {
 		return err
 	}
+	secure := h.id.TLS()
+	secure.CurvePreferences = h.keyExchange().Curves()
 	link, err := mqtt.NewHub(mqtt.HubOptions{
-		Servers: []string{h.server()}, TLS: h.id.TLS(), Hub: h.ca.Code, Software: h.software(),
+		Servers: []string{h.server()}, TLS: secure, Hub: h.ca.Code, Software: h.software(),
 		Lookup: h.officeOfLevel, Logger: h.log.With("part", "mqtt"),
 	})
 	if err != nil {
@@ -236,6 +252,10 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	return h.serve(ctx, group)
 }
 
+func (h *Hub) keyExchange() identity.KeyExchange {
+	return identity.KeyExchange(h.o.Config.MQTT.KeyExchange)
+}
+
 // server is the broker that the hub itself connects to.
 func (h *Hub) server() string {
 	if h.broker != nil {
@@ -248,8 +268,10 @@ func (h *Hub) startBroker(ctx context.Context) error {
 	if !h.o.Config.MQTT.Embedded {
 		return nil
 	}
+	secure := h.ca.BrokerTLS(h.admit)
+	secure.CurvePreferences = h.keyExchange().Curves()
 	b, err := broker.New(broker.Options{
-		Addr: h.o.Config.MQTT.Address, TLS: h.ca.BrokerTLS(h.admit), Hub: h.ca.Code,
+		Addr: h.o.Config.MQTT.Address, TLS: secure, Hub: h.ca.Code,
 		Logger: h.log.With("part", "broker"), OnRefused: h.brokerRefused,
 	})
 	if err != nil {

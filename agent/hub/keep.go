@@ -11,6 +11,7 @@ import (
 
 	"tram/agent/hub/ca"
 	"tram/agent/hub/registry"
+	"tram/agent/i18n"
 	"tram/storage/fsx"
 	"tram/storage/keystore"
 	"tram/storage/sqlite"
@@ -31,26 +32,25 @@ func Backup(ctx context.Context, dir string, db *sqlite.DB, w io.Writer, passphr
 	return authority.Backup(ctx, w, passphrase, offices)
 }
 
-// WriteMosquitto writes into dir everything that a Mosquitto needs to be this
-// hub's broker: configuration, access list of all offices, certificates and the
-// server key. Mosquitto runs as user ("" leaves that to it); the files must be
-// readable for it.
-func (h *Hub) WriteMosquitto(ctx context.Context, dir, user string) error {
+// WriteBroker writes into dir everything that another broker needs to take the
+// place of the embedded one: configuration with the rights of all offices,
+// certificates, the server key, and a page that says how to go on. The broker
+// runs as user ("" leaves that to it); the files must be readable for it.
+func (h *Hub) WriteBroker(ctx context.Context, kind broker.Kind, dir, user string) (broker.Configured, error) {
+	var config broker.Configured
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return fmt.Errorf("find folder: %w", err)
+		return config, fmt.Errorf("find folder: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make folder: %w", err)
+		return config, fmt.Errorf("make folder: %w", err)
 	}
 	cards, err := h.registry.All(ctx, "", listLimit)
 	if err != nil {
-		return err
+		return config, err
 	}
-	o := broker.MosquittoOptions{
-		Addr: h.o.Config.MQTT.Server, Hub: h.ca.Code, User: user,
-		CAFile: filepath.Join(dir, "ca.crt"), CertFile: filepath.Join(dir, "server.crt"),
-		KeyFile: filepath.Join(dir, "server.key"), ACLFile: filepath.Join(dir, "acl"),
+	o := broker.ConfigOptions{
+		Addr: h.o.Config.MQTT.Server, Dir: dir, Hub: h.ca.Code, User: user, Subject: h.ca.DeviceSubject,
 	}
 	if o.Addr == "" {
 		o.Addr = h.o.Config.MQTT.Address
@@ -60,18 +60,39 @@ func (h *Hub) WriteMosquitto(ctx context.Context, dir, user string) error {
 			o.Offices = append(o.Offices, c.Code)
 		}
 	}
-	conf, acl, err := broker.MosquittoConfig(o)
+	config, err = broker.Config(kind, o)
 	if err != nil {
-		return err
+		return config, err
 	}
 	server := h.ca.Server()
-	return errors.Join(
-		keystore.SaveKey(o.KeyFile, server.Key),
-		fsx.WriteFile(o.CAFile, certPEM(h.ca.Root.Cert.Raw), 0o644),
-		fsx.WriteFile(o.CertFile, certPEM(server.Cert.Raw), 0o644),
-		fsx.WriteFile(o.ACLFile, []byte(acl), 0o600),
-		fsx.WriteFile(filepath.Join(dir, "mosquitto.conf"), []byte(conf), 0o644),
-	)
+	errs := []error{
+		keystore.SaveKey(filepath.Join(dir, broker.KeyFile), server.Key),
+		fsx.WriteFile(filepath.Join(dir, broker.CAFile), certPEM(h.ca.Root.Cert.Raw), 0o644),
+		fsx.WriteFile(filepath.Join(dir, broker.CertFile), certPEM(server.Cert.Raw), 0o644),
+		fsx.WriteFile(filepath.Join(dir, "README.txt"), brokerPage(kind, dir, config), 0o644),
+	}
+	for _, f := range config.Files {
+		mode := os.FileMode(0o644)
+		if f.Secret {
+			mode = 0o600
+		}
+		errs = append(errs, fsx.WriteFile(filepath.Join(dir, f.Name), f.Data, mode))
+	}
+	return config, errors.Join(errs...)
+}
+
+// brokerPage says how the broker is started and how an office joins, in both
+// languages.
+func brokerPage(kind broker.Kind, dir string, config broker.Configured) []byte {
+	var page []byte
+	for _, lang := range []i18n.Lang{i18n.Vietnamese, i18n.English} {
+		page = append(page, i18n.T(lang, "hub.broker.page", i18n.Args{
+			"kind": kind, "dir": dir, "start": config.Start, "reload": config.Reload,
+			"note": i18n.T(lang, "hub.broker.note."+string(kind)),
+		})...)
+		page = append(page, "\n\n"...)
+	}
+	return page
 }
 
 func certPEM(der []byte) []byte {

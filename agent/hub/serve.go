@@ -15,7 +15,13 @@ import (
 	"tram/agent/hub/ca"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
+	"tram/agent/i18n"
+	"tram/agent/lineage"
+	"tram/agent/problem"
+	"tram/agent/stick"
+	"tram/storage/audit"
 	"tram/storage/sqlite"
+	"tram/sync/usb"
 )
 
 // SocketName is the file of the hub's local socket in its data folder.
@@ -114,6 +120,14 @@ func (h *Hub) local() http.Handler {
 		}
 		return h.Invite(r.Context(), []byte(req.CSV), req.O)
 	}))
+	mux.HandleFunc("POST /v1/release", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		var req ReleaseRequest
+		if err := api.ReadJSONWithin(r.Body, maxRelease, &req); err != nil {
+			return nil, err
+		}
+		return h.Release(r.Context(), req.Code, "cli")
+	}))
+	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }
 
@@ -137,10 +151,47 @@ func (h *Hub) Agents(ctx context.Context) (Agents, error) {
 	if err != nil {
 		return Agents{}, err
 	}
+	copies, err := h.lineage.Copies(ctx)
+	if err != nil {
+		return Agents{}, err
+	}
 	for i := range agents {
 		agents[i].Waiting = waiting[agents[i].Code]
+		agents[i].Copy = copies[registry.Key(agents[i].Code)]
 	}
 	return Agents{Hub: h.ca.Code, At: time.Now(), Agents: agents}, nil
+}
+
+// maxRelease bounds a ReleaseRequest, in bytes; a longer one is refused.
+const maxRelease = 1 << 10
+
+// Released is the answer of `tram-hub release`.
+type Released struct {
+	Code string `json:"code"`
+	Name string `json:"name"`
+}
+
+// ReleaseRequest names the office whose box is to be forgotten.
+type ReleaseRequest struct {
+	Code string `json:"code"`
+}
+
+// Release forgets which box speaks for an office, so that the next one to
+// greet does. Problem hub.no-office when there is no such office.
+func (h *Hub) Release(ctx context.Context, code, by string) (Released, error) {
+	card, err := h.registry.Lookup(code)
+	if errors.Is(err, registry.ErrNotFound) {
+		return Released{}, problem.New(problem.NotFound, "hub.no-office", "CODE", i18n.Args{"code": code})
+	}
+	if err != nil {
+		return Released{}, err
+	}
+	return Released{Code: card.Code, Name: card.Name}, h.db.Update(ctx, func(tx *sqlite.Tx) error {
+		if err := lineage.Release(tx, card.Code); err != nil {
+			return err
+		}
+		return audit.Append(tx, audit.Entry{Actor: by, Action: "box.released", Subject: card.Code})
+	})
 }
 
 // Invite makes invites for the offices in a CSV file.

@@ -7,12 +7,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +93,9 @@ func cable(t *testing.T, space, name string, net, metric int) {
 		"link add " + name + " type veth peer name far-" + name + " netns " + space,
 		fmt.Sprintf("-n %s addr add 192.0.%d.1/24 dev far-%s", space, net, name),
 		"-n " + space + " link set far-" + name + " up",
+		// Segments as on a mobile line, not gathered into large ones.
+		"link set " + name + " mtu 1412 gso_max_segs 1",
+		"-n " + space + " link set far-" + name + " mtu 1412 gso_max_segs 1",
 		"link set " + name + " up",
 		fmt.Sprintf("addr add 192.0.%d.7/24 dev %s", net, name),
 		fmt.Sprintf("route add default via 192.0.%d.1 dev %s metric %d", net, name, metric),
@@ -135,6 +140,40 @@ func province(t *testing.T, space string, ca *linktest.Authority) {
 	t.Cleanup(func() { h.Close(); b.Close() })
 }
 
+// sendMuch sends chunks at full speed, and small frames one by one.
+func sendMuch(t *testing.T, client *mqtt.Client) {
+	t.Helper()
+	for range 64 {
+		if err := client.Send(t.Context(), make([]byte, 32<<10), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 20 {
+		if err := client.Send(t.Context(), make([]byte, 100), false); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// carried is the bytes of IP that went over an interface both ways.
+func carried(t *testing.T, name string) (bytes int64) {
+	t.Helper()
+	const ethernet = 14
+	counter := func(what string) int64 {
+		text, err := os.ReadFile("/sys/class/net/" + name + "/statistics/" + what)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return counter("tx_bytes") + counter("rx_bytes") - ethernet*(counter("tx_packets")+counter("rx_packets"))
+}
+
 func overCables(t *testing.T, space string) {
 	ca := linktest.NewAuthority(t)
 	province(t, space, ca)
@@ -168,16 +207,23 @@ func overCables(t *testing.T, space string) {
 	}
 
 	cable(t, space, "ppp0", 1, 100)
-	within(2*time.Second, "the new line is used", connected("ppp0"))
+	within(3*time.Second, "the new line is used", connected("ppp0"))
 	if s := line.State(); !s.Metered || s.Verdict.Code != OffHours {
 		t.Errorf("over the metered line: %+v", s)
 	}
+	sendMuch(t, client)
+	time.Sleep(2 * lookEvery)
+	if counted, real := line.State().Account.Used, carried(t, "ppp0"); math.Abs(float64(counted)/float64(real)-1) > 0.1 {
+		t.Errorf("the book has %d bytes, the line carried %d", counted, real)
+	} else {
+		t.Logf("the book has %d bytes, the line carried %d", counted, real)
+	}
 	ip(t, "link del ppp0")
-	within(time.Second, "the connection over a vanished line is given up", func() bool { return !client.Status().Connected })
+	within(2*time.Second, "the connection over a vanished line is given up", func() bool { return !client.Status().Connected })
 	cable(t, space, "ppp0", 1, 100)
-	within(2*time.Second, "the line is used again", connected("ppp0"))
+	within(3*time.Second, "the line is used again", connected("ppp0"))
 	cable(t, space, "eth0", 2, 50)
-	within(2*time.Second, "a free line is taken", connected("eth0"))
+	within(3*time.Second, "a free line is taken", connected("eth0"))
 	if s := line.State(); s.Metered || s.Verdict.Code != Open {
 		t.Errorf("over the free line: %+v", s)
 	}

@@ -2,6 +2,7 @@ package line
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -48,18 +49,24 @@ func (l *Line) run(ctx context.Context, argv []string) {
 	go func() { l.ended <- execute(ctx, argv, l.o.Modem.Timeout, l.log) != nil }()
 }
 
+// urgentWaits tells whether something waits that is worth bringing the line up
+// for: what somebody asked to send now, or what is urgent enough and may go
+// over it.
 func (l *Line) urgentWaits(ctx context.Context) bool {
 	waiting, err := l.o.Waiting(ctx)
-	if err != nil {
+	if err = errors.Join(err, l.tidyFirst(ctx)); err != nil {
 		if ctx.Err() == nil {
 			l.log.Error("waiting documents not counted", "error", err)
 		}
 		return false
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.state.Account
+	least := max(l.o.Modem.Urgency, l.o.Policy.Decide(l.o.Now(), true, a.Used, a.Resets).Rules.MinUrgency)
+	urgent := len(l.first) > 0
 	for urgency, n := range waiting {
-		if n > 0 && urgency >= int(l.o.Modem.Urgency) {
-			return true
-		}
+		urgent = urgent || n > 0 && urgency >= int(least)
 	}
-	return false
+	return urgent
 }

@@ -60,20 +60,21 @@ func (l *Line) IsFirst(id storage.ID) bool {
 	return l.first[id]
 }
 
-// Tidy forgets the documents that were asked for first and do not wait any
+// tidyFirst forgets the documents that were asked for first and do not wait any
 // more.
-func (l *Line) Tidy(ctx context.Context, waits func(context.Context, storage.ID) (bool, error)) error {
+func (l *Line) tidyFirst(ctx context.Context) error {
 	l.mu.Lock()
 	all := slices.Collect(maps.Keys(l.first))
 	l.mu.Unlock()
 	for _, id := range all {
-		if waiting, err := waits(ctx, id); waiting || err != nil {
-			if err != nil {
-				return fmt.Errorf("look what goes first: %w", err)
-			}
+		waits, err := l.o.Waits(ctx, id)
+		if err != nil {
+			return fmt.Errorf("look what goes first: %w", err)
+		}
+		if waits {
 			continue
 		}
-		err := l.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		err = l.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
 			_, err := tx.Exec(`DELETE FROM line_first WHERE id = ?`, id)
 			return err
 		})

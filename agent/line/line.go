@@ -60,6 +60,8 @@ type Options struct {
 	Node       Node
 	// Waiting counts the outgoing documents that are not at the hub, by urgency.
 	Waiting func(context.Context) ([4]int, error)
+	// Waits tells whether one document is among them.
+	Waits   func(context.Context, storage.ID) (bool, error)
 	Now     func() time.Time // in the zone of Policy.Hours and of the SIM's months
 	Trusted func() bool      // whether Now is to be believed
 
@@ -89,6 +91,9 @@ type Line struct {
 	mu    sync.Mutex
 	state State
 	first map[storage.ID]bool
+	// owned is the address of a connection that an interface was seen to have:
+	// one that never was on any is not missed.
+	owned netip.Addr
 
 	// The fields below belong to the goroutine of Run.
 	stats mqtt.Stats
@@ -205,9 +210,6 @@ func has(changes []link.Change, k link.Kind) bool {
 // endOf is why the connection from local should end, nil when it should not.
 func (l *Line) endOf(local netip.Addr, changes []link.Change) error {
 	over, known := l.monitor.Active(local)
-	if !known {
-		return errGone
-	}
 	for _, c := range changes {
 		switch {
 		case c.Kind == link.Down && c.Link.Has(local):
@@ -215,6 +217,11 @@ func (l *Line) endOf(local netip.Addr, changes []link.Change) error {
 		case c.Kind != link.Down && !c.Link.Metered && over.Metered && l.freeRoute():
 			return errBetter
 		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !known && l.owned == local {
+		return errGone
 	}
 	return nil
 }
@@ -225,14 +232,15 @@ func (l *Line) freeRoute() bool {
 	return ok && !route.Metered
 }
 
-// inUse is the line in use, else the one that would be, else the last one.
+// inUse is the line in use, else the one that would be. Without any line it has
+// no name and costs what the last one did.
 func (l *Line) inUse(last State) (name string, metered bool) {
 	over, ok := l.monitor.Active(l.o.Connection.LocalAddr())
 	if !ok {
 		over, ok = l.monitor.Active(netip.Addr{})
 	}
 	if !ok {
-		return last.Interface, last.Metered
+		return "", last.Metered
 	}
 	return over.Name, over.Metered
 }
@@ -249,8 +257,8 @@ func (l *Line) count(ctx context.Context) {
 		return
 	}
 	l.saved = time.Now()
-	if err := l.book.Save(ctx); err != nil && ctx.Err() == nil {
-		l.log.Error("bytes used not saved", "error", err)
+	if err := errors.Join(l.book.Save(ctx), l.tidyFirst(ctx)); err != nil && ctx.Err() == nil {
+		l.log.Error("book of the line not kept", "error", err)
 	}
 }
 
@@ -258,13 +266,18 @@ func (l *Line) count(ctx context.Context) {
 // may have come up over another line than the last one.
 func (l *Line) Session() { l.decide() }
 
-// decide sets the rules for the line as it is now. Without any line the last
-// one's stay.
+// decide sets the rules for the line as it is now. Without any line those of
+// the last one stay.
 func (l *Line) decide() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := State{Limit: l.o.Policy.Budget, Account: l.book.Account(l.o.Month)}
 	s.Interface, s.Metered = l.inUse(l.state)
+	if local := l.o.Connection.LocalAddr(); local.IsValid() {
+		if _, known := l.monitor.Active(local); known {
+			l.owned = local
+		}
+	}
 	s.Verdict = l.o.Policy.Decide(l.o.Now(), s.Metered, s.Account.Used, s.Account.Resets)
 	if s.Verdict.Rules != l.state.Verdict.Rules {
 		l.o.Node.SetRules(s.Verdict.Rules)

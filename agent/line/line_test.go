@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -59,6 +60,11 @@ func (h *hub) First(id storage.ID) (room bool) {
 	return room
 }
 
+func (h *hub) waits(_ context.Context, id storage.ID) (waits bool, err error) {
+	h.do(func() { waits = slices.Contains(h.first, id) })
+	return waits, nil
+}
+
 func (h *hub) queued(context.Context) (n [4]int, err error) {
 	h.do(func() { n = h.waiting })
 	return n, nil
@@ -68,7 +74,7 @@ func (h *hub) queued(context.Context) (n [4]int, err error) {
 func newLine(t *testing.T, l *ledger, h *hub, change func(*Options)) *Line {
 	t.Helper()
 	o := Options{
-		DB: l.db, Connection: h, Node: h, Waiting: h.queued, Month: 1, Metered: []string{"lo"},
+		DB: l.db, Connection: h, Node: h, Waiting: h.queued, Waits: h.waits, Month: 1, Metered: []string{"lo"},
 		Now: func() time.Time { return l.now }, Trusted: func() bool { return true },
 	}
 	if change != nil {
@@ -156,10 +162,12 @@ func TestWhatGoesFirstIsRememberedUntilItWent(t *testing.T) {
 		t.Error("what found no room goes first")
 	}
 	broken := errors.New("no disk")
-	if err := line.Tidy(t.Context(), func(context.Context, storage.ID) (bool, error) { return false, broken }); !errors.Is(err, broken) {
+	line.o.Waits = func(context.Context, storage.ID) (bool, error) { return false, broken }
+	if err := line.tidyFirst(t.Context()); !errors.Is(err, broken) {
 		t.Errorf("tidied with %v", err)
 	}
-	if err := line.Tidy(t.Context(), func(_ context.Context, id storage.ID) (bool, error) { return id == b, nil }); err != nil {
+	line.o.Waits = func(_ context.Context, id storage.ID) (bool, error) { return id == b, nil }
+	if err := line.tidyFirst(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	book.restart(false)
@@ -179,6 +187,7 @@ func TestNewsOfTheLine(t *testing.T) {
 		kicks   int
 	}{
 		"the address is gone":                 {gone, nil, errGone, 0},
+		"an address that never was here":      {netip.MustParseAddr("192.0.2.8"), nil, nil, 0},
 		"the interface went down":             {netip.MustParseAddr("127.0.0.1"), []link.Change{{Kind: link.Down, Link: face}}, errGone, 0},
 		"another one went down":               {netip.MustParseAddr("127.0.0.1"), []link.Change{{Kind: link.Down, Link: free}}, nil, 0},
 		"nothing happened":                    {netip.MustParseAddr("127.0.0.1"), nil, nil, 0},
@@ -187,7 +196,9 @@ func TestNewsOfTheLine(t *testing.T) {
 		"one went down while there was none":  {netip.Addr{}, []link.Change{{Kind: link.Down, Link: free}}, nil, 0},
 	} {
 		h := &hub{local: c.local}
-		newLine(t, newLedger(t, monday(9)), h, nil).notice(c.changes)
+		line := newLine(t, newLedger(t, monday(9)), h, nil)
+		line.owned = gone
+		line.notice(c.changes)
 		var reset error
 		if len(h.resets) > 0 {
 			reset = h.resets[0]
@@ -244,5 +255,42 @@ func TestAModemIsRunByRealPrograms(t *testing.T) {
 	if !said("down\nup\ndown\nup\ndown\n")() {
 		got, _ := os.ReadFile(calls)
 		t.Errorf("after the end the calls are %q, log %s", got, log.String())
+	}
+}
+
+func TestWhatIsWorthBringingTheLineUp(t *testing.T) {
+	now := monday(22) // off hours
+	for name, c := range map[string]struct {
+		policy  Policy
+		modem   uint8
+		waiting [4]int
+		first   bool
+		want    bool
+	}{
+		"nothing waits":                    {Policy{}, 0, [4]int{}, false, false},
+		"anything does":                    {Policy{}, 0, [4]int{1}, false, true},
+		"not urgent enough":                {Policy{}, 2, [4]int{5, 5}, false, false},
+		"urgent enough":                    {Policy{}, 2, [4]int{0, 0, 0, 1}, false, true},
+		"it could not go over the line":    {Policy{Urgency: 1}, 0, [4]int{1}, false, false},
+		"nor at this hour":                 {Policy{Hours: officeHours(t)}, 0, [4]int{1}, false, false},
+		"urgent at this hour":              {Policy{Hours: officeHours(t)}, 0, [4]int{0, 1}, false, true},
+		"no document brings it up":         {Policy{}, 4, [4]int{9, 9, 9, 9}, false, false},
+		"but what somebody asked for does": {Policy{}, 4, [4]int{1}, true, true},
+		"whatever the rules say":           {Policy{Urgency: 2}, 2, [4]int{1}, true, true},
+	} {
+		h := &hub{waiting: c.waiting}
+		line := newLine(t, newLedger(t, now), h, func(o *Options) { o.Policy, o.Modem.Urgency = c.policy, c.modem })
+		if c.first {
+			if err := line.First(t.Context(), uuid.New()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := line.urgentWaits(t.Context()); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+		h.do(func() { h.first = nil })
+		if line.urgentWaits(t.Context()) && c.first && c.modem > 3 {
+			t.Errorf("%s: what has gone brings the line up", name)
+		}
 	}
 }

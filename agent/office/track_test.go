@@ -85,6 +85,9 @@ func TestRun(t *testing.T) {
 		a.Observe(sent.ID, part*100, 300)
 	}
 	eventually(t, func() bool { return a.get(sent.ID).State == Sending })
+	if p := a.get(sent.ID).Progress; p == nil || p.Sent == 0 || p.Total != 300 {
+		t.Errorf("under way, but its progress is %+v", p)
+	}
 	a.Observe(sent.ID, 300, 300)
 	w.relay()
 	eventually(t, func() bool { return len(b.inbox()) == 1 })

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/health"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -264,6 +265,25 @@ func TestStatusAnswersOnlyWhenSomethingChanged(t *testing.T) {
 	b.link = Link{Since: fixed()}
 	if _, body = v.get("/trang-thai?since=" + rev); !strings.Contains(body, "Mất Internet từ 10:32") || !strings.Contains(body, "3 văn bản sẽ tự gửi khi có mạng") || strings.Contains(body, "khoảng") {
 		t.Errorf("link down: %s", body)
+	}
+}
+
+func TestEveryPageOfAnOlderCopySaysSo(t *testing.T) {
+	b := start(t, false, fixed)
+	halt := health.Older("H40.12", "UBND xã An Bình", fixed())
+	b.link = Link{Since: fixed(), Halt: &halt}
+	v := b.as("lan")
+	for _, path := range []string{"/viec-can-lam", "/van-ban-den", "/hop-gui", "/gui", "/trang-thai"} {
+		_, page := v.get(path)
+		if !strings.Contains(page, "Thiết bị này là bản sao cũ của H40.12 UBND xã An Bình") || strings.Contains(page, "Mất Internet") {
+			t.Errorf("%s does not say it: %s", path, page)
+		}
+	}
+	if res, _ := v.post("/ngon-ngu", url.Values{"lang": {"en"}, "tiep": {"/hop-gui"}}); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("changing the language gave %d", res.StatusCode)
+	}
+	if _, page := v.get("/hop-gui"); !strings.Contains(page, "This box is an older copy of H40.12 UBND xã An Bình") {
+		t.Errorf("in English: %s", page)
 	}
 }
 

@@ -66,6 +66,7 @@ func (s *site) outbox(ctx context.Context, v *visit) error {
 		view.Empty = v.t("web.outbox.never")
 	case len(view.Rows) == 0:
 		view.Empty = v.t("web.outbox.empty", i18n.Args{"time": v.clock(st.summary.LastOut)})
+	case st.link.Halt != nil: // the strip says why
 	case !st.link.Up && !st.link.Since.IsZero():
 		view.Paused = v.t("web.outbox.paused", i18n.Args{"time": v.clock(st.link.Since)})
 	case !st.link.Up:

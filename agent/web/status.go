@@ -128,6 +128,9 @@ func (s *site) queued(d office.Document, link Link) queued {
 // strip words the link and the queue.
 func (v *visit) strip(st state) Strip {
 	n := st.summary.Waiting
+	if st.link.Halt != nil {
+		return Strip{Tone: "down", Key: st.link.Halt.Code, Main: st.link.Halt.Message(v.lang), Queue: n > 0}
+	}
 	if !st.link.Up {
 		strip := Strip{Tone: "down", Key: "down", Queue: n > 0, Main: v.t("web.strip.never")}
 		if !st.link.Since.IsZero() {

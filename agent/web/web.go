@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/line"
 	"tram/agent/office"
@@ -78,6 +79,9 @@ type Link struct {
 	Since time.Time  // of this state; zero when there never was a line
 	Rate  float64    // bytes per second, smoothed; 0 when unknown
 	Line  line.State // what may go over it
+	// Halt says why nothing is sent or received, line or no line; nil when
+	// nothing forbids it.
+	Halt *health.Condition
 }
 
 // Queue changes the order of what waits.

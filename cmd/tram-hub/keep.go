@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,24 +15,37 @@ import (
 	"tram/agent/problem"
 	"tram/agent/service"
 	"tram/cmd/internal/cli"
+	"tram/sync/broker"
 )
 
 // brokerCommand writes what a broker of another maker needs.
 func brokerCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "broker", Short: "hub.broker.short"}
-	var out, user string
+	var kind, out, user string
 	write := &cobra.Command{Use: "config", Short: "hub.broker.config.short", Args: cli.Args(0, 0)}
+	write.Flags().StringVar(&kind, "for", string(broker.Mosquitto), "hub.broker.for")
 	write.Flags().StringVar(&out, "out", "", "hub.broker.out")
 	write.Flags().StringVar(&user, "user", "", "hub.broker.user")
 	if err := write.MarkFlagRequired("out"); err != nil {
 		panic(err) // the flag is defined above
 	}
 	write.RunE = func(cmd *cobra.Command, _ []string) error {
-		err := withHub(cmd.Context(), c, func(h *hub.Hub) error { return h.WriteMosquitto(cmd.Context(), out, user) })
+		if !slices.Contains(broker.Kinds(), broker.Kind(kind)) {
+			return problem.New(problem.Usage, "hub.bad-broker", "for", i18n.Args{"value": kind, "kinds": fmt.Sprint(broker.Kinds())})
+		}
+		var config broker.Configured
+		err := withHub(cmd.Context(), c, func(h *hub.Hub) (err error) {
+			config, err = h.WriteBroker(cmd.Context(), broker.Kind(kind), out, user)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		return c.Print(map[string]string{"folder": out}, func(w io.Writer) { fmt.Fprintln(w, out) })
+		return c.Print(map[string]string{"for": kind, "folder": out, "start": config.Start, "reload": config.Reload}, func(w io.Writer) {
+			fmt.Fprintln(w, out)
+			c.Say("hub.broker.done", i18n.Args{"start": config.Start, "reload": config.Reload})
+			c.Say("hub.broker.note." + kind)
+		})
 	}
 	group.AddCommand(write)
 	return group

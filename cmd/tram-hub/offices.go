@@ -187,13 +187,51 @@ func printAgents(c *cli.Console, w io.Writer, a hub.Agents) {
 		case g.Online:
 			state = "hub.agent.online"
 		}
+		state = c.T(state)
+		if !g.Copy.IsZero() {
+			state = c.T("hub.agent.copy", i18n.Args{"state": state, "since": g.Copy.Local().Format(clockForm)})
+		}
 		seen := "–"
 		if !g.Seen.IsZero() {
-			seen = g.Seen.Local().Format("02/01/2006 15:04:05")
+			seen = g.Seen.Local().Format(clockForm)
 		}
-		rows = append(rows, []string{g.Code, g.Name, c.T(state), seen, fmt.Sprint(g.Waiting), g.Software})
+		rows = append(rows, []string{g.Code, g.Name, state, seen, fmt.Sprint(g.Waiting), g.Software})
 	}
 	c.Table(w, []string{"hub.col.code", "hub.col.name", "hub.col.state", "hub.col.seen", "hub.col.waiting", "hub.col.software"}, rows)
+}
+
+// clockForm is how moments are shown.
+const clockForm = "02/01/2006 15:04:05"
+
+func releaseCommand(c *cli.Console) *cobra.Command {
+	return &cobra.Command{
+		Use: "release CODE", Short: "hub.release.short", Long: "hub.release.long", Args: cli.Args(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := release(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			return c.Print(r, func(w io.Writer) {
+				fmt.Fprintln(w, c.T("hub.release.done", i18n.Args{"code": r.Code, "name": r.Name}))
+			})
+		},
+	}
+}
+
+// release asks the running hub, or works on the data folder when none runs.
+func release(ctx context.Context, c *cli.Console, code string) (hub.Released, error) {
+	caller := api.NewCaller(c.Data, hub.SocketName)
+	defer caller.Close()
+	var r hub.Released
+	err := caller.Call(ctx, http.MethodPost, "/v1/release", hub.ReleaseRequest{Code: code}, &r)
+	if err == nil || !stopped(err) {
+		return r, err
+	}
+	err = withHub(ctx, c, func(h *hub.Hub) (err error) {
+		r, err = h.Release(ctx, code, "cli")
+		return err
+	})
+	return r, err
 }
 
 func statusCommand(c *cli.Console) *cobra.Command {

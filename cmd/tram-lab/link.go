@@ -36,7 +36,7 @@ Peers: ` + strings.Join(peers.Names(), ", "),
 	cmd.Flags().StringSliceVar(&o.Only, "only", nil, "scenarios to run")
 	cmd.Flags().StringSliceVar(&o.Peers, "peer", nil, "peers to run")
 	cmd.Flags().StringSliceVar(&o.Congestion, "cc", []string{"cubic", "bbr"}, "congestion controls of both hosts; scenarios that do not depend on it run with the first")
-	cmd.Flags().IntVar(&o.Jobs, "jobs", 4, "slow lines that run side by side")
+	cmd.Flags().IntVar(&o.Jobs, "jobs", 12, "slow lines that run side by side")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "decides documents and losses")
 	cmd.Flags().StringVar(&o.Markdown, "markdown", "", "file in which the table is replaced")
 	cmd.Flags().BoolVar(&o.Relay, "relay", false, "use the relay even as root")

@@ -228,7 +228,7 @@ func (s *stampede) outage(ctx context.Context) ([]*crowd.Letter, error) {
 // comeBack starts the hub again and measures until everything has arrived.
 func (s *stampede) comeBack(ctx context.Context, letters []*crowd.Letter) error {
 	w := newWatch(s, s.crowd.Failures())
-	if err := s.startHub(ctx); err != nil {
+	if err := s.world.Hub.Start(); err != nil {
 		return err
 	}
 	watching, stop := context.WithCancel(ctx)
@@ -242,6 +242,11 @@ func (s *stampede) comeBack(ctx context.Context, letters []*crowd.Letter) error 
 	}
 	if err := s.crowd.Wait(ctx, func() bool { return len(s.crowd.Letters().Custody) == len(letters)+len(w.express) }); err != nil {
 		return err
+	}
+	for _, at := range []*time.Duration{&w.half, &w.most, &w.all} {
+		if *at == 0 { // between two looks
+			*at = took
+		}
 	}
 	return w.report(took, len(letters))
 }

@@ -4,9 +4,12 @@ import (
 	"archive/zip"
 	"context"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -112,4 +115,25 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 // touch FILE makes an empty file.
 func touch(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), nil, 0o600))
+}
+
+// spoil DIR SUFFIX flips a bit in the middle of every file below DIR whose name
+// ends so.
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	found := false
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, args[1]) {
+			return err
+		}
+		found = true
+		data, err := os.ReadFile(path)
+		if err == nil {
+			data[len(data)/2] ^= 1
+			err = os.WriteFile(path, data, 0o600)
+		}
+		return err
+	}))
+	if !found {
+		ts.Fatalf("no file in %s ends in %s", args[0], args[1])
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,9 +18,6 @@ import (
 	"tram/cmd/internal/cli"
 )
 
-// urgencies are the words of --urgency, by level.
-var urgencies = config.Urgencies
-
 func sendCommand(c *cli.Console) *cobra.Command {
 	var d api.DraftRequest
 	var urgency string
@@ -29,7 +25,7 @@ func sendCommand(c *cli.Console) *cobra.Command {
 	f := cmd.Flags()
 	f.StringSliceVar(&d.To, "to", nil, "tram.send.to")
 	f.StringVar(&d.Subject, "subject", "", "tram.send.subject")
-	f.StringVar(&urgency, "urgency", urgencies[0], "tram.send.urgency")
+	f.StringVar(&urgency, "urgency", config.Urgencies[0], "tram.send.urgency")
 	f.StringVar(&d.Type, "type", "CV", "tram.send.type")
 	f.StringVar(&d.Number, "number", "", "tram.send.number")
 	f.StringVar(&d.Notation, "notation", "", "tram.send.notation")
@@ -42,11 +38,11 @@ func sendCommand(c *cli.Console) *cobra.Command {
 		}
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		level := slices.Index(urgencies, urgency)
-		if level < 0 {
-			return problem.New(problem.Usage, "tram.bad-urgency", "urgency", i18n.Args{"value": urgency, "words": strings.Join(urgencies, ", ")})
+		level, err := cli.ParseUrgency(urgency)
+		if err != nil {
+			return err
 		}
-		d.Urgency, d.By = uint8(level), "cli"
+		d.Urgency, d.By = level, "cli"
 		files, err := openFiles(args)
 		if err != nil {
 			return err
@@ -136,8 +132,8 @@ func (n *counter) Write(p []byte) (int, error) {
 
 // urgencyWord is the word of a level, as --urgency takes it.
 func urgencyWord(u office.Urgency) string {
-	if int(u) < len(urgencies) {
-		return urgencies[u]
+	if int(u) < len(config.Urgencies) {
+		return config.Urgencies[u]
 	}
 	return fmt.Sprint(u)
 }

@@ -3,6 +3,7 @@ package fsx
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"tram/storage"
 )
@@ -15,3 +16,7 @@ func MapError(err error) error {
 	}
 	return fmt.Errorf("%w: %w", storage.ErrFull, err)
 }
+
+// IsReadOnly says that err means that the volume takes no writes: it is mounted
+// so, its switch is set so, or this user may not write there.
+func IsReadOnly(err error) bool { return errors.Is(err, fs.ErrPermission) || isReadOnly(err) }

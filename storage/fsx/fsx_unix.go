@@ -13,6 +13,8 @@ func isFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
+func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
+
 func rename(oldName, newName string) error { return os.Rename(oldName, newName) }
 
 func syncDir(name string) error {
@@ -20,7 +22,12 @@ func syncDir(name string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
+	return syncOpen(d)
+}
+
+// syncOpen makes the names in an open folder durable and closes it.
+func syncOpen(d *os.File) error {
+	err := d.Sync()
 	// Some network and FUSE file systems know no fsync of folders.
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
 		err = nil

@@ -2,6 +2,7 @@ package fsx
 
 import (
 	"errors"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/windows"
@@ -11,6 +12,8 @@ func isFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) ||
 		errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED) || errors.Is(err, syscall.ENOSPC)
 }
+
+func isReadOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }
 
 // rename writes through: Windows offers no flush of a folder.
 func rename(oldName, newName string) error {
@@ -26,6 +29,8 @@ func rename(oldName, newName string) error {
 }
 
 func syncDir(string) error { return nil }
+
+func syncOpen(d *os.File) error { return d.Close() }
 
 func usage(dir string) (free, total int64, err error) {
 	path, err := windows.UTF16PtrFromString(dir)

@@ -20,23 +20,18 @@ type acl struct {
 
 // rules gives the rights of the office or hub named by a certificate.
 func rules(topics mqtt.Topics, hubLevel, code string) (*acl, error) {
-	level, err := mqtt.Level(code)
+	r, err := rightsOf(topics, hubLevel, code)
 	if err != nil {
 		return nil, err
 	}
-	a := &acl{level: level, will: topics.Presence(level)}
-	if level == hubLevel {
-		a.write = set(topics.Presence(level))
-		a.read = set(topics.Up("+"), topics.Presence("+"), topics.Health("+"))
+	a := &acl{level: r.level, write: set(r.write), read: set(r.read), will: r.presence}
+	if r.level == hubLevel {
 		a.hub = &topics
-		return a, nil
 	}
-	a.write = set(topics.Up(level), topics.Presence(level), topics.Health(level))
-	a.read = set(topics.Down(level), topics.Presence(hubLevel))
 	return a, nil
 }
 
-func set(items ...string) map[string]bool {
+func set(items []string) map[string]bool {
 	m := make(map[string]bool, len(items))
 	for _, item := range items {
 		m[item] = true

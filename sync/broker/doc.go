@@ -1,5 +1,6 @@
-// Package broker is the MQTT broker inside the hub, and the configuration of a
-// Mosquitto that takes its place. It is the only package that knows mochi-mqtt.
+// Package broker is the MQTT broker inside the hub, and the configurations of
+// others that can take its place: [Config]. It is the only package that knows
+// mochi-mqtt; why that one is said in the README of sync.
 //
 // Promises:
 //

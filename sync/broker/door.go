@@ -179,7 +179,7 @@ func (d *door) handshake(raw net.Conn) (*visitor, error) {
 	if err := raw.SetDeadline(time.Now().Add(HandshakeTimeout)); err != nil {
 		return nil, err
 	}
-	line := &turning{Conn: raw, turns: d.turns}
+	line := &turning{Conn: mqtt.Steer(raw, mqtt.DefaultCongestion), turns: d.turns}
 	secure := tls.Server(line, d.config)
 	line.begin()
 	err := secure.Handshake()

@@ -83,3 +83,21 @@ func (f fields) decode(payload []byte, what string, out any) error {
 	}
 	return nil
 }
+
+// DecodeMap reads a versioned map of the specification, whose key 1 is the
+// version, into out, a struct with integer keys. required and optional list the
+// keys that out knows; others are ignored. Errors are [ErrVersion] and
+// [ErrMalformed], the latter also for an encoding that is not deterministic.
+func DecodeMap(what string, payload []byte, required, optional []uint64, out any) error {
+	known := fields{}
+	for _, key := range required {
+		known[key] = field{fmt.Sprintf("%s[%d]", what, key), true}
+	}
+	for _, key := range optional {
+		known[key] = field{}
+	}
+	return known.decode(payload, what, out)
+}
+
+// EncodeMap writes what [DecodeMap] reads, deterministically.
+func EncodeMap(v any) ([]byte, error) { return encMode.Marshal(v) }

@@ -6,7 +6,9 @@
 // gave them, that nothing is said to a neighbour before it is durable here,
 // that no bundle is taken over before its header and its custody receipt were
 // checked, and that one slow or hostile neighbour costs the others nothing:
-// each session has its own goroutines and bounded queues.
+// each session has its own goroutines and bounded queues. One frame that ends
+// the connection each time (a broker refuses it) blocks nothing else: its bundle
+// is parked and reported, see [Observer].
 //
 // What the sessions exchange is specified in sync/README.md; which frame
 // follows which is the engine's.

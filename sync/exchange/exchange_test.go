@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -59,12 +60,18 @@ func makeKeys(t *testing.T, codes ...string) map[string]*ecdsa.PrivateKey {
 // put makes a bundle of the given objects outgoing to peer.
 func (s *station) put(t *testing.T, peer string, sizes ...int) storage.ID {
 	t.Helper()
+	return s.putTo(t, peer, []string{peer}, sizes...)
+}
+
+// putTo does the same for a bundle that also has other recipients.
+func (s *station) putTo(t *testing.T, peer string, to []string, sizes ...int) storage.ID {
+	t.Helper()
 	key, err := bundle.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := bundle.Header{
-		ID: uuid.Must(uuid.NewV7()), From: s.code, To: []string{peer}, Kind: bundle.KindDocument,
+		ID: uuid.Must(uuid.NewV7()), From: s.code, To: to, Kind: bundle.KindDocument,
 		Created: time.Now(), Expires: time.Now().Add(24 * time.Hour), Key: key.Recipient(),
 	}
 	var contents [][]byte
@@ -97,20 +104,45 @@ type testGuard struct {
 	key   *ecdsa.PrivateKey
 	keys  map[string]*ecdsa.PrivateKey
 	epoch func() storage.ID
+	greet func(say, heard *wire.Hello)           // nil: nothing to say
+	judge func(h wire.Hello, answers bool) error // nil: all are good
 
 	mu       sync.Mutex
+	said     int
 	deny     *exchange.Denial
 	greeted  int
 	sessions []bool
+	parked   []storage.ID
 }
 
-func (g *testGuard) Hello(_ context.Context, peer string, h wire.Hello) error {
+// counts returns the HELLOs made and heard, and the sessions' beginnings and
+// ends.
+func (g *testGuard) counts() (said, greeted int, sessions []bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.said, g.greeted, slices.Clone(g.sessions)
+}
+
+func (g *testGuard) Greet(_ context.Context, _ string, say, heard *wire.Hello) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.said++
+	if g.greet != nil {
+		g.greet(say, heard)
+	}
+	return nil
+}
+
+func (g *testGuard) Hello(_ context.Context, peer string, h wire.Hello, answers bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if h.Office != peer {
 		return fmt.Errorf("%s speaks as %s", peer, h.Office)
 	}
 	g.greeted++
+	if g.judge != nil {
+		return g.judge(h, answers)
+	}
 	return nil
 }
 
@@ -155,6 +187,18 @@ func (g *testGuard) Session(_ string, up bool, _ wire.Hello) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.sessions = append(g.sessions, up)
+}
+
+func (g *testGuard) Parked(_ string, id storage.ID, _ error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.parked = append(g.parked, id)
+}
+
+func (g *testGuard) parkedNow() []storage.ID {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.parked)
 }
 
 // settled waits until id has left a's queue for b, at most for so long.

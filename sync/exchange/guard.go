@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,9 +14,17 @@ import (
 // Guard decides whom this node believes. Offices and hubs each have one.
 // Methods are called from the sessions' goroutines, several at once.
 type Guard interface {
-	// Hello checks the opening of a session by peer. An error ends the
-	// session; the text goes to the log.
-	Hello(ctx context.Context, peer string, h wire.Hello) error
+	// Greet completes a HELLO to peer with what this node says of itself: card,
+	// registry, boot. heard is the HELLO of peer that it answers, nil when it
+	// opens. What it says of this node is durable before Greet returns. After
+	// an error nothing is said; it is tried again.
+	Greet(ctx context.Context, peer string, say, heard *wire.Hello) error
+
+	// Hello checks a HELLO of peer; answers says that it answers a HELLO of the
+	// present session. After [ErrUnsettled] it is answered and no session
+	// agreed; any other error ends the session, its text goes to the log, and
+	// after [ErrCopy] peer is not asked again.
+	Hello(ctx context.Context, peer string, h wire.Hello, answers bool) error
 
 	// Offer parses and checks an offered header: signature, sender, whether
 	// this neighbour may hand it over, lifetime. A *Denial says what to answer;
@@ -29,6 +38,15 @@ type Guard interface {
 	// this header.
 	Custody(ctx context.Context, peer string, header, receipt []byte) error
 }
+
+var (
+	// ErrUnsettled says that a HELLO came before its speaker could know what to
+	// say. It will say it in the answer to ours.
+	ErrUnsettled = errors.New("hello says too little yet")
+	// ErrCopy says that one of the two machines is an older copy of a box that
+	// has spoken for the same office since.
+	ErrCopy = errors.New("older copy of a box")
+)
 
 // Denial is a Guard's refusal of an offer. After > 0 makes it a deferral.
 type Denial struct {
@@ -46,4 +64,7 @@ type Observer interface {
 	Progress(peer string, id storage.ID, sent, total int64)
 	// Session says that a session with peer began or ended.
 	Session(peer string, up bool, h wire.Hello)
+	// Parked says that a bundle is not offered to peer for ParkTime, because one
+	// of its frames ended PoisonTries connections in a row, the last one by cause.
+	Parked(peer string, id storage.ID, cause error)
 }

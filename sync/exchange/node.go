@@ -44,8 +44,6 @@ type Options struct {
 	Epoch    uuid.UUID // of the own store
 	Queue    storage.Queue
 	Guard    Guard
-	Card     func() []byte    // own registry card; nil or empty when there is none
-	Registry func() uint64    // serial of the newest card held; nil means 0
 	Engine   engine.Config    // zero fields take the engine's defaults
 	Backlog  int              // 0 means DefaultBacklog
 	Observer Observer         // nil: nobody watches
@@ -192,7 +190,16 @@ func (n *Node) session(peer string) *session {
 	return n.sessions[peer]
 }
 
+// Parked counts the bundles that are not offered to peer now, see Observer.
+func (n *Node) Parked(peer string) int {
+	if s := n.session(peer); s != nil {
+		return s.trial.countParked()
+	}
+	return 0
+}
+
 type nobody struct{}
 
 func (nobody) Progress(string, storage.ID, int64, int64) {}
 func (nobody) Session(string, bool, wire.Hello)          {}
+func (nobody) Parked(string, storage.ID, error)          {}

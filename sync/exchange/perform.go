@@ -8,6 +8,7 @@ import (
 	"tram/storage"
 	"tram/sync/bundle"
 	"tram/sync/engine"
+	"tram/sync/schedule"
 	"tram/sync/wire"
 )
 
@@ -48,37 +49,22 @@ func (s *session) perform(ctx context.Context, action engine.Action) engine.Even
 }
 
 func (s *session) admit(ctx context.Context, offer wire.Offer) engine.Admission {
-	signed, err := s.node.o.Guard.Offer(ctx, s.peer, offer.Header)
-	if err != nil {
-		return s.denied(offer, err)
+	// A header that lies about its urgency is refused before anything is kept.
+	urgency := uint8(schedule.MostUrgent)
+	if signed, err := bundle.Parse(offer.Header); err == nil {
+		urgency = signed.Header.Urgency
 	}
-	if signed.Header.ID != offer.ID {
-		return engine.Admission{Refuse: wire.CodeMalformed, Text: "offer and header name different bundles"}
-	}
-	in := storage.Incoming{Bundle: signed.Stored(), Slip: offer.Slip, Inline: map[int][]byte{}}
-	for i, o := range signed.Header.Objects {
-		if o.Role == bundle.RoleSlips && offer.Slip != nil {
-			continue
-		}
-		in.Need = append(in.Need, i)
-		if data, ok := offer.Inline[i]; ok && int64(len(data)) == o.Size {
-			in.Inline[i] = data
-		}
-	}
-	done, after := s.node.pace.admit(in.Urgency, s.node.o.Now())
+	done, after := s.node.pace.admit(urgency, s.node.o.Now())
 	if done == nil {
 		return engine.Admission{Defer: wire.CodeBusy, After: after}
 	}
 	s.stepped = append(s.stepped, done)
-	adm, err := s.node.o.Queue.Admit(ctx, s.peer, in)
+	in, adm, err := s.custodian().Admit(ctx, s.peer, offer)
 	switch {
-	case errors.Is(err, storage.ErrConflict):
-		return engine.Admission{Refuse: wire.CodeConflict, Text: "this id is known with another header"}
 	case errors.Is(err, storage.ErrFull):
 		return engine.Admission{Defer: wire.CodeFull}
 	case err != nil:
-		s.log.Error("bundle not admitted", "id", offer.ID, "error", err)
-		return engine.Admission{Defer: wire.CodeInternal}
+		return s.denied(offer, err)
 	case adm.Receipt != nil:
 		return engine.Admission{Receipt: adm.Receipt}
 	}
@@ -95,7 +81,7 @@ func (s *session) admit(ctx context.Context, offer wire.Offer) engine.Admission 
 func (s *session) denied(offer wire.Offer, err error) engine.Admission {
 	var d *Denial
 	if !errors.As(err, &d) {
-		s.log.Error("offer not checked", "id", offer.ID, "error", err)
+		s.log.Error("bundle not admitted", "id", offer.ID, "error", err)
 		return engine.Admission{Defer: wire.CodeInternal}
 	}
 	s.log.Warn("offer denied", "id", offer.ID, "code", d.Code, "reason", d.Text)
@@ -129,11 +115,7 @@ func (s *session) write(ctx context.Context, a engine.Write) engine.Event {
 }
 
 func (s *session) complete(ctx context.Context, id storage.ID) engine.Event {
-	header := s.incoming[id]
-	receipt, err := s.node.o.Guard.Receipt(ctx, header)
-	if err == nil {
-		err = s.node.o.Queue.Complete(ctx, s.peer, id, receipt)
-	}
+	receipt, err := s.custodian().TakeOver(ctx, s.peer, id, s.incoming[id])
 	if err != nil {
 		s.log.Warn("bundle not taken over", "id", id, "error", err)
 		return engine.Completed{ID: id, Code: codeOf(err)}
@@ -150,17 +132,13 @@ func (s *session) settle(ctx context.Context, a engine.Settle) bool {
 	if !known {
 		return true
 	}
-	o := storage.Outcome{Receipt: a.Receipt, Epoch: s.theirs.Epoch, Code: uint16(a.Code), Text: a.Text, At: s.node.o.Now()}
-	if a.Receipt != nil {
-		epoch, err := s.custody(ctx, out.Header, a.Receipt)
-		if err != nil {
-			s.log.Warn("custody receipt does not verify", "id", a.ID, "error", err)
-			return false
-		}
-		o.Epoch = epoch
+	o := storage.Outcome{Receipt: a.Receipt, Epoch: s.theirs.Epoch, Code: uint16(a.Code), Text: a.Text}
+	err := s.custodian().Settle(ctx, s.peer, out.Bundle, o)
+	if errors.Is(err, ErrReceipt) {
+		s.log.Warn("custody receipt not believed", "id", a.ID, "error", err)
+		return false
 	}
-	err := s.node.o.Queue.Settle(ctx, s.peer, a.ID, o)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+	if err != nil {
 		s.log.Error("answer not recorded", "id", a.ID, "error", err)
 		return false
 	}
@@ -168,12 +146,6 @@ func (s *session) settle(ctx context.Context, a engine.Settle) bool {
 	return true
 }
 
-// custody checks a receipt and tells the epoch of the store that gave it: what
-// an older store took over must be offered to a newer one again (P3).
-func (s *session) custody(ctx context.Context, header, raw []byte) (storage.ID, error) {
-	if err := s.node.o.Guard.Custody(ctx, s.peer, header, raw); err != nil {
-		return storage.ID{}, err
-	}
-	receipt, err := bundle.ParseReceipt(raw)
-	return receipt.Receipt.Epoch, err
+func (s *session) custodian() Custodian {
+	return Custodian{Queue: s.node.o.Queue, Guard: s.node.o.Guard, Now: s.node.o.Now}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"tram/storage"
-	"tram/sync/bundle"
 	"tram/sync/engine"
 	"tram/sync/wire"
 )
@@ -19,23 +18,10 @@ type job struct {
 	chunk   engine.SendChunk
 }
 
-// travels lists the objects of out that its neighbour needs, by index. The
-// slips object stays behind when the neighbour gets its own slip.
-func travels(out storage.Outgoing) []int {
-	var list []int
-	for i, o := range out.Objects {
-		if bundle.Role(o.Role) == bundle.RoleSlips && out.Slip != nil {
-			continue
-		}
-		list = append(list, i)
-	}
-	return list
-}
-
 // inlined lists those objects of out that travel inside the OFFER.
 func inlined(out storage.Outgoing) map[int]bool {
 	in, room := map[int]bool{}, int64(wire.MaxInline)
-	for _, i := range travels(out) {
+	for _, i := range Travels(out) {
 		if size := out.Objects[i].Size; size <= room {
 			in[i] = true
 			room -= size
@@ -50,7 +36,7 @@ func item(out storage.Outgoing) engine.Item {
 		Offer: int64(len(out.Header) + len(out.Slip)), Objects: map[int]int64{},
 	}
 	in := inlined(out)
-	for _, i := range travels(out) {
+	for _, i := range Travels(out) {
 		if in[i] {
 			it.Offer += out.Objects[i].Size
 		} else {
@@ -113,6 +99,7 @@ func (s *session) sendJob(ctx context.Context, j job) engine.Event {
 	if j.offer != nil {
 		frame, err := s.offer(ctx, *j.offer)
 		if err == nil {
+			s.trial.hand(ctx, j.offer.ID, head{})
 			err = s.sendOffer(ctx, frame)
 		}
 		return engine.OfferSent{ID: j.offer.ID, Result: s.result(j.offer.ID, err)}
@@ -122,6 +109,7 @@ func (s *session) sendJob(ctx context.Context, j job) engine.Event {
 	n, err := s.node.o.Queue.ReadObject(ctx, c.ID, c.Object, data, c.Offset)
 	switch {
 	case n == c.N: // io.ReaderAt may report the end together with the last bytes
+		s.trial.hand(ctx, c.ID, head{chunk: true, object: c.Object, offset: c.Offset})
 		err = s.sendChunk(ctx, wire.Chunk{ID: c.ID, Object: c.Object, Offset: c.Offset, Data: data})
 	case err == nil:
 		err = io.ErrUnexpectedEOF

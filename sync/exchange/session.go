@@ -30,6 +30,7 @@ type session struct {
 	jobs   lane[job]        // offers and chunks to send
 	frames lane[control]    // control frames and offers to send
 	stats  atomic.Pointer[engine.Stats]
+	trial  *trial // of frames that end the connection
 
 	machine  *engine.Peer
 	round    int       // grows with each session; answers of an older round are dropped
@@ -37,6 +38,7 @@ type session struct {
 	mine     uuid.UUID // own session ID of this link-up
 	theirs   wire.Hello
 	agreed   bool // HELLO both ways
+	told     bool // an answer to an answer was sent for this session of theirs
 	outgoing map[storage.ID]storage.Outgoing
 	more     bool                  // the queue has bundles beyond the backlog
 	incoming map[storage.ID][]byte // headers of admitted bundles
@@ -58,6 +60,7 @@ func newSession(n *Node, peer string, t Transport, cancel context.CancelCauseFun
 		log:   n.o.Logger.With("peer", peer),
 		kick:  make(chan struct{}, 1),
 		posts: newMailbox[posted](),
+		trial: newTrial(n.o.Now),
 		wake:  stopped(), helloDue: stopped(),
 	}
 }
@@ -98,7 +101,7 @@ func (s *session) run(ctx context.Context) error {
 			s.step(ctx, engine.Tick{})
 		case <-s.helloDue.C:
 			if s.up && !s.agreed {
-				s.hello(ctx, uuid.Nil)
+				s.hello(ctx, nil)
 			}
 		}
 	}
@@ -118,16 +121,26 @@ func (s *session) linkEvent(ctx context.Context, ev LinkEvent) {
 	case ev.Up:
 		s.linkDown(ctx)
 		s.up, s.mine = true, uuid.New()
-		s.hello(ctx, uuid.Nil)
+		s.hello(ctx, nil)
 	case ev.Down:
 		if s.up {
 			s.log.Info("link is down", "error", ev.Err)
+			s.park(ev)
 		}
 		s.linkDown(ctx)
 	default:
 		if err := s.received(ctx, ev.Frame); err != nil {
 			s.log.Warn("frame not used", "error", err)
 		}
+	}
+}
+
+// park sets bundles aside whose frames end the connection.
+func (s *session) park(down LinkEvent) {
+	for _, id := range s.trial.ended(down.Cut) {
+		s.log.Error("bundle parked: its frame ends the connection each time", "id", id, "for", ParkTime, "error", down.Err)
+		s.node.o.Observer.Parked(s.peer, id, down.Err)
+		time.AfterFunc(ParkTime, s.Kick)
 	}
 }
 
@@ -140,23 +153,36 @@ func (s *session) linkDown(ctx context.Context) {
 		s.forgetAll()
 	}
 	s.parted()
-	s.up, s.agreed, s.theirs = false, false, wire.Hello{}
+	s.up, s.agreed, s.told, s.theirs = false, false, false, wire.Hello{}
 }
 
-func (s *session) hello(ctx context.Context, answers uuid.UUID) {
+// hello opens the session with nil, or answers the neighbour's HELLO. That one
+// may be an answer itself: then it is answered once, and only when there is
+// something to say that could not be said before.
+func (s *session) hello(ctx context.Context, heard *wire.Hello) {
+	s.helloDue.Reset(helloEvery)
 	o := s.node.o
-	h := wire.Hello{
-		Version: wire.Version, Office: o.Office, Session: s.mine, Answers: answers,
+	say := wire.Hello{
+		Version: wire.Version, Office: o.Office, Session: s.mine,
 		Epoch: o.Epoch, Now: o.Now(), Software: o.Software,
 	}
-	if o.Card != nil {
-		h.Card = o.Card()
+	if heard != nil {
+		say.Answers = heard.Session
 	}
-	if o.Registry != nil {
-		h.Registry = o.Registry()
+	if err := o.Guard.Greet(ctx, s.peer, &say, heard); err != nil {
+		if ctx.Err() == nil {
+			s.log.Error("hello not made", "error", err)
+		}
+		return
 	}
-	s.sendControl(h)
-	s.helloDue.Reset(helloEvery)
+	news := len(say.Card) > 0 || say.Known != say.Boot && say.Known != uuid.Nil
+	if heard != nil && heard.Answers == s.mine {
+		if s.told || !news {
+			return
+		}
+	}
+	s.told = s.told || heard != nil && news
+	s.sendControl(say)
 }
 
 func (s *session) received(ctx context.Context, raw []byte) error {
@@ -172,9 +198,10 @@ func (s *session) received(ctx context.Context, raw []byte) error {
 	}
 	if !s.agreed {
 		// The neighbour believes in a session that this side has forgotten.
-		s.hello(ctx, uuid.Nil)
+		s.hello(ctx, nil)
 		return nil
 	}
+	s.trial.answered(frame)
 	s.step(ctx, engine.Frame{Frame: frame})
 	return nil
 }
@@ -182,19 +209,26 @@ func (s *session) received(ctx context.Context, raw []byte) error {
 func (s *session) helloReceived(ctx context.Context, h wire.Hello) error {
 	if !strings.EqualFold(h.Office, s.peer) {
 		err := fmt.Errorf("hello of office %q on the line of %q", h.Office, s.peer)
-		return errors.Join(err, s.node.o.Guard.Hello(ctx, s.peer, h))
+		return errors.Join(err, s.node.o.Guard.Hello(ctx, s.peer, h, false))
 	}
-	if err := s.node.o.Guard.Hello(ctx, s.peer, h); err != nil {
-		return fmt.Errorf("check hello: %w", err)
-	}
-	known := h.Session == s.theirs.Session
-	if !known && s.agreed {
+	if s.agreed && h.Session != s.theirs.Session {
 		s.linkDownKeepLine(ctx)
 	}
-	s.theirs = h
-	if h.Answers != s.mine {
-		s.hello(ctx, h.Session)
+	err := s.node.o.Guard.Hello(ctx, s.peer, h, h.Answers == s.mine)
+	unsettled, older := errors.Is(err, ErrUnsettled), errors.Is(err, ErrCopy)
+	if err == nil || unsettled || older { // an older copy says what it is
+		s.hello(ctx, &h)
 	}
+	if older {
+		s.helloDue.Stop()
+	}
+	if unsettled {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check hello: %w", err)
+	}
+	s.theirs = h
 	if !s.agreed {
 		s.agree(ctx)
 	}
@@ -240,16 +274,17 @@ func (s *session) refill(ctx context.Context) {
 	if !s.agreed {
 		return
 	}
-	list, err := s.node.o.Queue.Outgoing(ctx, s.peer, s.theirs.Epoch, s.node.o.Backlog)
+	backlog := s.node.o.Backlog + s.trial.countParked()
+	list, err := s.node.o.Queue.Outgoing(ctx, s.peer, s.theirs.Epoch, backlog)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.Error("outgoing bundles not listed", "error", err)
 		}
 		return
 	}
-	s.more = len(list) == s.node.o.Backlog
+	s.more = len(list) == backlog
 	for _, out := range list {
-		if _, known := s.outgoing[out.ID]; known {
+		if _, known := s.outgoing[out.ID]; known || s.trial.isParked(out.ID) {
 			continue
 		}
 		s.outgoing[out.ID] = out
@@ -260,6 +295,7 @@ func (s *session) refill(ctx context.Context) {
 // settled forgets an outgoing bundle and fetches more when many are done.
 func (s *session) settled(ctx context.Context, id storage.ID) {
 	delete(s.outgoing, id)
+	s.trial.forget(id)
 	s.node.answered(id)
 	if s.more && len(s.outgoing) < s.node.o.Backlog/2 {
 		s.more = false

@@ -32,5 +32,6 @@ type LinkEvent struct {
 	Up    bool
 	Down  bool
 	Err   error  // why the link went down, when known
+	Cut   bool   // with Down: what is at the other end of our line closed it; a frame may be to blame
 	Frame []byte // owned by the receiver
 }

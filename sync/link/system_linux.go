@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"os"
@@ -123,35 +124,36 @@ func defaultRoute(m *syscall.NetlinkMessage) (metric uint32, over []int) {
 	if m.Data[1] != 0 || m.Data[7] != unix.RTN_UNICAST {
 		return 0, nil
 	}
-	attributes, err := syscall.ParseNetlinkRouteAttr(m)
-	if err != nil {
-		return 0, nil
-	}
-	for _, a := range attributes {
-		switch a.Attr.Type {
+	for kind, value := range records(m.Data[unix.SizeofRtMsg:], unix.SizeofRtAttr) {
+		switch kind {
 		case unix.RTA_OIF:
-			over = append(over, int(number(a.Value)))
+			over = append(over, int(number(value)))
 		case unix.RTA_PRIORITY:
-			metric = number(a.Value)
+			metric = number(value)
 		case unix.RTA_MULTIPATH:
-			over = append(over, nextHops(a.Value)...)
+			// struct rtnexthop: length, flags, hops, interface, then attributes.
+			for _, hop := range records(value, unix.SizeofRtNexthop) {
+				over = append(over, int(number(hop)))
+			}
 		}
 	}
 	return metric, over
 }
 
-// nextHops returns the interfaces of a route with several: a sequence of struct
-// rtnexthop (length, flags, hops, interface) with attributes behind each.
-func nextHops(b []byte) (over []int) {
-	for len(b) >= unix.SizeofRtNexthop {
-		length := int(binary.NativeEndian.Uint16(b))
-		if length < unix.SizeofRtNexthop || length > len(b) {
-			break
+// records walks over records of netlink: two bytes of length, two of kind, then
+// the value, each begun at a multiple of four. It stops at one shorter than
+// least or longer than what is left. (The one of package syscall panics when
+// the last one is not padded.)
+func records(b []byte, least int) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(b) >= least {
+			length := int(binary.NativeEndian.Uint16(b))
+			if length < least || length > len(b) || !yield(binary.NativeEndian.Uint16(b[2:]), b[4:length]) {
+				return
+			}
+			b = b[min((length+3)&^3, len(b)):]
 		}
-		over = append(over, int(int32(binary.NativeEndian.Uint32(b[4:]))))
-		b = b[min((length+3)&^3, len(b)):]
 	}
-	return over
 }
 
 func number(b []byte) uint32 {

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -212,6 +213,20 @@ func TestP9_DroppedNewsAreNews(t *testing.T) {
 	if !strings.Contains(log.String(), "faster than they were taken") {
 		t.Errorf("the queue did not overflow: %s", log.String())
 	}
+}
+
+// FuzzRoutes holds that no message of routes breaks the reader.
+func FuzzRoutes(f *testing.F) {
+	route := []byte{unix.AF_INET, 0, 0, 0, unix.RT_TABLE_MAIN, 0, 0, unix.RTN_UNICAST, 0, 0, 0, 0}
+	f.Add(append(route, 8, 0, unix.RTA_OIF, 0, 3, 0, 0, 0))
+	f.Add(append(route, 12, 0, unix.RTA_MULTIPATH, 0, 8, 0, 0, 0, 4, 0, 0, 0))
+	f.Add([]byte("0\x0000000\x010000\t\x0000000000")) // the last record is not padded
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: unix.RTM_NEWROUTE}, Data: data}
+		if _, over := defaultRoute(&m); len(over) > len(data)/4 {
+			t.Errorf("%d bytes lead over %d interfaces", len(data), len(over))
+		}
+	})
 }
 
 func TestTheRealMachineCanBeRead(t *testing.T) {

@@ -137,6 +137,24 @@ func (a *Authority) WriteRoot(dir string) string {
 	return file
 }
 
+// WriteCRL writes a revocation list of these certificates as a PEM file.
+func (a *Authority) WriteCRL(dir string, revoked ...tls.Certificate) string {
+	a.t.Helper()
+	now := time.Now()
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now.Add(-time.Hour), NextUpdate: now.Add(24 * time.Hour)}
+	for _, c := range revoked {
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: c.Leaf.SerialNumber, RevocationTime: now.Add(-time.Minute)})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, a.Cert, a.key)
+	if err != nil {
+		a.t.Fatalf("sign revocation list: %v", err)
+	}
+	file := filepath.Join(dir, "crl.pem")
+	writePEM(a.t, file, "X509 CRL", der)
+	return file
+}
+
 func writePEM(t testing.TB, file, kind string, der []byte) {
 	t.Helper()
 	data := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})

@@ -8,7 +8,8 @@
 //   - [Pipe] is a pair of transports in memory that drops, repeats, reorders and
 //     cuts by seed; it runs under testing/synctest.
 //   - [Transport] is the conformance suite.
-//   - [Authority] makes certificates, [StartMosquitto] runs a real broker.
+//   - [Authority] makes certificates; [StartMosquitto], [StartNATS] and
+//     [StartRabbitMQ] run real brokers.
 //
 // Nothing here is for production.
 package linktest

@@ -2,13 +2,10 @@ package linktest_test
 
 import (
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"tram/sync/broker"
 	"tram/sync/exchange"
 	"tram/sync/linktest"
 	"tram/sync/mqtt"
@@ -17,7 +14,10 @@ import (
 const hubCode = "H40"
 
 // hasty makes reconnection quick enough for tests.
-var hasty = mqtt.Tuning{Backoff: mqtt.Backoff{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond}}
+var hasty = mqtt.Tuning{
+	Backoff:        mqtt.Backoff{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond},
+	AnnounceSpread: 50 * time.Millisecond,
+}
 
 func TestPipe(t *testing.T) {
 	t.Parallel()
@@ -44,68 +44,16 @@ func openPipe(f linktest.Faults) func(t *testing.T) linktest.Link {
 	}
 }
 
-func TestEmbeddedBroker(t *testing.T) {
-	t.Parallel()
-	linktest.Transport(t, linktest.Harness{Open: func(t *testing.T) linktest.Link {
-		ca := linktest.NewAuthority(t)
-		config := ca.ServerConfig()
-		var b *broker.Broker
-		start := func(addr string) {
-			var err error
-			b, err = broker.New(broker.Options{Addr: addr, TLS: config, Hub: hubCode})
-			if err != nil {
-				t.Fatalf("make broker: %v", err)
-			}
-			if err := b.Start(t.Context()); err != nil {
-				t.Fatalf("start broker: %v", err)
-			}
-		}
-		start("127.0.0.1:0")
-		addr := b.Addr()
-		t.Cleanup(func() { b.Close() })
-		l := openLink(t, ca, addr)
-		l.Kill = func() { b.Close() }
-		l.Restart = func() { start(addr) }
-		return l
-	}})
-}
-
-func TestMosquitto(t *testing.T) {
-	t.Parallel()
-	linktest.HaveMosquitto(t)
-	linktest.Transport(t, linktest.Harness{Open: func(t *testing.T) linktest.Link {
-		ca := linktest.NewAuthority(t)
-		addr := linktest.FreeAddr(t)
-		m := linktest.StartMosquitto(t, mosquittoConfig(t, ca, addr), addr)
-		l := openLink(t, ca, addr)
-		l.Kill, l.Restart = m.Kill, m.Start
-		return l
-	}})
-}
-
-func mosquittoConfig(t *testing.T, ca *linktest.Authority, addr string) string {
-	t.Helper()
-	dir := t.TempDir()
-	o := broker.MosquittoOptions{
-		Addr: addr, CAFile: ca.WriteRoot(dir), ACLFile: filepath.Join(dir, "acl"),
-		Hub: hubCode, Offices: []string{"H40.01", "H40.02"},
-	}
-	o.CertFile, o.KeyFile = linktest.WriteCert(t, dir, "broker", ca.Server())
-	if os.Getuid() == 0 {
-		o.User = "root" // the files belong to the test
-	}
-	conf, acl, err := broker.MosquittoConfig(o)
-	if err != nil {
-		t.Fatalf("generate configuration: %v", err)
-	}
-	if err := os.WriteFile(o.ACLFile, []byte(acl), 0o600); err != nil {
-		t.Fatalf("write acl: %v", err)
-	}
-	return conf
+// link is a linktest.Link over a broker, with its parts.
+type link struct {
+	linktest.Link
+	proxy  *linktest.Proxy // in front of the office
+	office *mqtt.Client
+	hub    *mqtt.Hub
 }
 
 // openLink joins office H40.01, behind a proxy, and the hub over a broker.
-func openLink(t *testing.T, ca *linktest.Authority, addr string) linktest.Link {
+func openLink(t *testing.T, ca *linktest.Authority, addr string) link {
 	t.Helper()
 	proxy, err := linktest.NewProxy(linktest.ProxyOptions{Target: addr, Seed: 1})
 	if err != nil {
@@ -120,8 +68,8 @@ func openLink(t *testing.T, ca *linktest.Authority, addr string) linktest.Link {
 		t.Fatalf("make hub: %v", err)
 	}
 	t.Cleanup(func() { hub.Close() })
-	office := dial(t, ca, proxy.Addr(), "H40.01")
-	return linktest.Link{
+	office := meet(t, hub, func() *mqtt.Client { return dial(t, ca, proxy.Addr(), "H40.01") })
+	return link{proxy: proxy, office: office, hub: hub, Link: linktest.Link{
 		Office: office, Hub: nextPeer(t, hub, "H40.01"), Cut: proxy.Cut,
 		Limit: func(rate int) {
 			// Only connections made from now on have small buffers.
@@ -135,15 +83,32 @@ func openLink(t *testing.T, ca *linktest.Authority, addr string) linktest.Link {
 			}
 		},
 		Neighbour: func(t *testing.T) (exchange.Transport, exchange.Transport) {
-			other := dial(t, ca, addr, "H40.02")
+			other := meet(t, hub, func() *mqtt.Client { return dial(t, ca, addr, "H40.02") })
 			return other, nextPeer(t, hub, "H40.02")
 		},
+	}}
+}
+
+// meet dials an office until it knows its hub. NATS loses the hub's presence to
+// those who subscribe in the instant in which it is stored; the first frame of
+// the hub mends that, but transports by themselves have no first frame.
+func meet(t *testing.T, hub *mqtt.Hub, dial func() *mqtt.Client) *mqtt.Client {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		office := dial()
+		for wait := time.Now().Add(2 * time.Second); time.Now().Before(wait); time.Sleep(time.Millisecond) {
+			if office.Status().Up {
+				return office
+			}
+		}
+		office.Close()
 	}
+	t.Fatalf("office and hub do not meet, hub is %+v", hub.Status())
+	return nil
 }
 
 func lookup(level string) (string, bool) {
-	code, ok := map[string]string{"h40_01": "H40.01", "h40_02": "H40.02"}[level]
-	return code, ok
+	return strings.ToUpper(strings.ReplaceAll(level, "_", ".")), level != "h40"
 }
 
 func dial(t *testing.T, ca *linktest.Authority, addr, office string) *mqtt.Client {
@@ -161,15 +126,16 @@ func dial(t *testing.T, ca *linktest.Authority, addr, office string) *mqtt.Clien
 
 func nextPeer(t *testing.T, hub *mqtt.Hub, office string) *mqtt.Peer {
 	t.Helper()
-	select {
-	case p := <-hub.Peers():
-		if p.Office() != office {
-			t.Fatalf("peer is %q, want %q", p.Office(), office)
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case p := <-hub.Peers(): // also of offices that an earlier test left at the broker
+			if p.Office() == office {
+				return p
+			}
+		case <-late:
+			t.Fatalf("no peer for %q, hub is %+v", office, hub.Status())
 		}
-		return p
-	case <-time.After(20 * time.Second):
-		t.Fatalf("no peer for %q, hub is %+v", office, hub.Status())
-		return nil
 	}
 }
 

@@ -54,6 +54,7 @@ type keeper struct {
 
 	mu     sync.Mutex
 	status Status
+	until  time.Time               // no attempt before, whoever asks
 	abort  context.CancelCauseFunc // ends the attempt or connection of the moment
 }
 
@@ -84,6 +85,19 @@ func (k *keeper) nudge() {
 	case k.kick <- struct{}{}:
 	default:
 	}
+}
+
+// rest keeps from connecting for a while, kicks or not.
+func (k *keeper) rest(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.until = time.Now().Add(d)
+}
+
+func (k *keeper) resting() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return time.Until(k.until)
 }
 
 func (k *keeper) run(ctx context.Context) {
@@ -134,7 +148,10 @@ func (k *keeper) once(ctx context.Context, attempt int) (lasted bool, err error)
 
 // pause waits before the next attempt and says whether a kick cut it short.
 func (k *keeper) pause(ctx context.Context, attempt int, err error) (kicked bool) {
-	wait := k.backoff.wait(attempt, rand.Float64())
+	wait, kick := k.backoff.wait(attempt, rand.Float64()), k.kick
+	if rest := k.resting(); rest > wait {
+		wait, kick = rest, nil
+	}
 	k.failed(err, wait)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -142,7 +159,7 @@ func (k *keeper) pause(ctx context.Context, attempt int, err error) (kicked bool
 		select {
 		case <-timer.C:
 			return kicked
-		case <-k.kick:
+		case <-kick:
 			if !kicked {
 				kicked = true
 				timer.Reset(k.soon())

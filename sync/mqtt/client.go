@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -29,6 +31,7 @@ type Client struct {
 	spec   *spec
 	stats  counters
 	inbox  *inbox
+	spread time.Duration
 	stop   context.CancelFunc
 	done   chan struct{}
 
@@ -37,6 +40,7 @@ type Client struct {
 	mu      sync.Mutex
 	conn    *conn
 	joined  bool      // conn is subscribed and announced
+	told    bool      // the hub's presence came live over conn
 	present uuid.UUID // session of the hub while it is online
 	shown   uuid.UUID // session of the hub that the reader knows as up
 }
@@ -67,15 +71,16 @@ func Dial(o Options) (*Client, error) {
 	tuning := o.Tuning.withDefaults()
 	c := &Client{
 		topics: topics, hub: hub, up: topics.Up(level), down: topics.Down(level), health: topics.Health(level),
-		inbox: newInbox(tuning.QueueFrames, &budget{limit: int64(tuning.QueueBytes)}),
-		done:  make(chan struct{}),
+		inbox:  newInbox(tuning.QueueFrames, &budget{limit: int64(tuning.QueueBytes)}),
+		spread: tuning.AnnounceSpread,
+		done:   make(chan struct{}),
 	}
 	c.open = &opener{servers: o.Servers, tls: o.TLS, tuning: tuning, dial: o.DialContext, stats: &c.stats}
 	c.keeper = newKeeper(tuning.Backoff, o.Logger.With("office", o.Office, "hub", o.Hub), &c.stats)
 	c.keeper.connect, c.keeper.lost = c.connect, c.lost
 	c.spec = &spec{
 		id: level, presence: topics.Presence(level), office: o.Office, software: o.Software,
-		filters: map[string]byte{c.down: 1, topics.Presence(hub): 1},
+		filters: []string{c.down, topics.Presence(hub)},
 		begin:   c.begin, message: c.message, trying: c.keeper.trying, expecting: &c.expecting,
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -144,6 +149,18 @@ func (c *Client) Health(ctx context.Context, report []byte) error {
 // network came up or somebody pressed a button. It does nothing while connected.
 func (c *Client) Kick() { c.keeper.try() }
 
+// Rest makes no new connection for so long, Kick or not, and ends the present
+// one as soon as what was given to Send can have left it.
+func (c *Client) Rest(d time.Duration, why error) {
+	c.keeper.rest(d)
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	if conn != nil {
+		time.AfterFunc(farewell, func() { conn.end(why) })
+	}
+}
+
 // Reset ends the connection, or the attempt to get one, at once and without a
 // farewell, and tries anew: for a network that is known to have gone, where
 // waiting for timeouts would only lose time. cause is for Status and the log.
@@ -198,7 +215,7 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 func (c *Client) begin(conn *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn, c.joined, c.present = conn, false, uuid.Nil
+	c.conn, c.joined, c.told, c.present = conn, false, false, uuid.Nil
 }
 
 func (c *Client) lost(conn *conn) {
@@ -233,17 +250,27 @@ func (c *Client) settle(cause error) {
 }
 
 // message takes what the broker sends. It must not block.
-func (c *Client) message(conn *conn, topic string, payload []byte, _ bool) {
+func (c *Client) message(conn *conn, topic string, payload []byte, retained bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != conn {
 		return
 	}
 	if topic == c.topics.Presence(c.hub) {
-		c.hubPresence(payload)
+		c.hubPresence(conn, payload, retained)
 		return
 	}
-	if topic != c.down || c.shown == uuid.Nil || len(payload) == 0 || len(payload) > wire.MaxFrame {
+	if topic != c.down || len(payload) == 0 || len(payload) > wire.MaxFrame {
+		c.stats.stray.Add(1)
+		return
+	}
+	if !c.told && c.present == uuid.Nil {
+		// A hub that speaks is there. Its presence may have been missed: NATS
+		// loses a retained message to those who subscribe while it is stored.
+		c.present = unknownSession
+		c.settle(nil)
+	}
+	if c.shown == uuid.Nil {
 		c.stats.stray.Add(1)
 		return
 	}
@@ -254,16 +281,26 @@ func (c *Client) message(conn *conn, topic string, payload []byte, _ bool) {
 	}
 }
 
-func (c *Client) hubPresence(payload []byte) {
+func (c *Client) hubPresence(conn *conn, payload []byte, retained bool) {
 	r, err := parsePresence(payload, c.hub)
-	switch {
-	case err != nil:
+	if err != nil {
 		c.stats.stray.Add(1)
 		c.keeper.log.Warn("hub presence is not readable", "error", err)
 		return
+	}
+	c.told = c.told || !retained
+	switch {
 	case r.online():
+		if r.Session != c.present && !retained {
+			// The hub has come after us. Not every broker gives it our presence
+			// then: RabbitMQ has no retained messages for a wildcard.
+			go conn.announceAgain(rand.N(c.spread))
+		}
+		if c.present == unknownSession && c.shown == unknownSession {
+			c.shown = r.Session // the same hub, now by name
+		}
 		c.present = r.Session
-	case r.Session != c.present:
+	case r.Session != c.present && c.present != unknownSession:
 		return // the last will of a connection that was replaced meanwhile
 	default:
 		c.present = uuid.Nil

@@ -35,10 +35,10 @@ const proxyPatience = 3
 
 // spec describes the connection that a Client or a Hub wants.
 type spec struct {
-	id       string          // client id: our topic level
-	filters  map[string]byte // subscriptions and their QoS
-	presence string          // our presence topic
-	office   string          // our code
+	id       string   // client id: our topic level
+	filters  []string // subscriptions, see conn.subscribe
+	presence string   // our presence topic
+	office   string   // our code
 	software string
 	// begin is called before the subscription, so that messages find a place;
 	// message for each one, from one goroutine, and must not block.
@@ -60,6 +60,7 @@ type conn struct {
 	ackBytes        int64
 	control, bulk   chan *request
 	proven          atomic.Bool // the neighbour has answered over it
+	leaving         atomic.Bool // close has begun
 
 	over chan struct{} // closed at the end
 
@@ -75,6 +76,7 @@ type request struct {
 	payload []byte // owned
 	qos     byte
 	retain  bool
+	again   bool       // says what was said before: dropped once leave is taken
 	room    int64      // bytes taken from acks
 	taken   chan error // the link has it
 	acked   chan error // the broker acknowledged it; nil when nobody waits
@@ -202,12 +204,19 @@ func (c *conn) join(ctx context.Context) error {
 	return nil
 }
 
-// subscribe hands our only SUBSCRIBE to the line. paho blocks up to
-// publishTimeout over a connection that ends at this moment; it is then left to
-// itself.
+// subscribe hands our only SUBSCRIBE to the line. It asks for QoS 0: with a clean
+// session a higher one saves nothing that the exchange does not send again by
+// itself, costs an acknowledgement for each frame, and makes a broker hold back,
+// repeat and reorder frames when a slow line is late with those (NATS after 30 s,
+// RabbitMQ after ten frames). paho blocks up to publishTimeout over a connection
+// that ends at this moment; it is then left to itself.
 func (c *conn) subscribe(ctx context.Context) (paho.Token, error) {
+	filters := map[string]byte{}
+	for _, filter := range c.spec.filters {
+		filters[filter] = 0
+	}
 	asked := make(chan paho.Token, 1)
-	go func() { asked <- c.mq.SubscribeMultiple(c.spec.filters, nil) }()
+	go func() { asked <- c.mq.SubscribeMultiple(filters, nil) }()
 	select {
 	case token := <-asked:
 		return token, nil
@@ -232,6 +241,18 @@ func (c *conn) announce(ctx context.Context, r record) error {
 	case <-c.over:
 		return fmt.Errorf("announce presence: %w", c.cause())
 	}
+}
+
+// announceAgain publishes that we are online after a wait, for somebody who may
+// not know. It does nothing on a connection that is over or takes leave.
+func (c *conn) announceAgain(wait time.Duration) {
+	select {
+	case <-time.After(wait):
+	case <-c.over:
+		return
+	}
+	q := &request{topic: c.spec.presence, payload: c.online.encode(), qos: 1, retain: true, again: true}
+	_ = c.send(context.Background(), q, false) // fails with the connection only
 }
 
 // await waits for a token. A token may never complete, so it is never enough.
@@ -319,6 +340,11 @@ func (c *conn) write() {
 				return
 			}
 		}
+		if q.again && c.leaving.Load() {
+			c.acks.Release(q.room)
+			q.taken <- ErrClosed
+			continue
+		}
 		token := c.mq.Publish(q.topic, q.qos, q.retain, q.payload)
 		if q.qos == 0 {
 			q.taken <- c.await(context.Background(), token)
@@ -388,6 +414,7 @@ func (c *conn) awaitAck(token paho.Token, q *request) {
 func (c *conn) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
+	c.leaving.Store(true)
 	c.offline.At = time.Now().UTC().Truncate(time.Second)
 	if c.announce(ctx, c.offline) == nil {
 		c.mq.Disconnect(uint(settleTime.Milliseconds()))

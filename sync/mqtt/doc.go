@@ -20,7 +20,8 @@
 //     find no room are dropped and counted in [Stats].
 //   - Control frames overtake bulk frames that wait for the line.
 //   - The connection is kept by this package alone: a new paho client for every
-//     attempt, full-jitter backoff, [Client.Kick] for an immediate try.
+//     attempt, full-jitter backoff, [Client.Kick] for an immediate try,
+//     [Client.Reset] for a network that is known to have gone.
 //
 // Frames are delivered in order of arrival. paho offers a goroutine for each
 // message instead (OrderMatters off), which reorders them and bounds nothing.

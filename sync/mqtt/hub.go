@@ -93,7 +93,7 @@ func NewHub(o HubOptions) (*Hub, error) {
 	h.keeper.connect, h.keeper.lost = h.connect, h.lost
 	h.spec = &spec{
 		id: level, presence: topics.Presence(level), office: o.Hub, software: o.Software,
-		filters: map[string]byte{topics.Up("+"): 1, topics.Presence("+"): 1, topics.Health("+"): 1},
+		filters: []string{topics.Up("+"), topics.Presence("+"), topics.Health("+")},
 		begin:   h.begin, message: h.message, trying: h.keeper.trying,
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -285,13 +285,7 @@ func (h *Hub) ownPresence(c *conn, payload []byte) {
 	}
 	h.mended = time.Now()
 	h.log.Warn("presence of this hub was overwritten at the broker")
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), DefaultConnectTimeout)
-		defer cancel()
-		if err := c.announce(ctx, c.online); err != nil {
-			h.log.Debug("presence not repaired", "error", err)
-		}
-	}()
+	go c.announceAgain(0)
 }
 
 // Online lists the offices that are present, by code.

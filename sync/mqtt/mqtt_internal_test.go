@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"tram/sync/exchange"
 )
 
 func TestLevel(t *testing.T) {
@@ -107,6 +109,13 @@ func TestBackoffIsFullJitterWithinBounds(t *testing.T) {
 	}
 }
 
+// deadConn is a connection over which nothing can be sent any more.
+func deadConn() *conn {
+	c := &conn{over: make(chan struct{})}
+	close(c.over)
+	return c
+}
+
 // idleClient is a client that connects to nothing, for feeding it messages.
 func idleClient(t *testing.T) (*Client, *conn) {
 	t.Helper()
@@ -117,7 +126,7 @@ func idleClient(t *testing.T) (*Client, *conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	link := &conn{over: make(chan struct{})}
+	link := deadConn()
 	for c.Status().NextTry.IsZero() {
 		runtime.Gosched()
 	}
@@ -170,12 +179,46 @@ func TestClientFollowsTheSessionOfTheHub(t *testing.T) {
 	say(second)
 	c.message(link, topic, []byte("nonsense"), false)
 	c.message(link, "tram/1/h40/down/h40_02", []byte("frame"), false)
-	c.message(&conn{}, topic, secondGone.encode(), false)
+	c.message(deadConn(), topic, secondGone.encode(), false)
 	expect("hub back", "up")
 	c.forget(link, io.ErrUnexpectedEOF)
 	expect("connection lost", "down")
 	if got := c.Stats().Stray; got != 3 {
 		t.Errorf("%d stray messages, want 3", got)
+	}
+}
+
+// TestClientBelievesAHubThatSpeaks: a broker may lose the hub's presence to an
+// office that subscribes in the instant in which it is stored.
+func TestClientBelievesAHubThatSpeaks(t *testing.T) {
+	t.Parallel()
+	c, link := idleClient(t)
+	c.mu.Lock()
+	c.joined = true
+	c.mu.Unlock()
+	next := func() exchange.LinkEvent {
+		select {
+		case ev := <-c.Events():
+			return ev
+		case <-time.After(5 * time.Second):
+			t.Fatal("no event")
+			return exchange.LinkEvent{}
+		}
+	}
+	online, offline := announcement("H40", "", time.Now())
+	_, older := announcement("H40", "", time.Now())
+	c.message(link, "tram/1/h40/presence/h40", older.encode(), true)
+	c.message(link, "tram/1/h40/down/h40_01", []byte("frame"), false)
+	if ev := next(); !ev.Up {
+		t.Fatalf("event %+v, want Up", ev)
+	}
+	if ev := next(); string(ev.Frame) != "frame" {
+		t.Fatalf("event %+v, want the frame", ev)
+	}
+	c.message(link, "tram/1/h40/presence/h40", online.encode(), true)
+	c.message(link, "tram/1/h40/presence/h40", offline.encode(), false)
+	if ev := next(); !ev.Down {
+		t.Fatalf("event %+v, want Down: the hub's presence names the session that is up", ev)
 	}
 }
 
@@ -193,7 +236,7 @@ func idleHub(tb testing.TB, lookup func(string) (string, bool)) (*Hub, *conn) {
 	for h.Status().NextTry.IsZero() {
 		runtime.Gosched()
 	}
-	link := &conn{over: make(chan struct{})}
+	link := deadConn()
 	h.begin(link)
 	h.mu.Lock()
 	h.joined = true

@@ -434,3 +434,25 @@ func settled(t *testing.T, most int) {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
+
+func TestRestEndsTheConnectionAfterWhatWasSent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	hub, office := s.hub, s.office("H40.01", nil)
+	wantUp(t, office)
+	why := errors.New("for a reason")
+	office.Rest(time.Hour, why)
+	if err := office.Send(t.Context(), []byte("last words"), false); err != nil {
+		t.Fatal(err)
+	}
+	peer := <-hub.Peers()
+	wantUp(t, peer)
+	if ev := next(t, peer); string(ev.Frame) != "last words" {
+		t.Errorf("the hub got %+v", ev)
+	}
+	if ev := next(t, office); !ev.Down || !errors.Is(ev.Err, why) {
+		t.Errorf("event is %+v, want Down", ev)
+	}
+	office.Kick()
+	eventually(t, "rest", func() bool { return time.Until(office.Status().NextTry) > 50*time.Minute })
+}

@@ -29,9 +29,9 @@ const (
 	// urgent frame any more. Linux only; elsewhere the window of the exchange
 	// above is the only bound.
 	DefaultUnsent = 16 << 10
-	// DefaultCongestion is the congestion control of TCP. BBR does not take
-	// random loss, as on radio, for a full line. Linux only, where the kernel has
-	// it; else the system's own is used.
+	// DefaultCongestion is the congestion control of TCP that a connection
+	// changes to when the system's own takes random loss, as on radio, for a full
+	// line ([Steered]). Linux only, where the kernel has it.
 	DefaultCongestion = "bbr"
 	// DefaultLongestRTO bounds TCP's wait between repetitions, so that a line
 	// that was away for some seconds is used within this time after its return.
@@ -51,6 +51,9 @@ const (
 	// DefaultAckBytes bounds the control frames that the broker has not
 	// acknowledged; Send of a control frame waits for room.
 	DefaultAckBytes = 1 << 20
+	// DefaultAnnounceSpread is the time over which offices announce themselves
+	// again to a hub that came back, so that thousands do not do it at once.
+	DefaultAnnounceSpread = 30 * time.Second
 	// DefaultBackoffMin and DefaultBackoffMax bound the reconnect backoff.
 	DefaultBackoffMin = time.Second
 	DefaultBackoffMax = 5 * time.Minute
@@ -79,8 +82,8 @@ type Tuning struct {
 	WriteTimeout time.Duration
 	// ConnectTimeout bounds one attempt at one server.
 	ConnectTimeout time.Duration
-	// UserTimeout, Unsent, Congestion and LongestRTO are socket options, see
-	// their defaults.
+	// UserTimeout, Unsent and LongestRTO are socket options, Congestion is for
+	// Steer; see their defaults.
 	UserTimeout time.Duration
 	Unsent      int // bytes
 	Congestion  string
@@ -96,6 +99,9 @@ type Tuning struct {
 	QueueBytes  int
 	// AckBytes bounds control frames without the broker's acknowledgement.
 	AckBytes int
+	// AnnounceSpread bounds the random wait before an office announces itself
+	// again. The link does not wait for it.
+	AnnounceSpread time.Duration
 	// Backoff paces reconnection.
 	Backoff Backoff
 }
@@ -169,6 +175,7 @@ func (t Tuning) withDefaults() Tuning {
 	orDefault(&t.QueueFrames, DefaultQueueFrames)
 	orDefault(&t.QueueBytes, DefaultQueueBytes)
 	orDefault(&t.AckBytes, DefaultAckBytes)
+	orDefault(&t.AnnounceSpread, DefaultAnnounceSpread)
 	orDefault(&t.Backoff.Min, DefaultBackoffMin)
 	orDefault(&t.Backoff.Max, DefaultBackoffMax)
 	return t

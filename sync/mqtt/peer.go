@@ -2,6 +2,9 @@ package mqtt
 
 import (
 	"context"
+	"errors"
+	"io"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,7 +29,7 @@ type Peer struct {
 
 var _ exchange.Transport = (*Peer)(nil)
 
-// unknownSession stands for an office whose frames come before its presence.
+// unknownSession stands for a neighbour whose frames come before its presence.
 var unknownSession = uuid.Max
 
 // Office is the code of the office.
@@ -121,10 +124,27 @@ func showChange(box *inbox, shown *uuid.UUID, want uuid.UUID, cause error) {
 		} else if cause == nil {
 			cause = ErrReplaced
 		}
-		box.change(exchange.LinkEvent{Down: true, Err: cause})
+		box.change(exchange.LinkEvent{Down: true, Err: cause, Cut: closedByBroker(cause)})
 	}
 	if want != uuid.Nil {
 		box.change(exchange.LinkEvent{Up: true})
 	}
 	*shown = want
 }
+
+// closedByBroker says whether a connection ended because the broker ended it, and
+// not because the line went silent, the neighbour left, or we did.
+func closedByBroker(cause error) bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, winReset, winAborted} {
+		if errors.Is(cause, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// What Windows calls ECONNRESET and ECONNABORTED; no other system uses the numbers.
+const (
+	winReset   = syscall.Errno(10054)
+	winAborted = syscall.Errno(10053)
+)

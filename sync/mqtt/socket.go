@@ -59,14 +59,13 @@ func (m *meter) deaf(now time.Time) (deaf, unheard time.Duration) {
 type SocketOptions struct {
 	UserTimeout time.Duration // TCP_USER_TIMEOUT
 	Unsent      int           // TCP_NOTSENT_LOWAT, in bytes
-	Congestion  string        // TCP_CONGESTION
 	LongestRTO  time.Duration // TCP_RTO_MAX_MS
 }
 
 // DefaultSocketOptions suit both ends of a bad line.
 func DefaultSocketOptions() SocketOptions {
 	return SocketOptions{
-		UserTimeout: DefaultUserTimeout, Unsent: DefaultUnsent, Congestion: DefaultCongestion, LongestRTO: DefaultLongestRTO,
+		UserTimeout: DefaultUserTimeout, Unsent: DefaultUnsent, LongestRTO: DefaultLongestRTO,
 	}
 }
 
@@ -88,7 +87,7 @@ func (o *opener) dialer() func(ctx context.Context, network, addr string) (net.C
 		KeepAlive: -1, // MQTT pings do this
 		Control: func(_, _ string, c syscall.RawConn) error {
 			t := o.tuning
-			return TuneSocket(c, SocketOptions{UserTimeout: t.UserTimeout, Unsent: t.Unsent, Congestion: t.Congestion, LongestRTO: t.LongestRTO})
+			return TuneSocket(c, SocketOptions{UserTimeout: t.UserTimeout, Unsent: t.Unsent, LongestRTO: t.LongestRTO})
 		},
 	}
 	return d.DialContext
@@ -108,7 +107,7 @@ func (o *opener) open(ctx context.Context, server string) (conn net.Conn, line *
 		}
 	}
 	line = &meter{
-		Conn: raw, timeout: o.tuning.WriteTimeout,
+		Conn: Steer(raw, o.tuning.Congestion), timeout: o.tuning.WriteTimeout,
 		sent: &o.stats.sentBytes, received: &o.stats.receivedBytes,
 	}
 	line.heard.Store(time.Now().UnixNano())

@@ -35,28 +35,68 @@ func tune(fd int, o SocketOptions) error {
 			return err
 		}
 	}
-	if o.Congestion != "" {
-		_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, o.Congestion)
-	}
 	if o.LongestRTO > 0 {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, tcpRTOMax, int(o.LongestRTO.Milliseconds()))
 	}
 	return nil
 }
 
-// sinceAck is how long ago the other end last acknowledged anything.
-func sinceAck(conn net.Conn) (ago time.Duration, known bool) {
+// control runs f with the descriptor of a TCP connection.
+func control(conn net.Conn, f func(fd int) error) error {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
-		return 0, false
+		return errors.ErrUnsupported
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {
-		return 0, false
+		return err
 	}
-	var info *unix.TCPInfo
-	if raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }) != nil || err != nil {
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = f(int(fd)) })
+	return errors.Join(err, failed)
+}
+
+func tcpInfo(conn net.Conn) (info *unix.TCPInfo, ok bool) {
+	err := control(conn, func(fd int) (err error) {
+		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		return err
+	})
+	return info, err == nil
+}
+
+// sinceAck is how long ago the other end last acknowledged anything.
+func sinceAck(conn net.Conn) (ago time.Duration, known bool) {
+	if s, ok := conn.(*Steered); ok {
+		conn = s.Conn
+	}
+	info, ok := tcpInfo(conn)
+	if !ok {
 		return 0, false
 	}
 	return time.Duration(info.Last_ack_recv) * time.Millisecond, true
+}
+
+func lookAt(conn net.Conn) (s sight, ok bool) {
+	info, ok := tcpInfo(conn)
+	if !ok {
+		return s, false
+	}
+	return sight{
+		rtt: time.Duration(info.Rtt) * time.Microsecond, shortest: time.Duration(info.Min_rtt) * time.Microsecond,
+		unacked: info.Unacked, window: info.Snd_cwnd, sent: info.Data_segs_out, again: info.Total_retrans,
+	}, true
+}
+
+// change sets the congestion control of a connection and tells what it was
+// before; final when it cannot, or need not, be changed.
+func change(conn net.Conn, name string) (before string, final bool) {
+	err := control(conn, func(fd int) (err error) {
+		before, err = unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+		if err != nil || before == name {
+			final = true
+			return err
+		}
+		return unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
+	})
+	return before, final || err != nil
 }

@@ -14,3 +14,9 @@ func TuneSocket(syscall.RawConn, SocketOptions) error { return nil }
 
 // sinceAck is not known here.
 func sinceAck(net.Conn) (ago time.Duration, known bool) { return 0, false }
+
+// lookAt sees nothing here.
+func lookAt(net.Conn) (s sight, ok bool) { return s, false }
+
+// change does nothing here.
+func change(net.Conn, string) (before string, final bool) { return "", true }

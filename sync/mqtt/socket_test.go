@@ -192,3 +192,35 @@ func TestStampedeIsSpread(t *testing.T) {
 		all.Wait()
 	})
 }
+
+func TestKeeperRestsWhoeverKicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKeeper(Backoff{Min: time.Second, Max: 5 * time.Minute}, slog.New(slog.DiscardHandler), new(counters))
+		var tries atomic.Int64
+		k.connect = func(context.Context) (*conn, error) {
+			if tries.Add(1) == 1 {
+				k.rest(time.Hour)
+			}
+			return nil, ErrRefused
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			k.run(ctx)
+		}()
+		for range 59 {
+			k.try()
+			time.Sleep(time.Minute)
+		}
+		if n := tries.Load(); n != 1 {
+			t.Errorf("%d attempts while resting", n)
+		}
+		time.Sleep(2 * time.Minute)
+		if n := tries.Load(); n < 2 {
+			t.Errorf("%d attempts after the rest", n)
+		}
+		stop()
+		<-done
+	})
+}

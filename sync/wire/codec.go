@@ -24,7 +24,7 @@ const magic = "TRAM"
 
 // How many elements the array of each frame type has, type included.
 var elements = map[uint8]uint64{
-	typeHello: 11, typeOffer: 5, typeWant: 6, typeChunk: 5,
+	typeHello: 15, typeOffer: 5, typeWant: 6, typeChunk: 5,
 	typeCustody: 3, typeRefuse: 4, typeDefer: 4, typeCancel: 3,
 	typeAsk: 3,
 }
@@ -94,6 +94,10 @@ func (w *writer) hello(f Hello) {
 	w.bytes(f.Card)
 	w.uint(f.Registry)
 	w.text(f.Software)
+	w.uint(f.Held)
+	w.bytes(f.Boot[:])
+	w.bytes(f.Heard[:])
+	w.bytes(f.Known[:])
 }
 
 // Decode reads one frame that fills b. Byte slices of the frame are parts of
@@ -160,6 +164,7 @@ func (r *reader) body(t uint8) Frame {
 			Session: r.uuid(), Answers: r.uuid(), Epoch: r.uuid(),
 			Now: time.UnixMilli(r.int()).UTC(), Card: r.bytes(MaxCard),
 			Registry: r.head(majorUint), Software: r.text(MaxSoftware),
+			Held: r.head(majorUint), Boot: r.uuid(), Heard: r.uuid(), Known: r.uuid(),
 		}
 	}
 	id := r.uuid()
@@ -190,7 +195,7 @@ func sizeHint(f Frame) int {
 	const heads = 96 // types, ids, numbers and lengths
 	switch f := f.(type) {
 	case Hello:
-		return heads + 3*16 + len(f.Office) + len(f.Card) + len(f.Software)
+		return heads + 6*16 + len(f.Office) + len(f.Card) + len(f.Software)
 	case Offer:
 		n := heads + len(f.Header) + len(f.Slip)
 		for _, b := range f.Inline {

@@ -42,9 +42,13 @@ type Hello struct {
 	Answers  uuid.UUID // the session of the Hello that this one answers, zero when it opens
 	Epoch    uuid.UUID // of the speaker's store: new when the store is new
 	Now      time.Time // the speaker's clock, millisecond precision
-	Card     []byte    // the speaker's signed registry card; empty when the other has it
-	Registry uint64    // serial of the newest registry card that the speaker holds
+	Card     []byte    // the speaker's signed registry card; empty unless the other's Held asked for it
+	Registry uint64    // serial up to which the speaker misses no registry card
 	Software string    // for people, for example "tram 0.1.0"
+	Held     uint64    // serial of the listener's card that the speaker holds, 0 when it has none
+	Boot     uuid.UUID // of the speaker's running program, see package lineage; zero: it tells none
+	Heard    uuid.UUID // the listener's Boot with which the speaker last agreed a session; zero: it remembers none
+	Known    uuid.UUID // the listener's Heard, when that was a Boot of the speaker's own store; else zero
 }
 
 // Offer presents a bundle to a neighbour.

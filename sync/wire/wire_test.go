@@ -28,6 +28,7 @@ var (
 	bundleID = uuid.MustParse("0198c0de-0000-7000-8000-000000000001")
 	session  = uuid.MustParse("11111111-2222-4333-8444-555555555555")
 	epoch    = uuid.MustParse("66666666-7777-4888-9999-aaaaaaaaaaaa")
+	boot     = uuid.MustParse("0198c0de-0000-7000-8000-00000000b007")
 	moment   = time.UnixMilli(1767578400123).UTC()
 )
 
@@ -39,6 +40,7 @@ var vectors = []struct {
 	{"hello", wire.Hello{
 		Version: 1, Office: "H40.1.2", Session: session, Epoch: epoch, Now: moment,
 		Card: []byte{0xca, 0x7d}, Registry: 1767578400000, Software: "tram 0.1.0",
+		Held: 1767578400001, Boot: boot, Heard: bundleID, Known: boot,
 	}},
 	{"hello-answer", wire.Hello{
 		Version: 1, Office: "H40", Session: epoch, Answers: session, Epoch: bundleID,
@@ -259,8 +261,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"round 0":            {"8603" + id + "00000000", wire.ErrMalformed},
 		"empty data":         {"8504" + id + "000040", wire.ErrMalformed},
 		"bad UTF-8":          {"8406" + id + "0061ff", wire.ErrMalformed},
-		"wrong magic":        {"8b016454524143" + "01", wire.ErrMalformed},
-		"no magic":           {"8b0101", wire.ErrMalformed},
+		"wrong magic":        {"8f016454524143" + "01", wire.ErrMalformed},
+		"no magic":           {"8f0101", wire.ErrMalformed},
 	} {
 		raw, err := hex.DecodeString(c.hex)
 		if err != nil {

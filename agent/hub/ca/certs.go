@@ -112,7 +112,7 @@ func (c *CA) makeAuthority(key *ecdsa.PrivateKey, now time.Time) (Pair, error) {
 
 func (c *CA) makeHubDevice(key *ecdsa.PrivateKey, now time.Time) (Pair, error) {
 	cert, err := issue(&x509.Certificate{
-		Subject:   c.subject(c.Code, identity.UnitDevice),
+		Subject:   c.DeviceSubject(c.Code),
 		NotBefore: c.Root.Cert.NotBefore, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, c.Root.Cert, &key.PublicKey, c.Root.Key, now, ServerLife)
@@ -140,7 +140,7 @@ func (c *CA) makeServer(key *ecdsa.PrivateKey, now time.Time) (Pair, error) {
 // of the request are not looked at.
 func (c *CA) officeDevice(code string, pub crypto.PublicKey, now time.Time) (*x509.Certificate, error) {
 	return issue(&x509.Certificate{
-		Subject:  c.subject(code, identity.UnitDevice),
+		Subject:  c.DeviceSubject(code),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, c.Root.Cert, pub, c.Root.Key, now, DeviceLife)
 }
@@ -157,6 +157,9 @@ func (c *CA) officeSeal(code, name string, pub crypto.PublicKey, now time.Time) 
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
 	}, c.Root.Cert, pub, c.Root.Key, now, SealLife)
 }
+
+// DeviceSubject is the subject of the device certificate of an office or the hub.
+func (c *CA) DeviceSubject(code string) pkix.Name { return c.subject(code, identity.UnitDevice) }
 
 func (c *CA) subject(cn, unit string) pkix.Name {
 	return pkix.Name{CommonName: cutRDN(cn), Organization: []string{cutRDN(c.Name)}, OrganizationalUnit: []string{unit}}

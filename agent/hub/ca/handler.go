@@ -75,7 +75,7 @@ func (c *CA) EnrollServer(h http.Handler, logger *slog.Logger) *http.Server {
 // CA certificate along with the leaf, because the office only knows its hash.
 func (c *CA) EnrollTLS() *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13, CurvePreferences: identity.EconomicalCurves(),
+		MinVersion: tls.VersionTLS13, CurvePreferences: identity.Economical.Curves(),
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			s := c.Server()
 			return &tls.Certificate{Certificate: [][]byte{s.Cert.Raw, c.Root.Cert.Raw}, PrivateKey: s.Key, Leaf: s.Cert}, nil
@@ -86,12 +86,13 @@ func (c *CA) EnrollTLS() *tls.Config {
 // BrokerTLS is the server side of the broker: leaf only, and a client must
 // show a device certificate of this CA. admit, when not nil, may refuse an
 // office that is nevertheless not welcome, such as one whose key is no longer
-// the one on its card.
+// the one on its card. Set CurvePreferences for another key exchange than
+// identity.Economical.
 func (c *CA) BrokerTLS(admit func(code string, cert *x509.Certificate) error) *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(c.Root.Cert)
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, CurvePreferences: identity.EconomicalCurves(),
+		MinVersion: tls.VersionTLS12, CurvePreferences: identity.Economical.Curves(), SessionTicketsDisabled: true,
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			s := c.Server()

@@ -32,7 +32,8 @@ type Agent struct {
 	Since    time.Time `json:"since"` // of Online; zero when never seen
 	Seen     time.Time `json:"seen"`  // last contact; zero when never
 	Software string    `json:"software"`
-	Waiting  int       `json:"waiting"` // bundles at the hub that it has not taken over
+	Waiting  int       `json:"waiting"`       // bundles at the hub that it has not taken over
+	Copy     time.Time `json:"copy,omitzero"` // since when an older copy of it is refused; zero: none is
 }
 
 // Fleet records presence.

@@ -12,6 +12,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -66,6 +67,19 @@ type Card struct {
 // Enrolled reports whether the office has keys, so that documents can be
 // encrypted to it.
 func (c Card) Enrolled() bool { return c.Device != nil && c.Recipient != "" }
+
+// Fingerprint is the SHA-256 of the device key as SubjectPublicKeyInfo, zero
+// when the card has none.
+func (c Card) Fingerprint() ([32]byte, error) {
+	if c.Device == nil {
+		return [32]byte{}, nil
+	}
+	der, err := x509.MarshalPKIXPublicKey(c.Device)
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("encode device key: %w", err)
+	}
+	return sha256.Sum256(der), nil
+}
 
 // card is the payload that is signed. Times are unix seconds.
 type card struct {

@@ -56,6 +56,8 @@ type Options struct {
 type Relay struct {
 	o Options
 
+	draining sync.Mutex // held by the one round that routes
+
 	sharing sync.Mutex
 	// shared tells up to which serial cards were queued for an office since
 	// the start of this process.
@@ -107,7 +109,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	changes, stop := r.o.Queue.Watch()
 	defer stop()
 	for {
-		if err := r.drain(ctx); err != nil && ctx.Err() == nil {
+		if err := r.Drain(ctx); err != nil && ctx.Err() == nil {
 			r.o.Logger.Error("inbox not routed", "error", err)
 		}
 		for waiting := true; waiting; {
@@ -126,7 +128,10 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Relay) drain(ctx context.Context) error {
+// Drain routes what is in the inbox now. It may be called beside Run.
+func (r *Relay) Drain(ctx context.Context) error {
+	r.draining.Lock()
+	defer r.draining.Unlock()
 	for {
 		list, err := r.o.Queue.Inbox(ctx, batch)
 		if err != nil {

@@ -48,7 +48,6 @@ type Crowd struct {
 	hub     string // code
 	root    *x509.CertPool
 	cards   directory
-	serial  atomic.Uint64 // of the registry, as the offices claim to hold it
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
@@ -60,11 +59,17 @@ type Crowd struct {
 }
 
 // directory is the registry that all offices read.
-type directory map[string]registry.Card
+type directory struct {
+	cards  map[string]registry.Card
+	serial uint64 // up to which the offices hold it
+}
+
+// Serial implements guard.Registry.
+func (d *directory) Serial() uint64 { return d.serial }
 
 // Lookup implements guard.Registry.
-func (d directory) Lookup(code string) (registry.Card, error) {
-	card, ok := d[registry.Key(code)]
+func (d *directory) Lookup(code string) (registry.Card, error) {
+	card, ok := d.cards[registry.Key(code)]
 	if !ok {
 		return card, fmt.Errorf("look up office %q: %w", code, registry.ErrNotFound)
 	}
@@ -221,6 +226,8 @@ func (c *Crowd) arrived(at *Office, id storage.ID) {
 type observer struct{ c *Crowd }
 
 func (observer) Progress(string, uuid.UUID, int64, int64) {}
+
+func (observer) Parked(string, uuid.UUID, error) {}
 
 func (o observer) Session(_ string, up bool, _ wire.Hello) {
 	if up {

@@ -42,14 +42,13 @@ func (c *Crowd) enrol(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.cards = make(directory, len(cards))
+		c.cards = directory{cards: make(map[string]registry.Card, len(cards)), serial: reg.Serial()}
 		for _, card := range cards {
-			c.cards[registry.Key(card.Code)] = card
+			c.cards.cards[registry.Key(card.Code)] = card
 		}
 		for _, office := range c.Offices {
-			office.card = c.cards[registry.Key(office.Code)]
+			office.card = c.cards.cards[registry.Key(office.Code)]
 		}
-		c.serial.Store(reg.Serial())
 		return nil
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"tram/agent/guard"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
+	"tram/agent/lineage"
 	"tram/storage"
 	"tram/storage/storagetest"
 	"tram/sync/bundle"
@@ -90,7 +91,7 @@ func (o *Office) start(life context.Context) error {
 	client, err := mqtt.Dial(mqtt.Options{
 		Servers: []string{c.o.Server}, Hub: c.hub, Office: o.Code, Software: "tram crowd", Tuning: tuning, DialContext: o.dial,
 		TLS: &tls.Config{
-			MinVersion: tls.VersionTLS12, CurvePreferences: identity.EconomicalCurves(), RootCAs: c.root,
+			MinVersion: tls.VersionTLS12, CurvePreferences: identity.Economical.Curves(), RootCAs: c.root,
 			Certificates: []tls.Certificate{{Certificate: [][]byte{o.cert.Raw}, PrivateKey: o.device, Leaf: o.cert}},
 		},
 	})
@@ -100,13 +101,29 @@ func (o *Office) start(life context.Context) error {
 	o.client = client
 	o.node = exchange.NewNode(exchange.Options{
 		Office: o.Code, Software: "tram crowd", Epoch: o.box.Epoch(), Queue: o.box, Observer: observer{c},
-		Guard:    guard.New(guard.Options{Code: o.Code, Epoch: o.box.Epoch(), Device: o.device, Registry: c.cards}),
-		Card:     func() []byte { return o.rawCard },
-		Registry: c.serial.Load,
+		Guard: guard.New(guard.Options{
+			Code: o.Code, Epoch: o.box.Epoch(), Device: o.device, Registry: &c.cards,
+			Card: o.rawCard, Serial: o.card.Serial, Boots: run(uuid.New()),
+		}),
 	})
 	c.running.Go(func() { _ = o.node.Run(life, c.hub, c.tap(life, client)) })
 	return nil
 }
+
+// run is the only run of an office's box, which remembers no other boxes.
+type run uuid.UUID
+
+// Boot implements guard.Boots.
+func (r run) Boot(context.Context) (uuid.UUID, error) { return uuid.UUID(r), nil }
+
+// Own implements guard.Boots.
+func (r run) Own(_ context.Context, boot uuid.UUID) (bool, error) { return boot == uuid.UUID(r), nil }
+
+// Heard implements guard.Boots.
+func (run) Heard(context.Context, string, [32]byte) (uuid.UUID, error) { return uuid.Nil, nil }
+
+// Agree implements guard.Boots.
+func (run) Agree(context.Context, lineage.Claim) error { return nil }
 
 // dial takes one of several loopback addresses, so that the ports of one are
 // enough.

@@ -84,7 +84,7 @@ func (i *impostor) greet() {
 	hello := hear(i, func(wire.Hello) bool { return true })
 	i.say(wire.Hello{
 		Version: wire.Version, Office: i.code, Session: uuid.New(), Answers: hello.Session, Epoch: uuid.New(),
-		Now: time.Now(), Software: "impostor",
+		Now: time.Now(), Software: "impostor", Boot: uuid.New(), Known: hello.Heard,
 	})
 }
 

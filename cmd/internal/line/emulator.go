@@ -1,8 +1,8 @@
 package line
 
 import (
-	"io"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -13,6 +13,17 @@ const maxPacket = 64 << 10
 // onTheWay bounds the packets between the two ends of one direction; those
 // beyond are counted as Full. It is reached only by a line without a rate.
 const onTheWay = 16 << 10
+
+// idleWait is how often a direction without packets looks whether it is to end.
+const idleWait = 100 * time.Millisecond
+
+// device is one end: packets that its host sends are read, what is written
+// reaches the host.
+type device interface {
+	// Read waits for a packet. After wait it returns 0; an error ends the line.
+	Read(p []byte, wait time.Duration) (int, error)
+	Write(p []byte) (int, error)
+}
 
 // emulator carries packets between two devices as two directions of a line.
 type emulator struct {
@@ -34,7 +45,6 @@ type way struct {
 	dice  *rand.Rand
 	free  time.Time // when the line has sent all that it was given
 	count Count
-	queue chan parcel
 }
 
 // parcel is a packet on its way.
@@ -45,44 +55,49 @@ type parcel struct {
 }
 
 // newEmulator starts carrying. It ends when reading from the devices fails.
-func newEmulator(office, hub io.ReadWriter, seed uint64) *emulator {
+func newEmulator(office, hub device, seed uint64) *emulator {
 	e := &emulator{}
-	ends := [2]io.ReadWriter{office, hub}
-	for dir := range e.ways {
+	for dir, ends := range [2][2]device{{office, hub}, {hub, office}} {
 		e.ways[dir].dice = rand.New(rand.NewPCG(seed, uint64(dir)))
-		e.ways[dir].queue = make(chan parcel, onTheWay)
-		e.wg.Go(func() { e.take(dir, ends[dir]) })
-		e.wg.Go(func() { e.deliver(dir, ends[1-dir]) })
+		e.wg.Go(func() { e.carry(dir, ends[0], ends[1]) })
 	}
 	return e
 }
 
-func (e *emulator) take(dir int, from io.Reader) {
-	queue := e.ways[dir].queue
-	defer close(queue)
+// carry is one direction. It has a thread of its own that the system prefers:
+// a packet that is read late would seem to come in a burst.
+func (e *emulator) carry(dir int, from, to device) {
+	runtime.LockOSThread() // for good: the thread ends with the preference
+	prefer()
+	var queue []parcel
 	buf := make([]byte, maxPacket)
 	for {
-		n, err := from.Read(buf)
+		wait := idleWait
+		if len(queue) > 0 {
+			wait = min(wait, time.Until(queue[0].due))
+		}
+		n, err := from.Read(buf, max(0, wait))
 		if err != nil {
 			return
 		}
-		p, ok := e.admit(dir, buf[:n], time.Now())
-		if !ok {
-			continue
+		if n > 0 {
+			if p, ok := e.admit(dir, buf[:n], len(queue), time.Now()); ok {
+				p.data = append([]byte(nil), buf[:n]...)
+				queue = append(queue, p)
+			}
 		}
-		p.data = append([]byte(nil), buf[:n]...)
-		select {
-		case queue <- p:
-		default:
-			e.mu.Lock()
-			e.ways[dir].count.Full++
-			e.mu.Unlock()
+		for len(queue) > 0 && !time.Now().Before(queue[0].due) {
+			if e.current(dir, queue[0]) {
+				// A device that is down refuses the packet: it is lost, as it should be.
+				_, _ = to.Write(queue[0].data)
+			}
+			queue = queue[1:]
 		}
 	}
 }
 
 // admit decides whether and when a packet that is sent now arrives.
-func (e *emulator) admit(dir int, packet []byte, now time.Time) (parcel, bool) {
+func (e *emulator) admit(dir int, packet []byte, queued int, now time.Time) (parcel, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	w := &e.ways[dir]
@@ -90,6 +105,10 @@ func (e *emulator) admit(dir int, packet []byte, now time.Time) (parcel, bool) {
 	w.count.Bytes += int64(len(packet))
 	if dead := e.flows.see(dir, packet, now, &w.count); dead || e.down {
 		w.count.Cut++
+		return parcel{}, false
+	}
+	if queued >= onTheWay {
+		w.count.Full++
 		return parcel{}, false
 	}
 	if w.free.Before(now) {
@@ -115,17 +134,6 @@ func (d Direction) room() int {
 		return d.Queue
 	}
 	return DefaultQueue
-}
-
-func (e *emulator) deliver(dir int, to io.Writer) {
-	for p := range e.ways[dir].queue {
-		time.Sleep(time.Until(p.due))
-		if !e.current(dir, p) {
-			continue
-		}
-		// A device that is down refuses the packet: it is lost, as it should be.
-		_, _ = to.Write(p.data)
-	}
 }
 
 // current reports whether the line was not cut while p was on its way.

@@ -10,30 +10,34 @@ import (
 	"time"
 )
 
-// device is one end of a line in memory.
-type device struct {
+// memory is one end of a line in memory.
+type memory struct {
 	in  chan []byte // what the host sends
 	out chan []byte // what reaches the host
 }
 
-func newDevice() *device { return &device{make(chan []byte, 4096), make(chan []byte, 4096)} }
+func newMemory() *memory { return &memory{make(chan []byte, 4096), make(chan []byte, 4096)} }
 
-func (d *device) Read(p []byte) (int, error) {
-	packet, ok := <-d.in
-	if !ok {
-		return 0, io.EOF
+func (d *memory) Read(p []byte, wait time.Duration) (int, error) {
+	select {
+	case packet, ok := <-d.in:
+		if !ok {
+			return 0, io.EOF
+		}
+		return copy(p, packet), nil
+	case <-time.After(wait):
+		return 0, nil
 	}
-	return copy(p, packet), nil
 }
 
-func (d *device) Write(p []byte) (int, error) {
+func (d *memory) Write(p []byte) (int, error) {
 	d.out <- append([]byte(nil), p...)
 	return len(p), nil
 }
 
 // pair runs an emulator between two devices until the test ends.
-func pair(t *testing.T, seed uint64, upward, downward Direction) (e *emulator, office, hub *device) {
-	office, hub = newDevice(), newDevice()
+func pair(t *testing.T, seed uint64, upward, downward Direction) (e *emulator, office, hub *memory) {
+	office, hub = newMemory(), newMemory()
 	e = newEmulator(office, hub, seed)
 	e.Set(upward, downward)
 	t.Cleanup(func() {
@@ -57,7 +61,7 @@ func tcp(seq uint32, flags byte, payload int) []byte {
 }
 
 // arrived collects what reaches a device until nothing has for a while.
-func arrived(d *device, quiet time.Duration) (n int, last time.Time) {
+func arrived(d *memory, quiet time.Duration) (n int, last time.Time) {
 	for {
 		select {
 		case <-d.out:

@@ -36,7 +36,7 @@ type relayHost struct {
 
 // NewRelay makes a line without any right: only connections that were asked
 // for by Host.Through go over it. A lost packet holds its connection up, a cut
-// freezes all of them.
+// freezes all of them; what is on the way when it begins arrives when it ends.
 func NewRelay(seed uint64) Line { return &relay{seed: seed} }
 
 func (r *relay) Office() Host { return relayHost{r, false} }

@@ -4,3 +4,5 @@ package line
 
 // New needs Linux.
 func New(uint64, string) (Packets, error) { return nil, ErrPackets }
+
+func prefer() {}

@@ -24,7 +24,7 @@ const (
 	askEvery = 50 * time.Millisecond
 	// patience bounds a run in units of what the line needs at best; leastPatience
 	// is what it may take at least.
-	patience      = 8
+	patience      = 6
 	leastPatience = 3 * time.Minute
 	// readyIn is how long the two ends may take to be set up over a good line.
 	readyIn = 2 * time.Minute
@@ -90,7 +90,7 @@ type stage struct {
 
 // open makes the line and starts the peer. The caller closes the stage, also
 // after an error.
-func (j *job) open(ctx context.Context, up bool) (*stage, error) {
+func (j *job) open(ctx context.Context, shape line.Shape, up bool) (*stage, error) {
 	s := &stage{job: j, up: up}
 	dir, err := os.MkdirTemp(j.lab.dir, j.name+"-"+j.peer+"-")
 	if err != nil {
@@ -101,6 +101,8 @@ func (j *job) open(ctx context.Context, up bool) (*stage, error) {
 		return s, err
 	}
 	s.stop = append(s.stop, s.line.Close)
+	// From the first packet on: what a connection learns of a line stays with it.
+	s.line.Set(shape.Up, shape.Down)
 	if s.peer, err = peers.New(j.peer); err != nil {
 		return s, err
 	}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -50,8 +51,12 @@ type Figure struct {
 	Reason  string   `json:"reason,omitempty"`
 }
 
-// quickly bounds each scenario of the quick form.
-const quickly = 30 * time.Second
+// quickly bounds each scenario of the quick form, unless it was asked for by name.
+const quickly = 40 * time.Second
+
+// leastProcs is how many goroutines of the lab may run at once, whatever the
+// machine has.
+const leastProcs = 8
 
 // lab is one run of everything.
 type lab struct {
@@ -76,17 +81,25 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("make scratch folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	// The threads of the lines must not wait for each other.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(leastProcs, runtime.NumCPU())))
 	l := &lab{Options: o, dir: dir, results: map[string]float64{}}
 	for _, j := range jobs {
 		j.lab = l
 	}
-	l.together(ctx, slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.alone }))
+	crowd := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.alone })
+	slices.SortStableFunc(crowd, func(a, b *job) int { return b.minutes - a.minutes })
+	l.together(ctx, crowd)
 	for _, j := range jobs {
 		if j.alone && ctx.Err() == nil {
 			l.do(ctx, j)
 		}
 	}
-	l.compare(jobs)
+	for _, j := range jobs {
+		if j.against != nil {
+			j.against(j, jobs)
+		}
+	}
 	if o.Markdown != "" && ctx.Err() == nil {
 		l.err = errors.Join(l.err, Into(o.Markdown, Table(l.figures)))
 	}
@@ -156,7 +169,7 @@ func (l *lab) do(ctx context.Context, j *job) {
 	begin := time.Now()
 	l.say("%s: begins", j)
 	running, cancel := context.WithCancel(ctx)
-	if l.Quick {
+	if l.Quick && len(l.Only) == 0 {
 		running, cancel = context.WithTimeoutCause(ctx, quickly, fmt.Errorf("not done within the %v of the quick form", quickly))
 	}
 	defer cancel()
@@ -212,13 +225,4 @@ func (l *lab) kept(key string) (float64, bool) {
 	defer l.mu.Unlock()
 	v, ok := l.results[key]
 	return v, ok
-}
-
-// compare prints the figures that are made of two runs.
-func (l *lab) compare(jobs []*job) {
-	for _, j := range jobs {
-		if j.against != nil {
-			j.against(j)
-		}
-	}
 }

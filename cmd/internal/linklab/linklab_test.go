@@ -51,7 +51,7 @@ func TestOutputOfOtherProgramsIsRefused(t *testing.T) {
 	}
 }
 
-func TestPlanTakesTrạmAloneWhereThereIsNoCrowd(t *testing.T) {
+func TestPlanTakesTramAloneWhereThereIsNoCrowd(t *testing.T) {
 	jobs, err := plan(Options{Only: []string{"mix-up", "idle"}, Congestion: []string{"cubic", "bbr"}})
 	if err != nil {
 		t.Fatal(err)

@@ -17,8 +17,9 @@ type scenario struct {
 	both    bool // shown with each congestion control, else with the first
 	slow    bool // not part of the quick form
 	alone   bool // needs the machine for itself
+	minutes int  // that the full form takes with the slower peers; the longest begin first
 	measure func(ctx context.Context, j *job) error
-	against func(j *job) // a figure made of this run and others
+	against func(j *job, all []*job) // prints a figure made of this run and another
 }
 
 const (
@@ -61,58 +62,72 @@ var (
 var scenarios = []scenario{
 	{
 		name: "mix-up", about: "office mix, 512 kbit/s up, 200 ms, 0.5 % loss: time ÷ (zstd content ÷ rate)", aim: "≤ 1.06",
-		crowd: true, both: true, measure: mixUp(village),
+		minutes: 5,
+		crowd:   true, both: true, measure: mixUp(village),
 	},
 	{
 		name: "mix-down", about: "office mix, 2 Mbit/s down, 200 ms, 0.5 % loss: time ÷ (zstd content ÷ rate)", aim: "≤ 1.06",
-		crowd: true, both: true, slow: true, measure: mixDown(village),
+		minutes: 2,
+		crowd:   true, both: true, slow: true, measure: mixDown(village),
 	},
 	{
 		name: "mix-up-cuts", about: "office mix, 512 kbit/s up, cuts (20 s up, 10 s down): up time ÷ (zstd content ÷ rate)", aim: "≤ 1.10",
-		crowd: true, both: true, slow: true, measure: mixUp(comesAndGoes), against: sentAgain("mix-up"),
+		minutes: 10,
+		crowd:   true, both: true, slow: true, measure: mixUp(comesAndGoes), against: sentAgain("mix-up"),
 	},
 	{
 		name: "mix-down-cuts", about: "office mix, 2 Mbit/s down, cuts (20 s up, 10 s down): up time ÷ (zstd content ÷ rate)", aim: "≤ 1.10",
-		crowd: true, both: true, slow: true, measure: mixDown(comesAndGoes), against: sentAgain("mix-down"),
+		minutes: 4,
+		crowd:   true, both: true, slow: true, measure: mixDown(comesAndGoes), against: sentAgain("mix-down"),
 	},
 	{
 		name: "satellite", about: "office mix, 512 kbit/s up, 600 ms, 3 % loss: time ÷ (zstd content ÷ rate)",
-		crowd: true, both: true, slow: true, measure: mixUp(satellite), against: goodputOver("rsync"),
+		minutes: 15,
+		crowd:   true, both: true, slow: true, measure: mixUp(satellite), against: goodputOver("rsync"),
 	},
 	{
 		name: "overhead", about: "bytes through the sockets, both directions, ÷ zstd content, documents of 1 MB", aim: "≤ 1.02",
-		crowd: true, measure: overhead,
+		minutes: 1,
+		crowd:   true, measure: overhead,
 	},
 	{
 		name: "urgent", about: "50 kB hỏa tốc behind 50 MB on 128 kbit/s, slowest ÷ its own time on the idle line", aim: "≤ 1.5",
-		crowd: true, both: true, measure: urgent,
+		minutes: 12,
+		crowd:   true, both: true, measure: urgent,
 	},
 	{
 		name: "short-up", about: "20 MB over 128 kbit/s that is never up for more than 30 s: up time ÷ (zstd content ÷ rate)", aim: "≤ 1.10",
-		both: true, measure: shortUp,
+		minutes: 30,
+		both:    true, measure: shortUp,
 	},
 	{
 		name: "silent-drop", about: "moving again after a silent drop with content pending", unit: "s", aim: "≤ 15",
-		crowd: true, measure: silentDrop,
+		minutes: 8,
+		crowd:   true, measure: silentDrop,
 	},
 	{
 		name: "reconnect", about: "first byte of content after link up, 200 ms round trip", unit: "s", aim: "≤ 1.6",
+		minutes: 3,
 		measure: reconnect,
 	},
 	{
 		name: "idle", about: "idle cost of a connected agent a day, TCP/IP headers included", unit: "kB", aim: "≤ 100",
-		slow: true, measure: idle,
+		minutes: 14,
+		slow:    true, measure: idle,
 	},
 	{
 		name: "eta", about: "time left shown against real, after 20 %: median error", unit: "%", aim: "≤ 20",
-		both: true, measure: estimate,
+		minutes: 4,
+		both:    true, measure: estimate,
 	},
 	{
 		name: "utilisation", about: "content ÷ capacity on 50 Mbit/s, 20 ms", unit: "%", aim: "≥ 90",
-		both: true, alone: true, crowd: true, measure: utilisation,
+		minutes: 1,
+		both:    true, alone: true, crowd: true, measure: utilisation,
 	},
 	{
 		name: "memory", about: "memory of an agent at its peak while 2 GiB are sent, or received", unit: "MiB", aim: "≤ 48",
-		alone: true, measure: memory,
+		minutes: 5,
+		alone:   true, measure: memory,
 	},
 }

@@ -110,6 +110,7 @@ func (d *syncthingSide) write(peer, address string) error {
     <reconnectionIntervalS>5</reconnectionIntervalS>
     <startBrowser>false</startBrowser>
     <stunKeepaliveStartS>0</stunKeepaliveStartS>
+    <setLowPriority>false</setLowPriority>
   </options>
 </configuration>
 `, d.path, d.kind, d.id, peer, address, d.gui, apiKey, d.addr)

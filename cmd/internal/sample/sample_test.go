@@ -52,7 +52,8 @@ func TestSetIsComplete(t *testing.T) {
 }
 
 func TestMixIsAsLargeAsAskedForAndRepeats(t *testing.T) {
-	mix, err := Mix(MixDocuments, MixBytes, 7)
+	const documents, size = 20, 3_000_000
+	mix, err := Mix(documents, size, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,10 +66,10 @@ func TestMixIsAsLargeAsAskedForAndRepeats(t *testing.T) {
 			pdf += len(f.Data)
 		}
 	}
-	if len(names) != MixDocuments || total < MixBytes*97/100 || total > MixBytes*103/100 || pdf < total*7/10 {
+	if len(names) != documents || total < size*97/100 || total > size*103/100 || pdf < total*7/10 {
 		t.Errorf("%d documents, %d bytes, of them %d in PDF", len(names), total, pdf)
 	}
-	again, err := Mix(MixDocuments, MixBytes, 7)
+	again, err := Mix(documents, size, 7)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -244,6 +244,21 @@ func (w *World) startOffice(ctx context.Context, spec Spec, invites string) (*Of
 	if _, err := w.runAs(ctx, spec, "tram", "enroll", "--data", dir, filepath.Join(invites, spec.Code+".moi"), "--yes"); err != nil {
 		return nil, err
 	}
+	return w.runOffice(ctx, spec, dir)
+}
+
+// Twin runs an office's program over another data folder, with a page of its
+// own. The caller ends it.
+func (w *World) Twin(ctx context.Context, spec Spec, dir string) (*Office, error) {
+	addr, err := linktest.LoopbackAddr()
+	if err != nil {
+		return nil, err
+	}
+	spec.UI = addr
+	return w.runOffice(ctx, spec, dir)
+}
+
+func (w *World) runOffice(ctx context.Context, spec Spec, dir string) (*Office, error) {
 	p := newProcess(spec.command(filepath.Join(w.o.Bin, "tram")), dir, slices.Concat(w.o.Env, spec.Env), "run", "--data", dir, "--ui", spec.UI)
 	office := &Office{Process: p, Spec: spec, API: api.NewClient(dir)}
 	if err := p.Start(); err != nil {

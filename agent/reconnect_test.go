@@ -1,0 +1,69 @@
+package agent_test
+
+import (
+	"testing"
+	"time"
+
+	"tram/agent/config"
+	"tram/sync/linktest"
+)
+
+// TestReconnectCost cuts the line of an idle office and counts what goes over
+// the socket, in both directions, until its session stands again: TLS, CONNECT,
+// SUBSCRIBE, presence and HELLO. TCP and IP headers are not in it.
+func TestReconnectCost(t *testing.T) {
+	const most = 6000 // bytes, of the economical key exchange
+	for _, c := range []struct {
+		kex  string
+		most int64
+	}{{"economical", most}, {"post-quantum", most + 1000}} {
+		t.Run(c.kex, func(t *testing.T) {
+			p := found(t)
+			p.config.MQTT.KeyExchange = c.kex
+			proxy, err := linktest.NewProxy(linktest.ProxyOptions{Target: p.config.MQTT.Address, Seed: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer proxy.Close()
+			p.settings = func(_ string, o *config.Office) { o.MQTT.Servers, o.MQTT.KeyExchange = []string{proxy.Addr()}, c.kex }
+			p.startHub()
+			a := p.join(codeA)
+			for _, when := range []string{"the line", "the program"} {
+				p.quiet(proxy)
+				up, down := proxy.Traffic()
+				cut := time.Now()
+				if when == "the line" {
+					proxy.Cut()
+				} else {
+					a.end(t)
+					up, down = proxy.Traffic()
+					a.reopen()
+				}
+				p.eventually("a new session", func() bool {
+					agents, err := p.theHub.Agents(t.Context())
+					return err == nil && agents.Agents[0].Online && agents.Agents[0].Since.After(cut)
+				})
+				p.quiet(proxy)
+				upNow, downNow := proxy.Traffic()
+				t.Logf("%s key exchange, after %s came back: %d bytes up, %d down, %d in all", c.kex, when, upNow-up, downNow-down, upNow-up+downNow-down)
+				if all := upNow - up + downNow - down; all > c.most || all < 2000 {
+					t.Errorf("a reconnect costs %d bytes, want at most %d", all, c.most)
+				}
+			}
+		})
+	}
+}
+
+// quiet waits until nothing has moved over the line for a while.
+func (p *province) quiet(proxy *linktest.Proxy) {
+	p.t.Helper()
+	up, down := proxy.Traffic()
+	for late, since := time.Now().Add(patience), time.Now(); time.Since(since) < 500*time.Millisecond; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(late) {
+			p.t.Fatal("the line does not get quiet")
+		}
+		if u, d := proxy.Traffic(); u != up || d != down {
+			up, down, since = u, d, time.Now()
+		}
+	}
+}

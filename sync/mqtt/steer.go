@@ -1,0 +1,115 @@
+package mqtt
+
+import (
+	"net"
+	"time"
+)
+
+const (
+	// steerEvery is how often a connection that sends is looked at.
+	steerEvery = 200 * time.Millisecond
+	// steerLooks is how many looks in a row decide.
+	steerLooks = 20
+)
+
+// Steered is a TCP connection that changes its congestion control when the
+// usual one takes random loss for a full line: when segments are lost and the
+// congestion window is what limits, although no queue has built up. Where loss
+// comes with a queue the line is full indeed, and the usual one is right. BBR
+// does not look at loss, but cannot tell a shallow queue either; so it is taken
+// only where needed, and given up when it fills one. Linux only.
+type Steered struct {
+	net.Conn
+	control string // to change to
+	usual   string // to go back to; empty until changed
+	next    time.Time
+	judge   judge
+	settled bool
+}
+
+// Steer watches over a connection that may change to the congestion control of
+// this name. Without a TCP socket or a name it only passes bytes on.
+func Steer(conn net.Conn, control string) *Steered {
+	return &Steered{Conn: conn, control: control, settled: control == ""}
+}
+
+// Write implements net.Conn.
+func (s *Steered) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	if now := time.Now(); !s.settled && err == nil && !now.Before(s.next) {
+		s.next = now.Add(steerEvery)
+		s.look()
+	}
+	return n, err
+}
+
+func (s *Steered) look() {
+	seen, ok := lookAt(s.Conn)
+	if !ok {
+		s.settled = true
+		return
+	}
+	switch s.judge.take(seen) {
+	case randomLoss:
+		if s.usual == "" {
+			s.usual, s.settled = change(s.Conn, s.control)
+			s.judge = judge{}
+		}
+	case fullLine:
+		if s.usual != "" {
+			change(s.Conn, s.usual)
+			s.settled = true
+		}
+	}
+}
+
+// sight is one look at a socket.
+type sight struct {
+	rtt, shortest   time.Duration
+	unacked, window uint32 // segments
+	sent, again     uint32 // segments since the beginning; of these, sent again
+}
+
+// verdict on a line.
+type verdict int
+
+const (
+	undecided verdict = iota
+	randomLoss
+	fullLine
+)
+
+// judge looks at a connection some times in a row and then tells.
+type judge struct {
+	first          sight
+	looks          int
+	limited, queue int // looks with a full window; with a queue in the line
+}
+
+func (j *judge) take(s sight) verdict {
+	if j.looks == 0 {
+		j.first = s
+	}
+	j.looks++
+	if s.unacked*5 >= s.window*4 {
+		j.limited++
+	}
+	if s.rtt*2 > s.shortest*3 {
+		j.queue++
+	}
+	if j.looks < steerLooks {
+		return undecided
+	}
+	sent, again := s.sent-j.first.sent, s.again-j.first.again
+	lossy := again >= 2 && again*1000 >= sent
+	limited, queue := j.limited*2 >= j.looks, j.queue*2 >= j.looks
+	*j = judge{}
+	switch {
+	case lossy && limited && !queue:
+		return randomLoss
+	case queue && again*20 >= sent:
+		return fullLine
+	default:
+		return undecided
+	}
+}
