@@ -18,6 +18,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Parameters of targets.
 N ?= 50
+AGENTS ?= 11000
 FUZZTIME ?= 30s
 TESTFLAGS ?=
 LABFLAGS ?=
@@ -28,7 +29,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build run test test-short kill kill-tree brokers bench lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build run test test-short kill kill-tree stampede brokers bench lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -56,6 +57,9 @@ kill-tree: ## SIGKILL of N processes each in a tree of hubs and on a broker clus
 
 kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be lost or doubled
 	bin/tram-lab kill --count $(N)
+
+stampede: build ## AGENTS offices return to a hub that was killed; JSON lines
+	@bin/tram-lab stampede --agents $(AGENTS)
 
 brokers: tools ## the broker suite in its long form, one broker after another: 11,000 offices, 1 MiB at 64 kbit/s
 	ulimit -n 30000 2>/dev/null; for broker in EmbeddedBroker Mosquitto NATS RabbitMQ; do \

@@ -7,9 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"tram/agent/guard"
+	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
+	"tram/agent/hub/relay"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
@@ -20,7 +24,7 @@ import (
 // greeted takes an office's own card, which a restored hub may not have, and
 // sends it the cards that it lacks.
 func (h *Hub) greeted(ctx context.Context, peer string, hello wire.Hello) error {
-	if len(hello.Card) > 0 {
+	if len(hello.Card) > 0 && !h.registry.Has(hello.Card) {
 		learn := h.relearn
 		if h.upstream.is(peer) {
 			learn = func(tx *sqlite.Tx, raw []byte) error { return h.relay.AdoptAbove(tx, [][]byte{raw}) }
@@ -29,7 +33,8 @@ func (h *Hub) greeted(ctx context.Context, peer string, hello wire.Hello) error 
 			return fmt.Errorf("keep card of %q: %w", peer, err)
 		}
 	}
-	return h.relay.Greeted(ctx, peer, hello.Registry, hello.Epoch)
+	h.relay.Greeted(peer, relay.Greeting{Has: hello.Registry, Epoch: hello.Epoch})
+	return nil
 }
 
 // taken is the serial up to which a neighbour's cards are here.
@@ -121,8 +126,53 @@ func (o observer) Session(peer string, up bool, hello wire.Hello) {
 	if o.h.upstream.is(peer) {
 		return // the fleet is what lies below
 	}
-	if err := o.h.fleet.Session(context.Background(), peer, up, hello.Software); err != nil {
-		o.h.log.Error("presence not recorded", "peer", peer, "error", err)
+	o.h.seen.put(peer, up, hello.Software)
+}
+
+// seen gathers who came and went, so that thousands who come at once are
+// recorded together and none waits for that.
+type seen struct {
+	mu      sync.Mutex
+	changes map[string]fleet.Change
+	ready   chan struct{}
+}
+
+func newSeen() *seen { return &seen{changes: map[string]fleet.Change{}, ready: make(chan struct{}, 1)} }
+
+func (s *seen) put(peer string, up bool, software string) {
+	s.mu.Lock()
+	s.changes[peer] = fleet.Change{Online: up, Software: software}
+	s.mu.Unlock()
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (s *seen) take() map[string]fleet.Change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changes := s.changes
+	s.changes = map[string]fleet.Change{}
+	return changes
+}
+
+// record writes down who came and went until ctx ends.
+func (h *Hub) record(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.seen.ready:
+		}
+		if err := h.fleet.Sessions(ctx, h.seen.take()); err != nil && ctx.Err() == nil {
+			h.log.Error("presence not recorded", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(recordEvery):
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tram/agent/hub/registry"
+	"tram/agent/hub/relay"
 	"tram/storage"
 	"tram/storage/sqlite"
 	"tram/sync/usb"
@@ -56,7 +57,7 @@ func (h *Hub) beforeStick(ctx context.Context, peer string, last usb.Manifest) e
 	if last.Epoch == (storage.ID{}) {
 		return nil
 	}
-	return h.relay.Greeted(ctx, peer, last.Registry, last.Epoch)
+	return h.relay.ShareRegistry(ctx, map[string]relay.Greeting{peer: {Has: last.Registry, Epoch: last.Epoch}})
 }
 
 // nameOf is the name of an office, empty when it is not known here.

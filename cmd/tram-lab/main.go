@@ -1,10 +1,11 @@
 // Command tram-lab is the developers' tool and is never packaged: it shows,
 // kills and measures a whole Trạm on one machine, with the real programs.
 //
-//	tram-lab demo    a hub and two offices with sample documents, until Ctrl-C
-//	tram-lab kill    SIGKILL at random instants; nothing may be lost or doubled
-//	tram-lab bench   figures as JSON lines
-//	tram-lab link    the link over a bad line, beside its rivals, as JSON lines
+//	tram-lab demo      a hub and two offices with sample documents, until Ctrl-C
+//	tram-lab kill      SIGKILL at random instants; nothing may be lost or doubled
+//	tram-lab bench     figures as JSON lines
+//	tram-lab link      the link over a bad line, beside its rivals, as JSON lines
+//	tram-lab stampede  thousands of offices return to a hub that was away
 package main
 
 import (
@@ -29,7 +30,7 @@ func main() {
 	}
 	var bin string
 	root.PersistentFlags().StringVar(&bin, "bin", ownFolder(), "folder with the programs tram and tram-hub")
-	root.AddCommand(demoCommand(&bin), killCommand(&bin), benchCommand(&bin), linkCommand(&bin))
+	root.AddCommand(demoCommand(&bin), killCommand(&bin), benchCommand(&bin), linkCommand(&bin), stampedeCommand(&bin))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "tram-lab:", err)
 		os.Exit(1)

@@ -20,13 +20,17 @@ const (
 	// DefaultMaxConnections bounds connections, offices and strangers together.
 	// Further ones are closed at once.
 	DefaultMaxConnections = 16 << 10
+	// DefaultMaxHandshakes bounds the connections in the TLS handshake, some 30 kB
+	// each. Further ones are closed at once, before anything is computed for
+	// them, and come again with backoff.
+	DefaultMaxHandshakes = 2 << 10
 	// DefaultQueueBytes bounds the payload that waits to be written to one office.
 	DefaultQueueBytes = 4 << 20
 	// DefaultHubQueueBytes is the same for the hub.
 	DefaultHubQueueBytes = 64 << 20
 	// QueueMessages bounds the messages that wait to be written to one
 	// connection. It costs eight bytes each, for every connection.
-	QueueMessages = 512
+	QueueMessages = 256
 	// HandshakeTimeout is how long a connection has for TLS and CONNECT.
 	HandshakeTimeout = 30 * time.Second
 	// MaxKeepAlive is granted to clients that ask for a longer keepalive or for
@@ -49,6 +53,8 @@ type Options struct {
 	Revoked func(serial *big.Int) bool
 	// MaxConnections is DefaultMaxConnections when zero.
 	MaxConnections int
+	// MaxHandshakes is DefaultMaxHandshakes when zero.
+	MaxHandshakes int
 	// QueueBytes is DefaultQueueBytes when zero, HubQueueBytes likewise.
 	QueueBytes, HubQueueBytes int
 }
@@ -80,6 +86,7 @@ type Refusal struct {
 type Stats struct {
 	Connections int   // now
 	Sessions    int   // offices connected now, the hub included
+	TurnedAway  int64 // connections closed at once for lack of room
 	Refused     int64 // refusals, repetitions included
 	Dropped     int64 // messages for which a subscriber had no room
 	In, Out     int64 // messages
@@ -108,6 +115,9 @@ func New(o Options) (*Broker, error) {
 	}
 	if o.MaxConnections == 0 {
 		o.MaxConnections = DefaultMaxConnections
+	}
+	if o.MaxHandshakes == 0 {
+		o.MaxHandshakes = DefaultMaxHandshakes
 	}
 	if o.QueueBytes == 0 {
 		o.QueueBytes = DefaultQueueBytes
@@ -178,7 +188,7 @@ func (b *Broker) Stats() Stats {
 	info := b.server.Info.Clone()
 	sessions := b.guard.count()
 	return Stats{
-		Connections: b.door.count(), Sessions: sessions,
+		Connections: b.door.count(), Sessions: sessions, TurnedAway: b.door.turnedAway(),
 		Refused: b.guard.refused.Load(), Dropped: info.MessagesDropped + b.guard.dropped.Load(),
 		In: info.MessagesReceived, Out: info.MessagesSent,
 	}

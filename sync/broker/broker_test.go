@@ -3,9 +3,11 @@ package broker_test
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -220,6 +222,9 @@ func TestSecondConnectionTakesOver(t *testing.T) {
 		next := s.office("H40.01", will(session))
 		next.subscribe("tram/1/h40/down/h40_01")
 		next.publish(presence, []byte("here "+session), 1, true)
+		if kind, _, err := next.read(); err != nil || kind>>4 != packets.Puback {
+			t.Fatalf("presence of session %d was not acknowledged: kind %#x, error %v", i, kind, err)
+		}
 		if last != nil {
 			last.ended()
 		}
@@ -308,6 +313,99 @@ func TestP9_SlowOfficeDelaysNobody(t *testing.T) {
 	if _, payload, _ := slow.message(); string(payload) != "again" {
 		t.Errorf("after %d messages the slow office got %d bytes", got, len(payload))
 	}
+}
+
+// TestP9_OfficesWaitForTheHub: what thousands say at once is not dropped because
+// the hub reads it one by one.
+func TestP9_OfficesWaitForTheHub(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	hub := s.office(hubCode, nil)
+	hub.subscribe("tram/1/h40/up/+")
+	hub.subscribe("tram/1/h40/presence/+")
+	const offices, frames = 4, 4 * broker.QueueMessages
+	frame := make([]byte, 4<<10)
+	var all sync.WaitGroup
+	for i := range offices {
+		c := s.office(fmt.Sprintf("H40.%02d", i), nil)
+		all.Go(func() {
+			for n := range frames {
+				if n%2 == 0 {
+					c.publish(fmt.Sprintf("tram/1/h40/up/h40_%02d", i), frame, 0, false)
+				} else {
+					c.publish(fmt.Sprintf("tram/1/h40/presence/h40_%02d", i), []byte("{}"), 0, true)
+				}
+			}
+		})
+	}
+	time.Sleep(200 * time.Millisecond) // the hub is slow
+	for range offices * frames {
+		hub.message()
+	}
+	all.Wait()
+	if stats := s.b.Stats(); stats.Dropped != 0 {
+		t.Errorf("%d messages were dropped", stats.Dropped)
+	}
+}
+
+func TestP9_HandshakesBeyondTheBoundAreTurnedAway(t *testing.T) {
+	t.Parallel()
+	const bound = 4
+	s := start(t, func(o *broker.Options) { o.MaxHandshakes = bound })
+	inside := s.office("H40.01", nil)
+	var mute []net.Conn
+	for range bound {
+		conn, err := net.Dial("tcp", s.b.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		mute = append(mute, conn)
+	}
+	eventually(t, "full door", func() bool { return s.b.Stats().Connections == bound+1 })
+	extra, err := net.Dial("tcp", s.b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer extra.Close()
+	extra.SetReadDeadline(time.Now().Add(patience))
+	if _, err := extra.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("one too many was not turned away: %v", err)
+	}
+	if n := s.b.Stats().TurnedAway; n != 1 {
+		t.Errorf("%d connections are counted as turned away", n)
+	}
+	inside.publish("tram/1/h40/presence/h40_01", []byte("{}"), 1, true)
+	if kind, _, err := inside.read(); err != nil || kind>>4 != packets.Puback {
+		t.Errorf("who is inside is not served: kind %#x, error %v", kind, err)
+	}
+	mute[0].Close()
+	eventually(t, "place at the door", func() bool { return s.b.Stats().Connections == bound })
+	s.office("H40.02", nil)
+}
+
+// TestP9_ManyHandshakesAtOnceAllPass: they are computed in turn, and one that
+// waits for its office holds up no other.
+func TestP9_ManyHandshakesAtOnceAllPass(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	for range 2 * runtime.GOMAXPROCS(0) {
+		conn, err := net.Dial("tcp", s.b.Addr()) // says nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	var all sync.WaitGroup
+	for i := range 64 {
+		all.Go(func() {
+			if _, rc := s.connect(fmt.Sprintf("H40.%02d", i), nil); rc != 0 {
+				t.Errorf("office %d was not accepted: %d", i, rc)
+			}
+		})
+	}
+	all.Wait()
+	s.unrefused()
 }
 
 func TestOnlyPresenceIsRetained(t *testing.T) {

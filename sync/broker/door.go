@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -24,12 +25,21 @@ type door struct {
 	b      *Broker
 	config *tls.Config
 
-	mu     sync.Mutex
-	ln     net.Listener
-	conns  map[net.Conn]bool
-	closed bool
-	wg     sync.WaitGroup
+	mu       sync.Mutex
+	ln       net.Listener
+	conns    map[net.Conn]bool // true while in the TLS handshake
+	shaking  int               // of these, those in the handshake
+	turned   int64             // connections closed for lack of room
+	reported time.Time         // when that was last logged
+	closed   bool
+	wg       sync.WaitGroup
+	turns    chan struct{} // one in it for each handshake that is being computed
 }
+
+// handshakesPerCore is how many handshakes may want to be computed at once for
+// each core. A session that is up then waits for as many of them at most, some
+// milliseconds; with one alone they would starve beside busy sessions.
+const handshakesPerCore = 8
 
 // doorID names the only listener.
 const doorID = "door"
@@ -43,7 +53,10 @@ type visitor struct {
 func newDoor(b *Broker) *door {
 	config := b.o.TLS.Clone()
 	config.DynamicRecordSizingDisabled = true // see the same line in package mqtt
-	return &door{b: b, config: config, conns: map[net.Conn]bool{}}
+	// A ticket would carry the client's certificate back to it, over a metered
+	// line, and no client of ours resumes.
+	config.SessionTicketsDisabled = true
+	return &door{b: b, config: config, conns: map[net.Conn]bool{}, turns: make(chan struct{}, handshakesPerCore*runtime.GOMAXPROCS(0))}
 }
 
 func (d *door) listen(ctx context.Context) error {
@@ -98,57 +111,117 @@ func (d *door) Serve(establish listeners.EstablishFn) {
 			conn.Close()
 			continue
 		}
-		go func() {
-			defer d.leave(conn)
-			d.serve(conn, establish)
-		}()
+		go d.receive(conn, establish)
 	}
 }
 
+// admit makes room for a connection, or not: whoever is turned away tries again
+// with backoff, and those who are inside are served.
 func (d *door) admit(conn net.Conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return false
 	}
-	if len(d.conns) >= d.b.o.MaxConnections {
-		d.b.o.Logger.Warn("too many connections", "limit", d.b.o.MaxConnections)
+	if len(d.conns) >= d.b.o.MaxConnections || d.shaking >= d.b.o.MaxHandshakes {
+		d.turned++
+		if now := time.Now(); now.Sub(d.reported) >= RefusalInterval {
+			d.reported = now
+			d.b.o.Logger.Warn("no room for connections", "connections", len(d.conns), "handshakes", d.shaking, "turned_away", d.turned)
+		}
 		return false
 	}
 	d.conns[conn] = true
+	d.shaking++
 	d.wg.Add(1)
 	return true
+}
+
+// inside says that a connection has passed the handshake.
+func (d *door) inside(conn net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conns[conn] = false
+	d.shaking--
 }
 
 func (d *door) leave(conn net.Conn) {
 	conn.Close()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.conns[conn] {
+		d.shaking--
+	}
 	delete(d.conns, conn)
 	d.wg.Done()
 }
 
-func (d *door) serve(raw net.Conn, establish listeners.EstablishFn) {
-	remote := raw.RemoteAddr().String()
-	// mochi replaces this deadline once it has read CONNECT.
-	deadline := time.Now().Add(HandshakeTimeout)
-	if raw.SetDeadline(deadline) != nil {
-		return
-	}
-	secure := tls.Server(mqtt.Steer(raw, mqtt.DefaultCongestion), d.config)
-	if err := secure.Handshake(); err != nil {
+// receive does the handshake and hands the connection to a goroutine of its own:
+// a handshake needs a large stack, a connection at rest a small one.
+func (d *door) receive(raw net.Conn, establish listeners.EstablishFn) {
+	v, err := d.handshake(raw)
+	if err != nil {
 		if !d.isClosed() {
-			d.b.guard.refuse(Refusal{Remote: remote, Action: ActionHandshake, Reason: err.Error()})
+			d.b.guard.refuse(Refusal{Remote: raw.RemoteAddr().String(), Action: ActionHandshake, Reason: err.Error()})
 		}
+		d.leave(raw)
 		return
 	}
-	cert := secure.ConnectionState().PeerCertificates[0]
-	err := establish(doorID, &visitor{Conn: secure, cert: cert})
+	d.inside(raw)
+	go func() {
+		defer d.leave(raw)
+		d.serve(v, establish)
+	}()
+}
+
+func (d *door) handshake(raw net.Conn) (*visitor, error) {
+	// mochi replaces this deadline once it has read CONNECT.
+	if err := raw.SetDeadline(time.Now().Add(HandshakeTimeout)); err != nil {
+		return nil, err
+	}
+	line := &turning{Conn: mqtt.Steer(raw, mqtt.DefaultCongestion), turns: d.turns}
+	secure := tls.Server(line, d.config)
+	line.begin()
+	err := secure.Handshake()
+	line.end()
+	if err != nil {
+		return nil, err
+	}
+	return &visitor{Conn: secure, cert: secure.ConnectionState().PeerCertificates[0]}, nil
+}
+
+func (d *door) serve(v *visitor, establish listeners.EstablishFn) {
+	err := establish(doorID, v)
 	if reason := packetFault(err); reason != "" {
 		d.b.guard.refuse(Refusal{
-			Office: cert.Subject.CommonName, Remote: remote, Action: ActionPacket, Reason: reason,
+			Office: v.cert.Subject.CommonName, Remote: v.RemoteAddr().String(), Action: ActionPacket, Reason: reason,
 		})
 	}
+}
+
+// turning is a connection whose handshake is computed in turn with others, so
+// that no crowd of them stands before the sessions that are up. While it waits
+// for the other side, others have their turn.
+type turning struct {
+	net.Conn
+	turns chan struct{} // nil after the handshake
+}
+
+func (t *turning) begin() { t.turns <- struct{}{} }
+
+func (t *turning) end() {
+	<-t.turns
+	t.turns = nil
+}
+
+// Read implements net.Conn.
+func (t *turning) Read(p []byte) (int, error) {
+	if t.turns == nil {
+		return t.Conn.Read(p)
+	}
+	<-t.turns
+	defer func() { t.turns <- struct{}{} }()
+	return t.Conn.Read(p)
 }
 
 // packetFault says what was wrong with a packet that ended a connection.
@@ -176,6 +249,12 @@ func (d *door) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.conns)
+}
+
+func (d *door) turnedAway() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.turned
 }
 
 // shut ends the listener and all connections and waits for their handlers.

@@ -37,13 +37,26 @@ type session struct {
 	remote string
 	acl    *acl
 	limit  int64
-	queued atomic.Int64 // payload bytes that wait to be written
+	queued atomic.Int64  // payload bytes that wait to be written
+	slots  chan struct{} // of the hub: one in it for each message that waits
 	ended  chan struct{}
 }
 
 // takeoverWait bounds how long a new connection waits for the end of the one
 // it replaces.
 const takeoverWait = 2 * time.Second
+
+const (
+	// hubSlots bounds the messages that wait to be written to the hub; those who
+	// publish more wait. The other half of its queue is for last wills.
+	hubSlots = QueueMessages / 2
+	// hubPatience bounds that wait. The message goes into the queue then, or is
+	// dropped when that is full.
+	hubPatience = 10 * time.Second
+)
+
+// fromSnapshot marks what was written past the hub's queue.
+const fromSnapshot = "$snapshot"
 
 // voidTopic takes the last will of a replaced connection; nobody can read it.
 const voidTopic = "$void"
@@ -108,6 +121,7 @@ func (g *gatekeeper) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) 
 	}
 	if rights.hub != nil {
 		s.limit = int64(g.b.o.HubQueueBytes)
+		s.slots = make(chan struct{}, hubSlots)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -240,6 +254,7 @@ func (g *gatekeeper) snapshot(cl *mochi.Client) {
 		}
 		pk.FixedHeader.Retain = true
 		pk.FixedHeader.Qos = 0
+		pk.Origin = fromSnapshot
 		if err := cl.WritePacket(pk); err != nil {
 			return
 		}
@@ -258,6 +273,7 @@ func (g *gatekeeper) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Pac
 			g.dropped.Add(1)
 			return pk, packets.CodeSuccessIgnore
 		}
+		g.reader(pk.TopicName).await()
 		return pk, nil
 	}
 	pk.FixedHeader.Retain = false
@@ -265,23 +281,58 @@ func (g *gatekeeper) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Pac
 	if s == nil {
 		return pk, nil
 	}
+	s.await()
 	size := int64(len(pk.Payload))
 	if s.queued.Add(size) > s.limit {
 		s.queued.Add(-size)
+		s.written()
 		g.dropped.Add(1)
 		return pk, packets.CodeSuccessIgnore
 	}
 	return pk, nil
 }
 
-// reader gives the one session that a frame or heartbeat is for, if it has
-// subscribed. Presence is small and has several readers, so it is not counted.
+// await holds a publisher up while more wait for the hub than it should: when
+// thousands of offices return at once, their lines are the better queue. A hub
+// that takes nothing for hubPatience is left to the bound of its queue.
+func (s *session) await() {
+	if s == nil || s.slots == nil {
+		return
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return
+	default:
+	}
+	timer := time.NewTimer(hubPatience)
+	defer timer.Stop()
+	select {
+	case s.slots <- struct{}{}:
+	case <-s.ended:
+	case <-timer.C:
+	}
+}
+
+// written takes back what await took. Last wills were not held up and may take
+// back too much; half of the hub's queue is left for them. A session without
+// slots has nothing to take back.
+func (s *session) written() {
+	select {
+	case <-s.slots:
+	default:
+	}
+}
+
+// reader gives the one session that a message is for, if it has subscribed; nil
+// for the hub's presence, which all offices read.
 func (g *gatekeeper) reader(topic string) *session {
 	filter, level := topic, ""
 	if to, ok := g.topics.OfDown(topic); ok {
 		level = to
 	} else if wild, ok := g.topics.FilterToHub(topic); ok {
 		filter, level = wild, g.hub
+	} else if g.topics.IsPresence(topic) && topic != g.topics.Presence(g.hub) {
+		filter, level = g.topics.Presence("+"), g.hub
 	} else {
 		return nil
 	}
@@ -308,9 +359,10 @@ func (g *gatekeeper) left(cl *mochi.Client, pk packets.Packet) {
 		return
 	}
 	s := g.session(cl)
-	if s == nil {
+	if s == nil || pk.Origin == fromSnapshot {
 		return
 	}
+	s.written()
 	_, down := g.topics.OfDown(pk.TopicName)
 	_, up := g.topics.FilterToHub(pk.TopicName)
 	if down || up {

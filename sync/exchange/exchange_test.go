@@ -416,3 +416,55 @@ func TestGarbageCostsNothing(t *testing.T) {
 		settled(t, a, b, id, time.Minute)
 	})
 }
+
+// slowHello is a line that takes its time over each HELLO.
+type slowHello struct {
+	exchange.Transport
+	mu    sync.Mutex
+	taken []string
+}
+
+func (l *slowHello) Send(ctx context.Context, raw []byte, bulk bool) error {
+	frame, err := wire.Decode(raw)
+	if err != nil {
+		return err
+	}
+	if _, hello := frame.(wire.Hello); hello {
+		time.Sleep(10 * time.Millisecond)
+	}
+	l.mu.Lock()
+	l.taken = append(l.taken, fmt.Sprintf("%T", frame))
+	l.mu.Unlock()
+	return l.Transport.Send(ctx, raw, bulk)
+}
+
+// TestOfferDoesNotOvertakeTheHello: a neighbour that has not heard the HELLO yet
+// drops the offer, and it would come again only after the engine's patience.
+func TestOfferDoesNotOvertakeTheHello(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := makeKeys(t, "A", "B")
+		a, b := newStation(t, "A", keys), newStation(t, "B", keys)
+		id := a.put(t, "B", 100)
+		lineA, lineB := linktest.Pipe(1, linktest.Faults{})
+		slow := &slowHello{Transport: lineA}
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _ = a.node.Run(ctx, "B", slow) })
+		group.Go(func() { _ = b.node.Run(ctx, "A", lineB) })
+		settled(t, a, b, id, 2*time.Second)
+		cancel()
+		lineA.Close()
+		lineB.Close()
+		group.Wait()
+		seen := false
+		for _, kind := range slow.taken {
+			seen = seen || kind == "wire.Offer"
+			if seen && kind == "wire.Hello" {
+				t.Errorf("frames were sent as %v", slow.taken)
+			}
+		}
+		if !seen {
+			t.Errorf("no offer among %v", slow.taken)
+		}
+	})
+}

@@ -53,8 +53,9 @@ type Options struct {
 
 // Node is one machine's side of all its sessions.
 type Node struct {
-	o  Options
-	mu sync.Mutex
+	o    Options
+	pace *pacer
+	mu   sync.Mutex
 	// sessions by neighbour code
 	sessions map[string]*session
 	rules    schedule.Rules
@@ -76,7 +77,7 @@ func NewNode(o Options) *Node {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
-	return &Node{o: o, sessions: map[string]*session{}, first: map[storage.ID]bool{}, arriving: map[storage.ID]*Arriving{}}
+	return &Node{o: o, pace: newPacer(), sessions: map[string]*session{}, first: map[storage.ID]bool{}, arriving: map[storage.ID]*Arriving{}}
 }
 
 // Run holds the session with one neighbour over t until t ends or ctx does.

@@ -6,7 +6,9 @@ import (
 	"slices"
 
 	"tram/storage"
+	"tram/sync/bundle"
 	"tram/sync/engine"
+	"tram/sync/schedule"
 	"tram/sync/wire"
 )
 
@@ -19,9 +21,9 @@ func (s *session) perform(ctx context.Context, action engine.Action) engine.Even
 		if !known {
 			return engine.OfferSent{ID: a.ID, Result: engine.Gone}
 		}
-		s.jobs.put(job{round: s.round, offer: &out})
+		s.jobs.put(job{round: s.round, urgency: out.Urgency, offer: &out})
 	case engine.SendChunk:
-		s.jobs.put(job{round: s.round, chunk: a})
+		s.jobs.put(job{round: s.round, urgency: s.outgoing[a.ID].Urgency, chunk: a})
 	case engine.SendFrame:
 		s.sendControl(a.Frame)
 	case engine.Admit:
@@ -33,7 +35,7 @@ func (s *session) perform(ctx context.Context, action engine.Action) engine.Even
 	case engine.Settle:
 		return engine.Settled{ID: a.ID, Failed: !s.settle(ctx, a)}
 	case engine.Forget:
-		delete(s.incoming, a.ID)
+		s.forget(a.ID)
 		s.arrived(a.ID)
 		if err := s.node.o.Queue.Forget(ctx, s.peer, a.ID); err != nil && !errors.Is(err, storage.ErrNotFound) {
 			s.log.Error("unfinished bundle not dropped", "id", a.ID, "error", err)
@@ -47,6 +49,16 @@ func (s *session) perform(ctx context.Context, action engine.Action) engine.Even
 }
 
 func (s *session) admit(ctx context.Context, offer wire.Offer) engine.Admission {
+	// A header that lies about its urgency is refused before anything is kept.
+	urgency := uint8(schedule.MostUrgent)
+	if signed, err := bundle.Parse(offer.Header); err == nil {
+		urgency = signed.Header.Urgency
+	}
+	done, after := s.node.pace.admit(urgency, s.node.o.Now())
+	if done == nil {
+		return engine.Admission{Defer: wire.CodeBusy, After: after}
+	}
+	s.stepped = append(s.stepped, done)
 	in, adm, err := s.custodian().Admit(ctx, s.peer, offer)
 	switch {
 	case errors.Is(err, storage.ErrFull):
@@ -56,7 +68,7 @@ func (s *session) admit(ctx context.Context, offer wire.Offer) engine.Admission 
 	case adm.Receipt != nil:
 		return engine.Admission{Receipt: adm.Receipt}
 	}
-	s.incoming[offer.ID] = slices.Clone(offer.Header)
+	s.keep(offer.ID, slices.Clone(offer.Header))
 	admission := engine.Admission{Urgency: in.Urgency, Need: map[int]engine.Need{}}
 	for _, i := range in.Need {
 		admission.Size += in.Objects[i].Size
@@ -108,7 +120,7 @@ func (s *session) complete(ctx context.Context, id storage.ID) engine.Event {
 		s.log.Warn("bundle not taken over", "id", id, "error", err)
 		return engine.Completed{ID: id, Code: codeOf(err)}
 	}
-	delete(s.incoming, id)
+	s.forget(id)
 	s.arrived(id)
 	s.log.Debug("bundle taken over", "id", id)
 	return engine.Completed{ID: id, Receipt: receipt}

@@ -12,9 +12,10 @@ import (
 
 // job is an offer or a chunk to be read from the store and sent.
 type job struct {
-	round int
-	offer *storage.Outgoing // nil: chunk
-	chunk engine.SendChunk
+	round   int
+	urgency uint8
+	offer   *storage.Outgoing // nil: chunk
+	chunk   engine.SendChunk
 }
 
 // inlined lists those objects of out that travel inside the OFFER.
@@ -53,45 +54,53 @@ func (s *session) sendControl(f wire.Frame) {
 		s.log.Error("frame not encoded", "error", err)
 		return
 	}
-	select {
-	case s.frames <- raw:
-	default:
+	if !s.frames.put(control{raw: raw}) {
 		s.log.Debug("control frame dropped: too many wait")
 	}
 }
 
-func (s *session) sendFrames(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case raw := <-s.frames:
-			if err := s.link.Send(ctx, raw, false); err != nil {
-				s.log.Debug("control frame not sent", "error", err)
-			}
-		}
+// control is an encoded frame for the link; sent, if not nil, is told what became
+// of it.
+type control struct {
+	raw  []byte
+	sent chan error
+}
+
+func (s *session) sendControlFrame(ctx context.Context, c control) {
+	err := s.link.Send(ctx, c.raw, false)
+	if err != nil {
+		s.log.Debug("control frame not sent", "error", err)
+	}
+	if c.sent != nil {
+		c.sent <- err
 	}
 }
 
-func (s *session) sendJobs(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.jobs.ready:
-			for _, j := range s.jobs.take() {
-				s.posts.put(posted{round: j.round, event: s.sendJob(ctx, j)})
-			}
-		}
+// sendOffer sends an offer behind the control frames that came before it: one
+// that overtook the HELLO of its session would not be heard.
+func (s *session) sendOffer(ctx context.Context, f wire.Offer) error {
+	raw, err := wire.Encode(f)
+	if err != nil {
+		return err
 	}
+	c := control{raw: raw, sent: make(chan error, 1)}
+	if !s.frames.put(c) {
+		return errBehind
+	}
+	return <-c.sent
 }
+
+var errBehind = errors.New("too many control frames wait")
 
 func (s *session) sendJob(ctx context.Context, j job) engine.Event {
+	if done := s.node.pace.read(ctx, j.urgency); done != nil {
+		defer done()
+	}
 	if j.offer != nil {
 		frame, err := s.offer(ctx, *j.offer)
 		if err == nil {
 			s.trial.hand(ctx, j.offer.ID, head{})
-			err = s.sendFrame(ctx, frame, false)
+			err = s.sendOffer(ctx, frame)
 		}
 		return engine.OfferSent{ID: j.offer.ID, Result: s.result(j.offer.ID, err)}
 	}
@@ -101,7 +110,7 @@ func (s *session) sendJob(ctx context.Context, j job) engine.Event {
 	switch {
 	case n == c.N: // io.ReaderAt may report the end together with the last bytes
 		s.trial.hand(ctx, c.ID, head{chunk: true, object: c.Object, offset: c.Offset})
-		err = s.sendFrame(ctx, wire.Chunk{ID: c.ID, Object: c.Object, Offset: c.Offset, Data: data}, true)
+		err = s.sendChunk(ctx, wire.Chunk{ID: c.ID, Object: c.Object, Offset: c.Offset, Data: data})
 	case err == nil:
 		err = io.ErrUnexpectedEOF
 	}
@@ -120,12 +129,12 @@ func (s *session) result(id storage.ID, err error) engine.Result {
 	}
 }
 
-func (s *session) sendFrame(ctx context.Context, f wire.Frame, bulk bool) error {
+func (s *session) sendChunk(ctx context.Context, f wire.Chunk) error {
 	raw, err := wire.Encode(f)
 	if err != nil {
 		return err
 	}
-	return s.link.Send(ctx, raw, bulk)
+	return s.link.Send(ctx, raw, true)
 }
 
 func (s *session) offer(ctx context.Context, out storage.Outgoing) (wire.Offer, error) {

@@ -27,8 +27,8 @@ type session struct {
 	cancel context.CancelCauseFunc
 	kick   chan struct{}
 	posts  *mailbox[posted] // events from other goroutines
-	jobs   *mailbox[job]    // offers and chunks to send
-	frames chan []byte      // control frames to send
+	jobs   lane[job]        // offers and chunks to send
+	frames lane[control]    // control frames and offers to send
 	stats  atomic.Pointer[engine.Stats]
 	trial  *trial // of frames that end the connection
 
@@ -44,6 +44,7 @@ type session struct {
 	incoming map[storage.ID][]byte // headers of admitted bundles
 	busy     bool                  // as the link was told
 	shown    time.Time             // when stats was last set
+	stepped  []func()              // to be called at the end of the present step
 	wake     *time.Timer
 	helloDue *time.Timer
 }
@@ -56,13 +57,11 @@ type posted struct {
 func newSession(n *Node, peer string, t Transport, cancel context.CancelCauseFunc) *session {
 	return &session{
 		node: n, peer: peer, link: t, cancel: cancel,
-		log:    n.o.Logger.With("peer", peer),
-		kick:   make(chan struct{}, 1),
-		posts:  newMailbox[posted](),
-		jobs:   newMailbox[job](),
-		frames: make(chan []byte, controlQueue),
-		trial:  newTrial(n.o.Now),
-		wake:   stopped(), helloDue: stopped(),
+		log:   n.o.Logger.With("peer", peer),
+		kick:  make(chan struct{}, 1),
+		posts: newMailbox[posted](),
+		trial: newTrial(n.o.Now),
+		wake:  stopped(), helloDue: stopped(),
 	}
 }
 
@@ -78,8 +77,8 @@ func (s *session) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var senders sync.WaitGroup
 	defer func() { stop(); senders.Wait(); s.end() }()
-	senders.Go(func() { s.sendJobs(ctx) })
-	senders.Go(func() { s.sendFrames(ctx) })
+	s.jobs = lane[job]{group: &senders, do: func(j job) { s.posts.put(posted{round: j.round, event: s.sendJob(ctx, j)}) }}
+	s.frames = lane[control]{group: &senders, limit: controlQueue, do: func(c control) { s.sendControlFrame(ctx, c) }}
 	events := s.link.Events()
 	for {
 		select {
@@ -111,6 +110,7 @@ func (s *session) run(ctx context.Context) error {
 func (s *session) end() {
 	s.wake.Stop()
 	s.helloDue.Stop()
+	s.forgetAll()
 	if s.agreed {
 		s.node.o.Observer.Session(s.peer, false, s.theirs)
 	}
@@ -150,6 +150,8 @@ func (s *session) linkDown(ctx context.Context) {
 	if s.agreed {
 		s.step(ctx, engine.Down{})
 		s.node.o.Observer.Session(s.peer, false, s.theirs)
+		s.outgoing = nil // read again when the neighbour is back
+		s.forgetAll()
 	}
 	s.parted()
 	s.up, s.agreed, s.told, s.theirs = false, false, false, wire.Hello{}
@@ -253,12 +255,15 @@ func (s *session) agree(ctx context.Context) {
 	}
 	s.machine = engine.New(config)
 	s.outgoing = map[storage.ID]storage.Outgoing{}
-	s.incoming = map[storage.ID][]byte{}
+	s.forgetAll()
 	s.log.Info("session agreed", "software", s.theirs.Software, "epoch", s.theirs.Epoch)
 	s.node.o.Observer.Session(s.peer, true, s.theirs)
 	// An observer may have set rules for this line: nothing goes before they hold.
 	s.machine.Step(s.node.o.Now(), engine.Restrict{Rules: s.node.rulesNow()})
-	s.refill(ctx)
+	if done := s.node.pace.begin(ctx); done != nil {
+		s.refill(ctx)
+		done()
+	}
 	s.step(ctx, engine.Up{})
 	for _, id := range s.node.asked() {
 		s.step(ctx, engine.First{ID: id})
@@ -313,6 +318,12 @@ func (s *session) step(ctx context.Context, ev engine.Event) {
 	if s.machine == nil {
 		return
 	}
+	defer func() {
+		for _, done := range s.stepped {
+			done()
+		}
+		s.stepped = nil
+	}()
 	pending := []engine.Event{ev}
 	for len(pending) > 0 && ctx.Err() == nil {
 		next := pending[0]

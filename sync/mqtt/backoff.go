@@ -2,19 +2,32 @@ package mqtt
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // Backoff paces attempts to connect: the wait before attempt n is random
 // between nothing and Min doubled n times, at most Max ("full jitter"), so that
 // thousands of offices do not return in step after an outage.
+//
+// A kick says that the own line has come up: one attempt follows within kickSpread.
+// What is known of the other side outlasts it. As long as it answered and did
+// not take us (refused, reset, closed, see answered), the fault is not the own
+// line's, thousands are in the same place, and the waits grow on. After silence
+// they begin anew, for the line was the reason.
 type Backoff struct{ Min, Max time.Duration }
 
 // minWait keeps a jitter of nearly zero from becoming a busy loop.
 const minWait = 20 * time.Millisecond
+
+// kickSpread bounds the wait between a kick and its attempt, which is random: the
+// links of thousands may come up in the same second.
+const kickSpread = time.Second
 
 // proven is how long a connection must have lasted to end the backoff.
 const proven = 10 * time.Second
@@ -49,7 +62,7 @@ func newKeeper(b Backoff, log *slog.Logger, stats *counters) *keeper {
 	return &keeper{backoff: b, log: log, stats: stats, kick: make(chan struct{}, 1)}
 }
 
-// try asks for an immediate attempt unless there is a connection.
+// try asks for an attempt within kickSpread unless there is a connection.
 func (k *keeper) try() {
 	if k.snapshot().Connected {
 		return // kept, it would spoil the backoff after this connection
@@ -93,7 +106,7 @@ func (k *keeper) run(ctx context.Context) {
 		if lasted {
 			attempt = 0
 		}
-		if k.pause(ctx, attempt, err) {
+		if k.pause(ctx, attempt, err) && !answered(err) {
 			attempt = -1
 		}
 	}
@@ -133,8 +146,8 @@ func (k *keeper) once(ctx context.Context, attempt int) (lasted bool, err error)
 	return c.proven.Load() || time.Since(start) >= proven, err
 }
 
-// pause waits before the next attempt and says whether a kick ended it.
-func (k *keeper) pause(ctx context.Context, attempt int, err error) bool {
+// pause waits before the next attempt and says whether a kick cut it short.
+func (k *keeper) pause(ctx context.Context, attempt int, err error) (kicked bool) {
 	wait, kick := k.backoff.wait(attempt, rand.Float64()), k.kick
 	if rest := k.resting(); rest > wait {
 		wait, kick = rest, nil
@@ -142,15 +155,38 @@ func (k *keeper) pause(ctx context.Context, attempt int, err error) bool {
 	k.failed(err, wait)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return false
-	case <-kick:
-		return true
-	case <-ctx.Done():
-		return false
+	for {
+		select {
+		case <-timer.C:
+			return kicked
+		case <-kick:
+			if !kicked {
+				kicked = true
+				timer.Reset(k.soon())
+			}
+		case <-ctx.Done():
+			return kicked
+		}
 	}
 }
+
+// answered says that a failure came from the other side: it was reached and did
+// not want us, or ended the connection.
+func answered(err error) bool {
+	for _, reason := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, wsaRefused, wsaReset, io.EOF, io.ErrUnexpectedEOF, ErrRefused} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
+}
+
+// What Windows says for ECONNREFUSED and ECONNRESET. No other system has errors
+// of these numbers.
+const (
+	wsaRefused = syscall.Errno(10061)
+	wsaReset   = syscall.Errno(10054)
+)
 
 func (k *keeper) connected(server string) {
 	k.stats.connects.Add(1)
@@ -178,6 +214,17 @@ func (k *keeper) failed(err error, wait time.Duration) {
 	}
 	k.status.Err = err
 	k.status.NextTry = now.Add(wait)
+}
+
+// soon brings the next attempt forward after a kick and says in what time it is.
+func (k *keeper) soon() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	wait := rand.N(min(kickSpread, max(k.backoff.Min, minWait)))
+	if next := time.Now().Add(wait); next.Before(k.status.NextTry) {
+		k.status.NextTry = next
+	}
+	return max(0, time.Until(k.status.NextTry))
 }
 
 func (k *keeper) trying(server string) {

@@ -145,8 +145,8 @@ func (c *Client) Health(ctx context.Context, report []byte) error {
 	return conn.send(ctx, &request{topic: c.health, payload: slices.Clone(report)}, false)
 }
 
-// Kick asks for an immediate attempt to connect, for example when the network
-// came up or somebody pressed a button. It does nothing while connected.
+// Kick asks for an attempt to connect within a second, for example when the
+// network came up or somebody pressed a button. It does nothing while connected.
 func (c *Client) Kick() { c.keeper.try() }
 
 // Rest makes no new connection for so long, Kick or not, and ends the present

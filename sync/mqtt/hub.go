@@ -118,7 +118,7 @@ func (h *Hub) Presence() <-chan PresenceEvent { return h.presence.ch }
 // counted. The channel is closed by Close.
 func (h *Hub) Health() <-chan Heartbeat { return h.health }
 
-// Kick asks for an immediate attempt to connect to the broker.
+// Kick asks for an attempt to connect to the broker within a second.
 func (h *Hub) Kick() { h.keeper.try() }
 
 // Status tells how the connection to the broker is.

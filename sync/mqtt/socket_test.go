@@ -3,11 +3,14 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +43,7 @@ func TestMeterCutsALineThatTakesNothing(t *testing.T) {
 	})
 }
 
-func TestKeeperBacksOffAndTakesKicks(t *testing.T) {
+func TestKeeperBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stats counters
 		k := newKeeper(Backoff{Min: time.Second, Max: 5 * time.Minute}, slog.New(slog.DiscardHandler), &stats)
@@ -64,19 +67,129 @@ func TestKeeperBacksOffAndTakesKicks(t *testing.T) {
 		if s.Connected || !errors.Is(s.Err, ErrRefused) || int64(s.Attempts) != tries.Load() || time.Until(s.NextTry) > 5*time.Minute {
 			t.Errorf("status is %+v after %d attempts", s, tries.Load())
 		}
-		before := tries.Load()
-		k.try()
-		synctest.Wait()
-		if n := tries.Load(); n != before+1 {
-			t.Errorf("%d attempts after a kick, want %d", n, before+1)
-		}
-		time.Sleep(10 * time.Second) // the kick started the backoff over
-		synctest.Wait()
-		if n := tries.Load(); n < before+3 {
-			t.Errorf("%d attempts soon after a kick, want at least %d", n, before+3)
-		}
 		stop()
 		<-done
+	})
+}
+
+// failing is a keeper whose attempts all fail with what fail holds.
+func failing(t *testing.T) (k *keeper, fail *atomic.Pointer[error], tries *atomic.Int64) {
+	var stats counters
+	k = newKeeper(Backoff{Min: time.Second, Max: 5 * time.Minute}, slog.New(slog.DiscardHandler), &stats)
+	fail, tries = new(atomic.Pointer[error]), new(atomic.Int64)
+	k.connect = func(context.Context) (*conn, error) {
+		tries.Add(1)
+		return nil, *fail.Load()
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	t.Cleanup(func() { stop(); <-done })
+	go func() {
+		defer close(done)
+		k.run(ctx)
+	}()
+	return k, fail, tries
+}
+
+func TestKickAfterSilenceBeginsTheBackoffAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, fail, tries := failing(t)
+		silence := error(&net.OpError{Op: "dial", Err: syscall.ENETUNREACH})
+		fail.Store(&silence)
+		time.Sleep(time.Hour)
+		before := tries.Load()
+		k.try()
+		time.Sleep(kickSpread)
+		if n := tries.Load(); n == before {
+			t.Error("no attempt within a second of the link coming up")
+		}
+		time.Sleep(10 * time.Second)
+		if n := tries.Load(); n < before+3 {
+			t.Errorf("%d attempts soon after a kick, want at least 3", n-before)
+		}
+	})
+}
+
+func TestKickDoesNotDefeatTheBackoffFromARefusingHub(t *testing.T) {
+	for name, err := range map[string]error{
+		"refused":       &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
+		"turned away":   fmt.Errorf("tls handshake: %w", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}),
+		"closed":        fmt.Errorf("tls handshake: %w", io.EOF),
+		"not wanted":    fmt.Errorf("%w: subscription", ErrRefused),
+		"one of two":    errors.Join(fmt.Errorf("connect to a: %w", syscall.ENETUNREACH), fmt.Errorf("connect to b: %w", syscall.ECONNREFUSED)),
+		"so in Windows": &net.OpError{Op: "dial", Err: os.NewSyscallError("connectex", wsaRefused)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, fail, tries := failing(t)
+				fail.Store(&err)
+				time.Sleep(time.Hour)
+				// A link that flaps for ten minutes: each kick is worth one attempt.
+				before := tries.Load()
+				const kicks = 20
+				for range kicks {
+					k.try()
+					k.try()
+					time.Sleep(30 * time.Second)
+				}
+				if n := tries.Load() - before; n < kicks || n > 2*kicks {
+					t.Errorf("%d attempts with %d kicks", n, kicks)
+				}
+			})
+		})
+	}
+}
+
+// TestStampedeIsSpread: the hub of thousands is away, their links come up in the
+// same second, and it takes connections at a certain rate and refuses the rest.
+func TestStampedeIsSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const offices, rate = 11_000, 500 // connections a second
+		var room, refused, taken atomic.Int64
+		back := time.Now().Add(time.Minute)
+		var most int64
+		var keepers []*keeper
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for range offices {
+			var stats counters
+			k := newKeeper(Backoff{Min: time.Second, Max: 5 * time.Minute}, slog.New(slog.DiscardHandler), &stats)
+			k.lost = func(*conn) {}
+			k.connect = func(context.Context) (*conn, error) {
+				if time.Now().Before(back) || room.Add(-1) < 0 {
+					refused.Add(1)
+					return nil, syscall.ECONNREFUSED
+				}
+				taken.Add(1)
+				return &conn{over: make(chan struct{})}, nil
+			}
+			keepers = append(keepers, k)
+			all.Go(func() { k.run(ctx) })
+		}
+		time.Sleep(time.Until(back))
+		for _, k := range keepers {
+			k.try()
+		}
+		for range 400 {
+			room.Store(rate)
+			before := refused.Load() + taken.Load()
+			time.Sleep(time.Second)
+			if time.Since(back) > 2*time.Second {
+				most = max(most, refused.Load()+taken.Load()-before)
+			}
+			if taken.Load() == offices {
+				break
+			}
+		}
+		if taken.Load() != offices {
+			t.Errorf("%d offices are back after %v", taken.Load(), time.Since(back))
+		}
+		if most > 4*rate {
+			t.Errorf("%d attempts in one second after the first, the hub takes %d", most, rate)
+		}
+		t.Logf("all back after %v, %d attempts were refused, at most %d in a second after the first", time.Since(back), refused.Load(), most)
+		stop()
+		all.Wait()
 	})
 }
 

@@ -52,18 +52,29 @@ func New(ctx context.Context, db *sqlite.DB) (*Fleet, error) {
 	return &Fleet{db}, nil
 }
 
-// Session records that an office's session began or ended.
-func (f *Fleet) Session(ctx context.Context, code string, online bool, software string) error {
+// Change says that an office's session began or ended.
+type Change struct {
+	Online   bool
+	Software string // "" leaves what is known
+}
+
+// Sessions records changes, by office, in one transaction.
+func (f *Fleet) Sessions(ctx context.Context, changes map[string]Change) error {
 	err := f.db.Update(ctx, func(tx *sqlite.Tx) error {
 		now := sqlite.Millis(tx.Now())
-		_, err := tx.Exec(`INSERT INTO agents (code, online, since, seen, software) VALUES (?1, ?2, ?3, ?3, ?4)
-			ON CONFLICT (code) DO UPDATE SET since = CASE WHEN online = ?2 THEN since ELSE ?3 END,
-				online = ?2, seen = ?3, software = CASE WHEN ?4 = '' THEN software ELSE ?4 END`,
-			code, online, now, software)
-		return err
+		for code, c := range changes {
+			_, err := tx.Exec(`INSERT INTO agents (code, online, since, seen, software) VALUES (?1, ?2, ?3, ?3, ?4)
+				ON CONFLICT (code) DO UPDATE SET since = CASE WHEN online = ?2 THEN since ELSE ?3 END,
+					online = ?2, seen = ?3, software = CASE WHEN ?4 = '' THEN software ELSE ?4 END`,
+				code, c.Online, now, c.Software)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("record presence of %q: %w", code, err)
+		return fmt.Errorf("record presence of %d offices: %w", len(changes), err)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func open(t *testing.T, path string, c *clock) (*fleet.Fleet, *sqlite.DB) {
 
 func session(t *testing.T, f *fleet.Fleet, code string, online bool, software string) {
 	t.Helper()
-	if err := f.Session(t.Context(), code, online, software); err != nil {
+	if err := f.Sessions(t.Context(), map[string]fleet.Change{code: {Online: online, Software: software}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -154,7 +154,7 @@ func TestAClosedStoreIsAnError(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Session(context.Background(), "H40.12", true, ""); err == nil {
+	if err := f.Sessions(context.Background(), map[string]fleet.Change{"H40.12": {Online: true}}); err == nil {
 		t.Error("a session was recorded in a closed store")
 	}
 	if _, err := f.List(context.Background(), nil); err == nil {

@@ -23,13 +23,15 @@ var migrations embed.FS
 // Schema is the table of cards.
 var Schema = sqlite.Embedded("registry", migrations)
 
-// CacheSize is how many looked-up cards are kept in memory; when there are
-// more, arbitrary ones are dropped and read again when needed.
+// CacheSize is how many looked-up cards are kept in memory when Options say
+// nothing else; when there are more, arbitrary ones are dropped and read again
+// when needed. A card takes about 1 kB.
 const CacheSize = 1024
 
 // Options of a registry.
 type Options struct {
 	Logger *slog.Logger // nil discards
+	Cache  int          // cards; 0 means CacheSize
 }
 
 // Registry is the stored set of cards. Its methods may be called from several
@@ -45,15 +47,19 @@ type Registry struct {
 
 	mu         sync.Mutex
 	cache      map[string]Card
+	cacheSize  int
 	generation uint64 // counts commits, so that no older read enters the cache
 }
 
 // New opens the registry in db, which must have been opened with Schema.
 // Only cards signed by authority are let in.
 func New(db *sqlite.DB, authority crypto.PublicKey, o Options) (*Registry, error) {
-	r := &Registry{db: db, authority: authority, log: o.Logger, cache: map[string]Card{}}
+	r := &Registry{db: db, authority: authority, log: o.Logger, cache: map[string]Card{}, cacheSize: o.Cache}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
+	}
+	if r.cacheSize == 0 {
+		r.cacheSize = CacheSize
 	}
 	err := db.View(context.Background(), func(tx *sqlite.Tx) error {
 		serial, err := highest(tx)
@@ -93,6 +99,24 @@ func (r *Registry) Serial() uint64 {
 	return r.complete.Load()
 }
 
+// Newest is the highest serial of all stored cards.
+func (r *Registry) Newest() uint64 { return r.highest.Load() }
+
+// Has says whether a card as new as raw is stored. The signature of raw is not
+// looked at: Merge does that with what is not here.
+func (r *Registry) Has(raw []byte) bool {
+	payload, err := bundle.PayloadCOSE(raw)
+	if err != nil {
+		return false
+	}
+	c, err := parsePayload(payload)
+	if err != nil {
+		return false
+	}
+	stored, err := r.Lookup(c.Code)
+	return err == nil && stored.Serial >= c.Serial
+}
+
 // Rejected counts the cards that Merge has ignored since New because they
 // were malformed or not signed by the authority.
 func (r *Registry) Rejected() uint64 { return r.rejected.Load() }
@@ -118,18 +142,41 @@ func (r *Registry) Lookup(code string) (Card, error) {
 	if err != nil {
 		return Card{}, err
 	}
+	r.remember(generation, c)
+	return c, nil
+}
+
+// remember takes cards into the cache that were read when it was of this
+// generation.
+func (r *Registry) remember(generation uint64, cards ...Card) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if generation == r.generation {
-		if len(r.cache) >= CacheSize {
+	if generation != r.generation {
+		return
+	}
+	for _, c := range cards {
+		if len(r.cache) >= r.cacheSize {
 			for old := range r.cache {
 				delete(r.cache, old)
 				break
 			}
 		}
-		r.cache[key] = c
+		r.cache[Key(c.Code)] = c
 	}
-	return c, nil
+}
+
+// Warm reads as many cards into memory as are kept there, so that a hub whose
+// offices all come at once need not look up one after the other.
+func (r *Registry) Warm(ctx context.Context) error {
+	r.mu.Lock()
+	generation := r.generation
+	r.mu.Unlock()
+	cards, err := r.All(ctx, "", r.cacheSize)
+	if err != nil {
+		return fmt.Errorf("warm registry: %w", err)
+	}
+	r.remember(generation, cards...)
+	return nil
 }
 
 // LookupTx is Lookup within tx.
@@ -187,6 +234,7 @@ func (r *Registry) stored(raw []byte) (Card, error) {
 // Rejected and logged; they are no error. Merging the same cards again changes
 // nothing.
 func (r *Registry) Merge(tx *sqlite.Tx, cards [][]byte) (changed int, err error) {
+	var keys []string
 	for _, raw := range cards {
 		fresh, err := r.fresh(tx, raw)
 		if err != nil {
@@ -204,13 +252,14 @@ func (r *Registry) Merge(tx *sqlite.Tx, cards [][]byte) (changed int, err error)
 			return changed, err
 		}
 		changed++
+		keys = append(keys, Key(c.Code))
 	}
 	if changed > 0 {
 		serial, err := highest(tx)
 		if err != nil {
 			return changed, fmt.Errorf("merge cards: %w", err)
 		}
-		tx.OnCommit(func() { r.committed(serial) })
+		tx.OnCommit(func() { r.committed(serial, keys) })
 	}
 	return changed, nil
 }
@@ -305,10 +354,12 @@ func put(tx *sqlite.Tx, c Card, raw []byte) error {
 	return nil
 }
 
-func (r *Registry) committed(serial uint64) {
+func (r *Registry) committed(serial uint64, changed []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	clear(r.cache)
+	for _, key := range changed {
+		delete(r.cache, key)
+	}
 	r.generation++
 	r.highest.Store(max(serial, r.highest.Load()))
 }

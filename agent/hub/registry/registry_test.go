@@ -442,6 +442,31 @@ func TestByDevice(t *testing.T) {
 	}
 }
 
+func TestWarmRegistryAnswersFromMemory(t *testing.T) {
+	authority := newKey(t)
+	db, r := open(t, authority)
+	old := sign(t, authority, Card{Code: "A", Name: "x", Serial: 1})
+	merge(t, db, r, old, sign(t, authority, Card{Code: "B", Name: "x", Serial: 2}))
+	if err := r.Warm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.cache) != 2 || r.Newest() != 2 {
+		t.Errorf("%d cards in memory, the newest is %d", len(r.cache), r.Newest())
+	}
+	newer := sign(t, authority, Card{Code: "a", Name: "y", Serial: 3})
+	if !r.Has(old) || r.Has(newer) || r.Has([]byte("no card")) {
+		t.Error("Has is wrong about what is stored")
+	}
+	// A change costs only its own card.
+	merge(t, db, r, newer)
+	if _, kept := r.cache["b"]; !kept || len(r.cache) != 1 {
+		t.Errorf("after a change memory holds %v", r.cache)
+	}
+	if c, err := r.Lookup("A"); err != nil || c.Name != "y" || !r.Has(old) || !r.Has(newer) {
+		t.Errorf("after a change the card is %+v, %v", c, err)
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	authority := newKey(t)
 	db, r := open(t, authority)

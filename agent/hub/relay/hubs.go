@@ -137,7 +137,7 @@ func (r *Relay) reportOnce(ctx context.Context) (more bool, err error) {
 				return err
 			}
 		}
-		return r.put(tx, p, peer)
+		return r.put(tx, p)
 	})
 }
 
@@ -148,7 +148,7 @@ func (r *Relay) undeliverable(tx *sqlite.Tx, from string, b storage.Bundle, m mi
 	if err != nil {
 		return fmt.Errorf("make notice: %w", err)
 	}
-	if err := r.put(tx, p, from); err != nil {
+	if err := r.put(tx, p); err != nil {
 		return err
 	}
 	return audit.Append(tx, audit.Entry{

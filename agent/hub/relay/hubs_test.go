@@ -240,7 +240,7 @@ func TestRegistryGoesWhereItIsNew(t *testing.T) {
 		"D": {hubCode, "A", "B", "C", "VN", "V"}, "VN": {hubCode, "A", "B", "C", "D", "D1", "D2"},
 		"A": {hubCode, "A", "B", "C", "VN", "D", "V", "D1", "D2"},
 	} {
-		must(t, s.relay.Greeted(t.Context(), peer, 0, storage.ID{1}))
+		must(t, s.relay.ShareRegistry(t.Context(), map[string]relay.Greeting{peer: {Epoch: storage.ID{1}}}))
 		list := s.outgoing(peer)
 		if len(list) != 1 {
 			t.Fatalf("%d bundles for %s", len(list), peer)

@@ -5,11 +5,14 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"embed"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tram/agent/hub/registry"
 	"tram/storage/audit"
@@ -21,6 +24,9 @@ import (
 const (
 	// batch is how many bundles of the inbox are looked at in one go.
 	batch = 64
+	// together is how many of them are routed at the same time: they share one
+	// commit, for which one after the other would each wait.
+	together = batch
 	// unknownRetry is when an offer to an office without a card is looked at
 	// again while the registry is being rebuilt.
 	unknownRetry = 30 * time.Second
@@ -63,6 +69,11 @@ type Relay struct {
 
 	sharing sync.Mutex
 	shared  map[string]share // by the code of a neighbour that has greeted
+
+	mu      sync.Mutex
+	met     map[string]Greeting // neighbours that have greeted
+	greeted map[string]Greeting // of these, those that RunSharing is to look at
+	news    chan struct{}
 }
 
 // New makes a Relay.
@@ -73,7 +84,7 @@ func New(o Options) *Relay {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Relay{o: o, shared: map[string]share{}}
+	return &Relay{o: o, shared: map[string]share{}, met: map[string]Greeting{}, greeted: map[string]Greeting{}, news: make(chan struct{}, 1)}
 }
 
 // SetAbove names the hub above, and the key that signs its cards.
@@ -130,15 +141,9 @@ func (r *Relay) Drain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		stuck := 0
-		for _, a := range list {
-			if err := r.handle(ctx, a); err != nil {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				r.o.Logger.Error("bundle not routed", "id", a.ID, "error", err)
-				stuck++
-			}
+		stuck, err := r.handleAll(ctx, list)
+		if err != nil {
+			return err
 		}
 		switch {
 		case len(list) == 0:
@@ -149,6 +154,33 @@ func (r *Relay) Drain(ctx context.Context) error {
 			limit += batch
 		}
 	}
+}
+
+// handleAll handles bundles of the inbox, documents several at once and what
+// hubs say in order, and tells how many failed.
+func (r *Relay) handleAll(ctx context.Context, list []queue.Arrived) (stuck int, err error) {
+	var failed atomic.Int32
+	handle := func(a queue.Arrived) {
+		if err := r.handle(ctx, a); err != nil && ctx.Err() == nil {
+			r.o.Logger.Error("bundle not routed", "id", a.ID, "error", err)
+			failed.Add(1)
+		}
+	}
+	var group errgroup.Group
+	group.SetLimit(together)
+	for _, a := range list {
+		switch bundle.Kind(a.Kind) {
+		case bundle.KindRegistry, bundle.KindNotice:
+			handle(a)
+		default:
+			group.Go(func() error {
+				handle(a)
+				return nil
+			})
+		}
+	}
+	err = group.Wait()
+	return int(failed.Load()), errors.Join(err, ctx.Err())
 }
 
 // Expire ends bundles whose lifetime is over. Their senders know: the same

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -296,7 +297,7 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 	s := newStage(t, time.Time{})
 	share := func(has uint64) []string {
 		before := len(s.outgoing("A"))
-		must(t, s.relay.Greeted(t.Context(), "A", has, storage.ID{1}))
+		must(t, s.relay.ShareRegistry(t.Context(), map[string]relay.Greeting{"A": {Has: has, Epoch: storage.ID{1}}}))
 		var codes []string
 		for _, o := range s.outgoing("A")[before:] {
 			cards, err := registry.DecodeCards(s.read(o, "A"))
@@ -322,13 +323,62 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 		t.Errorf("after an enrolment: %v", got)
 	}
 	before := len(s.outgoing("A"))
-	must(t, s.relay.Greeted(t.Context(), "A", 0, storage.ID{9}))
+	must(t, s.relay.ShareRegistry(t.Context(), map[string]relay.Greeting{"A": {Epoch: storage.ID{9}}}))
 	if len(s.outgoing("A")) != before+1 {
 		t.Error("an office whose store was replaced was sent nothing")
 	}
-	must(t, s.relay.Greeted(t.Context(), "C", 0, storage.ID{2}))
+	must(t, s.relay.ShareRegistry(t.Context(), map[string]relay.Greeting{"C": {Epoch: storage.ID{2}}}))
 	if len(s.outgoing("C")) != 0 {
 		t.Error("an office without keys was sent cards")
+	}
+}
+
+// TestP9_ReturningOfficesShareOneBundleOfCards: what a thousand greetings at once
+// cost is paid for each group that lacks the same cards, not for each office.
+func TestP9_ReturningOfficesShareOneBundleOfCards(t *testing.T) {
+	s := newStage(t, time.Time{})
+	hub, err := s.registry.Lookup(hubCode)
+	must(t, err)
+	const offices = 40
+	var codes []string
+	for i := range offices {
+		codes = append(codes, fmt.Sprintf("Q%02d", i))
+		s.addOffice(codes[i], true)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.relay.RunSharing(ctx) }()
+	for _, code := range codes {
+		s.relay.Greeted(code, relay.Greeting{Has: hub.Serial})
+	}
+	s.relay.Greeted("stranger", relay.Greeting{}) // holds nobody up
+	s.relay.News([]string{"A", codes[0]})
+	for deadline := time.Now().Add(10 * time.Second); len(s.outgoing(codes[offices-1])) == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("no cards were queued")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	<-done
+	bundles := map[uuid.UUID]bool{}
+	for _, code := range codes {
+		out := s.outgoing(code)
+		if len(out) != 1 {
+			t.Fatalf("%d bundles for %s, want 1", len(out), code)
+		}
+		cards, err := registry.DecodeCards(s.read(out[0], code))
+		must(t, err)
+		if len(cards) != offices+3 { // A, B and C are newer than the hub's too
+			t.Errorf("%s gets %d cards", code, len(cards))
+		}
+		bundles[out[0].ID] = true
+	}
+	if len(bundles) != 2 {
+		t.Errorf("%d bundles were made for %d offices, want 2", len(bundles), offices)
+	}
+	if len(s.outgoing("A")) != 0 {
+		t.Error("an office that has not greeted was sent cards")
 	}
 }
 
@@ -336,7 +386,7 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 // is lost, so what an office says that it holds proves nothing.
 func TestRestoredHubSharesFromTheBeginning(t *testing.T) {
 	s := newStage(t, time.Now().Add(time.Hour))
-	must(t, s.relay.Greeted(t.Context(), "A", s.registry.Serial(), storage.ID{1}))
+	must(t, s.relay.ShareRegistry(t.Context(), map[string]relay.Greeting{"A": {Has: s.registry.Serial(), Epoch: storage.ID{1}}}))
 	if len(s.outgoing("A")) != 1 {
 		t.Error("no cards were sent")
 	}

@@ -253,6 +253,9 @@ func (w *World) joinUpstream(ctx context.Context) error {
 }
 
 func (w *World) invite(ctx context.Context, dir string) error {
+	if len(w.o.Offices) == 0 {
+		return nil
+	}
 	return w.inviteAll(ctx, dir, "xa", w.o.Offices)
 }
 
