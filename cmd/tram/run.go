@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,12 @@ import (
 	"tram/agent/service"
 	"tram/cmd/internal/cli"
 )
+
+// memoryLimit is what the garbage collector keeps the program's own memory to, in
+// bytes, where GOMEMLIMIT does not say otherwise. It is soft: what is needed is
+// taken, at the cost of more collections. Content never needs much of it, since
+// it passes through in pieces.
+const memoryLimit = 24 << 20
 
 func runCommand(c *cli.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "run", Short: "tram.run.short", Args: cli.Args(0, 0)}
@@ -24,6 +31,9 @@ func runCommand(c *cli.Console) *cobra.Command {
 		}
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			return fmt.Errorf("make data folder: %w", err)
+		}
+		if os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(memoryLimit)
 		}
 		log := c.Logger(cfg.Log.Level, cfg.Log.Format)
 		a, err := agent.New(agent.Options{Dir: c.Data, Config: cfg, Logger: log, Version: cli.Build().Version})

@@ -43,7 +43,7 @@ const (
 	// DefaultDeadAfter is how long it may be silent then before it counts as
 	// dead. It is more than a line's usual hiccup, and leaves time to be moving
 	// again within 15 s.
-	DefaultDeadAfter = 12 * time.Second
+	DefaultDeadAfter = 11 * time.Second
 	// DefaultQueueFrames bounds the frames that wait for the reader of Events.
 	DefaultQueueFrames = 256
 	// DefaultQueueBytes bounds the bytes of those frames.

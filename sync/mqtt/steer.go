@@ -9,7 +9,10 @@ const (
 	// steerEvery is how often a connection that sends is looked at.
 	steerEvery = 200 * time.Millisecond
 	// steerLooks is how many looks in a row decide.
-	steerLooks = 20
+	steerLooks = 10
+	// steerPatience is how many times in a row BBR must be seen to overfill the
+	// line before it is given up: at first it does so to find the line's rate.
+	steerPatience = 6
 )
 
 // Steered is a TCP connection that changes its congestion control when the
@@ -24,6 +27,7 @@ type Steered struct {
 	usual   string // to go back to; empty until changed
 	next    time.Time
 	judge   judge
+	full    int // verdicts in a row that BBR overfills the line
 	settled bool
 }
 
@@ -49,17 +53,16 @@ func (s *Steered) look() {
 		s.settled = true
 		return
 	}
-	switch s.judge.take(seen) {
-	case randomLoss:
-		if s.usual == "" {
-			s.usual, s.settled = change(s.Conn, s.control)
-			s.judge = judge{}
-		}
-	case fullLine:
-		if s.usual != "" {
+	switch v := s.judge.take(seen); {
+	case v == randomLoss && s.usual == "":
+		s.usual, s.settled = change(s.Conn, s.control)
+	case v == fullLine && s.usual != "":
+		if s.full++; s.full == steerPatience {
 			change(s.Conn, s.usual)
 			s.settled = true
 		}
+	case v == fine:
+		s.full = 0
 	}
 }
 
@@ -74,9 +77,10 @@ type sight struct {
 type verdict int
 
 const (
-	undecided verdict = iota
-	randomLoss
-	fullLine
+	undecided  verdict = iota // not enough looks yet
+	fine                      // nothing to change
+	randomLoss                // the line takes more than the window lets through
+	fullLine                  // a queue overflows
 )
 
 // judge looks at a connection some times in a row and then tells.
@@ -110,6 +114,6 @@ func (j *judge) take(s sight) verdict {
 	case queue && again*20 >= sent:
 		return fullLine
 	default:
-		return undecided
+		return fine
 	}
 }

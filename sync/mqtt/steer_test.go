@@ -15,12 +15,12 @@ func TestJudge(t *testing.T) {
 		lost          uint32 // of 1,000
 		want          verdict
 	}{
-		{"idle", 600 * ms, 600 * ms, 2, 0, undecided},
-		{"clean and full", 1200 * ms, 600 * ms, 20, 0, undecided},
+		{"idle", 600 * ms, 600 * ms, 2, 0, fine},
+		{"clean and full", 1200 * ms, 600 * ms, 20, 0, fine},
 		{"radio: loss without a queue", 620 * ms, 600 * ms, 20, 30, randomLoss},
 		{"little loss that still limits", 210 * ms, 200 * ms, 18, 5, randomLoss},
-		{"loss that does not limit", 210 * ms, 200 * ms, 5, 30, undecided},
-		{"loss with a queue: the line is full", 700 * ms, 200 * ms, 20, 10, undecided},
+		{"loss that does not limit", 210 * ms, 200 * ms, 5, 30, fine},
+		{"loss with a queue: the line is full", 700 * ms, 200 * ms, 20, 10, fine},
 		{"much loss with a queue: a shallow one overflows", 700 * ms, 200 * ms, 20, 100, fullLine},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,9 +23,11 @@ const (
 	chunkTime = 250 * time.Millisecond
 	slowTime  = 500 * time.Millisecond
 
-	// gain is how many bandwidth-delay products may be under way: a second one
-	// bridges the pause in which TCP repairs a loss.
-	gain = 2
+	// gain is how many bandwidth-delay products may be under way: one fills the
+	// line, a second one bridges the pause in which TCP repairs a loss, and with a
+	// third one TCP's own congestion control, not this window, is what limits, so
+	// that it learns what the line can take.
+	gain = 3
 
 	// rateMemory is how long the best delivery rate counts at least; on long
 	// lines it is rateTrips round trips.

@@ -78,8 +78,8 @@ func TestP5_TheLineIsFullAndItsQueueIsShort(t *testing.T) {
 		{"slow 3G", line{bits(64e3), 200 * time.Millisecond}, 0.97, 1500 * time.Millisecond},
 		{"3G", line{bits(128e3), 200 * time.Millisecond}, 0.97, 1200 * time.Millisecond},
 		{"ADSL up", line{bits(512e3), 60 * time.Millisecond}, 0.97, 700 * time.Millisecond},
-		{"edge of a cell", line{bits(512e3), 600 * time.Millisecond}, 0.97, 1500 * time.Millisecond},
-		{"ADSL down", line{bits(2e6), 200 * time.Millisecond}, 0.97, 700 * time.Millisecond},
+		{"edge of a cell", line{bits(512e3), 600 * time.Millisecond}, 0.97, 2 * time.Second},
+		{"ADSL down", line{bits(2e6), 200 * time.Millisecond}, 0.97, 900 * time.Millisecond},
 		{"fibre", line{bits(50e6), 20 * time.Millisecond}, 0.97, 200 * time.Millisecond},
 		{"satellite", line{bits(10e6), 600 * time.Millisecond}, 0.75, 1200 * time.Millisecond}, // the bound of 1 MiB
 	} {
@@ -109,7 +109,7 @@ func TestP5_TheWindowFollowsTheLine(t *testing.T) {
 	}{
 		{"becomes fast", slow, fast, 0.97, 500 * time.Millisecond},
 		{"becomes slow", fast, slow, 0.97, 1500 * time.Millisecond},
-		{"becomes long", fast, far, 0.95, 1500 * time.Millisecond},
+		{"becomes long", fast, far, 0.95, 2 * time.Second},
 		{"becomes short", far, fast, 0.97, time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
