@@ -13,6 +13,7 @@ import (
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/storage"
+	"tram/sync/exchange"
 )
 
 // openLine makes the rules of the line hold, before anything goes over it.
@@ -68,6 +69,27 @@ func (d *desk) First(ctx context.Context, id storage.ID) error {
 		return problem.New(problem.Conflict, "queue.not-waiting", "", i18n.Args{"subject": doc.Subject}).Because(err)
 	}
 	return d.line.First(ctx, id)
+}
+
+// arriving lists what the hub is handing over.
+func (d *desk) arriving() []api.Arriving {
+	list := []api.Arriving{}
+	for _, a := range d.node.Arriving() {
+		list = append(list, api.Arriving{ID: a.ID, From: a.From, Urgency: a.Urgency, Size: a.Size, Here: a.Here, Held: a.Held})
+	}
+	return list
+}
+
+// bring has something that arrives come first, whatever the rules of the line
+// say. What does not arrive is the problem "queue.not-arriving".
+func (d *desk) bring(_ context.Context, id storage.ID) error {
+	if !slices.ContainsFunc(d.node.Arriving(), func(a exchange.Arriving) bool { return a.ID == id }) {
+		return problem.New(problem.NotFound, "queue.not-arriving", "id", i18n.Args{"id": id})
+	}
+	if !d.node.First(id) {
+		return problem.New(problem.Conflict, "queue.too-many-first", "", nil)
+	}
+	return nil
 }
 
 // IsFirst tells whether somebody asked for that.

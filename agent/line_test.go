@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tram/agent/api"
 	"tram/agent/config"
 	"tram/agent/health"
@@ -32,6 +34,20 @@ func (b *box) waits(id [16]byte, state office.State) {
 	time.Sleep(1500 * time.Millisecond)
 	if d, err := b.api.Get(b.p.t.Context(), id); err != nil || d.State != state {
 		b.p.t.Errorf("the document is %s (error %v), want %s", d.State, err, state)
+	}
+}
+
+// brings asks for what arrives as soon as the office has heard of it.
+func (b *box) brings(id [16]byte) {
+	b.p.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := b.api.Bring(b.p.t.Context(), id)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.p.t.Fatalf("asking for what arrives: %v", err)
+		}
 	}
 }
 
@@ -74,6 +90,17 @@ func TestAMeteredLineCarriesWhatIsUrgentOnly(t *testing.T) {
 	if _, err := a.api.Get(t.Context(), in.ID); problem.From(err).Class != problem.NotFound {
 		t.Errorf("a document that is not urgent came over the metered line (error %v)", err)
 	}
+	list, err := a.api.Arriving(t.Context())
+	if err != nil || len(list) != 1 || list[0].ID != in.ID || !list[0].Held || list[0].From != codeB {
+		t.Errorf("arriving: %+v (error %v)", list, err)
+	}
+	wanted := b.hand(codeA, office.Thuong, data)
+	b.reaches(wanted.ID, office.AtHub)
+	if err := a.api.Bring(t.Context(), uuid.New()); problem.From(err).Code != "queue.not-arriving" {
+		t.Errorf("asking for what does not arrive: %v", err)
+	}
+	a.brings(wanted.ID)
+	a.reaches(wanted.ID, office.Arrived)
 	later := a.hand(codeB, office.Thuong, data)
 	a.waits(later.ID, office.Saved)
 	a.end(t)

@@ -41,6 +41,18 @@ func (a *Agent) local() http.Handler {
 		Accounts: accounts{a},
 		Status:   a.Status,
 		Enroll:   a.enroll,
+		Arriving: func() []api.Arriving {
+			if d := a.theDesk(); d != nil {
+				return d.arriving()
+			}
+			return nil
+		},
+		Bring: func(ctx context.Context, id storage.ID) error {
+			if d := a.theDesk(); d != nil {
+				return d.bring(ctx, id)
+			}
+			return identity.None(a.o.Dir)
+		},
 		First: func(ctx context.Context, id storage.ID) error {
 			if d := a.theDesk(); d != nil {
 				return d.First(ctx, id)

@@ -145,6 +145,18 @@ func (c *Client) First(ctx context.Context, id storage.ID) (office.Document, err
 	return d, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/first", nil, &d)
 }
 
+// Arriving lists what the hub is handing over and is not here yet.
+func (c *Client) Arriving(ctx context.Context) ([]Arriving, error) {
+	var list []Arriving
+	return list, c.Call(ctx, http.MethodGet, "/v1/arriving", nil, &list)
+}
+
+// Bring has something that arrives come before others, whatever the rules of the
+// line say.
+func (c *Client) Bring(ctx context.Context, id storage.ID) error {
+	return c.Call(ctx, http.MethodPost, "/v1/arriving/"+id.String()+"/first", nil, &struct{}{})
+}
+
 // Attachment streams one attachment. The caller closes it.
 func (c *Client) Attachment(ctx context.Context, id storage.ID, index int) (io.ReadCloser, error) {
 	resp, err := c.Do(ctx, http.MethodGet, fmt.Sprintf("/v1/documents/%s/attachments/%d", id, index), nil, "")

@@ -49,7 +49,12 @@ type Options struct {
 	Enroll func(ctx context.Context, invite []byte) (Status, error)
 	// First has a waiting document sent before others, whatever the rules of
 	// the line say.
-	First  func(ctx context.Context, id storage.ID) error
+	First func(ctx context.Context, id storage.ID) error
+	// Arriving lists what the hub is handing over, most urgent first.
+	Arriving func() []Arriving
+	// Bring has something that arrives come before others, whatever the rules of
+	// the line say.
+	Bring  func(ctx context.Context, id storage.ID) error
 	Logger *slog.Logger
 }
 
@@ -72,6 +77,8 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /v1/documents/{id}/accept", s.handle(s.accept))
 	mux.HandleFunc("POST /v1/documents/{id}/return", s.handle(s.giveBack))
 	mux.HandleFunc("POST /v1/documents/{id}/first", s.handle(s.first))
+	mux.HandleFunc("GET /v1/arriving", s.handle(s.arriving))
+	mux.HandleFunc("POST /v1/arriving/{id}/first", s.handle(s.bring))
 	mux.HandleFunc("GET /v1/documents/{id}/attachments/{index}", s.handle(s.attachment))
 	mux.HandleFunc("GET /v1/documents/{id}/container", s.handle(s.container))
 	return mux
@@ -206,6 +213,21 @@ func (s *server) first(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return d.Get(r.Context(), id)
+}
+
+func (s *server) arriving(http.ResponseWriter, *http.Request) (any, error) {
+	if _, err := s.documents(); err != nil {
+		return nil, err
+	}
+	return s.o.Arriving(), nil
+}
+
+func (s *server) bring(_ http.ResponseWriter, r *http.Request) (any, error) {
+	_, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.o.Bring(r.Context(), id)
 }
 
 func (s *server) attachment(w http.ResponseWriter, r *http.Request) (any, error) {

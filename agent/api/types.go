@@ -10,6 +10,7 @@ import (
 	"tram/agent/line"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/storage"
 )
 
 // SocketName is the file of the local socket in the data folder.
@@ -148,4 +149,17 @@ func decodeProblems(data []byte) (problem.List, bool) {
 		list = append(list, &problem.Problem{Code: w.Code, Class: w.Class, Field: w.Field, Args: w.Args})
 	}
 	return list, true
+}
+
+// Arriving is something that the hub is handing over and that is not here yet.
+// Only its envelope is known: what is inside shows when all of it is here.
+type Arriving struct {
+	ID      storage.ID `json:"id"`
+	From    string     `json:"from"`    // office code
+	Urgency uint8      `json:"urgency"` // 0 thường … 3 hỏa tốc
+	Size    int64      `json:"size"`    // bytes as they travel
+	Here    int64      `json:"here"`    // of these, safe on this machine
+	// Held says that it does not come over the present line unless somebody asks
+	// for it first.
+	Held bool `json:"held"`
 }
