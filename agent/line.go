@@ -101,6 +101,9 @@ func (d *desk) lineStatus(s *api.Status) {
 	rules := now.Verdict.Rules
 	s.Link.Interface, s.Link.Metered = now.Interface, now.Metered
 	s.Link.Rules = api.Rules{Code: now.Verdict.Code, MinUrgency: rules.MinUrgency, MaxSize: rules.MaxSize}
+	if sync, ok := d.node.Stats(d.id.Hub); ok {
+		s.Link.Rate, s.Link.RTT, s.Link.Window = int64(sync.Line.Rate), sync.Line.RTT.Milliseconds(), sync.Window
+	}
 	s.Budget = api.Budget{Used: now.Account.Used, Limit: now.Limit, Resets: now.Account.Resets}
 	if now.Account.Forecast >= 0 {
 		s.Budget.Forecast = &now.Account.Forecast

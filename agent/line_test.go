@@ -73,6 +73,9 @@ func TestAMeteredLineCarriesWhatIsUrgentOnly(t *testing.T) {
 	if err != nil || s.Link.Interface != "lo" || !s.Link.Metered || s.Link.Rules != (api.Rules{Code: line.Metered, MinUrgency: 1}) || s.Budget.Used < int64(len(data)) {
 		t.Errorf("status is %+v, budget %+v (error %v)", s.Link, s.Budget, err)
 	}
+	if s.Link.Rate <= 0 || s.Link.RTT < 0 || s.Link.Window <= 0 {
+		t.Errorf("the way to the hub was not measured: %+v", s.Link)
+	}
 	if d, err := a.api.First(t.Context(), normal.ID); err != nil || d.ID != normal.ID {
 		t.Errorf("asking to send now: %+v, %v", d, err)
 	}

@@ -45,6 +45,11 @@ type Link struct {
 	Interface string `json:"interface"` // network interface in use, or that would be; "" when there is none
 	Metered   bool   `json:"metered"`   // its bytes cost money
 	Rules     Rules  `json:"rules"`
+
+	// What the last documents have shown of the way to the hub; 0 before.
+	Rate   int64 `json:"rate"`   // bytes per second that arrive
+	RTT    int64 `json:"rtt_ms"` // from sending to the hub's acknowledgement
+	Window int64 `json:"window"` // bytes that may be under way
 }
 
 // Rules are what may go over the line now.
