@@ -334,12 +334,13 @@ func (s *session) step(ctx context.Context, ev engine.Event) {
 			}
 		}
 	}
-	if now := s.node.o.Now(); now.Sub(s.shown) >= statsEvery {
+	busy := s.machine.Busy()
+	if now := s.node.o.Now(); now.Sub(s.shown) >= statsEvery || busy != s.busy {
 		s.shown = now
 		stats := s.machine.Stats()
 		s.stats.Store(&stats)
 	}
-	if busy := s.machine.Busy(); busy != s.busy {
+	if busy != s.busy {
 		s.busy = busy
 		if e, ok := s.link.(Expecter); ok {
 			e.Expect(busy)
