@@ -54,9 +54,6 @@ func (f *Flow) lane() lane {
 	}
 }
 
-// Yields tells whether f must not go while b waits.
-func (f *Flow) Yields(b *Flow) bool { return b.lane() >= laneVeryUrgent && f.lane() < b.lane() }
-
 // Level tells whether both are of one lane.
 func (f *Flow) Level(b *Flow) bool { return f.lane() == b.lane() }
 
