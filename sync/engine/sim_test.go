@@ -153,8 +153,7 @@ type simLink struct {
 	sim     *sim
 	ends    [2]*simNode
 	session int
-	on      [2]bool // the end has had Up in this session
-	cutting bool
+	on      [2]bool                      // the end has had Up in this session
 	snap    [2]map[simPartKey]simDurable // durable at the end when its session began
 }
 

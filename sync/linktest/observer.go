@@ -57,7 +57,7 @@ type observer struct {
 func observe(t *testing.T, name string, transport exchange.Transport) *observer {
 	t.Helper()
 	o := &observer{t: t, name: name, changed: make(chan struct{}), got: map[uint64]int{}}
-	if transport.Events() != transport.Events() {
+	if first, again := transport.Events(), transport.Events(); first != again {
 		t.Errorf("%s: Events gives another channel at each call", name)
 	}
 	go func() {
