@@ -10,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"tram/agent/config"
 	"tram/agent/enroll/invite"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
+	"tram/agent/identity"
 	"tram/agent/problem"
 	"tram/storage/fsx"
 	"tram/storage/keystore"
@@ -38,50 +40,77 @@ func Backup(ctx context.Context, dir string, db *sqlite.DB, w io.Writer, passphr
 // WriteBroker writes into dir everything that another broker needs to take the
 // place of the embedded one: configuration with the rights of all offices,
 // certificates, the server key, and a page that says how to go on. The broker
-// runs as user ("" leaves that to it); the files must be readable for it.
-func (h *Hub) WriteBroker(ctx context.Context, kind broker.Kind, dir, user string) (broker.Configured, error) {
-	var config broker.Configured
-	dir, err := filepath.Abs(dir)
+// runs as user ("" leaves that to it); the files must be readable for it. It
+// only reads of the hub in data, so that an office that joins does not stop it.
+func WriteBroker(ctx context.Context, data string, db *sqlite.DB, cfg *config.Hub, kind broker.Kind, dir, user string) (broker.Configured, error) {
+	var written broker.Configured
+	authority, err := ca.Load(data)
 	if err != nil {
-		return config, fmt.Errorf("find folder: %w", err)
+		return written, err
+	}
+	offices, err := brokerOffices(ctx, data, db, authority)
+	if err != nil {
+		return written, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return written, fmt.Errorf("find folder: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return config, fmt.Errorf("make folder: %w", err)
-	}
-	cards, err := h.registry.All(ctx, "", listLimit)
-	if err != nil {
-		return config, err
+		return written, fmt.Errorf("make folder: %w", err)
 	}
 	o := broker.ConfigOptions{
-		Addr: h.o.Config.MQTT.Address, Dir: dir, Hub: h.ca.Code, User: user, Subject: h.ca.DeviceSubject,
+		Addr: cfg.MQTT.Address, Dir: dir, Hub: authority.Code, User: user, Subject: authority.DeviceSubject, Offices: offices,
 	}
-	if servers := h.o.Config.MQTT.Server; len(servers) > 0 {
+	if servers := cfg.MQTT.Server; len(servers) > 0 {
 		o.Addr = servers[0]
 	}
-	for _, c := range cards {
-		if h.ours(c) {
-			o.Offices = append(o.Offices, c.Code)
-		}
-	}
-	config, err = broker.Config(kind, o)
+	written, err = broker.Config(kind, o)
 	if err != nil {
-		return config, err
+		return written, err
 	}
-	server := h.ca.Server()
+	server := authority.Server()
 	errs := []error{
 		keystore.SaveKey(filepath.Join(dir, broker.KeyFile), server.Key),
-		fsx.WriteFile(filepath.Join(dir, broker.CAFile), certPEM(h.ca.Root.Cert.Raw), 0o644),
+		fsx.WriteFile(filepath.Join(dir, broker.CAFile), certPEM(authority.Root.Cert.Raw), 0o644),
 		fsx.WriteFile(filepath.Join(dir, broker.CertFile), certPEM(server.Cert.Raw), 0o644),
-		fsx.WriteFile(filepath.Join(dir, "README.txt"), brokerPage(kind, dir, config), 0o644),
+		fsx.WriteFile(filepath.Join(dir, "README.txt"), brokerPage(kind, dir, written), 0o644),
 	}
-	for _, f := range config.Files {
+	for _, f := range written.Files {
 		mode := os.FileMode(0o644)
 		if f.Secret {
 			mode = 0o600
 		}
 		errs = append(errs, fsx.WriteFile(filepath.Join(dir, f.Name), f.Data, mode))
 	}
-	return config, errors.Join(errs...)
+	return written, errors.Join(errs...)
+}
+
+// brokerOffices are the codes of the offices that connect to the broker of the
+// hub in data.
+func brokerOffices(ctx context.Context, data string, db *sqlite.DB, authority *ca.CA) ([]string, error) {
+	known, err := registry.New(db, authority.Authority.Cert.PublicKey, registry.Options{})
+	if err != nil {
+		return nil, err
+	}
+	cards, err := known.All(ctx, "", listLimit)
+	if err != nil {
+		return nil, err
+	}
+	above := ""
+	if dir := ca.UpstreamFolder(data); identity.Exists(dir) {
+		id, err := identity.Load(dir)
+		if err != nil {
+			return nil, err
+		}
+		above = id.Hub
+	}
+	var codes []string
+	for _, c := range cards {
+		if c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above {
+			codes = append(codes, c.Code)
+		}
+	}
+	return codes, nil
 }
 
 // brokerPage says how the broker is started and how an office joins, in both

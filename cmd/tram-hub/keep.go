@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tram/agent/config"
 	"tram/agent/hub"
 	"tram/agent/hub/ca"
 	"tram/agent/i18n"
@@ -33,22 +35,32 @@ func brokerCommand(c *cli.Console) *cobra.Command {
 		if !slices.Contains(broker.Kinds(), broker.Kind(kind)) {
 			return problem.New(problem.Usage, "hub.bad-broker", "for", i18n.Args{"value": kind, "kinds": fmt.Sprint(broker.Kinds())})
 		}
-		var config broker.Configured
-		err := withHub(cmd.Context(), c, func(h *hub.Hub) (err error) {
-			config, err = h.WriteBroker(cmd.Context(), broker.Kind(kind), out, user)
-			return err
-		})
+		written, err := writeBroker(cmd.Context(), c, broker.Kind(kind), out, user)
 		if err != nil {
 			return err
 		}
-		return c.Print(map[string]string{"for": kind, "folder": out, "start": config.Start, "reload": config.Reload}, func(w io.Writer) {
+		return c.Print(map[string]string{"for": kind, "folder": out, "start": written.Start, "reload": written.Reload}, func(w io.Writer) {
 			fmt.Fprintln(w, out)
-			c.Say("hub.broker.done", i18n.Args{"start": config.Start, "reload": config.Reload})
+			c.Say("hub.broker.done", i18n.Args{"start": written.Start, "reload": written.Reload})
 			c.Say("hub.broker.note." + kind)
 		})
 	}
 	group.AddCommand(write)
 	return group
+}
+
+// writeBroker reads the hub's folder beside a running hub.
+func writeBroker(ctx context.Context, c *cli.Console, kind broker.Kind, out, user string) (written broker.Configured, err error) {
+	cfg, err := config.LoadHub(c.Data, nil)
+	if err != nil {
+		return written, err
+	}
+	db, err := readStore(ctx, c)
+	if err != nil {
+		return written, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return hub.WriteBroker(ctx, c.Data, db, cfg, kind, out, user)
 }
 
 // caCommand backs up and restores what makes the hub the hub.
