@@ -9,10 +9,10 @@ const (
 	// steerEvery is how often a connection that sends is looked at.
 	steerEvery = 200 * time.Millisecond
 	// steerLooks is how many looks in a row decide.
-	steerLooks = 10
+	steerLooks = 20
 	// steerPatience is how many times in a row BBR must be seen to overfill the
 	// line before it is given up: at first it does so to find the line's rate.
-	steerPatience = 6
+	steerPatience = 3
 )
 
 // Steered is a TCP connection that changes its congestion control when the
@@ -98,7 +98,7 @@ func (j *judge) take(s sight) verdict {
 	if s.unacked*5 >= s.window*4 {
 		j.limited++
 	}
-	if s.rtt*2 > s.shortest*3 {
+	if s.rtt*5 > s.shortest*6 {
 		j.queue++
 	}
 	if j.looks < steerLooks {
@@ -106,10 +106,10 @@ func (j *judge) take(s sight) verdict {
 	}
 	sent, again := s.sent-j.first.sent, s.again-j.first.again
 	lossy := again >= 2 && again*1000 >= sent
-	limited, queue := j.limited*2 >= j.looks, j.queue*2 >= j.looks
+	limited, idle, queue := j.limited*2 >= j.looks, j.queue <= 1, j.queue*2 >= j.looks
 	*j = judge{}
 	switch {
-	case lossy && limited && !queue:
+	case lossy && limited && idle:
 		return randomLoss
 	case queue && again*20 >= sent:
 		return fullLine
