@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"tram/sync/schedule"
 	"tram/sync/wire"
 )
@@ -10,6 +12,7 @@ import (
 func (p *Peer) sendNext() {
 	o := &p.out
 	o.due(p.now)
+	p.opens = time.Time{}
 	for {
 		it := p.choose()
 		switch {
@@ -74,7 +77,7 @@ func (p *Peer) nextOffer() *outItem {
 }
 
 // window is how many bytes may be under way.
-func (p *Peer) window() int64 { return min(p.pace.Window(), p.cfg.Window) }
+func (p *Peer) window() int64 { return p.pace.Window(p.now) }
 
 // room is how many of n more bytes of this urgency may go: all, what the window
 // has left if that is at least half of them, or none. What is less urgent and
@@ -90,6 +93,7 @@ func (p *Peer) room(urgency uint8, n int64) int64 {
 	case n <= 2*left:
 		return left
 	default:
+		p.opens = p.pace.Opens(under + n)
 		return 0
 	}
 }

@@ -29,6 +29,7 @@ type Peer struct {
 
 	rules schedule.Rules
 	pace  schedule.Pace
+	opens time.Time // when there will be room for what goes next, if nothing is acknowledged before
 	out   outgoing
 	in    incoming
 }
@@ -145,6 +146,7 @@ func (p *Peer) wake() {
 		}
 	}
 	sooner(p.in.syncAt)
+	sooner(p.opens)
 	if !at.IsZero() {
 		p.do(Wake{at})
 	}

@@ -45,7 +45,7 @@ func TestAnUnsettledHelloIsSettledByAnAnswer(t *testing.T) {
 				}
 				join(t, a, b, seed, faults)
 				id := a.put(t, "B", 900, 20_000)
-				settled(t, a, b, id, time.Hour)
+				settled(t, a, b, id, 6*time.Hour)
 				sameObjects(t, a, b, id, 2)
 			})
 		})

@@ -8,11 +8,13 @@ import (
 const (
 	// steerEvery is how often a connection that sends is looked at.
 	steerEvery = 200 * time.Millisecond
-	// steerLooks is how many looks in a row decide.
-	steerLooks = 20
+	// steerLooks is how many looks in a row decide, and steerSpan how long they take
+	// at least: a slow line is not written to at each look.
+	steerLooks = 8
+	steerSpan  = 3 * time.Second
 	// steerPatience is how many times in a row BBR must be seen to overfill the
 	// line before it is given up: at first it does so to find the line's rate.
-	steerPatience = 3
+	steerPatience = 6
 )
 
 // Steered is a TCP connection that changes its congestion control when the
@@ -42,18 +44,18 @@ func (s *Steered) Write(p []byte) (int, error) {
 	n, err := s.Conn.Write(p)
 	if now := time.Now(); !s.settled && err == nil && !now.Before(s.next) {
 		s.next = now.Add(steerEvery)
-		s.look()
+		s.look(now)
 	}
 	return n, err
 }
 
-func (s *Steered) look() {
+func (s *Steered) look(now time.Time) {
 	seen, ok := lookAt(s.Conn)
 	if !ok {
 		s.settled = true
 		return
 	}
-	switch v := s.judge.take(seen); {
+	switch v := s.judge.take(now, seen); {
 	case v == randomLoss && s.usual == "":
 		s.usual, s.settled = change(s.Conn, s.control)
 	case v == fullLine && s.usual != "":
@@ -86,13 +88,14 @@ const (
 // judge looks at a connection some times in a row and then tells.
 type judge struct {
 	first          sight
+	began          time.Time
 	looks          int
 	limited, queue int // looks with a full window; with a queue in the line
 }
 
-func (j *judge) take(s sight) verdict {
+func (j *judge) take(now time.Time, s sight) verdict {
 	if j.looks == 0 {
-		j.first = s
+		j.first, j.began = s, now
 	}
 	j.looks++
 	if s.unacked*5 >= s.window*4 {
@@ -101,12 +104,12 @@ func (j *judge) take(s sight) verdict {
 	if s.rtt*5 > s.shortest*6 {
 		j.queue++
 	}
-	if j.looks < steerLooks {
+	if j.looks < steerLooks || now.Sub(j.began) < steerSpan {
 		return undecided
 	}
 	sent, again := s.sent-j.first.sent, s.again-j.first.again
 	lossy := again >= 2 && again*1000 >= sent
-	limited, idle, queue := j.limited*2 >= j.looks, j.queue <= 1, j.queue*2 >= j.looks
+	limited, idle, queue := j.limited*2 >= j.looks, j.queue <= j.looks/8, j.queue*2 >= j.looks
 	*j = judge{}
 	switch {
 	case lossy && limited && idle:

@@ -1,6 +1,9 @@
 package schedule
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	// AckDelay is how long a receiver may let bytes wait before it makes them
@@ -8,8 +11,10 @@ const (
 	AckDelay = 25 * time.Millisecond
 
 	// firstWindow and firstChunk hold, in bytes, until the line has been
-	// measured: one to two seconds of the slowest one.
+	// measured: one to two seconds of the slowest one. What has arrived is added to
+	// the window, up to slowStart.
 	firstWindow = 8 << 10
+	slowStart   = 32 << 10
 	firstChunk  = 4 << 10
 
 	// MinChunk is the least size of a chunk, in bytes.
@@ -24,10 +29,23 @@ const (
 	slowTime  = 500 * time.Millisecond
 
 	// gain is how many bandwidth-delay products may be under way: one fills the
-	// line, a second one bridges the pause in which TCP repairs a loss, and with a
-	// third one TCP's own congestion control, not this window, is what limits, so
-	// that it learns what the line can take.
+	// line, and with two more TCP's own congestion control, not this window, is what
+	// limits, so that it learns what the line can take.
 	gain = 3
+	// bridge is how many more windows may follow, at the rate of the line, while
+	// no acknowledgement comes. When TCP repairs a loss, nothing is acknowledged
+	// for as long as a segment takes through the queue, and what follows keeps the
+	// line busy. The queue does not grow by it.
+	bridge = 1
+	// hardly is the rate, in bytes per second, of a line that was not seen to move.
+	hardly = 100
+	// On fast lines, those that take more than fast bytes in spareTime, what they
+	// take beyond it may be under way too, up to maxSpare: there BBR must be the one
+	// that limits. It takes a sender that holds back for one with little to send,
+	// and does not end its search for the line's rate.
+	fast      = 32 << 10
+	maxSpare  = 128 << 10
+	spareTime = 500 * time.Millisecond
 
 	// rateMemory is how long the best delivery rate counts at least; on long
 	// lines it is rateTrips round trips.
@@ -36,8 +54,8 @@ const (
 	// rttMemory is how long the shortest round trip counts, or rttTrips of it on
 	// long lines. Then less is sent for one round trip, so that the line's own
 	// delay is seen behind that of the queue.
-	rttMemory = 20 * time.Second
-	rttTrips  = 50
+	rttMemory = time.Minute
+	rttTrips  = 100
 )
 
 // Estimate is what is known of a line. The zero Estimate is of an unknown one.
@@ -164,19 +182,50 @@ func (p *Pace) drain(now time.Time, m Mark, t trip) {
 	}
 }
 
-// Window is how many bytes may be under way.
-func (p *Pace) Window() int64 {
+// Window is how many bytes may be under way now.
+func (p *Pace) Window(now time.Time) int64 {
+	window := p.window()
+	if p.bridges() {
+		late := now.Sub(p.deliveredAt) - p.usual()
+		window += int64(min(max(p.rate.get()*late.Seconds(), 0), float64(bridge*window)))
+	}
+	return min(window, p.maxWindow)
+}
+
+// Opens is when the window will be so large if nothing is acknowledged before,
+// zero for never.
+func (p *Pace) Opens(size int64) time.Time {
+	window := p.window()
+	if !p.bridges() || size > min(window*(1+bridge), p.maxWindow) {
+		return time.Time{}
+	}
+	late := time.Duration(math.Ceil(float64(max(size-window, 0)) / p.rate.get() * float64(time.Second)))
+	return p.deliveredAt.Add(p.usual() + late + time.Microsecond)
+}
+
+// bridges tells whether the window grows while nothing is acknowledged: not on
+// a line that was hardly seen to move, whose rate says nothing.
+func (p *Pace) bridges() bool { return p.measured && !p.draining && p.rate.get() >= hardly }
+
+// usual is how far apart acknowledgements come on a busy line without loss.
+func (p *Pace) usual() time.Duration {
+	return AckDelay + time.Duration(float64(p.Chunk())/p.rate.get()*float64(time.Second))
+}
+
+// window is how many bytes may be under way while acknowledgements come.
+func (p *Pace) window() int64 {
 	chunk := int64(p.Chunk())
 	rate := p.rate.get()
 	once := int64(rate * (p.shortest.path(rate) + AckDelay).Seconds())
-	window := max(gain*once+chunk, 2*chunk)
+	spare := int64(rate*spareTime.Seconds()) - fast
+	window := max(gain*once+chunk, 2*chunk) + min(max(spare, 0), maxSpare)
 	switch {
 	case p.draining:
-		window = max(once*3/4, chunk)
+		window = max(once*5/8, chunk)
 	case !p.measured:
-		window = max(window, firstWindow)
+		window = max(window, min(firstWindow+p.delivered, slowStart))
 	}
-	return min(window, p.maxWindow)
+	return window
 }
 
 // Chunk is how many bytes of an object go in one piece.
