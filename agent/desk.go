@@ -150,7 +150,7 @@ func (d *desk) openNode() error {
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
 		Own:   func(string) ([]byte, uint64) { return d.id.Card, card.Serial },
 		Boots: d.lineage, Older: d.foundOlder,
-		Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
+		Current: d.current, Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
 	d.node = exchange.NewNode(exchange.Options{
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,

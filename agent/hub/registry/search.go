@@ -2,8 +2,10 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"tram/agent/fold"
@@ -20,42 +22,63 @@ const (
 	MaxSince       = 4096 // cards of one page of Since, as MaxCards
 )
 
+// Query is what Find looks for.
+type Query struct {
+	Text  string
+	Limit int // DefaultResults when not positive, at most MaxResults
+	// Reachable leaves out hubs and offices without keys. Offices that have
+	// ended stay: their successors are reachable by their names.
+	Reachable bool
+}
+
 // Search returns offices whose code or name holds every word of query, without
 // regard to case and diacritics. The exact code comes first, then codes and
 // names that begin with the query, then names in which a word begins with it,
-// then the rest; alphabetically within each. An empty query finds nothing.
+// then the rest; alphabetically within each. Earlier codes of an office count as
+// its code. An empty query finds nothing.
 func (r *Registry) Search(ctx context.Context, query string, limit int) ([]Card, error) {
-	query = fold.String(cut(query, MaxQuery))
-	words := strings.Fields(query)
+	return r.Find(ctx, Query{Text: query, Limit: limit})
+}
+
+// Find is Search with more to choose from. The first one reads the words of the
+// whole registry into memory, about 70 bytes for each office, where they stay.
+func (r *Registry) Find(ctx context.Context, q Query) ([]Card, error) {
+	text := fold.String(strings.Map(blank, cut(q.Text, MaxQuery)))
+	words := strings.Fields(text)
 	if len(words) == 0 {
 		return nil, nil
 	}
 	words = words[:min(len(words), MaxWords)]
-	if limit <= 0 {
-		limit = DefaultResults
+	if q.Limit <= 0 {
+		q.Limit = DefaultResults
 	}
-	limit = min(limit, MaxResults)
-
-	var where []string
-	var args []any
-	for _, w := range words {
-		where = append(where, `(instr(name_fold, ?) > 0 OR instr(code_key, ?) > 0)`)
-		args = append(args, w, w)
-	}
-	// instr finds text as it is, so that % and _ in a query mean themselves.
-	args = append(args, query, query, query, " "+query, limit)
-	q := `SELECT raw FROM cards WHERE ` + strings.Join(where, ` AND `) + `
-		ORDER BY CASE
-			WHEN code_key = ? THEN 0
-			WHEN instr(code_key, ?) = 1 OR instr(name_fold, ?) = 1 THEN 1
-			WHEN instr(name_fold, ?) > 0 THEN 2
-			ELSE 3 END, name_fold, code_key
-		LIMIT ?`
-	cards, err := r.list(ctx, q, args...)
+	q.Limit = min(q.Limit, MaxResults)
+	keys, err := r.index.search(ctx, r.db, search{text: text, words: words, limit: q.Limit, reachable: q.Reachable})
 	if err != nil {
 		return nil, fmt.Errorf("search offices: %w", err)
 	}
+	var cards []Card
+	for _, key := range keys {
+		c, err := r.Lookup(key)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("search offices: %w", err)
+		}
+		if len(cards) < q.Limit && (!q.Reachable || !c.IsHub()) {
+			cards = append(cards, c)
+		}
+	}
 	return cards, nil
+}
+
+// blank turns control characters into spaces.
+func blank(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
 
 // Children returns the offices directly below code, in alphabetical order, at
