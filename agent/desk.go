@@ -197,6 +197,12 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
+	group.Go(func() error {
+		if err := d.registry.WarmSearch(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("names of offices not read", "error", err) // the first search tries again
+		}
+		return nil
+	})
 	group.Go(func() error { return d.pages.Serve(ctx, pages) })
 	d.log.Info("office is running", "office", d.id.Code, "pages", d.pages.URL())
 	ready()

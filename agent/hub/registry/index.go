@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 
@@ -21,6 +22,8 @@ const (
 	spare = 8
 	// sep stands between name and codes in a line of the index.
 	sep = "\x00"
+	// reachable and unreachable begin a line. No query holds them.
+	reachable, unreachable = 1, 2
 )
 
 // searchIndex is the folded names and codes of all offices in memory. A search
@@ -28,11 +31,9 @@ const (
 // is read, finds what stands within a word, and needs nothing kept in step.
 type searchIndex struct {
 	mu      sync.Mutex
-	base    []byte            // lines: name, codes, line feed; by name and code
-	starts  []uint32          // of each line
-	open    []bool            // of each line: can be reached, or has ended
+	built   bool
+	base    []byte            // lines, by name and code
 	overlay map[string]string // line by key, "" for none; goes before base
-	opened  map[string]bool   // of overlay
 
 	dirtyMu sync.Mutex
 	dirty   map[string]bool // keys of cards that have changed since
@@ -40,10 +41,22 @@ type searchIndex struct {
 
 // search is one query in the form that the index knows.
 type search struct {
-	text      string // folded
-	words     []string
+	words     [][]byte
 	limit     int
 	reachable bool
+	// The query as a whole, folded: by itself, as a beginning of a word and of a
+	// code.
+	text, word, code []byte
+}
+
+func newSearch(text string, words []string, limit int, reachable bool) search {
+	s := search{limit: limit + spare, reachable: reachable, text: []byte(text), word: []byte(" " + text), code: []byte(sep + text)}
+	for _, w := range words {
+		s.words = append(s.words, []byte(w))
+	}
+	// The longest word leaves the fewest lines to look at.
+	slices.SortStableFunc(s.words, func(a, b []byte) int { return cmp.Compare(len(b), len(a)) })
+	return s
 }
 
 // hit is a line that was found.
@@ -75,11 +88,10 @@ func (x *searchIndex) search(ctx context.Context, db *sqlite.DB, s search) ([]st
 	if err := x.refresh(ctx, db); err != nil {
 		return nil, err
 	}
-	s.limit += spare
 	hits := x.scan(s)
-	for key, line := range x.overlay {
-		if line != "" && (!s.reachable || x.opened[key]) && s.all(line) {
-			hits = append(hits, s.hit(line))
+	for _, line := range x.overlay {
+		if line != "" && s.holds([]byte(line)) {
+			hits = append(hits, newHit(s.rank([]byte(line)), []byte(line)))
 		}
 	}
 	slices.SortFunc(hits, func(a, b hit) int {
@@ -96,39 +108,41 @@ func (x *searchIndex) search(ctx context.Context, db *sqlite.DB, s search) ([]st
 // scan looks for the longest word in all of base at once, and at the lines
 // where it stands. Lines are in order, so the first of each rank are the best.
 func (x *searchIndex) scan(s search) []hit {
-	needle := []byte(slices.MaxFunc(s.words, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))
 	var hits []hit
 	var count [lastRank + 1]int
 	for at := 0; at < len(x.base); {
-		i := bytes.Index(x.base[at:], needle)
+		i := bytes.Index(x.base[at:], s.words[0])
 		if i < 0 {
 			break
 		}
-		n := sort.Search(len(x.starts), func(n int) bool { return int(x.starts[n]) > at+i }) - 1
-		end := len(x.base)
-		if n+1 < len(x.starts) {
-			end = int(x.starts[n+1])
-		}
-		line := x.base[x.starts[n] : end-1]
-		at = end
-		if s.reachable && !x.open[n] || !s.allBytes(line) {
+		i += at
+		begin := at + bytes.LastIndexByte(x.base[at:i], '\n') + 1
+		end := i + bytes.IndexByte(x.base[i:], '\n')
+		line := x.base[begin:end]
+		at = end + 1
+		if !s.holds(line) {
 			continue
 		}
-		h := s.hit(string(line))
-		if _, newer := x.overlay[h.key]; newer || count[h.rank] >= s.limit {
+		rank := s.rank(line)
+		if count[rank] >= s.limit {
 			continue
 		}
-		count[h.rank]++
+		h := newHit(rank, line)
+		if _, newer := x.overlay[h.key]; newer {
+			continue
+		}
+		count[rank]++
 		hits = append(hits, h)
 	}
 	return hits
 }
 
-func (s search) all(line string) bool { return s.allBytes([]byte(line)) }
-
-func (s search) allBytes(line []byte) bool {
+func (s search) holds(line []byte) bool {
+	if s.reachable && line[0] != reachable {
+		return false
+	}
 	for _, w := range s.words {
-		if !bytes.Contains(line, []byte(w)) {
+		if !bytes.Contains(line, w) {
 			return false
 		}
 	}
@@ -143,20 +157,32 @@ const (
 	lastRank
 )
 
-func (s search) hit(line string) hit {
-	name, codes, _ := strings.Cut(line, sep)
-	key, _, _ := strings.Cut(codes, sep)
-	h := hit{rank: lastRank, name: name, key: key}
-	between := sep + codes + sep
-	switch {
-	case strings.Contains(between, sep+s.text+sep):
-		h.rank = exactCode
-	case strings.HasPrefix(name, s.text), strings.Contains(between, sep+s.text):
-		h.rank = beginning
-	case strings.Contains(name, " "+s.text):
-		h.rank = wordBegins
+func (s search) rank(line []byte) int {
+	split := bytes.IndexByte(line, sep[0])
+	name, codes := line[1:split], line[split:]
+	found := bytes.HasPrefix(name, s.text)
+	for rest := codes; ; {
+		i := bytes.Index(rest, s.code)
+		if i < 0 {
+			break
+		}
+		if rest, found = rest[i+len(s.code):], true; len(rest) == 0 || rest[0] == sep[0] {
+			return exactCode
+		}
 	}
-	return h
+	switch {
+	case found:
+		return beginning
+	case bytes.Contains(name, s.word):
+		return wordBegins
+	}
+	return lastRank
+}
+
+func newHit(rank int, line []byte) hit {
+	name, codes, _ := strings.Cut(string(line[1:]), sep)
+	key, _, _ := strings.Cut(codes, sep)
+	return hit{rank: rank, name: name, key: key}
 }
 
 // refresh reads what is new.
@@ -166,40 +192,42 @@ func (x *searchIndex) refresh(ctx context.Context, db *sqlite.DB) error {
 	x.dirty = nil
 	x.dirtyMu.Unlock()
 	var err error
-	if whole := x.starts == nil || len(dirty)+len(x.overlay) > maxOverlay; whole {
+	if !x.built || len(dirty)+len(x.overlay) > maxOverlay {
 		err = x.build(ctx, db)
 	} else if len(dirty) > 0 {
 		err = x.overlap(ctx, db, dirty)
 	}
-	if err != nil {
-		x.starts = nil // what was noted is lost, so all is read anew
-	}
+	x.built = err == nil // else what was noted is lost, and all is read anew
 	return err
 }
 
-const indexRow = `SELECT c.name_fold, c.code_key, c.device IS NOT NULL AND c.into_key = '' OR c.into_key <> '',
-	coalesce((SELECT group_concat(old_key, char(0)) FROM old_codes o WHERE o.code_key = c.code_key), '') FROM cards c `
+const indexRow = `SELECT name_fold, code_key, device IS NOT NULL OR into_key <> '' FROM cards `
 
 func (x *searchIndex) build(ctx context.Context, db *sqlite.DB) error {
-	x.base, x.starts, x.open = x.base[:0], x.starts[:0], x.open[:0]
-	x.overlay, x.opened = map[string]string{}, map[string]bool{}
+	x.overlay = map[string]string{}
 	return db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(indexRow + `ORDER BY c.name_fold, c.code_key`)
+		var size int
+		err := tx.QueryRow(`SELECT coalesce(sum(length(CAST(name_fold AS BLOB)) + length(code_key) + 3), 0)
+			+ (SELECT coalesce(sum(length(old_key) + 1), 0) FROM old_codes) FROM cards`).Scan(&size)
+		if err != nil {
+			return err
+		}
+		old, err := oldCodes(tx, ``)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(indexRow + `ORDER BY name_fold, code_key`)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
+		x.base = make([]byte, 0, size)
 		for rows.Next() {
-			line, _, open, err := scanLine(rows)
+			line, err := scanLine(rows, old)
 			if err != nil {
 				return err
 			}
-			x.starts, x.open = append(x.starts, uint32(len(x.base))), append(x.open, open)
 			x.base = append(append(x.base, line...), '\n')
-		}
-		x.base, x.starts, x.open = slices.Clip(x.base), slices.Clip(x.starts), slices.Clip(x.open)
-		if x.starts == nil {
-			x.starts = []uint32{}
 		}
 		return rows.Err()
 	})
@@ -208,32 +236,49 @@ func (x *searchIndex) build(ctx context.Context, db *sqlite.DB) error {
 func (x *searchIndex) overlap(ctx context.Context, db *sqlite.DB, keys map[string]bool) error {
 	return db.View(ctx, func(tx *sqlite.Tx) error {
 		for key := range keys {
-			x.overlay[key] = ""
-			rows, err := tx.Query(indexRow+`WHERE c.code_key = ?`, key)
+			old, err := oldCodes(tx, `WHERE code_key = ?`, key)
 			if err != nil {
 				return err
 			}
-			for rows.Next() {
-				var line string
-				if line, _, x.opened[key], err = scanLine(rows); err != nil {
-					break
-				}
-				x.overlay[key] = line
-			}
-			if err := cmp.Or(err, rows.Err(), rows.Close()); err != nil {
+			line, err := scanLine(tx.QueryRow(indexRow+`WHERE code_key = ?`, key), old)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
+			x.overlay[key] = line
 		}
 		return nil
 	})
 }
 
-func scanLine(rows interface{ Scan(...any) error }) (line, key string, open bool, err error) {
-	var name, old string
-	err = rows.Scan(&name, &key, &open, &old)
-	line = name + sep + key
-	if old != "" {
-		line += sep + old
+// oldCodes are the old codes of offices by their key, each with sep before it.
+func oldCodes(tx *sqlite.Tx, where string, args ...any) (map[string]string, error) {
+	rows, err := tx.Query(`SELECT code_key, old_key FROM old_codes `+where, args...)
+	if err != nil {
+		return nil, err
 	}
-	return line, key, open, err
+	defer rows.Close()
+	old := map[string]string{}
+	for rows.Next() {
+		var key, code string
+		if err := rows.Scan(&key, &code); err != nil {
+			return nil, err
+		}
+		old[key] += sep + code
+	}
+	return old, rows.Err()
+}
+
+// scanLine makes a line of the index: whether the office can be reached, name,
+// and codes, that of today first.
+func scanLine(row interface{ Scan(...any) error }, old map[string]string) (string, error) {
+	var name, key string
+	var open bool
+	if err := row.Scan(&name, &key, &open); err != nil {
+		return "", err
+	}
+	mark := byte(unreachable)
+	if open {
+		mark = reachable
+	}
+	return string(rune(mark)) + name + sep + key + old[key], nil
 }

@@ -41,7 +41,7 @@ func (r *Registry) Search(ctx context.Context, query string, limit int) ([]Card,
 }
 
 // Find is Search with more to choose from. The first one reads the words of the
-// whole registry into memory, about 70 bytes for each office, where they stay.
+// whole registry into memory, about 50 bytes for each office, where they stay.
 func (r *Registry) Find(ctx context.Context, q Query) ([]Card, error) {
 	text := fold.String(strings.Map(blank, cut(q.Text, MaxQuery)))
 	words := strings.Fields(text)
@@ -53,7 +53,7 @@ func (r *Registry) Find(ctx context.Context, q Query) ([]Card, error) {
 		q.Limit = DefaultResults
 	}
 	q.Limit = min(q.Limit, MaxResults)
-	keys, err := r.index.search(ctx, r.db, search{text: text, words: words, limit: q.Limit, reachable: q.Reachable})
+	keys, err := r.index.search(ctx, r.db, newSearch(text, words, q.Limit, q.Reachable))
 	if err != nil {
 		return nil, fmt.Errorf("search offices: %w", err)
 	}
@@ -71,6 +71,12 @@ func (r *Registry) Find(ctx context.Context, q Query) ([]Card, error) {
 		}
 	}
 	return cards, nil
+}
+
+// WarmSearch reads the words now that the first search would otherwise wait for.
+func (r *Registry) WarmSearch(ctx context.Context) error {
+	_, err := r.Search(ctx, "-", 1)
+	return err
 }
 
 // blank turns control characters into spaces.
