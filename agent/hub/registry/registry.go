@@ -175,7 +175,7 @@ func (r *Registry) Warm(ctx context.Context) error {
 	r.mu.Lock()
 	generation := r.generation
 	r.mu.Unlock()
-	cards, err := r.All(ctx, "", r.cacheSize)
+	cards, err := r.EnrolledHere(ctx, r.cacheSize)
 	if err != nil {
 		return fmt.Errorf("warm registry: %w", err)
 	}

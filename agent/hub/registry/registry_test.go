@@ -446,8 +446,9 @@ func TestByDevice(t *testing.T) {
 func TestWarmRegistryAnswersFromMemory(t *testing.T) {
 	authority := newKey(t)
 	db, r := open(t, authority)
-	old := sign(t, authority, Card{Code: "A", Name: "x", Serial: 1})
-	merge(t, db, r, old, sign(t, authority, Card{Code: "B", Name: "x", Serial: 2}))
+	device, recipient := newKey(t).Public(), newRecipient(t)
+	old := sign(t, authority, Card{Code: "A", Name: "x", Serial: 1, Device: device, Recipient: recipient})
+	merge(t, db, r, old, sign(t, authority, Card{Code: "B", Name: "x", Serial: 2, Device: device, Recipient: recipient}))
 	if err := r.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -19,24 +19,36 @@ const (
 
 // Resolve returns the card of the office that code names today. Of an office
 // that was merged or has a new code that is its successor, which moved tells;
-// so it does when code is an earlier one of the office. ErrNotFound when there is
-// neither, ErrChain when successors form a circle.
+// so it does when code is an earlier one of the office. While the successor has
+// no keys the office that has ended answers itself if it has some. ErrNotFound
+// when there is neither, ErrChain when successors form a circle.
 func (r *Registry) Resolve(code string) (c Card, moved bool, err error) {
 	c, err = r.Lookup(code)
 	if errors.Is(err, ErrNotFound) {
-		if c, err = r.byOldCode(code); err != nil {
+		c, err = r.byOldCode(code)
+		moved = true
+	}
+	if err != nil {
+		return Card{}, false, err
+	}
+	answers, since := c, moved
+	for range maxMoves {
+		if c.Enrolled() || !answers.Enrolled() {
+			answers, since = c, moved
+		}
+		if c.Into == "" {
+			return answers, since, nil
+		}
+		next, err := r.Lookup(c.Into)
+		if errors.Is(err, ErrNotFound) {
+			return answers, since, nil // its card is on the way
+		}
+		if err != nil {
 			return Card{}, false, err
 		}
-		moved = true
+		c, moved = next, true
 	}
-	for range maxMoves {
-		if err != nil || c.Into == "" {
-			return c, moved, err
-		}
-		c, err = r.Lookup(c.Into)
-		moved = true
-	}
-	return Card{}, true, errors.Join(err, fmt.Errorf("find the successor of %q: %w", code, ErrChain))
+	return Card{}, false, fmt.Errorf("find the successor of %q: %w", code, ErrChain)
 }
 
 func (r *Registry) byOldCode(code string) (Card, error) {

@@ -97,6 +97,11 @@ func (r *Registry) Children(ctx context.Context, code string, limit int) ([]Card
 	return cards, nil
 }
 
+// childrenTx returns all offices directly below code that have not ended.
+func (r *Registry) childrenTx(tx *sqlite.Tx, code string) ([]Card, error) {
+	return r.rows(tx, `SELECT raw FROM cards WHERE parent_key = ? AND into_key = '' ORDER BY code_key`, Key(code))
+}
+
 // Count returns how many offices there are and how many of them are enrolled.
 func (r *Registry) Count(ctx context.Context) (all, enrolled int, err error) {
 	err = r.db.View(ctx, func(tx *sqlite.Tx) error {
@@ -140,28 +145,33 @@ func (r *Registry) Since(ctx context.Context, serial uint64, limit int) ([][]byt
 	return cards, nil
 }
 
-func (r *Registry) list(ctx context.Context, query string, args ...any) ([]Card, error) {
-	var cards []Card
-	err := r.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(query, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var raw []byte
-			if err := rows.Scan(&raw); err != nil {
-				return err
-			}
-			c, err := r.stored(raw)
-			if err != nil {
-				return err
-			}
-			cards = append(cards, c)
-		}
-		return rows.Err()
+func (r *Registry) list(ctx context.Context, query string, args ...any) (cards []Card, err error) {
+	err = r.db.View(ctx, func(tx *sqlite.Tx) error {
+		cards, err = r.rows(tx, query, args...)
+		return err
 	})
 	return cards, err
+}
+
+func (r *Registry) rows(tx *sqlite.Tx, query string, args ...any) ([]Card, error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var cards []Card
+	for rows.Next() {
+		var raw []byte
+		if err := rows.Scan(&raw); err != nil {
+			return nil, err
+		}
+		c, err := r.stored(raw)
+		if err != nil {
+			return nil, err
+		}
+		cards = append(cards, c)
+	}
+	return cards, rows.Err()
 }
 
 // cut shortens s to at most n bytes, at a character.
