@@ -349,3 +349,23 @@ func TestSearchesWhileTheRegistryGrows(t *testing.T) {
 		t.Errorf("%d found, %v", len(found), err)
 	}
 }
+
+func TestAnOfficeLearnsOfItsNeighboursFirst(t *testing.T) {
+	d := newDesk(t)
+	d.tier.issue(Card{Code: "H40.0", Name: "không khóa", Parent: "H40.1"})
+	raws, err := d.reg.Around(t.Context(), "h40.1.1", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var codes []string
+	for _, raw := range raws {
+		c, err := ParseCard(raw, d.authority.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		codes = append(codes, c.Code)
+	}
+	if want := []string{"H40.1", "H40.1.1", "H40.2"}; !slices.Equal(codes, want) {
+		t.Errorf("it is told of %q, want %q", codes, want)
+	}
+}

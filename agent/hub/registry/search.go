@@ -97,6 +97,38 @@ func (r *Registry) Children(ctx context.Context, code string, limit int) ([]Card
 	return cards, nil
 }
 
+// Around returns the signed cards of at most limit offices with keys that an
+// office most likely writes to: the one above it, those beside and below it, then
+// any others. It is for a hub's own registry.
+func (r *Registry) Around(ctx context.Context, code string, limit int) (cards [][]byte, err error) {
+	parent := ""
+	if c, err := r.Lookup(code); err == nil {
+		parent = Key(c.Parent)
+	} else if !errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("list offices around %q: %w", code, err)
+	}
+	err = r.db.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(`SELECT raw FROM cards WHERE device IS NOT NULL ORDER BY CASE
+			WHEN code_key = ?1 THEN 0 WHEN parent_key IN (?1, ?2) THEN 1 ELSE 2 END, code_key LIMIT ?3`, parent, Key(code), limit)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var raw []byte
+			if err := rows.Scan(&raw); err != nil {
+				return err
+			}
+			cards = append(cards, raw)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list offices around %q: %w", code, err)
+	}
+	return cards, nil
+}
+
 // childrenTx returns all offices directly below code that have not ended.
 func (r *Registry) childrenTx(tx *sqlite.Tx, code string) ([]Card, error) {
 	return r.rows(tx, `SELECT raw FROM cards WHERE parent_key = ? AND into_key = '' ORDER BY code_key`, Key(code))
