@@ -150,7 +150,7 @@ func (d *desk) openNode() error {
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
 		Own:   func(string) ([]byte, uint64) { return d.id.Card, card.Serial },
 		Boots: d.lineage, Older: d.foundOlder,
-		Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
+		Current: d.current, Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
 	d.node = exchange.NewNode(exchange.Options{
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
@@ -197,6 +197,12 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
+	group.Go(func() error {
+		if err := d.registry.WarmSearch(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("names of offices not read", "error", err) // the first search tries again
+		}
+		return nil
+	})
 	group.Go(func() error { return d.pages.Serve(ctx, pages) })
 	d.log.Info("office is running", "office", d.id.Code, "pages", d.pages.URL())
 	ready()

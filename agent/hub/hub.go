@@ -195,6 +195,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
 		Own: h.ownCard, Held: h.holds, Taken: h.taken, Boots: h.lineage, Older: h.foundOlder,
 		Remembers: h.remembers,
+		Current:   h.current,
 		Policy:    h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
 	})
 	h.node = exchange.NewNode(exchange.Options{

@@ -13,6 +13,7 @@ const (
 	actionStatus     = "status.receive"
 	actionNotice     = "notice.receive"
 	actionCards      = "registry.merge"
+	actionOlderCards = "refused.registry"
 	actionDrop       = "bundle.reject"  // of a kind without a record, such as a forged status
 	actionOldBundle  = "bundle.expire"  // a status of ours reached the end of its life
 	actionBadBundle  = "bundle.refused" // the hub will not take a status of ours

@@ -88,6 +88,7 @@ type Office struct {
 	numbers   *numbers
 	transfers transfers
 	revision  atomic.Uint64
+	regressed atomic.Bool // see HubRegressed
 
 	answering sync.Mutex // one answer of a clerk at a time
 

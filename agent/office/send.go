@@ -202,6 +202,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err != nil {
 		return err
 	}
+	if err := noteMoved(tx, seq, l); err != nil {
+		return err
+	}
 	if reserved > 0 {
 		err = o.numbers.confirm(tx, numbered, l.year(), reserved)
 	} else if given, ok := numeric(l.code.Number); ok {

@@ -319,34 +319,6 @@ func (o *Office) fileNotice(tx *sqlite.Tx, seq int64, e opened, n notice, raw []
 	return o.endWhenDone(tx, seq, n.Bundle)
 }
 
-// receiveCards takes in registry cards. Each is checked by its own signature.
-func (o *Office) receiveCards(ctx context.Context, a queue.Arrived) error {
-	raw, e, err := o.fromHub(ctx, a, bundle.RoleRegistry)
-	if err != nil {
-		return err
-	}
-	cards, err := registry.DecodeCards(raw)
-	if err != nil {
-		return reject("cards", err)
-	}
-	return o.db.Update(ctx, func(tx *sqlite.Tx) error {
-		changed, err := o.registry.MergePage(tx, cards)
-		if err != nil {
-			return err
-		}
-		if err := o.queue.Done(tx, a.ID); err != nil {
-			return err
-		}
-		if changed == 0 {
-			return nil
-		}
-		return audit.Append(tx, audit.Entry{
-			Actor: e.header.From, Action: actionCards, Subject: a.ID.String(),
-			Detail: map[string]string{"cards": strconv.Itoa(len(cards)), "changed": strconv.Itoa(changed)},
-		})
-	})
-}
-
 // fromHub opens a bundle that only the hub may send and returns its object.
 func (o *Office) fromHub(ctx context.Context, a queue.Arrived, role bundle.Role) ([]byte, opened, error) {
 	if !o.isHub(a.From) {
