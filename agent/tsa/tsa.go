@@ -14,8 +14,8 @@
 //     in any byte, never passes, and the error says which it was;
 //   - hostile bytes make it neither panic nor allocate beyond the limits below.
 //
-// Encoding and checking are pure: no file, no network, and the time is told.
-// Only [Client] and [Handler] touch HTTP. DER is read and written with
+// It is pure: no file, no network, and the time is told; package tsahttp asks
+// authorities. DER is read and written with
 // cryptobyte, since no other form is allowed in a token (RFC 3161, 2.4.2) and
 // a reader of laxer BER would accept two encodings of one token.
 package tsa

@@ -2,7 +2,6 @@ package tsa_test
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -10,8 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -306,48 +303,6 @@ func TestTheAuthorityRefusesInTheProtocolsWords(t *testing.T) {
 				t.Errorf("openssl reads\n%s", text)
 			}
 		})
-	}
-}
-
-func TestOverHTTP(t *testing.T) {
-	ca := root(t)
-	a := authority(issue(t, ecKey(t), &ca, forStamps))
-	server := httptest.NewServer(tsa.Handler(a, nil))
-	defer server.Close()
-	sum := tsa.SHA256(sha256.Sum256(content))
-	token, err := tsa.Client{URL: server.URL}.Stamp(t.Context(), sum)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := token.Verify(sum, tsa.Anchors{Roots: pool(ca), Now: start}); err != nil || !token.Reserve() {
-		t.Errorf("%v, reserve %v", err, token.Reserve())
-	}
-	for _, c := range []struct {
-		method, kind, body string
-		want               int
-	}{
-		{"GET", "", "", http.StatusMethodNotAllowed},
-		{"POST", "text/plain", "x", http.StatusUnsupportedMediaType},
-		{"POST", tsa.QueryType, strings.Repeat("x", tsa.MaxRequest+1), http.StatusBadRequest},
-		{"POST", tsa.QueryType, "x", http.StatusOK}, // refused inside
-	} {
-		req, err := http.NewRequestWithContext(t.Context(), c.method, server.URL, strings.NewReader(c.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", c.kind)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != c.want {
-			t.Errorf("%s of %s: got %d, want %d", c.method, c.kind, resp.StatusCode, c.want)
-		}
-	}
-	server.Close()
-	if _, err := (tsa.Client{URL: server.URL}).Stamp(context.Background(), sum); err == nil || errors.Is(err, tsa.ErrRefused) {
-		t.Errorf("nobody there: %v", err)
 	}
 }
 
