@@ -229,3 +229,12 @@ func cut(s string, n int) string {
 	}
 	return strings.TrimRight(s[:n], " .")
 }
+
+// IsEvidence tells entry names of evidence of a witness; of any when it is "".
+func IsEvidence(name, witness string) bool {
+	prefix := receiptFolder + "evidence-"
+	if witness != "" {
+		prefix += label(witness, maxCodeLabel) + "-"
+	}
+	return strings.HasPrefix(name, prefix) && strings.HasSuffix(name, ".json")
+}
