@@ -12,6 +12,7 @@ const (
 	actionExpire     = "document.expire"
 	actionStatus     = "status.receive"
 	actionNotice     = "notice.receive"
+	actionEvidence   = "evidence.receive"
 	actionCards      = "registry.merge"
 	actionOlderCards = "refused.registry"
 	actionDrop       = "bundle.reject"  // of a kind without a record, such as a forged status

@@ -165,8 +165,12 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	if err != nil {
 		return Document{}, err
 	}
+	stamp, err := seal.StampOn(head, seal.StampName(o.me.Trust.Hub))
+	if err != nil {
+		return Document{}, err
+	}
 	p, err := o.pack(ctx, bundle.Header{
-		ID: id, Kind: bundle.KindDocument, Urgency: uint8(l.urgency),
+		ID: id, Kind: bundle.KindDocument, Stamp: stamp, Urgency: uint8(l.urgency),
 		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
 	}, head, files, l.to)
 	if err != nil {

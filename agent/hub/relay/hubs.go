@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tram/agent/evidence"
 	"tram/agent/hub/registry"
 	"tram/storage"
 	"tram/storage/audit"
@@ -142,14 +143,21 @@ func (r *Relay) reportOnce(ctx context.Context) (more bool, err error) {
 }
 
 // undeliverable tells the sender of b, by the neighbour that b came from, that
-// it does not reach an office.
-func (r *Relay) undeliverable(tx *sqlite.Tx, from string, b storage.Bundle, m miss) error {
+// it does not reach an office. event is what this hub has witnessed of that, ""
+// when it only passes the word of another on.
+func (r *Relay) undeliverable(tx *sqlite.Tx, from string, b storage.Bundle, m miss, event evidence.Name) error {
 	p, err := r.message(from, Notice{Type: typeUndeliverable, Bundle: b.ID, Office: m.office, Code: m.code}, b.Urgency, b.ID)
 	if err != nil {
 		return fmt.Errorf("make notice: %w", err)
 	}
 	if err := r.put(tx, p); err != nil {
 		return err
+	}
+	if event != "" {
+		e := evidence.Event{Name: event, At: r.o.Now(), Office: m.office, Reason: evidence.Undeliverable, Code: m.code}
+		if err := r.witnessed(tx, from, b, e); err != nil {
+			return err
+		}
 	}
 	return audit.Append(tx, audit.Entry{
 		Actor: r.o.Code, Action: "relay.undeliverable", Subject: b.ID.String(),
@@ -303,8 +311,11 @@ func (r *Relay) takeNotice(tx *sqlite.Tx, peer string, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if n.Type == typeUndeliverable {
+	switch n.Type {
+	case typeUndeliverable:
 		return r.passNotice(tx, peer, n)
+	case typeEvidence:
+		return r.takeEvidence(tx, peer, n.Evidence)
 	}
 	for _, id := range n.Bundles {
 		if err := r.release(tx, id, peer); err != nil {
@@ -323,10 +334,12 @@ func parseNotice(payload []byte) (Notice, error) {
 	switch {
 	case n.Version != noticeVersion:
 		return n, &unreadable{fmt.Sprintf("notice of version %d", n.Version)}
-	case n.Type != typeUndeliverable && n.Type != typePassed:
+	case n.Type != typeUndeliverable && n.Type != typePassed && n.Type != typeEvidence:
 		return n, &unreadable{fmt.Sprintf("notice of type %.40q", n.Type)}
 	case len(n.Bundles) > idsPerReport:
 		return n, &unreadable{fmt.Sprintf("notice about %d bundles", len(n.Bundles))}
+	case len(n.Evidence) > eventsPerNotice+testimonyPerNotice:
+		return n, &unreadable{fmt.Sprintf("notice of %d pieces of evidence", len(n.Evidence))}
 	}
 	return n, nil
 }
@@ -353,7 +366,7 @@ func (r *Relay) passNotice(tx *sqlite.Tx, peer string, n Notice) error {
 		if err != nil {
 			return err
 		}
-		return r.undeliverable(tx, from, b, miss{office, wire.Code(n.Code)})
+		return r.undeliverable(tx, from, b, miss{office, wire.Code(n.Code)}, "")
 	}
 	return &unreadable{fmt.Sprintf("%q answers for office %.80q, which is not behind it", peer, n.Office)}
 }

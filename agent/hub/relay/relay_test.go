@@ -40,6 +40,7 @@ type stage struct {
 	secrets   map[string]*age.X25519Identity
 	authority *ecdsa.PrivateKey
 	late      time.Duration // of the relay's clock
+	stamp     [32]byte      // what headers ask a time stamp for
 }
 
 func newStage(t *testing.T, rebuild time.Time) *stage {
@@ -59,8 +60,12 @@ func newStage(t *testing.T, rebuild time.Time) *stage {
 		s.addOffice(code, code != "C")
 	}
 	s.relay = s.newRelay(rebuild)
-	s.queue.SetHooks(queue.Hooks{Custody: s.relay.Custody, Refused: s.relay.Refused})
+	s.queue.SetHooks(hooks(s))
 	return s
+}
+
+func hooks(s *stage) queue.Hooks {
+	return queue.Hooks{Custody: s.relay.Custody, Refused: s.relay.Refused}
 }
 
 func (s *stage) newRelay(rebuild time.Time) *relay.Relay {
@@ -127,7 +132,7 @@ func (s *stage) bring(from, peer string, kind bundle.Kind, about uuid.UUID, to .
 	table, err := bundle.EncodeSlips(slips)
 	must(s.t, err)
 	h := s.header(from, kind, about, to...)
-	h.Key, h.Urgency, h.Objects = key.Recipient(), 2, []bundle.Object{object, bundle.Describe(table, bundle.RoleSlips, bundle.Plain)}
+	h.Stamp, h.Key, h.Urgency, h.Objects = s.stamp, key.Recipient(), 2, []bundle.Object{object, bundle.Describe(table, bundle.RoleSlips, bundle.Plain)}
 	s.take(peer, h, nil, map[int][]byte{0: head, 1: table})
 	return h.ID
 }
