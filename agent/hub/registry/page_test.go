@@ -369,7 +369,6 @@ func oldMigrations(t *testing.T, n int) string {
 	return dir
 }
 
-
 // TestP12_PageVector holds the example in the README to the codec.
 func TestP12_PageVector(t *testing.T) {
 	var b pageBody
@@ -477,4 +476,21 @@ func FuzzPageHead(f *testing.F) {
 			t.Fatal("what nobody signed is a page")
 		}
 	})
+}
+
+func TestRecipientsComeBackFromTheirBytes(t *testing.T) {
+	for range 200 {
+		text := newRecipient(t)
+		raw, err := rawRecipient(text)
+		if again, bad := textRecipient(raw); err != nil || bad != nil || again != text || len(raw) != 32 {
+			t.Fatalf("%s gives %x and %s (errors %v, %v)", text, raw, again, err, bad)
+		}
+		flipped := []byte(text)
+		flipped[20] ^= 1
+		for _, bad := range []string{string(flipped), text[:len(text)-1], text + "q", strings.ToUpper(text), ""} {
+			if _, err := rawRecipient(bad); !errors.Is(err, ErrCard) {
+				t.Errorf("%q: %v", bad, err)
+			}
+		}
+	}
 }

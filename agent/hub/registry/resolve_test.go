@@ -306,7 +306,9 @@ func TestSearchKnowsWhatChanged(t *testing.T) {
 		}
 	}
 	want(Query{Text: "ubnd"}, "H40.1", "H40.1.1", "H40.2", "H40.2.1")
-	d.do(func(tx *sqlite.Tx) (Card, error) { return d.Rename(tx, "H40.1", Change{Name: "Công an xã Đường Lâm"}) })
+	d.do(func(tx *sqlite.Tx) (Card, error) {
+		return d.Rename(tx, "H40.1", Change{Name: "Công an xã Đường Lâm"})
+	})
 	d.tier.issue(Card{Code: "H40.5", Name: "Chi cục Đường thủy", Parent: "H40"})
 	want(Query{Text: "DUONG  lam"}, "H40.1")
 	want(Query{Text: "đường"}, "H40.5", "H40.1")
