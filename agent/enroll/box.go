@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,7 +21,9 @@ import (
 
 	"tram/agent/enroll/invite"
 	"tram/agent/hub/registry"
+	"tram/agent/i18n"
 	"tram/agent/identity"
+	"tram/agent/problem"
 	"tram/storage/fsx"
 	"tram/storage/keystore"
 )
@@ -28,6 +32,7 @@ import (
 const (
 	inviteFile = "invite.moi"
 	ownerFile  = "for" // for which hub and office the keys were made
+	whyFile    = "why" // what the box waits for at the hub, JSON
 )
 
 // CardsFile, in the key folder, holds the registry cards that came with the
@@ -74,7 +79,7 @@ func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys) (*box, er
 	mark := inv.Hub + "\n" + registry.Key(inv.Code) + "\n"
 	if have, err := keystore.Load(owner); err != nil || string(have) != mark {
 		// First the keys go, then the mark: a cut in between makes new keys.
-		for _, name := range []string{inviteFile, identity.DeviceKeyFile, identity.SealKeyFile, identity.AgeFile} {
+		for _, name := range []string{inviteFile, whyFile, identity.DeviceKeyFile, identity.SealKeyFile, identity.AgeFile} {
 			if err := os.Remove(filepath.Join(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, fmt.Errorf("prepare enrolment: %w", err)
 			}
@@ -90,6 +95,12 @@ func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys) (*box, er
 	}
 	if err := makeKeys(folder); err != nil {
 		return nil, err
+	}
+	if have, err := keystore.Load(filepath.Join(folder, inviteFile)); err != nil || !bytes.Equal(have, raw) {
+		// What the box waited for with another invite is over.
+		if err := os.Remove(filepath.Join(folder, whyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("prepare enrolment: %w", err)
+		}
 	}
 	if err := keystore.Save(filepath.Join(folder, inviteFile), raw); err != nil {
 		return nil, err
@@ -147,9 +158,43 @@ func loadBox(dir string) (*box, error) {
 	return b, nil
 }
 
+// waitingFor is the content of whyFile: a problem of the catalogue.
+type waitingFor struct {
+	Code string    `json:"code"`
+	Args i18n.Args `json:"args"`
+}
+
+// noteWhy keeps what the box waits for, so that it can be shown.
+func (b *box) noteWhy(p *problem.Problem) error {
+	data, err := json.Marshal(waitingFor{p.Code, p.Args})
+	if err != nil {
+		return fmt.Errorf("note why: %w", err)
+	}
+	return keystore.Save(filepath.Join(b.folder, whyFile), data)
+}
+
+// loadWhy reads what noteWhy has kept; nil when the box does not wait.
+func loadWhy(folder string) (*problem.Problem, error) {
+	data, err := keystore.Load(filepath.Join(folder, whyFile))
+	if errors.Is(err, keystore.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, identity.Explain(err, folder)
+	}
+	var w waitingFor
+	if err := json.Unmarshal(data, &w); err != nil {
+		return nil, identity.Explain(err, folder)
+	}
+	return problem.New(problem.Busy, w.Code, "", w.Args), nil
+}
+
 // drop forgets the invite, which is of no more use. The keys stay for the
 // next one.
 func (b *box) drop() error {
+	if err := os.Remove(filepath.Join(b.folder, whyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop invite: %w", err)
+	}
 	if err := os.Remove(filepath.Join(b.folder, inviteFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("drop invite: %w", err)
 	}

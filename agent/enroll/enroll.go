@@ -34,12 +34,13 @@ import (
 // State of a box between no invite and identity.
 type State string
 
-// States.
+// States. A box that is Waiting asks again like one that is Pending.
 const (
 	None     State = "none"     // no invite was given yet
 	Pending  State = "pending"  // an invite is kept, the hub not yet reached
 	Enrolled State = "enrolled" // the identity was made just now
 	Already  State = "already"  // the identity was there before
+	Waiting  State = "waiting"  // a person at the hub has to let this box in
 )
 
 // Options of Enroll and Resume.
@@ -69,7 +70,7 @@ type Result struct {
 	HubName     string
 	Fingerprint string        // of the CA certificate, to compare with the paper
 	ClockOffset time.Duration // of the hub's clock ahead of this machine's; zero when not learnt
-	// Why says why it is pending; nil otherwise.
+	// Why says why it is pending or waiting; nil otherwise.
 	Why *problem.Problem
 }
 
@@ -131,7 +132,7 @@ func Enroll(ctx context.Context, o Options) (Result, error) {
 func Resume(ctx context.Context, o Options) (Result, error) {
 	o.defaults()
 	r, inv, err := status(o.Dir)
-	if err != nil || r.State != Pending {
+	if err != nil || r.State != Pending && r.State != Waiting {
 		return r, err
 	}
 	unlock, err := lock(o.Dir)
@@ -173,7 +174,13 @@ func status(dir string) (Result, *invite.Invite, error) {
 	if err != nil {
 		return Result{State: None}, nil, unreadable(err, inviteFile)
 	}
-	return describe(inv, Pending), inv, nil
+	r := describe(inv, Pending)
+	if why, err := loadWhy(pendingFolder(dir)); err != nil {
+		return r, inv, err
+	} else if why != nil {
+		r.State, r.Why = Waiting, why
+	}
+	return r, inv, nil
 }
 
 func already(dir string) (Result, error) {
@@ -210,9 +217,18 @@ func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Resul
 	if err != nil {
 		return r, err
 	}
-	answer, err := o.ask(ctx, inv, req)
+	q, err := o.asking(inv, req)
+	if err != nil {
+		return r, err
+	}
+	answer, err := o.ask(ctx, q)
 	if err != nil {
 		p := problem.From(err)
+		if waits(p) {
+			o.Logger.Info("enrolment waits for a person at the hub", "office", inv.Code, "err", err)
+			r.State, r.Why = Waiting, p
+			return r, box.noteWhy(p)
+		}
 		if p.Class == problem.LinkDown || p.Class == problem.Busy {
 			o.Logger.Info("enrolment waits for a link", "office", inv.Code, "err", err)
 			r.Why = p
@@ -221,6 +237,9 @@ func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Resul
 		if final(p) {
 			r.State = None
 			err = errors.Join(err, box.drop())
+		}
+		if p.Code == "enroll.key-revoked" { // the next attempt makes new ones
+			err = errors.Join(err, os.RemoveAll(box.folder))
 		}
 		return r, err
 	}
@@ -240,7 +259,7 @@ func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Resul
 // final says whether asking again with the same invite is pointless.
 func final(p *problem.Problem) bool {
 	switch p.Code {
-	case "invite.used", "invite.revoked", "invite.expired", "invite.unknown", "invite.other-office", "invite.proof",
+	case "invite.used", "enroll.key-revoked", "enroll.turned-away", "invite.revoked", "invite.expired", "invite.unknown", "invite.other-office", "invite.proof",
 		"enroll.not-hub", "enroll.for-hub":
 		return true
 	}

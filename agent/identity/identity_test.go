@@ -63,7 +63,7 @@ func office(t *testing.T, code string) *identity.Identity {
 		if err := req.Prove(inv.Secret, inv.CA); err != nil {
 			return err
 		}
-		r, err := c.Redeem(tx, reg, req)
+		r, err := c.Redeem(tx, reg, req, "")
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,10 @@ const (
 	actionRevoked       = "invite.revoked"
 	actionRefused       = "invite.refused"
 	actionCardsRestored = "registry.restored"
+	actionCertRevoked   = "certificate.revoked"
+	actionRenewed       = "certificate.renewed"
+	actionWaiting       = "enrolment.waiting"
+	actionDecided       = "enrolment.decided"
 	actorHub            = "hub"
 	actorEnrolment      = "enrolment"
 	detailSerial        = "serial"
@@ -47,6 +51,7 @@ const (
 	detailBatch         = "batch"
 	detailRemote        = "remote"
 	detailCount         = "count"
+	detailDecision      = "decision"
 )
 
 // record stores an issued certificate and its audit entry. A certificate that
@@ -126,6 +131,9 @@ func keyOwner(tx *sqlite.Tx, code string, pub crypto.PublicKey) (string, error) 
 func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err error) {
 	reg.Originate()
 	if err := c.takeRestored(tx, reg); err != nil {
+		return nil, err
+	}
+	if err := c.takeRevoked(tx); err != nil {
 		return nil, err
 	}
 	own := map[string]*x509.Certificate{
