@@ -36,6 +36,9 @@ type Options struct {
 	// CopyRetry is the time between attempts of an older copy; zero is
 	// DefaultCopyRetry.
 	CopyRetry time.Duration
+	// RenewEvery is how often the office looks at its certificate; zero is
+	// DefaultRenewEvery.
+	RenewEvery time.Duration
 }
 
 // Agent is one office's program.
@@ -64,6 +67,9 @@ func New(o Options) (*Agent, error) {
 	}
 	if o.CopyRetry == 0 {
 		o.CopyRetry = DefaultCopyRetry
+	}
+	if o.RenewEvery == 0 {
+		o.RenewEvery = DefaultRenewEvery
 	}
 	c, err := clock.Open(o.Dir)
 	if err != nil {
@@ -132,6 +138,9 @@ func (a *Agent) join(ctx context.Context) error {
 		result, err := a.resume(ctx)
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("enrolment refused", "error", err)
+		}
+		if result.State == enroll.Enrolled {
+			a.clock.Heard(a.clock.Now().Add(result.ClockOffset))
 		}
 		if result.State == enroll.Enrolled || result.State == enroll.Already || identity.Exists(a.o.Dir) {
 			a.log.Info("enrolled", "office", result.Code)
@@ -203,7 +212,11 @@ func (a *Agent) Status(ctx context.Context) (api.Status, error) {
 			return s, fmt.Errorf("read enrolment: %w", err)
 		}
 		s.Office.Code, s.Office.Name, s.Hub = joined.Code, joined.Name, joined.Hub
-		if joined.State != enroll.None {
+		switch joined.State {
+		case enroll.None:
+		case enroll.Waiting:
+			s.State, s.Waits = "waiting", &api.Waits{Code: joined.Why.Code, Args: joined.Why.Args}
+		default:
 			s.State = "pending"
 		}
 		return s, nil

@@ -271,7 +271,7 @@ func TestABoxThatWasEnrolledAnewIsNoCopy(t *testing.T) {
 	a.reopen()
 	p.eventually("the old box is refused", func() bool {
 		s, err := a.api.Status(t.Context())
-		return err == nil && len(s.Conditions) == 1 && s.Conditions[0].Code == "broker-refuses"
+		return err == nil && len(s.Conditions) == 1 && s.Conditions[0].Code == "certificate-replaced"
 	})
 	fresh.active()
 }

@@ -31,6 +31,9 @@ func (a *Agent) local() http.Handler {
 		}
 		return d.usb, nil
 	})
+	mux.HandleFunc("POST "+api.RenewPath, api.Handle(a.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		return a.Renew(r.Context())
+	}))
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {
 			if d := a.theDesk(); d != nil {
@@ -72,9 +75,12 @@ func (a *Agent) enroll(ctx context.Context, invite []byte) (api.Status, error) {
 		return api.Status{}, fmt.Errorf("keep invite: %w", err)
 	}
 	defer os.Remove(path)
-	_, err := enroll.Enroll(ctx, enroll.Options{Dir: a.o.Dir, Invite: path, Now: a.clock.Now, Logger: a.log})
+	joined, err := enroll.Enroll(ctx, enroll.Options{Dir: a.o.Dir, Invite: path, Now: a.clock.Now, Logger: a.log})
 	if err != nil {
 		return api.Status{}, err
+	}
+	if joined.State == enroll.Enrolled {
+		a.clock.Heard(a.clock.Now().Add(joined.ClockOffset))
 	}
 	select {
 	case a.joined <- struct{}{}:

@@ -162,7 +162,7 @@ var refusals = map[string]problem.Class{
 	"enroll.hub-failed": problem.Busy, "enroll.key-revoked": problem.BadInvite, "enroll.turned-away": problem.BadInvite,
 	"waiting.used": problem.Busy, "waiting.expired": problem.Busy, "waiting.active": problem.Busy,
 	"cert.usage": problem.Denied, "cert.self-signed": problem.Denied, "cert.broken-chain": problem.Denied, "cert.unknown-ca": problem.Denied,
-	"cert.revoked": problem.Denied, "cert.not-yet": problem.Denied, "cert.expired": problem.Denied, "cert.other-key": problem.Denied,
+	"cert.revoked": problem.Denied, "cert.replaced": problem.Denied, "cert.not-yet": problem.Denied, "cert.expired": problem.Denied, "cert.other-key": problem.Denied,
 	"cert.other-office": problem.Denied, "cert.no-seal": problem.Denied, "cert.proof": problem.Denied, "cert.unsettled": problem.Busy,
 }
 

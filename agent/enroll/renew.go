@@ -50,7 +50,9 @@ func Renew(ctx context.Context, o Options) (Renewed, error) {
 		verify: func(host string, chain []*x509.Certificate) error {
 			return stranger{name, host, print}.check(id.Trust.CA, chain[0], id.Now(o.Now()))
 		},
-		parse: func(raw []byte) (*invite.Answer, error) { return invite.ParseRenewed(raw, id.Trust.Authority.PublicKey) },
+		parse: func(raw []byte) (*invite.Answer, error) {
+			return invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
+		},
 	})
 	if err != nil {
 		return Renewed{}, err

@@ -44,7 +44,7 @@ func forge(w *world, spoil func(*forgery)) uuid.UUID {
 	files := []file{{name: "a.pdf", entry: "a.pdf", media: "application/pdf", content: must(a.stage(w.t.Context(), content))}}
 	id := must(uuid.NewV7())
 	f := &forgery{
-		from: a.id, sealer: a.sealer, message: a.message(id, l, files), name: seal.MessageName, files: [][]byte{content}, key: must(bundle.NewKey()),
+		from: a.id, sealer: *a.sealer.Load(), message: a.message(id, l, files), name: seal.MessageName, files: [][]byte{content}, key: must(bundle.NewKey()),
 		sealed: []seal.File{{Name: "a.pdf", SHA256: files[0].content.SHA256, Size: files[0].content.Size}},
 	}
 	f.slipFor = func(k bundle.Key) ([]byte, error) { return k.Slip(b.id.Age.Recipient().String()) }

@@ -61,6 +61,7 @@ type CA struct {
 	device     Pair         // Refresh replaces this one and the next
 	server     Pair
 	revoked    map[string]Revocation // by key
+	serials    map[string]bool       // of revoked certificates, hex
 	revokedAll []Revocation
 }
 

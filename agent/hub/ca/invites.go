@@ -33,13 +33,13 @@ const secretPurpose = "tram-invite-secret-1"
 
 // InviteOptions of CreateInvites.
 type InviteOptions struct {
-	TTL   time.Duration // zero is DefaultInviteLife; at most MaxInviteLife
-	New   bool          // replace invites that are still valid, and invite enrolled offices again
+	TTL time.Duration // zero is DefaultInviteLife; at most MaxInviteLife
+	New bool          // replace invites that are still valid, and invite enrolled offices again
 	// Replace makes an invite for a box that takes the place of an office's
 	// present one; without it such a box goes to the waiting room. It implies New.
 	Replace bool
-	Batch string        // name for revoking together; "" is the day, "2026-11-22"
-	By    string        // who asks, for the audit log
+	Batch   string // name for revoking together; "" is the day, "2026-11-22"
+	By      string // who asks, for the audit log
 }
 
 // InviteState says what CreateInvites did for an office, or how an invite

@@ -20,7 +20,7 @@ import (
 // nil when it does. grace is how long after its end it still counts. Whether
 // the office has another key by now is checkHolder's. Problems: cert.usage,
 // cert.self-signed, cert.broken-chain, cert.unknown-ca, cert.revoked,
-// cert.not-yet, cert.expired.
+// cert.replaced, cert.not-yet, cert.expired.
 func (c *CA) Judge(cert *x509.Certificate, now time.Time, grace time.Duration) *problem.Problem {
 	no := func(code string, args i18n.Args) *problem.Problem {
 		all := i18n.Args{"code": cert.Subject.CommonName, "serial": fmt.Sprintf("%x", cert.SerialNumber), "hub": c.Name}
@@ -36,7 +36,7 @@ func (c *CA) Judge(cert *x509.Certificate, now time.Time, grace time.Duration) *
 		return no("cert.usage", i18n.Args{"unit": fmt.Sprint(cert.Subject.OrganizationalUnit)}).Because(err)
 	}
 	if r, revoked := c.Revoked(cert); revoked {
-		return no("cert.revoked", i18n.Args{"at": r.At.Format(time.DateOnly), "reason": r.Reason})
+		return no(r.Reason.problem(), i18n.Args{"at": r.At.Format(time.DateOnly)})
 	}
 	switch {
 	case now.Before(cert.NotBefore):

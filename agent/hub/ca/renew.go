@@ -121,8 +121,8 @@ func (c *CA) reissue(tx *sqlite.Tx, reg *registry.Registry, card registry.Card, 
 		return nil, problem.New(problem.Denied, "cert.no-seal", "", i18n.Args{"code": card.Code})
 	}
 	if r, revoked := c.Revoked(old); revoked {
-		return nil, problem.New(problem.Denied, "cert.revoked", "", i18n.Args{"code": card.Code, "serial": r.Serial,
-			"at": r.At.Format(time.DateOnly), "reason": r.Reason, "hub": c.Name})
+		return nil, problem.New(problem.Denied, r.Reason.problem(), "", i18n.Args{"code": card.Code, "serial": r.Serial,
+			"at": r.At.Format(time.DateOnly), "hub": c.Name})
 	}
 	row := inviteRow{Code: card.Code, Name: card.Name}
 	d, s, err := c.issueOffice(tx, row, nil, card.Device, old.PublicKey)
@@ -174,8 +174,8 @@ func (c *CA) Renewed(r *Redeemed, transcript [sha256.Size]byte, hubCard []byte, 
 
 // NoteSent remembers which bundle carries new certificates to an office.
 func (r *Redeemed) NoteSent(tx *sqlite.Tx, bundle storage.ID) error {
-	_, err := tx.Exec(`UPDATE certificates SET notice = ? WHERE serial IN (?, ?)`,
-		bundle, r.Device.SerialNumber.Bytes(), r.Seal.SerialNumber.Bytes())
+	_, err := tx.Exec(`UPDATE certificates SET notice = ?, sent_at = ? WHERE serial IN (?, ?)`,
+		bundle, tx.Now(), r.Device.SerialNumber.Bytes(), r.Seal.SerialNumber.Bytes())
 	if err != nil {
 		return fmt.Errorf("note renewal: %w", err)
 	}
@@ -203,24 +203,91 @@ func (r *Redeemed) delivered(tx *sqlite.Tx) error {
 	return nil
 }
 
-// DueOffices are the codes of offices whose certificates are due: of those
-// given, folded as registry.Key does.
-func (c *CA) DueOffices(ctx context.Context, db *sqlite.DB, now time.Time, online []string) ([]string, error) {
+// sendAgain is when certificates that were sent and have not reached their
+// office are sent anew: the first bundle may have run out.
+const sendAgain = 24 * time.Hour
+
+// maxDue bounds how many offices DueOffices returns; the rest follows when
+// these have been dealt with.
+const maxDue = 2000
+
+// DueOffices are offices, by folded code, whose certificates are due and not
+// under way already, those that end first before others.
+func DueOffices(ctx context.Context, db *sqlite.DB, now time.Time) ([]string, error) {
 	var due []string
 	err := db.View(ctx, func(tx *sqlite.Tx) error {
-		for _, code := range online {
-			for _, unit := range []string{identity.UnitDevice, identity.UnitSeal} {
-				have, err := latest(tx, code, unit, nil, true)
-				if err != nil {
-					return err
-				}
-				if have != nil && Due(have.cert, now) {
-					due = append(due, code)
-					break
-				}
-			}
+		rows, err := tx.Query(`SELECT code_key FROM certificates c
+			WHERE unit IN ('device', 'seal') AND delivered_at IS NOT NULL AND 3 * (not_after - ?) < not_after - not_before
+			AND NOT EXISTS (SELECT 1 FROM certificates n WHERE n.code_key = c.code_key AND n.unit = c.unit
+				AND n.delivered_at IS NOT NULL AND n.not_after > c.not_after)
+			AND NOT EXISTS (SELECT 1 FROM certificates n WHERE n.code_key = c.code_key AND n.unit = c.unit
+				AND n.delivered_at IS NULL AND n.sent_at > ?)
+			GROUP BY code_key ORDER BY min(not_after) LIMIT ?`, now, now.Add(-sendAgain), maxDue)
+		if err != nil {
+			return err
 		}
-		return nil
+		defer rows.Close()
+		for rows.Next() {
+			var code string
+			if err := rows.Scan(&code); err != nil {
+				return err
+			}
+			due = append(due, code)
+		}
+		return rows.Err()
 	})
-	return due, err
+	if err != nil {
+		return nil, fmt.Errorf("look for certificates that are due: %w", err)
+	}
+	return due, nil
+}
+
+// Certificate is one certificate of an office in a list.
+type Certificate struct {
+	Code     string     `json:"code"`
+	Unit     string     `json:"unit"`   // device or seal
+	Serial   string     `json:"serial"` // hex
+	From     time.Time  `json:"from"`
+	Until    time.Time  `json:"until"`
+	Revoked  *time.Time `json:"revoked,omitempty"`
+	Reason   Reason     `json:"reason,omitempty"`
+	Received bool       `json:"received"` // the office is known to have it
+}
+
+// Certificates lists the certificates of offices that have not run out, and
+// those that ran out within the policy's grace, by office, the newest first.
+func (c *CA) Certificates(ctx context.Context, db *sqlite.DB, now time.Time) ([]Certificate, error) {
+	list := []Certificate{}
+	err := db.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(`SELECT der, unit, delivered_at IS NOT NULL FROM certificates
+			WHERE unit IN ('device', 'seal') AND not_after > ? ORDER BY code_key, unit, not_after DESC`, now.Add(-c.Policy.grace()))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var der []byte
+			var l Certificate
+			if err := rows.Scan(&der, &l.Unit, &l.Received); err != nil {
+				return err
+			}
+			cert, err := x509.ParseCertificate(der)
+			if err != nil {
+				return err
+			}
+			l.Code, l.Serial, l.From, l.Until = cert.Subject.CommonName, fmt.Sprintf("%x", cert.SerialNumber), cert.NotBefore, cert.NotAfter
+			if l.Unit == identity.UnitSeal {
+				l.Code = cert.Subject.SerialNumber
+			}
+			if r, revoked := c.Revoked(cert); revoked {
+				l.Revoked, l.Reason = &r.At, r.Reason
+			}
+			list = append(list, l)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list certificates: %w", err)
+	}
+	return list, nil
 }

@@ -60,6 +60,14 @@ func (r Reason) code() int {
 	return 0 // unspecified
 }
 
+// problem is the code of what the holder of a revoked certificate is told.
+func (r Reason) problem() string {
+	if r == ReasonReplaced {
+		return "cert.replaced"
+	}
+	return "cert.revoked"
+}
+
 // Revocation is one revoked key, with one certificate of it.
 type Revocation struct {
 	Code     string    `json:"code"`   // of the office
@@ -102,6 +110,21 @@ func (c *CA) Revoke(tx *sqlite.Tx, reg *registry.Registry, code string, reason R
 	card.Device, card.Recipient, card.Expires = nil, "", time.Time{}
 	_, err = reg.Issue(tx, card, c.Authority.Key)
 	return list, err
+}
+
+// Replace revokes an office's keys, where it has any, and makes an invite for
+// the box that takes its place. Problem hub.no-office, and those of
+// CreateInvites.
+func (c *CA) Replace(tx *sqlite.Tx, reg *registry.Registry, code string, o InviteOptions) ([]Made, error) {
+	if _, err := c.Revoke(tx, reg, code, ReasonReplaced, o.By); err != nil && !errors.Is(err, problem.New(0, "cert.nothing", "", nil)) {
+		return nil, err
+	}
+	card, err := reg.LookupTx(tx, code)
+	if err != nil {
+		return nil, err
+	}
+	o.Replace = true
+	return c.CreateInvites(tx, reg, []Office{{Code: card.Code, Name: card.Name, Parent: card.Parent, Kind: card.Kind}}, o)
 }
 
 func words(reasons []Reason) string {
@@ -274,15 +297,16 @@ func (c *CA) holdRevoked(all []Revocation) error {
 }
 
 func (c *CA) remember(all []Revocation) {
-	keys := make(map[string]Revocation, len(all))
+	keys, serials := make(map[string]Revocation, len(all)), make(map[string]bool, len(all))
 	for _, r := range all {
+		serials[r.Serial] = true
 		if _, known := keys[r.Key]; !known {
 			keys[r.Key] = r
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.revoked, c.revokedAll = keys, all
+	c.revoked, c.serials, c.revokedAll = keys, serials, all
 }
 
 // Revoked tells whether the key of a certificate was revoked, and when and why.
@@ -292,6 +316,14 @@ func (c *CA) Revoked(cert *x509.Certificate) (Revocation, bool) {
 	defer c.mu.RUnlock()
 	r, revoked := c.revoked[hex.EncodeToString(sum[:])]
 	return r, revoked
+}
+
+// SerialRevoked tells whether the certificate with a serial was revoked.
+func (c *CA) SerialRevoked(serial *big.Int) bool {
+	text := hex.EncodeToString(serial.Bytes())
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.serials[text]
 }
 
 func (c *CA) keyRevoked(key crypto.PublicKey) (bool, error) {

@@ -56,8 +56,11 @@ type Options struct {
 	// recipient is not undeliverable but waited for, since its card may come
 	// back with its next greeting.
 	RebuildUntil time.Time
-	Logger       *slog.Logger
-	Now          func() time.Time
+	// Renewed takes in new certificates that the hub above has sent. nil: there
+	// is no hub above.
+	Renewed func(answer []byte) error
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 // Relay routes the hub's bundles.

@@ -1,7 +1,8 @@
 -- When the office is known to have a certificate; renewed ones are offered
--- until then. notice is the bundle that carries it.
+-- until then. notice is the bundle that carries it, since sent_at.
 ALTER TABLE certificates ADD COLUMN delivered_at INTEGER;
 ALTER TABLE certificates ADD COLUMN notice BLOB;
+ALTER TABLE certificates ADD COLUMN sent_at INTEGER;
 UPDATE certificates SET delivered_at = issued_at;
 CREATE INDEX certificates_notice ON certificates (notice) WHERE notice IS NOT NULL;
 CREATE INDEX certificates_end ON certificates (unit, not_after);
