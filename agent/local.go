@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"tram/agent/api"
 	"tram/agent/enroll"
 	"tram/agent/identity"
+	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/stick"
 	"tram/agent/web/account"
@@ -33,6 +35,13 @@ func (a *Agent) local() http.Handler {
 	})
 	mux.HandleFunc("POST "+api.RenewPath, api.Handle(a.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return a.Renew(r.Context())
+	}))
+	mux.HandleFunc("POST "+api.AgainPath, api.Handle(a.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		invite, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxInvite))
+		if err != nil {
+			return nil, err
+		}
+		return a.accept(r.Context(), invite, true)
 	}))
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {
@@ -67,24 +76,41 @@ func (a *Agent) local() http.Handler {
 	return mux
 }
 
-// enroll keeps the invite in the data folder and tries it at once.
+// maxInvite bounds an invite that is handed over, in bytes.
+const maxInvite = 64 << 10
+
 func (a *Agent) enroll(ctx context.Context, invite []byte) (api.Status, error) {
+	return a.accept(ctx, invite, false)
+}
+
+// accept keeps the invite in the data folder and tries it at once; again is for
+// a box that is enrolled.
+func (a *Agent) accept(ctx context.Context, invite []byte, again bool) (api.Status, error) {
 	defer a.visit()()
 	path := filepath.Join(a.o.Dir, "received.moi")
 	if err := fsx.WriteFile(path, invite, 0o600); err != nil {
 		return api.Status{}, fmt.Errorf("keep invite: %w", err)
 	}
 	defer os.Remove(path)
-	joined, err := enroll.Enroll(ctx, enroll.Options{Dir: a.o.Dir, Invite: path, Now: a.clock.Now, Logger: a.log})
+	joined, err := enroll.Enroll(ctx, enroll.Options{Dir: a.o.Dir, Invite: path, Now: a.clock.Now, Again: again, Logger: a.log})
 	if err != nil {
 		return api.Status{}, err
 	}
 	if joined.State == enroll.Enrolled {
 		a.clock.Heard(a.clock.Now().Add(joined.ClockOffset))
 	}
-	select {
-	case a.joined <- struct{}{}:
-	default:
+	news := a.joined
+	if again {
+		news = a.rejoined
+	}
+	if !again || joined.State == enroll.Enrolled {
+		select {
+		case news <- struct{}{}:
+		default:
+		}
+	}
+	if again {
+		return api.Status{State: string(joined.State), Office: office.Party{Code: joined.Code, Name: joined.Name}, Hub: joined.Hub}, nil
 	}
 	return a.Status(ctx)
 }

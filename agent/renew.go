@@ -19,10 +19,10 @@ import (
 const (
 	// DefaultRenewEvery is how often the office looks at its certificate and at
 	// whether the broker refuses it.
-	DefaultRenewEvery = 30 * time.Second
+	DefaultRenewEvery = 5 * time.Second
 	// renewPause is the least time between two requests for renewal, in units of
 	// how often the office looks.
-	renewPause = 10
+	renewPause = 12
 )
 
 // renewal is what this box knows of its certificates beside themselves.

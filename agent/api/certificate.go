@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -56,4 +58,21 @@ const RenewPath = "/v1/certificate/renew"
 func (c *Client) Renew(ctx context.Context) (Certificates, error) {
 	var certs Certificates
 	return certs, c.Call(ctx, http.MethodPost, RenewPath, nil, &certs)
+}
+
+// AgainPath is where the running office takes an invite by which it joins
+// again.
+const AgainPath = "/v1/enroll/again"
+
+// EnrollAgain hands the running office an invite by which it joins again. Of
+// the answer only state, office and hub are filled in; the office starts anew
+// when the state is "enrolled".
+func (c *Client) EnrollAgain(ctx context.Context, invite []byte) (Status, error) {
+	var s Status
+	resp, err := c.Do(ctx, http.MethodPost, AgainPath, bytes.NewReader(invite), "application/octet-stream")
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	return s, json.NewDecoder(resp.Body).Decode(&s)
 }

@@ -66,8 +66,8 @@ type box struct {
 
 // prepare makes the pending folder hold keys and the invite. Keys of an
 // earlier attempt are used again when they were for the same office and hub. A
-// hub, not nil, brings its own.
-func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys) (*box, error) {
+// hub, not nil, brings its own; a box that joins again those of old.
+func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys, old *identity.Identity) (*box, error) {
 	folder := pendingFolder(dir)
 	if err := keystore.MakeFolder(folder); err != nil {
 		return nil, err
@@ -93,6 +93,11 @@ func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys) (*box, er
 			return nil, err
 		}
 	}
+	if old != nil {
+		if err := copyKeys(folder, old); err != nil {
+			return nil, err
+		}
+	}
 	if err := makeKeys(folder); err != nil {
 		return nil, err
 	}
@@ -114,6 +119,17 @@ func (k *HubKeys) save(folder string) error {
 		return err
 	}
 	return keystore.Save(filepath.Join(folder, identity.AgeFile), []byte(k.Age.String()+"\n"))
+}
+
+// copyKeys puts the keys of an identity where makeKeys would make new ones.
+func copyKeys(folder string, id *identity.Identity) error {
+	if err := keystore.SaveKey(filepath.Join(folder, identity.DeviceKeyFile), id.Device); err != nil {
+		return err
+	}
+	if err := keystore.SaveKey(filepath.Join(folder, identity.SealKeyFile), id.Seal); err != nil {
+		return err
+	}
+	return keystore.Save(filepath.Join(folder, identity.AgeFile), []byte(id.Age.String()+"\n"))
 }
 
 func makeKeys(folder string) error {
@@ -283,7 +299,11 @@ func (b *box) publish(dir string, id *identity.Identity, others [][]byte) error 
 	if err != nil {
 		return err
 	}
-	if err := identity.Save(dir, id, identity.Extra{Name: CardsFile, Data: cards}); err != nil {
+	put := identity.Save
+	if identity.Exists(dir) {
+		put = identity.Replace
+	}
+	if err := put(dir, id, identity.Extra{Name: CardsFile, Data: cards}); err != nil {
 		return err
 	}
 	// The identity stands; what is left of the way there is of no use.

@@ -25,6 +25,7 @@ import (
 	"filippo.io/age"
 
 	"tram/agent/enroll/invite"
+	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/problem"
@@ -50,6 +51,10 @@ type Options struct {
 	Now    func() time.Time                                                  // nil is time.Now
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil is a net.Dialer
 	Logger *slog.Logger                                                      // nil discards
+	// Again has a box that is enrolled join anew with a new invite, after its
+	// certificate was revoked or has run out for good. It keeps its keys, unless
+	// they were revoked; then it makes new ones and puts the old ones aside.
+	Again bool
 	// Hub is set when a hub joins the hub above it. It is then known above
 	// under the keys that it has, and vouched for; nil for an office.
 	Hub *HubKeys
@@ -96,7 +101,7 @@ const lockName = "enroll.lock"
 // "invite.…" and "enroll.…"), enroll.ca-mismatch, data.locked.
 func Enroll(ctx context.Context, o Options) (Result, error) {
 	o.defaults()
-	if identity.Exists(o.Dir) {
+	if identity.Exists(o.Dir) && !o.Again {
 		// A cut just after the identity was made leaves the way there behind.
 		_ = os.RemoveAll(pendingFolder(o.Dir))
 		return already(o.Dir)
@@ -117,21 +122,47 @@ func Enroll(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer unlock()
-	if identity.Exists(o.Dir) {
-		return already(o.Dir)
+	old, err := o.present(inv)
+	if err != nil || old != nil && !o.Again {
+		return describe(inv, Already), err
 	}
-	box, err := prepare(o.Dir, inv, raw, o.Hub)
+	box, err := prepare(o.Dir, inv, raw, o.Hub, old)
 	if err != nil {
 		return describe(inv, None), err
 	}
+	r, err := o.join(ctx, inv, box)
+	if old == nil || !errors.Is(err, problem.New(0, "enroll.key-revoked", "", nil)) {
+		return r, err
+	}
+	o.Logger.Info("the keys of this box were revoked: it makes new ones", "office", inv.Code)
+	if box, err = prepare(o.Dir, inv, raw, o.Hub, nil); err != nil {
+		return describe(inv, None), err
+	}
 	return o.join(ctx, inv, box)
+}
+
+// present is the identity that the box has, nil for none. Problem
+// invite.other-office when the invite is for another office, invite.other-hub
+// when it is of another hub.
+func (o *Options) present(inv *invite.Invite) (*identity.Identity, error) {
+	if !identity.Exists(o.Dir) {
+		return nil, nil
+	}
+	id, err := identity.Load(o.Dir)
+	if err == nil && registry.Key(id.Code) != registry.Key(inv.Code) {
+		return nil, problem.New(problem.BadInvite, "invite.other-office", "invite", i18n.Args{"code": inv.Code})
+	}
+	if err == nil && id.Hub != inv.Hub {
+		return nil, problem.New(problem.BadInvite, "invite.other-hub", "invite", i18n.Args{"code": inv.Code, "hub": inv.HubName})
+	}
+	return id, err
 }
 
 // Resume goes on with the invite that an earlier Enroll has kept. The result
 // is None when there is none.
 func Resume(ctx context.Context, o Options) (Result, error) {
 	o.defaults()
-	r, inv, err := status(o.Dir)
+	r, inv, err := status(o.Dir, o.Again)
 	if err != nil || r.State != Pending && r.State != Waiting {
 		return r, err
 	}
@@ -140,7 +171,7 @@ func Resume(ctx context.Context, o Options) (Result, error) {
 		return r, err
 	}
 	defer unlock()
-	if identity.Exists(o.Dir) {
+	if identity.Exists(o.Dir) && !o.Again {
 		return already(o.Dir)
 	}
 	// An invite that has run out is tried all the same: the hub decides by its
@@ -154,12 +185,19 @@ func Resume(ctx context.Context, o Options) (Result, error) {
 
 // Status says how far the box of data folder dir is.
 func Status(dir string) (Result, error) {
-	r, _, err := status(dir)
+	r, _, err := status(dir, false)
 	return r, err
 }
 
-func status(dir string) (Result, *invite.Invite, error) {
-	if identity.Exists(dir) {
+// StatusAgain says how far a box that is enrolled is with joining anew; None
+// when it is not about to.
+func StatusAgain(dir string) (Result, error) {
+	r, _, err := status(dir, true)
+	return r, err
+}
+
+func status(dir string, again bool) (Result, *invite.Invite, error) {
+	if identity.Exists(dir) && !again {
 		r, err := already(dir)
 		return r, nil, err
 	}

@@ -6,9 +6,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"time"
 
+	"tram/agent/api"
 	"tram/agent/config"
 	"tram/agent/enroll"
 	"tram/agent/hub/ca"
@@ -267,4 +269,73 @@ func (h *Hub) RevokeBatch(ctx context.Context, batch, by string) (RevokedBatch, 
 		return err
 	})
 	return out, err
+}
+
+// Paths of the local interface about trust.
+const (
+	InvitesPath = "/v1/invites" // GET lists, POST makes; below it /replace and /revoke
+	CertsPath   = "/v1/certificates"
+	RevokePath  = "/v1/certificates/revoke"
+	WaitingPath = "/v1/waiting" // GET lists, POST decides
+)
+
+// maxTrustRequest bounds the requests below in bytes.
+const maxTrustRequest = 64 << 10
+
+// RevokeRequest asks to revoke an office's keys.
+type RevokeRequest struct {
+	Code   string    `json:"code"`
+	Reason ca.Reason `json:"reason"`
+}
+
+// DecideRequest decides on a box of the waiting room.
+type DecideRequest struct {
+	ID       int64       `json:"id"`
+	Decision ca.Decision `json:"decision"`
+}
+
+// Invites lists all invites, the newest first.
+func (h *Hub) Invites(ctx context.Context) ([]ca.InviteInfo, error) {
+	list, err := ca.ListInvites(ctx, h.db, time.Now(), 0)
+	if list == nil {
+		list = []ca.InviteInfo{}
+	}
+	return list, err
+}
+
+func (h *Hub) trustRoutes(mux *http.ServeMux) {
+	get := func(path string, do func(r *http.Request) (any, error)) {
+		mux.HandleFunc("GET "+path, api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) { return do(r) }))
+	}
+	get(InvitesPath, func(r *http.Request) (any, error) { return h.Invites(r.Context()) })
+	get(CertsPath, func(r *http.Request) (any, error) { return h.Certificates(r.Context()) })
+	get(WaitingPath, func(r *http.Request) (any, error) {
+		return h.WaitingRoom(r.Context(), r.URL.Query().Get("all") == "true")
+	})
+	post(mux, h, InvitesPath, ca.MaxCSV*2, func(ctx context.Context, req InviteRequest) (any, error) {
+		return h.Invite(ctx, []byte(req.CSV), req.O)
+	})
+	post(mux, h, InvitesPath+"/replace", maxTrustRequest, func(ctx context.Context, req ReplaceRequest) (any, error) {
+		return h.Replace(ctx, req.Code, req.O)
+	})
+	post(mux, h, InvitesPath+"/revoke", maxTrustRequest, func(ctx context.Context, req RevokedBatch) (any, error) {
+		return h.RevokeBatch(ctx, req.Batch, "cli")
+	})
+	post(mux, h, RevokePath, maxTrustRequest, func(ctx context.Context, req RevokeRequest) (any, error) {
+		return h.RevokeCert(ctx, req.Code, req.Reason, "cli")
+	})
+	post(mux, h, WaitingPath, maxTrustRequest, func(ctx context.Context, req DecideRequest) (any, error) {
+		return h.Decide(ctx, req.ID, req.Decision, "cli")
+	})
+}
+
+// post serves one call with a JSON body of at most most bytes.
+func post[T any](mux *http.ServeMux, h *Hub, path string, most int64, do func(ctx context.Context, req T) (any, error)) {
+	mux.HandleFunc("POST "+path, api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		var req T
+		if err := api.ReadJSONWithin(r.Body, most, &req); err != nil {
+			return nil, err
+		}
+		return do(r.Context(), req)
+	}))
 }
