@@ -202,7 +202,7 @@ func (c *CA) again(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, device 
 	if !device.(interface{ Equal(crypto.PublicKey) bool }).Equal(card.Device) {
 		return nil, refusal("invite.used", row.Code) // enrolled anew since, with other keys
 	}
-	certs, err := issuedFor(tx, row.ID)
+	certs, err := c.issuedFor(tx, row.ID)
 	if err != nil {
 		return nil, fmt.Errorf("redeem invite: %w", err)
 	}
