@@ -76,3 +76,40 @@ func (c *Client) EnrollAgain(ctx context.Context, invite []byte) (Status, error)
 	defer resp.Body.Close()
 	return s, json.NewDecoder(resp.Body).Decode(&s)
 }
+
+// RequestPath and ResponsePath are where the running office makes the request
+// of an enrolment by stick, and takes in its answer.
+const (
+	RequestPath  = "/v1/enroll/request"
+	ResponsePath = "/v1/enroll/response"
+)
+
+// Request is an enrolment by stick.
+type Request struct {
+	State   string `json:"state"`             // as of an enrolment
+	Request []byte `json:"request,omitempty"` // for the hub
+}
+
+// OfflineRequest has the running office make the request for an invite; again
+// is for one that is enrolled.
+func (c *Client) OfflineRequest(ctx context.Context, invite []byte, again bool) (Request, error) {
+	path := RequestPath
+	if again {
+		path += "?again"
+	}
+	return c.enrolment(ctx, path, invite)
+}
+
+// OfflineResponse hands the running office the hub's answer.
+func (c *Client) OfflineResponse(ctx context.Context, answer []byte) (Request, error) {
+	return c.enrolment(ctx, ResponsePath, answer)
+}
+
+func (c *Client) enrolment(ctx context.Context, path string, body []byte) (r Request, err error) {
+	resp, err := c.Do(ctx, http.MethodPost, path, bytes.NewReader(body), "application/octet-stream")
+	if err != nil {
+		return r, err
+	}
+	defer resp.Body.Close()
+	return r, json.NewDecoder(resp.Body).Decode(&r)
+}

@@ -149,7 +149,7 @@ func TestTheSecretNeverTravels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := prepare(t.TempDir(), inv, mustRead(t, file), nil)
+	b, err := prepare(t.TempDir(), inv, mustRead(t, file), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -271,6 +271,24 @@ func (h *Hub) RevokeBatch(ctx context.Context, batch, by string) (RevokedBatch, 
 	return out, err
 }
 
+// SignRequest is a request to enrol that came by stick.
+type SignRequest struct {
+	Request []byte `json:"request"`
+}
+
+// Signed is its answer.
+type Signed struct {
+	Code   string `json:"code"`
+	Answer []byte `json:"answer,omitempty"` // to be carried back
+}
+
+// SignInvite redeems an invite for a request that came by stick. Problems are
+// those of ca.CA.Redeem, those of the waiting room among them.
+func (h *Hub) SignInvite(ctx context.Context, body []byte) (Signed, error) {
+	code, answer, err := h.ca.Sign(ctx, ca.EnrollOptions{DB: h.db, Registry: h.registry, Card: h.card, Logger: h.log}, body)
+	return Signed{Code: code, Answer: answer}, err
+}
+
 // Paths of the local interface about trust.
 const (
 	InvitesPath = "/v1/invites" // GET lists, POST makes; below it /replace and /revoke
@@ -320,6 +338,9 @@ func (h *Hub) trustRoutes(mux *http.ServeMux) {
 	})
 	post(mux, h, InvitesPath+"/revoke", maxTrustRequest, func(ctx context.Context, req RevokedBatch) (any, error) {
 		return h.RevokeBatch(ctx, req.Batch, "cli")
+	})
+	post(mux, h, InvitesPath+"/sign", maxTrustRequest, func(ctx context.Context, req SignRequest) (any, error) {
+		return h.SignInvite(ctx, req.Request)
 	})
 	post(mux, h, RevokePath, maxTrustRequest, func(ctx context.Context, req RevokeRequest) (any, error) {
 		return h.RevokeCert(ctx, req.Code, req.Reason, "cli")

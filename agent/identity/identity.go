@@ -54,8 +54,8 @@ type Identity struct {
 	// FormerAge are keys that were Age before, the last one first: what was
 	// encrypted for them is still read.
 	FormerAge []*age.X25519Identity
-	Card       []byte // own registry card
-	Trust      Trust
+	Card      []byte // own registry card
+	Trust     Trust
 }
 
 // Trust is whom an office believes and where it finds its hub.

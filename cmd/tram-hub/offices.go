@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -60,12 +61,12 @@ func inviteCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := ca.WriteInvites(out, made); err != nil {
+		if err := errors.Join(ca.WriteInvites(out, made), ca.WriteSheet(out, made, time.Now())); err != nil {
 			return err
 		}
 		return c.Print(summary(made), func(w io.Writer) { printInvites(c, w, made, out) })
 	}
-	group.AddCommand(create, inviteListCommand(c), inviteRevokeCommand(c))
+	group.AddCommand(create, inviteListCommand(c), inviteRevokeCommand(c), inviteSignCommand(c))
 	return group
 }
 
@@ -154,6 +155,7 @@ func printInvites(c *cli.Console, w io.Writer, made []ca.Made, out string) {
 	}
 	c.Table(w, []string{"hub.col.code", "hub.col.name", "hub.col.invite", "hub.col.until", "hub.col.file"}, rows)
 	c.Say("hub.invite.done", i18n.Args{"dir": out})
+	c.Say("hub.invite.sheet", i18n.Args{"file": filepath.Join(out, ca.SheetFile)})
 }
 
 func agentsCommand(c *cli.Console) *cobra.Command {

@@ -10,11 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"tram/agent/api"
+	paper "tram/agent/enroll/invite"
 	"tram/agent/hub"
 	"tram/agent/hub/ca"
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/cmd/internal/cli"
+	"tram/storage/fsx"
 )
 
 // dayForm is how days are shown.
@@ -206,4 +208,33 @@ func invites(ctx context.Context, c *cli.Console, csv []byte, replace string, o 
 	return ask(ctx, c, http.MethodPost, hub.InvitesPath+"/replace", hub.ReplaceRequest{Code: replace, O: o}, func(h *hub.Hub) ([]ca.Made, error) {
 		return h.Replace(ctx, replace, o)
 	})
+}
+
+// inviteSignCommand answers a request that came by stick.
+func inviteSignCommand(c *cli.Console) *cobra.Command {
+	var out string
+	cmd := &cobra.Command{Use: "sign FILE", Short: "hub.invite.sign.short", Args: cli.Args(1, 1)}
+	cmd.Flags().StringVar(&out, "out", "", "hub.invite.sign.out")
+	if err := cmd.MarkFlagRequired("out"); err != nil {
+		panic(err) // the flag is defined above
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		body, err := readLimited(args[0], paper.MaxRequest)
+		if err != nil {
+			return err
+		}
+		signed, err := ask(cmd.Context(), c, http.MethodPost, hub.InvitesPath+"/sign", hub.SignRequest{Request: body}, func(h *hub.Hub) (hub.Signed, error) {
+			return h.SignInvite(cmd.Context(), body)
+		})
+		if err != nil {
+			return err
+		}
+		if err := fsx.WriteFile(out, signed.Answer, 0o600); err != nil {
+			return fmt.Errorf("write answer: %w", err)
+		}
+		return c.Print(map[string]string{"code": signed.Code, "file": out}, func(w io.Writer) {
+			fmt.Fprintln(w, c.T("hub.invite.signed", i18n.Args{"code": signed.Code, "file": out}))
+		})
+	}
+	return cmd
 }

@@ -31,11 +31,19 @@ type enrollment struct {
 }
 
 func enrollCommand(c *cli.Console) *cobra.Command {
-	cmd := &cobra.Command{Use: "enroll INVITE", Short: "tram.enroll.short", Long: "tram.enroll.long", Args: cli.Args(1, 1)}
+	cmd := &cobra.Command{Use: "enroll INVITE", Short: "tram.enroll.short", Long: "tram.enroll.long", Args: cli.Args(0, 1)}
 	again := cmd.Flags().Bool("again", false, "tram.enroll.again")
+	request := cmd.Flags().String("offline-request", "", "tram.enroll.offline-request")
+	response := cmd.Flags().String("response", "", "tram.enroll.response")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			return fmt.Errorf("make data folder: %w", err)
+		}
+		if *response != "" {
+			return takeResponse(cmd.Context(), c, *response)
+		}
+		if len(args) == 0 {
+			return cli.Args(1, 1)(cmd, args)
 		}
 		path, err := enroll.FindInvite(args[0])
 		if err != nil {
@@ -51,11 +59,14 @@ func enrollCommand(c *cli.Console) *cobra.Command {
 		}
 		if joined.State != enroll.Already || *again {
 			question := c.T("tram.enroll.ask", i18n.Args{
-				"code": inv.Code, "name": inv.Name, "hub": inv.HubName, "fingerprint": invite.Fingerprint(inv.CA),
+				"code": inv.Code, "name": inv.Name, "hub": inv.HubName, "fingerprint": invite.Words(inv.CA) + " · " + invite.Fingerprint(inv.CA),
 			})
 			if err := c.Confirm(question); err != nil {
 				return err
 			}
+		}
+		if *request != "" {
+			return writeRequest(cmd.Context(), c, path, *request, *again)
 		}
 		result, err := join(cmd.Context(), c, path, *again)
 		if err != nil {

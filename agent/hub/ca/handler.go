@@ -245,6 +245,21 @@ func (h *enrollHandler) enroll(ctx context.Context, req *invite.Request, remote 
 	return h.ca.answer(ctx, h.o.Registry, req, r, h.o.Card, now)
 }
 
+// Sign answers a request that did not come over the line. It returns the
+// office's code and the answer. Problems: enroll.request, enroll.version, those
+// of Redeem and of the waiting room.
+func (c *CA) Sign(ctx context.Context, o EnrollOptions, body []byte) (code string, answer []byte, err error) {
+	req, err := invite.DecodeRequest(body)
+	if err != nil {
+		return "", nil, unreadable(err)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	answer, err = (&enrollHandler{ca: c, o: o}).enroll(ctx, req, "usb")
+	return req.Code, answer, err
+}
+
 // fail answers and records an error of enroll.
 func (h *enrollHandler) fail(w http.ResponseWriter, r *http.Request, from asker, err error) {
 	var p *problem.Problem
