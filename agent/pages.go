@@ -17,6 +17,7 @@ import (
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/i18n"
+	"tram/agent/identity"
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/web"
@@ -131,6 +132,7 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,
 		CertificateEnds: s.CertUntil, CertificateLife: cert.NotAfter.Sub(cert.NotBefore), Refusal: d.renewal.refusal(),
+		Server: d.serverFault(line), ServerAddress: line.Server,
 		BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
@@ -138,6 +140,14 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		s.Conditions = append(s.Conditions, *halt)
 	}
 	return nil
+}
+
+// serverFault is what is wrong with who answers in the hub's place.
+func (d *desk) serverFault(line mqtt.Status) identity.ServerFault {
+	if line.Up {
+		return ""
+	}
+	return d.live.Get().ServerFault(line.Err)
 }
 
 // halfLife is how fast the shown rate of the line forgets.

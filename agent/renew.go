@@ -52,7 +52,12 @@ func (d *desk) renewals(ctx context.Context) error {
 	for wait := 0; ; wait-- {
 		if wait <= 0 && d.mustAsk() {
 			wait = renewPause
-			if err := d.askRenewal(ctx); err != nil && ctx.Err() == nil {
+			err := d.askRenewal(ctx)
+			switch {
+			case err == nil || ctx.Err() != nil:
+			case problem.From(err).Class == problem.LinkDown:
+				d.log.Debug("certificates not renewed", "error", err)
+			default:
 				d.log.Warn("certificates not renewed", "error", err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tram/agent/i18n"
+	"tram/agent/identity"
 	"tram/agent/problem"
 )
 
@@ -35,10 +36,13 @@ const (
 	CertificateTooOld   = "certificate-too-old"  // it ran out too long ago to renew itself
 	CertificateRefused  = "certificate-refused"  // for another reason
 	BrokerRefuses       = "broker-refuses"
-	OlderCopy           = "older-copy"
-	BudgetUsedUp        = "budget-used-up"
-	BudgetForecast      = "budget-forecast"
-	BundlesParked       = "bundles-parked"
+	// ServerUntrusted begins the codes of what is wrong with a server that
+	// answers in the hub's place; an identity.ServerFault ends them.
+	ServerUntrusted = "server-"
+	OlderCopy       = "older-copy"
+	BudgetUsedUp    = "budget-used-up"
+	BudgetForecast  = "budget-forecast"
+	BundlesParked   = "bundles-parked"
 )
 
 const (
@@ -63,11 +67,13 @@ type Vitals struct {
 	ClockOffset     time.Duration // of the hub's clock ahead of ours
 	CertificateEnds time.Time
 	CertificateLife time.Duration
-	Refusal         *problem.Problem // why the hub gives no new certificate, "cert.…"; nil: it has not said so
-	BrokerRefuses   bool             // the broker answers and does not let us in
-	BudgetLimit     int64            // bytes a month over metered lines; 0: no bound
-	BudgetUsed      int64            // bytes this month
-	BudgetForecast  int64            // bytes at the month's end; 0: not known
+	Refusal         *problem.Problem     // why the hub gives no new certificate, "cert.…"; nil: it has not said so
+	Server          identity.ServerFault // of who answers in the hub's place; "" for none
+	ServerAddress   string               // its host:port
+	BrokerRefuses   bool                 // the broker answers and does not let us in
+	BudgetLimit     int64                // bytes a month over metered lines; 0: no bound
+	BudgetUsed      int64                // bytes this month
+	BudgetForecast  int64                // bytes at the month's end; 0: not known
 	BudgetResets    time.Time
 	Parked          int // bundles whose frames end the connection each time
 }
@@ -120,6 +126,7 @@ func Check(v Vitals) []Condition {
 		add(true, code, args)
 	}
 	add(v.BrokerRefuses && v.Refusal == nil, BrokerRefuses, nil)
+	add(v.Server != "", ServerUntrusted+string(v.Server), i18n.Args{"server": v.ServerAddress})
 	budget := i18n.Args{"limit": v.BudgetLimit / megabyte, "used": v.BudgetUsed / megabyte,
 		"forecast": v.BudgetForecast / megabyte, "date": v.BudgetResets.Format("02/01/2006")}
 	usedUp := v.BudgetLimit > 0 && v.BudgetUsed >= v.BudgetLimit

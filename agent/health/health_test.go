@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tram/agent/i18n"
+	"tram/agent/identity"
 	"tram/agent/problem"
 )
 
@@ -51,6 +52,13 @@ func TestCheck(t *testing.T) {
 		{"another key", refused("cert.other-key"), []string{CertificateReplaced}},
 		{"ended too long ago", refused("cert.expired"), []string{CertificateTooOld}},
 		{"refused for another reason", refused("cert.usage"), []string{CertificateRefused}},
+		{"a proxy that opens TLS", func(v *Vitals) { v.Server = identity.ServerUnknownCA }, []string{"server-unknown-ca"}},
+		{"a self-signed server", func(v *Vitals) { v.Server = identity.ServerSelfSigned }, []string{"server-self-signed"}},
+		{"a forged server", func(v *Vitals) { v.Server = identity.ServerBrokenChain }, []string{"server-broken-chain"}},
+		{"a server of another address", func(v *Vitals) { v.Server = identity.ServerName }, []string{"server-name"}},
+		{"an office as the server", func(v *Vitals) { v.Server = identity.ServerUsage }, []string{"server-usage"}},
+		{"an old server", func(v *Vitals) { v.Server = identity.ServerExpired }, []string{"server-expired"}},
+		{"a server of the future", func(v *Vitals) { v.Server = identity.ServerNotYet }, []string{"server-not-yet"}},
 		{"budget will not last", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 4, 11 }, []string{BudgetForecast}},
 		{"budget will last", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 4, 10 }, nil},
 		{"budget used up", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 10, 11 }, []string{BudgetUsedUp}},

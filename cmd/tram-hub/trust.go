@@ -163,9 +163,9 @@ func inviteListCommand(c *cli.Console) *cobra.Command {
 		return c.Print(list, func(w io.Writer) {
 			var rows [][]string
 			for _, i := range list {
-				rows = append(rows, []string{i.Code, i.Name, c.T("hub.invite.state." + string(i.State)), i.Batch, i.NotAfter.Local().Format(dayForm)})
+				rows = append(rows, []string{i.Code, i.Name, c.T("hub.invite.state." + string(i.State)), i.Batch, i.Short, i.NotAfter.Local().Format(dayForm)})
 			}
-			c.Table(w, []string{"hub.col.code", "hub.col.name", "hub.col.invite", "hub.invite.col.batch", "hub.col.until"}, rows)
+			c.Table(w, []string{"hub.col.code", "hub.col.name", "hub.col.invite", "hub.invite.col.batch", "sheet.short", "hub.col.until"}, rows)
 		})
 	}
 	return cmd

@@ -283,6 +283,11 @@ func (c *CA) load() error {
 	if c.Age, err = identity.LoadAge(filepath.Join(c.folder, ageFile)); err != nil {
 		return err
 	}
+	known, err := c.loadRevoked()
+	if err != nil {
+		return err
+	}
+	c.remember(known)
 	return c.check()
 }
 

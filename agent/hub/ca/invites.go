@@ -217,6 +217,7 @@ func FileName(code string) string {
 // InviteInfo is one invite in a list.
 type InviteInfo struct {
 	ID                           invite.ID
+	Short                        string // form of ID that people read out
 	Code, Name, Batch            string
 	State                        InviteState
 	Created, NotBefore, NotAfter time.Time
@@ -241,7 +242,7 @@ func ListInvites(ctx context.Context, db *sqlite.DB, now time.Time, limit int) (
 			if err != nil {
 				return err
 			}
-			list = append(list, InviteInfo{ID: r.ID, Code: r.Code, Name: r.Name, Batch: r.Batch, State: r.state(now),
+			list = append(list, InviteInfo{ID: r.ID, Short: r.ID.ShortCode(), Code: r.Code, Name: r.Name, Batch: r.Batch, State: r.state(now),
 				Created: r.Created, NotBefore: r.NotBefore, NotAfter: r.NotAfter, Redeemed: r.Redeemed})
 		}
 		return rows.Err()

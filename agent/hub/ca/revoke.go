@@ -257,18 +257,27 @@ func readRevoked(tx *sqlite.Tx) ([]Revocation, error) {
 	return list, rows.Err()
 }
 
+// loadRevoked reads the revocations of the key folder.
+func (c *CA) loadRevoked() (known []Revocation, err error) {
+	data, err := keystore.Load(filepath.Join(c.folder, revokedFile))
+	if errors.Is(err, keystore.ErrNotFound) {
+		return nil, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &known)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read revocations: %w", err)
+	}
+	return known, nil
+}
+
 // takeRevoked joins the revocations of the store with those of the key folder,
 // which a backup brings along, and holds them from now on.
 func (c *CA) takeRevoked(tx *sqlite.Tx) error {
-	data, err := keystore.Load(filepath.Join(c.folder, revokedFile))
-	if err != nil && !errors.Is(err, keystore.ErrNotFound) {
-		return fmt.Errorf("read revocations: %w", err)
-	}
-	var known []Revocation
-	if err == nil {
-		if err := json.Unmarshal(data, &known); err != nil {
-			return fmt.Errorf("read revocations: %w", err)
-		}
+	known, err := c.loadRevoked()
+	if err != nil {
+		return err
 	}
 	for _, r := range known {
 		if _, err := r.insert(tx); err != nil {
