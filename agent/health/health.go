@@ -38,11 +38,12 @@ const (
 	BrokerRefuses       = "broker-refuses"
 	// ServerUntrusted begins the codes of what is wrong with a server that
 	// answers in the hub's place; an identity.ServerFault ends them.
-	ServerUntrusted = "server-"
-	OlderCopy       = "older-copy"
-	BudgetUsedUp    = "budget-used-up"
-	BudgetForecast  = "budget-forecast"
-	BundlesParked   = "bundles-parked"
+	ServerUntrusted   = "server-"
+	OlderCopy         = "older-copy"
+	BudgetUsedUp      = "budget-used-up"
+	BudgetForecast    = "budget-forecast"
+	BundlesParked     = "bundles-parked"
+	RegistryRegressed = "registry-regressed"
 )
 
 const (

@@ -99,10 +99,6 @@ func brokerOffices(ctx context.Context, data string, db *sqlite.DB, authority *c
 	if err != nil {
 		return nil, err
 	}
-	cards, err := known.All(ctx, "", listLimit)
-	if err != nil {
-		return nil, err
-	}
 	above := ""
 	if dir := ca.UpstreamFolder(data); identity.Exists(dir) {
 		id, err := identity.Load(dir)
@@ -115,16 +111,15 @@ func brokerOffices(ctx context.Context, data string, db *sqlite.DB, authority *c
 	for _, r := range authority.Revocations() {
 		revoked[registry.Key(r.Code)] = true
 	}
+	cards, err := members(ctx, db, known, func(c registry.Card) bool {
+		gone := !c.Enrolled() && revoked[registry.Key(c.Code)] // until it has enrolled again
+		return c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above && !gone
+	})
 	var codes []string
 	for _, c := range cards {
-		if !c.Enrolled() && revoked[registry.Key(c.Code)] {
-			continue // until it has enrolled again
-		}
-		if c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above {
-			codes = append(codes, c.Code)
-		}
+		codes = append(codes, c.Code)
 	}
-	return codes, nil
+	return codes, err
 }
 
 // brokerPage says how the broker is started and how an office joins, in both

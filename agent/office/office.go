@@ -60,13 +60,17 @@ type Letterhead struct {
 
 // Options of an [Office]. DB, Queue, Blobs, Registry and Identity are needed.
 type Options struct {
-	DB         *sqlite.DB // opened with Schema, queue.Schema, audit.Schema, registry.Schema
+	DB         *sqlite.DB // opened with Schema, EvidenceSchema, queue.Schema, audit.Schema, registry.Schema
 	Queue      *queue.Queue
 	Blobs      *blob.Store
 	Registry   *registry.Registry
 	Identity   *identity.Identity
 	Limits     Limits
 	Letterhead Letterhead
+	// Stamper is an external time stamp authority, StampRoots whom to believe it
+	// by; nil: there are only the hub's time stamps.
+	Stamper    Stamper
+	StampRoots *x509.CertPool
 	// Renewed keeps new certificates that the hub has sent, see
 	// invite.Answer. nil: such a notice is dropped.
 	Renewed func(ctx context.Context, answer []byte) error
@@ -86,12 +90,16 @@ type Office struct {
 	roots    *x509.CertPool
 	limits   Limits
 	letter   Letterhead
+	stamper  Stamper
 	log      *slog.Logger
 	now      func() time.Time
+
+	stampRoots *x509.CertPool
 
 	numbers   *numbers
 	transfers transfers
 	revision  atomic.Uint64
+	regressed atomic.Bool // see HubRegressed
 
 	answering sync.Mutex // one answer of a clerk at a time
 
@@ -122,6 +130,7 @@ func New(o Options) (*Office, error) {
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
 		wake: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
 	}
+	f.stamper, f.stampRoots = o.Stamper, o.StampRoots
 	f.Use(id)
 	f.transfers = transfers{now: o.Now, by: map[storage.ID]*transfer{}}
 	return f, nil

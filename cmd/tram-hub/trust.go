@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tram/agent/api"
 	paper "tram/agent/enroll/invite"
 	"tram/agent/hub"
 	"tram/agent/hub/ca"
@@ -22,17 +21,9 @@ import (
 // dayForm is how days are shown.
 const dayForm = "02/01/2006"
 
-// ask puts a question to the running hub, or does the work on the data folder
-// when none runs.
-func ask[T any](ctx context.Context, c *cli.Console, method, path string, in any, do func(*hub.Hub) (T, error)) (T, error) {
-	caller := api.NewCaller(c.Data, hub.SocketName)
-	defer caller.Close()
-	var out T
-	err := caller.Call(ctx, method, path, in, &out)
-	if err == nil || !stopped(err) {
-		return out, err
-	}
-	err = withHub(ctx, c, func(h *hub.Hub) (err error) {
+// askFor is ask with the answer as a value.
+func askFor[T any](ctx context.Context, c *cli.Console, method, path string, in any, do func(*hub.Hub) (T, error)) (out T, err error) {
+	err = ask(ctx, c, method, path, in, &out, func(h *hub.Hub) (err error) {
 		out, err = do(h)
 		return err
 	})
@@ -44,7 +35,7 @@ func certCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "cert", Short: "hub.cert.short"}
 	list := &cobra.Command{Use: "list", Short: "hub.cert.list.short", Args: cli.Args(0, 0)}
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
-		certs, err := ask(cmd.Context(), c, http.MethodGet, hub.CertsPath, nil, func(h *hub.Hub) ([]ca.Certificate, error) {
+		certs, err := askFor(cmd.Context(), c, http.MethodGet, hub.CertsPath, nil, func(h *hub.Hub) ([]ca.Certificate, error) {
 			return h.Certificates(cmd.Context())
 		})
 		if err != nil {
@@ -60,7 +51,7 @@ func certCommand(c *cli.Console) *cobra.Command {
 			return err
 		}
 		req := hub.RevokeRequest{Code: args[0], Reason: ca.Reason(reason)}
-		r, err := ask(cmd.Context(), c, http.MethodPost, hub.RevokePath, req, func(h *hub.Hub) (hub.CertRevoked, error) {
+		r, err := askFor(cmd.Context(), c, http.MethodPost, hub.RevokePath, req, func(h *hub.Hub) (hub.CertRevoked, error) {
 			return h.RevokeCert(cmd.Context(), req.Code, req.Reason, "cli")
 		})
 		if err != nil {
@@ -99,7 +90,7 @@ func waitingCommand(c *cli.Console) *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "hub.waiting.list.short", Args: cli.Args(0, 0)}
 	list.Flags().BoolVar(&all, "all", false, "hub.waiting.all")
 	list.RunE = func(cmd *cobra.Command, _ []string) error {
-		room, err := ask(cmd.Context(), c, http.MethodGet, hub.WaitingPath+"?all="+strconv.FormatBool(all), nil, func(h *hub.Hub) ([]ca.Waiting, error) {
+		room, err := askFor(cmd.Context(), c, http.MethodGet, hub.WaitingPath+"?all="+strconv.FormatBool(all), nil, func(h *hub.Hub) ([]ca.Waiting, error) {
 			return h.WaitingRoom(cmd.Context(), all)
 		})
 		if err != nil {
@@ -119,7 +110,7 @@ func decideCommand(c *cli.Console, name string, d ca.Decision) *cobra.Command {
 			return problem.New(problem.NotFound, "waiting.none", "ID", i18n.Args{"id": args[0]})
 		}
 		req := hub.DecideRequest{ID: id, Decision: d}
-		box, err := ask(cmd.Context(), c, http.MethodPost, hub.WaitingPath, req, func(h *hub.Hub) (ca.Waiting, error) {
+		box, err := askFor(cmd.Context(), c, http.MethodPost, hub.WaitingPath, req, func(h *hub.Hub) (ca.Waiting, error) {
 			return h.Decide(cmd.Context(), req.ID, req.Decision, "cli")
 		})
 		if err != nil {
@@ -154,7 +145,7 @@ func printWaiting(c *cli.Console, w io.Writer, room []ca.Waiting) {
 func inviteListCommand(c *cli.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "hub.invite.list.short", Args: cli.Args(0, 0)}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		list, err := ask(cmd.Context(), c, http.MethodGet, hub.InvitesPath, nil, func(h *hub.Hub) ([]ca.InviteInfo, error) {
+		list, err := askFor(cmd.Context(), c, http.MethodGet, hub.InvitesPath, nil, func(h *hub.Hub) ([]ca.InviteInfo, error) {
 			return h.Invites(cmd.Context())
 		})
 		if err != nil {
@@ -181,7 +172,7 @@ func inviteRevokeCommand(c *cli.Console) *cobra.Command {
 		panic(err) // the flag is defined above
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		r, err := ask(cmd.Context(), c, http.MethodPost, hub.InvitesPath+"/revoke", hub.RevokedBatch{Batch: batch}, func(h *hub.Hub) (hub.RevokedBatch, error) {
+		r, err := askFor(cmd.Context(), c, http.MethodPost, hub.InvitesPath+"/revoke", hub.RevokedBatch{Batch: batch}, func(h *hub.Hub) (hub.RevokedBatch, error) {
 			return h.RevokeBatch(cmd.Context(), batch, "cli")
 		})
 		if err != nil {
@@ -201,11 +192,11 @@ func inviteRevokeCommand(c *cli.Console) *cobra.Command {
 // replaces an office's.
 func invites(ctx context.Context, c *cli.Console, csv []byte, replace string, o ca.InviteOptions) ([]ca.Made, error) {
 	if replace == "" {
-		return ask(ctx, c, http.MethodPost, hub.InvitesPath, hub.InviteRequest{CSV: string(csv), O: o}, func(h *hub.Hub) ([]ca.Made, error) {
+		return askFor(ctx, c, http.MethodPost, hub.InvitesPath, hub.InviteRequest{CSV: string(csv), O: o}, func(h *hub.Hub) ([]ca.Made, error) {
 			return h.Invite(ctx, csv, o)
 		})
 	}
-	return ask(ctx, c, http.MethodPost, hub.InvitesPath+"/replace", hub.ReplaceRequest{Code: replace, O: o}, func(h *hub.Hub) ([]ca.Made, error) {
+	return askFor(ctx, c, http.MethodPost, hub.InvitesPath+"/replace", hub.ReplaceRequest{Code: replace, O: o}, func(h *hub.Hub) ([]ca.Made, error) {
 		return h.Replace(ctx, replace, o)
 	})
 }
@@ -223,7 +214,7 @@ func inviteSignCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		signed, err := ask(cmd.Context(), c, http.MethodPost, hub.InvitesPath+"/sign", hub.SignRequest{Request: body}, func(h *hub.Hub) (hub.Signed, error) {
+		signed, err := askFor(cmd.Context(), c, http.MethodPost, hub.InvitesPath+"/sign", hub.SignRequest{Request: body}, func(h *hub.Hub) (hub.Signed, error) {
 			return h.SignInvite(cmd.Context(), body)
 		})
 		if err != nil {

@@ -74,7 +74,11 @@ type Notice struct {
 	Answer []byte `json:"answer,omitempty"`
 	// Bundles need not be held any longer.
 	Bundles []uuid.UUID `json:"documents,omitempty"`
-	At      time.Time   `json:"at"`
+	// Evidence are sealed records of package evidence, Stamps time stamps on the
+	// seals of the reader's documents.
+	Evidence [][]byte  `json:"evidence,omitempty"`
+	Stamps   []Stamped `json:"stamps,omitempty"`
+	At       time.Time `json:"at"`
 }
 
 const (
