@@ -58,6 +58,10 @@ func Check(ctx context.Context, name string, r io.ReaderAt, size int64, opts Opt
 // outcome; its error is of reading or of the context, never of content. A
 // format without a reader is [FormatOther], of which nothing is said.
 func (k *checker) dispatch(ctx context.Context, f file, report *Report) error {
+	switch {
+	case f.isCMS():
+		return k.checkCMS(ctx, f, report)
+	}
 	return nil
 }
 

@@ -58,7 +58,8 @@ func (p *pki) issueFor(by node, name string, key crypto.Signer, change ...func(*
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(p.serial), Subject: pkix.Name{CommonName: name, Organization: []string{"UBND xã An Bình"}},
 		NotBefore: testNow.AddDate(-1, 0, 0), NotAfter: testNow.AddDate(1, 0, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
+		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
+		SubjectKeyId: big.NewInt(p.serial + 1<<32).Bytes(),
 	}
 	for _, f := range change {
 		f(template)
