@@ -114,8 +114,11 @@ func readRelations(doc *node) ([]relation, error) {
 }
 
 // filterRelations is the relationship transform of ISO/IEC 29500-2, 13.2.4.24:
-// the relations that are named by id or type, in the order of their ids.
-func filterRelations(doc, transform *node) (*node, []relation, error) {
+// the relations that are named by id or type, in the order of their ids. texts
+// asks for the form of xmlsec1 until 2026, and with it of LibreOffice,
+// which writes an element for each white space between them. It is over the same
+// relations.
+func filterRelations(doc, transform *node, texts bool) (*node, []relation, error) {
 	all, err := readRelations(doc)
 	if err != nil {
 		return nil, nil, err
@@ -146,6 +149,11 @@ func filterRelations(doc, transform *node) (*node, []relation, error) {
 	root := &node{kind: element, local: "Relationships", space: spaceRelationships, parent: out,
 		decls: []binding{{"", spaceRelationships}}}
 	out.children = []*node{root}
+	for _, c := range doc.root().children {
+		if texts && c.kind == text {
+			root.children = append(root.children, &node{kind: element, local: "text", space: spaceRelationships, parent: root})
+		}
+	}
 	for _, r := range kept {
 		root.children = append(root.children, &node{kind: element, local: "Relationship", space: spaceRelationships, parent: root,
 			attrs: []attr{{local: "Id", value: r.id}, {local: "Target", value: r.target}, {local: "TargetMode", value: r.mode}, {local: "Type", value: r.typ}}})

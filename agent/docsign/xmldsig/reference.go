@@ -58,21 +58,24 @@ func (c *check) digest(r reference) (cov cover, weak bool, err error) {
 	if len(r.transforms) > 3 {
 		return cov, false, fmt.Errorf("%w: more than three transforms", errUnsupported)
 	}
-	cov, sum, err := c.sum(r, h.New())
+	cov, sum, err := c.sum(r, h.New(), false)
+	if err == nil && !bytes.Equal(sum, r.value) && len(cov.relations) > 0 {
+		cov, sum, err = c.sum(r, h.New(), true)
+	}
 	if err == nil && !bytes.Equal(sum, r.value) {
 		err = fmt.Errorf("%w: reference %q", errHash, r.uri)
 	}
 	return cov, h == crypto.SHA1, err
 }
 
-// sum gives the digest of what a reference names.
-func (c *check) sum(r reference, h hash.Hash) (cov cover, sum []byte, err error) {
+// sum gives the digest of what a reference names; texts is of [filterRelations].
+func (c *check) sum(r reference, h hash.Hash, texts bool) (cov cover, sum []byte, err error) {
 	cov = cover{uri: r.uri, typ: r.typ}
 	w := bufio.NewWriterSize(digester{h, c.meter}, 16<<10)
 	if r.hasURI && (r.uri == "" || strings.HasPrefix(r.uri, "#")) {
 		err = c.digestNodes(w, r, &cov)
 	} else {
-		err = c.digestOctets(w, r, &cov)
+		err = c.digestOctets(w, r, texts, &cov)
 	}
 	if err == nil {
 		err = w.Flush()
@@ -111,7 +114,7 @@ func (c *check) digestNodes(w *bufio.Writer, r reference, cov *cover) error {
 }
 
 // digestOctets digests what lies outside of the signature's document.
-func (c *check) digestOctets(w *bufio.Writer, r reference, cov *cover) error {
+func (c *check) digestOctets(w *bufio.Writer, r reference, texts bool, cov *cover) error {
 	if c.pack == nil || !r.hasURI {
 		return fmt.Errorf("%w: reference %q", errMissing, r.uri)
 	}
@@ -130,7 +133,7 @@ func (c *check) digestOctets(w *bufio.Writer, r reference, cov *cover) error {
 	}
 	transforms := r.transforms
 	if transforms[0].value("Algorithm") == algRelationship {
-		if doc, cov.relations, err = filterRelations(doc, transforms[0]); err != nil {
+		if doc, cov.relations, err = filterRelations(doc, transforms[0], texts); err != nil {
 			return err
 		}
 		transforms = transforms[1:]

@@ -46,7 +46,7 @@ func (c *check) gapsAround() (gaps []Gap, err error) {
 func (c *check) coversContent() bool {
 	return slices.ContainsFunc(c.covers, func(cov cover) bool {
 		return cov.typ != typProperties && !strings.HasPrefix(cov.typ, typSignedPrefix) &&
-			(cov.node == nil || !cov.node.is(spaceDsig, "SignatureProperties") && !isXAdES(cov.node.space))
+			(cov.node == nil || !slices.Contains([]string{"SignatureProperties", "SignatureProperty"}, cov.node.local) && !isXAdES(cov.node.space))
 	})
 }
 
@@ -58,8 +58,14 @@ func (c *check) objectIsCovered(object *node) bool {
 	}
 	children, ok := strictChildren(object)
 	return ok && !slices.ContainsFunc(children, func(n *node) bool {
-		return !c.covered(n) && !c.isQualifying(n)
+		return !c.covered(n) && !c.isQualifying(n) && !c.isProperties(n)
 	})
+}
+
+// isProperties reports whether n is SignatureProperties each of which is covered.
+func (c *check) isProperties(n *node) bool {
+	children, ok := strictChildren(n)
+	return ok && n.is(spaceDsig, "SignatureProperties") && !slices.ContainsFunc(children, func(p *node) bool { return !c.covered(p) })
 }
 
 // isQualifying reports whether n is QualifyingProperties whose signed half is

@@ -70,13 +70,15 @@ type Signature struct {
 
 	Method string // algorithm of the signature, the last part of its name
 	// SignedAt is the signer's claim, zero without one. It is read only where
-	// the signature covers it.
+	// the signature covers it; a time without zone is one of Vietnam.
 	SignedAt time.Time
 	// CertBound tells that the certificate was signed along (XAdES
 	// SigningCertificate), so that no other one can take its place.
 	CertBound bool
 	Value     []byte // the signature's own value
 	Stamps    []Stamp
+	CRLs      [][]byte // DER that came along (XAdES RevocationValues), unchecked
+	OCSPs     [][]byte // the same
 }
 
 // Stamp is an embedded RFC 3161 token, unchecked, and what it must be over.

@@ -20,6 +20,10 @@ func isXAdES(space string) bool {
 // maxStamps of one signature that are handed on.
 const maxStamps = 4
 
+// maxRevocations is how many lists, and how many answers, of one signature are
+// handed on.
+const maxRevocations = 16
+
 // certificates reads X509Data of KeyInfo. Other kinds of keys prove nobody and
 // are not read.
 func (c *check) certificates() error {
@@ -53,7 +57,8 @@ func (c *check) certificates() error {
 
 // properties reads what of XAdES is used: of the signed half, only where the
 // signature covers it, SigningTime and SigningCertificate or its second
-// version; of the unsigned half SignatureTimeStamp. Office packages have their
+// version; of the unsigned half SignatureTimeStamp, CertificateValues and
+// RevocationValues. Office packages have their
 // own signing time beside it.
 func (c *check) properties() error {
 	for _, object := range c.sig.objects {
@@ -84,10 +89,51 @@ func (c *check) qualifying(q *node) error {
 	}
 	if unsigned := q.child(q.space, "UnsignedProperties"); unsigned != nil {
 		if props := unsigned.child(q.space, "UnsignedSignatureProperties"); props != nil {
+			c.along(props)
 			return c.stamps(props)
 		}
 	}
 	return nil
+}
+
+// along collects certificates and revocation data of the unsigned half. They
+// prove themselves by their own signatures.
+func (c *check) along(props *node) {
+	for _, m := range []struct {
+		path []string
+		take func(der []byte)
+	}{
+		{[]string{"CertificateValues", "EncapsulatedX509Certificate"}, func(der []byte) {
+			if cert, err := x509.ParseCertificate(der); err == nil && len(c.result.Certs) < MaxCertificates {
+				c.result.Certs = append(c.result.Certs, cert)
+			}
+		}},
+		{[]string{"RevocationValues", "CRLValues", "EncapsulatedCRLValue"}, func(der []byte) {
+			if len(c.result.CRLs) < maxRevocations {
+				c.result.CRLs = append(c.result.CRLs, der)
+			}
+		}},
+		{[]string{"RevocationValues", "OCSPValues", "EncapsulatedOCSPValue"}, func(der []byte) {
+			if len(c.result.OCSPs) < maxRevocations {
+				c.result.OCSPs = append(c.result.OCSPs, der)
+			}
+		}},
+	} {
+		up := props
+		for _, name := range m.path[:len(m.path)-1] {
+			if up = up.child(props.space, name); up == nil {
+				break
+			}
+		}
+		if up == nil {
+			continue
+		}
+		for _, el := range up.elements() {
+			if der, err := readBase64(el); err == nil && el.is(props.space, m.path[len(m.path)-1]) {
+				m.take(der)
+			}
+		}
+	}
 }
 
 func (c *check) signingTime(el *node) {
@@ -97,8 +143,15 @@ func (c *check) signingTime(el *node) {
 	s, _ := el.leaf()
 	if t, err := time.Parse(time.RFC3339, stripBlank(s)); err == nil {
 		c.result.SignedAt = t
+		return
+	}
+	// LibreOffice writes the time of its machine without a zone in odt files.
+	if t, err := time.ParseInLocation("2006-01-02T15:04:05", stripBlank(s), vietnam); err == nil {
+		c.result.SignedAt = t
 	}
 }
+
+var vietnam = time.FixedZone("+07", 7*60*60)
 
 // officeTime reads the SignatureTime of a package signature (ISO/IEC 29500-2,
 // 13.2.4.20), in full precision.
