@@ -61,6 +61,10 @@ func (k *checker) dispatch(ctx context.Context, f file, report *Report) error {
 	switch {
 	case f.isCMS():
 		return k.checkCMS(ctx, f, report)
+	case f.isXML():
+		return k.checkXML(ctx, f, report)
+	case f.startsWith("PK"):
+		return k.checkPackage(ctx, f, report)
 	}
 	return nil
 }

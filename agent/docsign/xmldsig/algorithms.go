@@ -8,6 +8,7 @@ import (
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"crypto/x509"
+	"fmt"
 	"math/big"
 	"strings"
 )
@@ -80,4 +81,12 @@ func (a algorithm) weak(cert *x509.Certificate) bool {
 		return true
 	}
 	return a.hash == crypto.SHA1
+}
+
+// weakKey tells the length of a short key, and nothing of others.
+func weakKey(cert *x509.Certificate) string {
+	if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < minRSA {
+		return fmt.Sprintf(" with RSA %d", key.N.BitLen())
+	}
+	return ""
 }

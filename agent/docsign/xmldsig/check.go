@@ -2,7 +2,6 @@ package xmldsig
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -125,7 +124,7 @@ func (c *check) digestAll(refs []reference) error {
 			continue
 		}
 		if weak {
-			c.errs = append(c.errs, fmt.Errorf("%w: digest %s", errWeak, algorithmName(r.digest)))
+			c.errs = append(c.errs, c.weak("digest "+algorithmName(r.digest)))
 		}
 		c.covers = append(c.covers, cov)
 		if name := cmpOr(r.uri, "/"); len(c.result.Covers) < 64 {
@@ -182,7 +181,7 @@ func (c *check) verify() error {
 	alg, ok := algorithms[c.sig.method]
 	switch {
 	case !ok && isWeakMethod(c.sig.method):
-		return c.note(fmt.Errorf("%w: method %s", errWeak, c.result.Method))
+		return c.note(c.weak(c.result.Method))
 	case !ok:
 		return c.note(fmt.Errorf("%w: method %s", errUnsupported, c.result.Method))
 	case len(c.result.Certs) == 0:
@@ -203,12 +202,18 @@ func (c *check) verify() error {
 		}
 		c.result.Cert = cert
 		if alg.weak(cert) {
-			return c.note(fmt.Errorf("%w: %s", errWeak, c.result.Method))
+			return c.note(c.weak(c.result.Method + weakKey(cert)))
 		}
 		return nil
 	}
 	c.result.Cert = c.result.Certs[0]
 	return c.note(errSignature)
+}
+
+// weak is the fault of something that can be forged.
+func (c *check) weak(what string) error {
+	c.result.Weak = what
+	return fmt.Errorf("%w: %s", errWeak, what)
 }
 
 // covered reports whether n was digested, as a node of the document.
@@ -217,6 +222,3 @@ func (c *check) covered(n *node) bool {
 		return cov.node != nil && n.within(cov.node) && (cov.skip == nil || !n.within(cov.skip))
 	})
 }
-
-// IsLimit reports whether err is about size rather than form.
-func IsLimit(err error) bool { return errors.Is(err, ErrLimit) }

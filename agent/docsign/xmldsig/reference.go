@@ -51,7 +51,7 @@ func (c *check) digest(r reference) (cov cover, weak bool, err error) {
 	h, ok := digests[r.digest]
 	if !ok {
 		if isWeakMethod(r.digest) {
-			return cov, true, fmt.Errorf("%w: digest %s", errWeak, algorithmName(r.digest))
+			return cov, true, c.weak("digest " + algorithmName(r.digest))
 		}
 		return cov, false, fmt.Errorf("%w: digest %s", errUnsupported, algorithmName(r.digest))
 	}

@@ -60,6 +60,7 @@ type Signature struct {
 	ID     string // of the element, as written; may be empty
 	Fault  Fault
 	Detail string // English, for the log and the technical part of a report
+	Weak   string // with FaultWeak, the digest or kind of key
 
 	Cert  *x509.Certificate   // whose key verified the value; with a Fault the likely one or nil
 	Certs []*x509.Certificate // all beside the signature, untrusted
