@@ -170,6 +170,7 @@ func partial(t testing.TB, s signer) []sample {
 		part("comment splits the text", "comment", replaceOnce(t, good, "Chi 100", "Chi 1<!-- -->00")),
 		part("comment splits the text, WithComments claimed", "comment", s.sign(t, strings.Replace(body, "Chi 100", "Chi 1<!-- -->00", 1)+
 			s.template(exclusive, ref("", algEnveloped, exclusive+"WithComments"), "")+bodyEnd)),
+		part("signature moved into the text", "comment", replaceOnce(t, replaceOnce(t, good, signatureIn(t, good), ""), "Chi 100", "Chi 1"+signatureIn(t, good)+"00")),
 		part("Object added to the signature", "object", inSig(`<ds:Object><NoiDung>Chi 900 đồng</NoiDung></ds:Object>`)),
 		part("content in KeyInfo", "object", replaceOnce(t, good, "</ds:KeyInfo>", `<NoiDung>Chi 900 đồng</NoiDung></ds:KeyInfo>`)),
 		part("unsigned property with content", "object", inSig(`<ds:Object><x:QualifyingProperties xmlns:x="`+xades+

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -109,7 +110,7 @@ func (c *check) digestNodes(w *bufio.Writer, r reference, cov *cover) error {
 		}
 	}
 	m.comments = false
-	cov.splits = splitsText(n, cov.skip)
+	cov.splits = splitsText(n, cov.skip) || cov.skip != nil && hasText(cov.skip.parent)
 	return canonical(w, n, m, cov.skip)
 }
 
@@ -189,20 +190,21 @@ func indexIDs(doc *node) map[string][]*node {
 	return ids
 }
 
+// hasText reports whether text stands directly in n.
+func hasText(n *node) bool {
+	return slices.ContainsFunc(n.children, func(c *node) bool { return c.kind == text && !isBlank(c.data) })
+}
+
 // splitsText reports whether a comment stands beside text below n: what is
-// digested joins the text, what some readers see ends at the comment.
+// digested joins the text, what some readers see ends at the comment. The
+// signature itself, which is left out likewise, splits it as well.
 func splitsText(n, skip *node) bool {
 	found := false
 	n.walk(func(n *node) bool {
 		if n == skip || found {
 			return false
 		}
-		comments, texts := false, false
-		for _, c := range n.children {
-			comments = comments || c.kind == comment
-			texts = texts || c.kind == text && !isBlank(c.data)
-		}
-		found = comments && texts
+		found = hasText(n) && slices.ContainsFunc(n.children, func(c *node) bool { return c.kind == comment })
 		return true
 	})
 	return found

@@ -50,7 +50,7 @@ type Gap string
 const (
 	GapElement     Gap = "element"     // elements around or beside the signed one
 	GapObject      Gap = "object"      // content hidden within the signature
-	GapComment     Gap = "comment"     // comments that split text: they can be put in and taken out
+	GapComment     Gap = "comment"     // comments, or the signature itself, that split text: they can be moved
 	GapInstruction Gap = "instruction" // an instruction such as a style sheet beside the signed element
 	GapParts       Gap = "parts"       // parts or relations of a package
 )
