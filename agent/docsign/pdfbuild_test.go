@@ -19,6 +19,7 @@ type draft struct {
 	annots []string
 	extra  string // keys of the catalog
 	next   int
+	top    int // highest object number
 }
 
 const blank = "BT /F1 18 Tf 72 700 Td (Cong van 12/UBND) Tj ET"
@@ -71,6 +72,7 @@ func (d *draft) update(objects map[int]string, trailer ...string) {
 			continue // freed
 		}
 		offsets[num] = out.Len()
+		d.top = max(d.top, num)
 		fmt.Fprintf(out, "%d 0 obj\n%s\nendobj\n", num, objects[num])
 	}
 	at := out.Len()
@@ -93,7 +95,7 @@ func (d *draft) update(objects map[int]string, trailer ...string) {
 	if len(trailer) > 0 {
 		root = trailer[0]
 	}
-	fmt.Fprintf(out, "trailer\n<< /Size 100 %s /Info 6 0 R%s >>\nstartxref\n%d\n%%%%EOF\n", root, back, at)
+	fmt.Fprintf(out, "trailer\n<< /Size %d %s /Info 6 0 R%s >>\nstartxref\n%d\n%%%%EOF\n", d.top+1, root, back, at)
 	d.data = out.Bytes()
 }
 
