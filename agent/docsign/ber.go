@@ -136,3 +136,9 @@ func lengthOctets(n int) []byte {
 	}
 	return append([]byte{0x80 | byte(len(digits))}, digits...)
 }
+
+// elementLength is how many bytes the first BER element of in takes up.
+func elementLength(in []byte) (int, error) {
+	_, rest, err := appendDER(nil, in, 0)
+	return len(in) - len(rest), err
+}

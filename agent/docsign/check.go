@@ -59,6 +59,8 @@ func Check(ctx context.Context, name string, r io.ReaderAt, size int64, opts Opt
 // format without a reader is [FormatOther], of which nothing is said.
 func (k *checker) dispatch(ctx context.Context, f file, report *Report) error {
 	switch {
+	case f.isPDF():
+		return k.checkPDF(ctx, f, report)
 	case f.isCMS():
 		return k.checkCMS(ctx, f, report)
 	case f.isXML():

@@ -27,3 +27,5 @@ func shortRSA(t testing.TB) *rsa.PrivateKey {
 	}
 	return key
 }
+
+func rawDER(der []byte) asn1.RawValue { return asn1.RawValue{FullBytes: der} }

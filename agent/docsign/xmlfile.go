@@ -49,7 +49,7 @@ var officeEndings = []string{
 
 // checkPackage reads a ZIP archive that may be an office file.
 func (k *checker) checkPackage(ctx context.Context, f file, report *Report) error {
-	kind, found, err := xmldsig.CheckPackage(untilAt{ctx, f.r}, f.size)
+	kind, found, err := xmldsig.CheckPackage(untilAt(ctx, f.r), f.size)
 	switch {
 	case kind == xmldsig.OOXML || kind == xmldsig.ODF:
 		report.Format = Format(kind)
@@ -67,17 +67,19 @@ func isXMLFault(err error) bool {
 	return errors.Is(err, xmldsig.ErrMalformed) || errors.Is(err, xmldsig.ErrLimit) || errors.Is(err, xmldsig.ErrDoctype) || errors.Is(err, xmldsig.ErrEncoding)
 }
 
-// untilAt reads from r as long as ctx lasts.
-type untilAt struct {
-	ctx context.Context
-	r   io.ReaderAt
-}
+// readerAtFunc is a function as an [io.ReaderAt].
+type readerAtFunc func(p []byte, off int64) (int, error)
 
-func (u untilAt) ReadAt(p []byte, off int64) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.ReadAt(p, off)
+func (f readerAtFunc) ReadAt(p []byte, off int64) (int, error) { return f(p, off) }
+
+// untilAt reads from r as long as ctx lasts.
+func untilAt(ctx context.Context, r io.ReaderAt) io.ReaderAt {
+	return readerAtFunc(func(p []byte, off int64) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.ReadAt(p, off)
+	})
 }
 
 // unreadable gives the outcome for a file of which err says why its signatures
