@@ -136,7 +136,7 @@ func (k *checker) judgeXML(ctx context.Context, report *Report, found []xmldsig.
 		s := k.xmlSignature(ctx, x)
 		whole = whole || s.Indication == Passed && s.Scope.Kind == ScopeWhole
 		if part.Indication == "" && len(x.Gaps) > 0 {
-			part = outcome(Indeterminate, SigConstraintsFailure, "gap-"+string(x.Gaps[0]), x.Detail)
+			part = xmlGap(x)
 		}
 		report.Signatures = append(report.Signatures, s)
 	}
@@ -195,6 +195,21 @@ func xmlFault(x xmldsig.Signature) Outcome {
 		return outcome(Indeterminate, SignedDataNotFound, "content-missing", x.Detail)
 	}
 	return outcome(Indeterminate, SigConstraintsFailure, "xml-unsupported", x.Detail)
+}
+
+// xmlGap says why a signature that holds does not stand for the whole file.
+func xmlGap(x xmldsig.Signature) Outcome {
+	switch x.Gaps[0] {
+	case xmldsig.GapComment:
+		return outcome(Indeterminate, SigConstraintsFailure, "gap-comment", x.Detail)
+	case xmldsig.GapInstruction:
+		return outcome(Indeterminate, SigConstraintsFailure, "gap-instruction", x.Detail)
+	case xmldsig.GapObject:
+		return outcome(Indeterminate, SigConstraintsFailure, "gap-object", x.Detail)
+	case xmldsig.GapParts:
+		return outcome(Indeterminate, SigConstraintsFailure, "gap-parts", x.Detail)
+	}
+	return outcome(Indeterminate, SigConstraintsFailure, "gap-element", x.Detail)
 }
 
 func xmlEvidence(x xmldsig.Signature) []Evidence {

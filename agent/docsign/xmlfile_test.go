@@ -14,8 +14,6 @@ import (
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
-
-	"tram/agent/i18n"
 )
 
 // signXML signs the root of a document, or what path finds in it, as goxmldsig does.
@@ -118,14 +116,6 @@ func TestXMLWithoutReadableSignatures(t *testing.T) {
 		r := checkBytes(t, tc.file, []byte(tc.doc), Options{Now: testNow})
 		if r.Format != tc.format || r.Indication != tc.i || r.Reason.Code != tc.reason {
 			t.Errorf("%s: %s %s %s (%s)", name, r.Format, r.Indication, r.Reason.Code, r.Reason.Detail)
-		}
-	}
-}
-
-func TestReasonsOfXMLHaveWords(t *testing.T) {
-	for _, code := range []string{"xml-unsupported", "gap-comment", "gap-element", "gap-instruction", "gap-object", "gap-parts"} {
-		if !i18n.Has("docsign.reason." + code) {
-			t.Errorf("no words for %s", code)
 		}
 	}
 }
