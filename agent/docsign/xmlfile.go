@@ -124,8 +124,8 @@ func (f file) contains(ctx context.Context, words ...string) (bool, error) {
 	return false, nil
 }
 
-// judgeXML judges what was found. A file is PASSED only when one of its
-// signatures is over the whole of it.
+// judgeXML judges what was found. A file is PASSED, or may become so later, only
+// when one of its signatures is over the whole of it.
 func (k *checker) judgeXML(ctx context.Context, report *Report, found []xmldsig.Signature) error {
 	whole := false
 	part := Outcome{}
@@ -134,15 +134,15 @@ func (k *checker) judgeXML(ctx context.Context, report *Report, found []xmldsig.
 			return err
 		}
 		s := k.xmlSignature(ctx, x)
-		whole = whole || s.Indication == Passed && s.Scope.Kind == ScopeWhole
+		whole = whole || s.Scope.Kind == ScopeWhole
 		if part.Indication == "" && len(x.Gaps) > 0 {
 			part = xmlGap(x)
 		}
 		report.Signatures = append(report.Signatures, s)
 	}
 	report.summarize()
-	if report.Indication == Passed && !whole {
-		report.Outcome = part
+	if !whole {
+		report.Outcome = worse(report.Outcome, part)
 	}
 	return nil
 }

@@ -74,6 +74,7 @@ func TestXMLSignaturesAreJudged(t *testing.T) {
 		"revoked":           {good, revoked, Indeterminate, RevokedNoPOE, "revoked-unproven", ScopeWhole},
 		"unknown authority": {signXML(t, stranger.issueFor(stranger.ca, "X", key), doc, "/VanBan"), p.options(), Indeterminate, NoCertificateChain, "no-chain", ScopeWhole},
 		"part":              {part, p.options(), Indeterminate, SigConstraintsFailure, "gap-element", ScopePart},
+		"part, offline":     {part, offline, Indeterminate, SigConstraintsFailure, "gap-element", ScopePart},
 		"wrapped":           {strings.Replace(strings.Replace(doc, "goc", "gia", 1), "</VanBan>", doc+sig+"</VanBan>", 1), p.options(), Indeterminate, SigConstraintsFailure, "gap-element", ScopePart},
 		"comment in text":   {strings.Replace(good, "Chi 100", "Chi 1<!-- -->00", 1), p.options(), Indeterminate, SigConstraintsFailure, "gap-comment", ScopePart},
 		"hidden object":     {strings.Replace(good, "</ds:Signature>", `<ds:Object><x>900</x></ds:Object></ds:Signature>`, 1), p.options(), Indeterminate, SigConstraintsFailure, "gap-object", ScopePart},
@@ -188,5 +189,26 @@ func TestSignedOfficeFilesAreJudged(t *testing.T) {
 	r = checkBytes(t, "a.docx", signedDocx(t, signer, "Word/document.xml", "<w/>"), p.options())
 	if r.Indication != Failed || r.SubIndication != FormatFailure {
 		t.Errorf("two parts of one name: %s %s", r.Indication, r.SubIndication)
+	}
+}
+
+// A time stamp of XAdES baseline T proves when the signature existed.
+func TestTimeStampsInXMLAreJudged(t *testing.T) {
+	b := newBench(t)
+	doc := signXML(t, b.signer, `<VanBan><NoiDung>Chi 100 đồng</NoiDung></VanBan>`, "/VanBan")
+	value := doc[strings.Index(doc, "<ds:SignatureValue>")+len("<ds:SignatureValue>") : strings.Index(doc, "</ds:SignatureValue>")]
+	stamped := func(over string) string {
+		token := b.stampToken([]byte(over), "sha256")
+		return strings.Replace(doc, "</ds:Signature>", `<ds:Object><x:QualifyingProperties xmlns:x="http://uri.etsi.org/01903/v1.3.2#"><x:UnsignedProperties>`+
+			`<x:UnsignedSignatureProperties><x:SignatureTimeStamp><x:EncapsulatedTimeStamp>`+base64.StdEncoding.EncodeToString(token)+
+			`</x:EncapsulatedTimeStamp></x:SignatureTimeStamp></x:UnsignedSignatureProperties></x:UnsignedProperties></x:QualifyingProperties></ds:Object></ds:Signature>`, 1)
+	}
+	r := checkBytes(t, "a.xml", []byte(stamped(`<ds:SignatureValue xmlns:ds="`+dsigSpace+`">`+value+`</ds:SignatureValue>`)), b.opts)
+	if r.Indication != Passed || len(r.Signatures[0].Stamps) != 1 || r.Signatures[0].Proven.IsZero() || r.Signatures[0].ProvenBy != "TSA" {
+		t.Errorf("%s %s, %+v", r.Indication, r.Reason.Code, r.Signatures)
+	}
+	r = checkBytes(t, "a.xml", []byte(stamped("other")), b.opts)
+	if s := r.Signatures[0]; len(s.Stamps) != 1 || s.Stamps[0].Indication != Failed || !s.Proven.IsZero() {
+		t.Errorf("a stamp over something else: %+v", s.Stamps)
 	}
 }
