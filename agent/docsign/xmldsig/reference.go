@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -110,7 +109,7 @@ func (c *check) digestNodes(w *bufio.Writer, r reference, cov *cover) error {
 		}
 	}
 	m.comments = false
-	cov.splits = splitsText(n, cov.skip) || cov.skip != nil && hasText(cov.skip.parent)
+	cov.splits = splitsText(n, cov.skip)
 	return canonical(w, n, m, cov.skip)
 }
 
@@ -190,21 +189,20 @@ func indexIDs(doc *node) map[string][]*node {
 	return ids
 }
 
-// hasText reports whether text stands directly in n.
-func hasText(n *node) bool {
-	return slices.ContainsFunc(n.children, func(c *node) bool { return c.kind == text && !isBlank(c.data) })
-}
-
-// splitsText reports whether a comment stands beside text below n: what is
-// digested joins the text, what some readers see ends at the comment. The
-// signature itself, which is left out likewise, splits it as well.
+// splitsText reports whether text below n comes after a comment, or after the
+// signature that is left out: what is digested joins the text, what some readers
+// see ends there. Both can be moved under the signature.
 func splitsText(n, skip *node) bool {
 	found := false
 	n.walk(func(n *node) bool {
 		if n == skip || found {
 			return false
 		}
-		found = hasText(n) && slices.ContainsFunc(n.children, func(c *node) bool { return c.kind == comment })
+		split := false
+		for _, c := range n.children {
+			split = split || c.kind == comment || c == skip && skip != nil
+			found = found || split && c.kind == text && !isBlank(c.data)
+		}
 		return true
 	})
 	return found
