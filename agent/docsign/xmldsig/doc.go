@@ -18,7 +18,7 @@
 //     no key taken but that of a certificate.
 //   - Input is bounded by [MaxXML], [MaxDepth], [MaxNodes], [MaxAttributes],
 //     [MaxSignatures], [MaxReferences], [MaxParts], [MaxUnpacked] and the work
-//     by [MaxCanonical]. What is larger is an error that says which, never a
+//     by [MaxCanonical] and [MaxPackageWork]. What is larger is an error that says which, never a
 //     signature that holds.
 //
 // The tree, its canonical form and the references are worked out here and not by

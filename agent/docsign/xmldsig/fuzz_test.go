@@ -162,11 +162,6 @@ func rearrange(doc *node, op, a, b byte) {
 	}
 }
 
-func (n *node) size() (count int) {
-	n.walk(func(*node) bool { count++; return true })
-	return count
-}
-
 func (n *node) detach() {
 	n.parent.children = slices.DeleteFunc(n.parent.children, func(c *node) bool { return c == n })
 }

@@ -20,14 +20,17 @@ const (
 	MaxReferences = 4096
 	// MaxCertificates beside one signature.
 	MaxCertificates = 16
-	// MaxCanonical is what is digested for one document or package, in bytes of
-	// canonical form and of parts. A short document can have a very long
-	// canonical form.
-	MaxCanonical = 512 << 20
+	// MaxCanonical is what is digested for one document, in bytes of canonical
+	// form and a little for each node that is looked at. A short document can
+	// have a very long canonical form.
+	MaxCanonical = 128 << 20
 	// MaxParts of a package.
 	MaxParts = 4096
 	// MaxUnpacked is the unpacked size of a whole package, in bytes.
 	MaxUnpacked = 256 << 20
+	// MaxPackageWork is what is unpacked and digested for one package, in bytes;
+	// a part counts as often as it is read.
+	MaxPackageWork = 768 << 20
 )
 
 // minRSA is the smallest RSA modulus that is not weak, in bits.

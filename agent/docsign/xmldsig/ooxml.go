@@ -71,12 +71,12 @@ func (t *contentTypes) of(name string) string {
 func (p *pack) mayBeUnsigned(f *zip.File) bool {
 	typ := p.types.of(f.Name)
 	switch {
-	case f.Name == typesPart, typ == typeSignature, slices.Contains(unsignedTypes, typ):
+	case f.Name == typesPart, typ == typeSignature:
 		return true
 	case typ == typeOrigin:
 		return f.UncompressedSize64 == 0
-	case strings.HasPrefix(f.Name, "docProps/thumbnail."):
-		return true
+	case strings.HasPrefix(f.Name, "docProps/"):
+		return slices.Contains(unsignedTypes, typ) || strings.HasPrefix(f.Name, "docProps/thumbnail.")
 	}
 	// The relations of the origin lead to signatures.
 	dir, file := path.Split(f.Name)

@@ -69,7 +69,7 @@ func openPack(r io.ReaderAt, size int64) (*pack, error) {
 	if err != nil {
 		return nil, zipError(err)
 	}
-	p := &pack{files: z.File, meter: &meter{MaxCanonical}}
+	p := &pack{files: z.File, meter: &meter{MaxPackageWork}}
 	p.kind = kindOf(z)
 	if p.kind == Other {
 		return p, nil
@@ -182,22 +182,23 @@ func follows(gap int64, last *zip.File) bool {
 	return gap == 0 || last != nil && last.Flags&8 != 0 && slices.Contains([]int64{12, 16, 20, 24}, gap)
 }
 
+// maxExtra is the longest extra field of an entry. Office programs leave room
+// there to grow.
+const maxExtra = 4 << 10
+
 // headerStart finds the local header whose data begins at data.
 func headerStart(r io.ReaderAt, name string, data int64) (int64, error) {
 	const fixed = 30
-	back := int64(fixed + len(name))
-	for extra := range int64(1 << 10) { // extra fields of office files are short
-		start := data - back - extra
-		if start < 0 {
-			break
-		}
-		head := make([]byte, back)
-		if _, err := io.ReadFull(io.NewSectionReader(r, start, back), head); err != nil {
-			return 0, zipError(err)
-		}
-		if binary.LittleEndian.Uint32(head) == 0x04034b50 && string(head[fixed:]) == name &&
-			int(binary.LittleEndian.Uint16(head[26:])) == len(name) && int64(binary.LittleEndian.Uint16(head[28:])) == extra {
-			return start, nil
+	block := make([]byte, min(data, int64(fixed+len(name)+maxExtra)))
+	if _, err := io.ReadFull(io.NewSectionReader(r, data-int64(len(block)), int64(len(block))), block); err != nil {
+		return 0, zipError(err)
+	}
+	for start := len(block) - fixed - len(name); start >= 0; start-- {
+		head := block[start:]
+		extra := len(head) - fixed - len(name)
+		if binary.LittleEndian.Uint32(head) == 0x04034b50 && int(binary.LittleEndian.Uint16(head[26:])) == len(name) &&
+			int(binary.LittleEndian.Uint16(head[28:])) == extra && string(head[fixed:fixed+len(name)]) == name {
+			return data - int64(len(head)), nil
 		}
 	}
 	return 0, fmt.Errorf("%w: an entry has two names", ErrMalformed)
@@ -223,9 +224,9 @@ func (p *pack) index() error {
 
 // xml reads a part as XML.
 func (p *pack) xml(f *zip.File) (*node, error) {
-	r, err := f.Open()
+	r, err := p.unpack(f)
 	if err != nil {
-		return nil, zipError(err)
+		return nil, err
 	}
 	defer r.Close()
 	doc, err := readXML(r)
@@ -269,11 +270,29 @@ func (p *pack) open(uri string) (io.ReadCloser, error) {
 	if p.kind == OOXML && hasType && p.types.of(f.Name) != typ {
 		return nil, fmt.Errorf("%w: type of part %q", errHash, plain)
 	}
+	return p.unpack(f)
+}
+
+// metered reads an entry within a meter.
+type metered struct {
+	io.ReadCloser
+	meter *meter
+}
+
+func (m metered) Read(p []byte) (int, error) {
+	n, err := m.ReadCloser.Read(p)
+	if limit := m.meter.take(n); limit != nil {
+		return 0, limit
+	}
+	return n, err
+}
+
+func (p *pack) unpack(f *zip.File) (io.ReadCloser, error) {
 	r, err := f.Open()
 	if err != nil {
 		return nil, zipError(err)
 	}
-	return r, nil
+	return metered{r, p.meter}, nil
 }
 
 // find looks a part up: OOXML names begin with a slash and have no case.

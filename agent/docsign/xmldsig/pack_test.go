@@ -242,6 +242,23 @@ func TestP6_NoHostilePackageHoldsForTheWhole(t *testing.T) {
 	}
 }
 
+func TestP9_PartsAreNotReadOverAndOver(t *testing.T) {
+	s := ecSigner(t)
+	refs := docxReferences()
+	for range 1000 {
+		refs = append(refs, ref("/word/media/b.png?ContentType=image/png"))
+	}
+	members := append(docx(), member{"word/media/b.png", strings.Repeat("\x00", 1<<20)}, member{sigPart, valued(s.packageSignature(refs))})
+	members[len(members)-1].data = strings.Replace(members[len(members)-1].data, `"#package"`, `""`, 1)
+	if _, _, err := checkPack(t, zipped(t, members)); err != nil {
+		t.Errorf("a manifest that nothing signs was read: %v", err)
+	}
+	members[len(members)-1].data = valued(s.template(inclusive, strings.Join(refs, ""), ""))
+	if _, all, err := checkPack(t, zipped(t, members)); !isError(err, ErrLimit) {
+		t.Errorf("%.300v, error is %v", all, err)
+	}
+}
+
 func TestP9_HostileArchivesAreRefused(t *testing.T) {
 	d := ecSigner(t).docx(t)
 	good := zipped(t, d)

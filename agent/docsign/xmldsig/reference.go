@@ -18,8 +18,18 @@ const (
 	typSignedPrefix = "http://uri.etsi.org/01903" // any version of XAdES SignedProperties
 )
 
-// meter bounds what is digested for one document or package.
+// meter bounds the work for one document or package.
 type meter struct{ left int64 }
+
+func (m *meter) take(n int) error {
+	if m.left -= int64(n); m.left < 0 {
+		return fmt.Errorf("%w: too much to read and digest", ErrLimit)
+	}
+	return nil
+}
+
+// costOfNode is what looking at a node counts, beside what it writes.
+const costOfNode = 16
 
 // digester digests within a meter.
 type digester struct {
@@ -28,8 +38,8 @@ type digester struct {
 }
 
 func (d digester) Write(p []byte) (int, error) {
-	if d.meter.left -= int64(len(p)); d.meter.left < 0 {
-		return 0, fmt.Errorf("%w: more than %d bytes to digest", ErrLimit, MaxCanonical)
+	if err := d.meter.take(len(p)); err != nil {
+		return 0, err
 	}
 	return d.Hash.Write(p)
 }
@@ -91,6 +101,9 @@ func (c *check) digestNodes(w *bufio.Writer, r reference, cov *cover) error {
 		return err
 	}
 	cov.node = n
+	if err := c.meter.take(costOfNode * n.size()); err != nil {
+		return err
+	}
 	m := method{} // without canonicalisation it is the inclusive one
 	for i, t := range r.transforms {
 		alg := t.value("Algorithm")

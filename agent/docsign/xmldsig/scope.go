@@ -41,12 +41,18 @@ func (c *check) gapsAround() (gaps []Gap, err error) {
 	return gaps, nil
 }
 
-// coversContent reports whether anything but the signature's own properties was
-// signed.
+// coversContent reports whether anything but the signature's own elements and
+// properties was signed.
 func (c *check) coversContent() bool {
 	return slices.ContainsFunc(c.covers, func(cov cover) bool {
-		return cov.typ != typProperties && !strings.HasPrefix(cov.typ, typSignedPrefix) &&
-			(cov.node == nil || !slices.Contains([]string{"SignatureProperties", "SignatureProperty"}, cov.node.local) && !isXAdES(cov.node.space))
+		switch {
+		case cov.typ == typProperties || strings.HasPrefix(cov.typ, typSignedPrefix):
+			return false
+		case cov.node == nil || !cov.node.within(c.sig.el):
+			return true
+		}
+		return !slices.Contains([]string{"SignatureProperties", "SignatureProperty"}, cov.node.local) && !isXAdES(cov.node.space) &&
+			slices.ContainsFunc(c.sig.objects, func(o *node) bool { return cov.node.within(o) })
 	})
 }
 

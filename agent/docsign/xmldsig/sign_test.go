@@ -268,3 +268,8 @@ func one(t testing.TB, doc string) Signature {
 	}
 	return all[0]
 }
+
+// valued puts some value wherever a template has none.
+func valued(template string) string {
+	return strings.NewReplacer("<ds:DigestValue></", "<ds:DigestValue>AAAA</", "<ds:SignatureValue></", "<ds:SignatureValue>AAAA</").Replace(template)
+}

@@ -294,4 +294,10 @@ func (n *node) walk(f func(*node) bool) {
 	}
 }
 
+// size counts n and everything below.
+func (n *node) size() (count int) {
+	n.walk(func(*node) bool { count++; return true })
+	return count
+}
+
 func isBlank(s string) bool { return strings.Trim(s, " \t\n\r") == "" }
