@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tram/agent/clock"
+	"tram/agent/config"
 	"tram/agent/enroll"
 	"tram/agent/guard"
 	"tram/agent/httpd"
@@ -21,6 +22,7 @@ import (
 	"tram/agent/lineage"
 	"tram/agent/office"
 	"tram/agent/stick"
+	"tram/agent/trust"
 	"tram/agent/web/account"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -135,9 +137,32 @@ func (d *desk) openOffice() (err error) {
 		Letterhead: office.Letterhead{
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
+		Trust:  d.trust(),
 		Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})
 	return err
+}
+
+// trust is whom signatures in attachments are trusted under.
+func (d *desk) trust() *trust.Store {
+	o := TrustOptions(d.o.Dir, d.o.Config)
+	o.Logger, o.Now = d.log.With("part", "trust"), d.clock.Now
+	if d.o.Config.Trust.OCSP {
+		o.OCSP = trust.NewAsker(func() bool { return d.line != nil && !d.line.State().Metered })
+	}
+	return trust.New(o)
+}
+
+// TrustOptions are the folders of anchors and lists that the settings name.
+func TrustOptions(dir string, c *config.Office) trust.Options {
+	o := trust.Options{Anchors: c.Trust.Anchors, Lists: c.Trust.Lists}
+	if o.Anchors == "" {
+		o.Anchors = filepath.Join(dir, filepath.FromSlash(trust.AnchorsDir))
+	}
+	if o.Lists == "" {
+		o.Lists = filepath.Join(dir, filepath.FromSlash(trust.ListsDir))
+	}
+	return o
 }
 
 func (d *desk) openNode() error {
