@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -55,9 +56,15 @@ func newSigner(t testing.TB, key crypto.Signer, name string) signer {
 	return signer{key, cert}
 }
 
+// rsaKeys are made once: that takes longer than all that is done with them.
+var rsaKeys = map[int]func() (*rsa.PrivateKey, error){
+	1024: sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 1024) }),
+	2048: sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }),
+}
+
 func rsaSigner(t testing.TB, bits int) signer {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, bits)
+	key, err := rsaKeys[bits]()
 	if err != nil {
 		t.Fatal(err)
 	}
