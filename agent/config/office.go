@@ -26,6 +26,7 @@ type Office struct {
 	Metered   Metered
 	Line      Line
 	Trust     Trust
+	Stamp     Stamp
 
 	origins map[string]Origin
 }
@@ -123,7 +124,7 @@ func (o *Office) fields() []field {
 		folder("trust.anchors", &o.Trust.Anchors),
 		folder("trust.lists", &o.Trust.Lists),
 		toggle("trust.ocsp", &o.Trust.OCSP),
-	}, o.Metered.fields(), o.Line.fields())
+	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -135,7 +136,8 @@ func (o *Office) Validate() error {
 	if o.UI.Address == o.UI.Documents && !anyPort(o.UI.Address) {
 		faults = append(faults, badValue("ui.documents", o.UI.Documents, "≠ ui.address", o.origins))
 	}
-	return append(faults, o.Line.faults(o.origins)...).Err()
+	faults = append(faults, o.Line.faults(o.origins)...)
+	return append(faults, o.Stamp.faults(o.origins)...).Err()
 }
 
 // Values lists every effective setting with where it came from, in a fixed
