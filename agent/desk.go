@@ -147,6 +147,7 @@ func (d *desk) openOffice() (err error) {
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
 		Renewed: d.take,
+		Trust:   d.trust(),
 		Stamper: stamper, StampRoots: roots,
 		Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -82,6 +83,13 @@ func text(key string, p *string, most int) field {
 func choice(key string, p *string, options ...string) field {
 	return stringField(key, strings.Join(options, " | "), p, func(s string) bool {
 		return slices.Contains(options, s)
+	})
+}
+
+// folder is the full path of a folder, or "" for the default place.
+func folder(key string, p *string) field {
+	return stringField(key, "full path", p, func(s string) bool {
+		return s == "" || filepath.IsAbs(s) && isPrintable(s) && len(s) <= 4096
 	})
 }
 
