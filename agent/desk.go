@@ -234,6 +234,9 @@ func (d *desk) tidy(ctx context.Context) error {
 		if err := d.clock.Keep(); err != nil {
 			d.log.Error("time not kept", "error", err)
 		}
+		if err := d.forgetFirstSignIn(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("first sign-in not removed", "error", err)
+		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
 		}

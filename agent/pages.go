@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,19 +22,22 @@ import (
 	"tram/agent/problem"
 	"tram/agent/web"
 	"tram/agent/web/account"
+	"tram/storage/audit"
 	"tram/storage/fsx"
+	"tram/storage/sqlite"
 	"tram/sync/mqtt"
 )
 
 // FirstSignIn is the file in the data folder with the first account, for the
-// person who installs the box. It may be deleted.
+// person who installs the box. It may be deleted, and is when the password in it
+// is not in use any more.
 const FirstSignIn = "first-sign-in.txt"
 
 // firstAccount is the sign-in name of the first account.
 const firstAccount = "vanthu"
 
 func (d *desk) openPages(ctx context.Context) (err error) {
-	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now}); err != nil {
+	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now, Record: recordUser}); err != nil {
 		return err
 	}
 	if err := d.makeFirstAccount(ctx); err != nil {
@@ -61,8 +65,36 @@ func (d *desk) makeFirstAccount(ctx context.Context) error {
 	if err := fsx.WriteFile(filepath.Join(d.o.Dir, FirstSignIn), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write first sign-in: %w", err)
 	}
-	_, err = d.accounts.CreateUser(ctx, account.NewUser{Name: firstAccount, Display: "Văn thư", Role: account.Clerk, Password: password})
+	_, err = d.accounts.CreateUser(ctx, account.NewUser{Name: firstAccount, Display: "Văn thư", Role: account.Clerk, Password: password, Temporary: true})
 	return err
+}
+
+// forgetFirstSignIn removes the file with the first account once its password
+// was replaced.
+func (d *desk) forgetFirstSignIn(ctx context.Context) error {
+	path := filepath.Join(d.o.Dir, FirstSignIn)
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	users, err := d.accounts.Users(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if u.Name == firstAccount && u.Temporary {
+			return nil
+		}
+	}
+	return os.Remove(path)
+}
+
+// recordUser keeps what happens to accounts in the audit log.
+func recordUser(tx *sqlite.Tx, e account.Event) error {
+	entry := audit.Entry{Actor: e.By, Action: e.Action, Subject: e.Name}
+	if e.Address != "" {
+		entry.Detail = map[string]string{"address": e.Address}
+	}
+	return audit.Append(tx, entry)
 }
 
 func (d *desk) site() (http.Handler, error) {

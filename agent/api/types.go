@@ -111,7 +111,25 @@ type Account struct {
 	Display  string `json:"display,omitempty"`
 	Role     string `json:"role,omitempty"`
 	Password string `json:"password,omitempty"`
+
+	Closed    bool `json:"closed,omitempty"`
+	Locked    bool `json:"locked,omitempty"`    // too many wrong passwords in a row
+	Temporary bool `json:"temporary,omitempty"` // the password has to be changed at the next sign-in
 }
+
+// AccountChange is the last part of the path of a call that changes an account.
+type AccountChange string
+
+// Changes of an account.
+const (
+	Unlock       AccountChange = "unlock"
+	CloseAccount AccountChange = "close"
+	OpenAccount  AccountChange = "open"
+	SignOut      AccountChange = "sign-out" // ends its sessions
+)
+
+// AccountChanges lists them.
+var AccountChanges = []AccountChange{Unlock, CloseAccount, OpenAccount, SignOut}
 
 // wireProblem is a problem as it travels.
 type wireProblem struct {

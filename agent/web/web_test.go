@@ -31,10 +31,12 @@ type box struct {
 	office   *fakeOffice
 	docs     seeded
 	accounts *account.Store
+	db       *sqlite.DB
 	link     Link
 	url      string
 	uploads  string
 	config   *Config
+	site     *site
 	away     atomic.Bool // every connection breaks
 	slow     atomic.Bool // bodies come in slowly
 }
@@ -65,12 +67,12 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, role := range map[string]account.Role{"lan": account.Clerk, "it": account.IT, "leader": account.Leader} {
+	for name, role := range map[string]account.Role{"lan": account.Clerk, "it": account.IT, "leader": account.Leader, "staff": account.Staff, "onestop": account.OneStop} {
 		if _, err := accounts.CreateUser(ctx, account.NewUser{Name: name, Display: "Nguyễn Thị " + name, Role: role, Password: password}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b := &box{t: t, office: newFakeOffice(now), accounts: accounts, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
+	b := &box{t: t, office: newFakeOffice(now), accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
 	if !empty {
 		b.docs = seed(b.office)
 	}
@@ -85,7 +87,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.config = &s.Config
+	b.config, b.site = &s.Config, s
 	routes := s.routes()
 	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if b.away.Load() {
@@ -169,8 +171,37 @@ func (v *browser) address(path string) string {
 	return v.url + path
 }
 
+// token is what the forms on this visitor's pages carry.
+func (v *browser) token() string {
+	v.t.Helper()
+	u, err := url.Parse(v.url)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	for range 2 {
+		secret := ""
+		for _, c := range v.client.Jar.Cookies(u) {
+			if c.Name == v.site.cookie || c.Name == v.site.visitCookie && secret == "" {
+				secret = c.Value
+			}
+		}
+		if secret != "" {
+			return formToken(secret)
+		}
+		v.get("/dang-nhap")
+	}
+	v.t.Fatal("the sign-in page sets no cookie for its form")
+	return ""
+}
+
+// post sends a form as it stands on a page of this visitor.
 func (v *browser) post(path string, form url.Values) (*http.Response, string) {
 	v.t.Helper()
+	filled := url.Values{tokenField: {v.token()}}
+	for name, values := range form {
+		filled[name] = values
+	}
+	form = filled
 	req, err := http.NewRequest(http.MethodPost, v.address(path), strings.NewReader(form.Encode()))
 	if err != nil {
 		v.t.Fatal(err)
