@@ -17,6 +17,7 @@ import (
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
+	"tram/agent/lan"
 	"tram/agent/line"
 	"tram/agent/lineage"
 	"tram/agent/office"
@@ -57,6 +58,7 @@ type desk struct {
 	usb      *usb.Local
 	line     *line.Line
 	pages    *httpd.Server
+	lan      *lan.Keeper // nil while the pages stay on this machine
 	meter    meter
 	lineage  *lineage.Lineage
 	older    older

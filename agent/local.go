@@ -41,6 +41,12 @@ func (a *Agent) local() http.Handler {
 		Accounts: accounts{a},
 		Status:   a.Status,
 		Enroll:   a.enroll,
+		LAN: func() api.LAN {
+			if d := a.theDesk(); d != nil && d.lan != nil {
+				return d.lan
+			}
+			return nil
+		},
 		Arriving: func() []api.Arriving {
 			if d := a.theDesk(); d != nil {
 				return d.arriving()

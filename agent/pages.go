@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -18,6 +19,7 @@ import (
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/i18n"
+	"tram/agent/lan"
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/web"
@@ -43,8 +45,21 @@ func (d *desk) openPages(ctx context.Context) (err error) {
 	if err := d.makeFirstAccount(ctx); err != nil {
 		return err
 	}
+	ui := d.o.Config.UI
+	var secure *tls.Config
+	names := ui.Names
+	if httpd.NeedsTLS(ui.Address, ui.Documents) {
+		names = lan.Names(ui.Address, ui.Names)
+		if d.lan, err = lan.Open(lan.Options{
+			Dir: d.o.Dir, Names: names, Title: d.id.Name, CertPath: ui.Certificate, KeyPath: ui.Key,
+			Logger: d.log.With("part", "lan"), Now: d.clock.Now,
+		}); err != nil {
+			return err
+		}
+		secure = d.lan.TLS()
+	}
 	d.pages, err = httpd.Listen(httpd.Options{
-		Address: d.o.Config.UI.Address, Documents: d.o.Config.UI.Documents, Files: d.office,
+		Address: ui.Address, Documents: ui.Documents, Names: names, TLS: secure, Files: d.office,
 		Alive: d.accounts.Alive, Logger: d.log.With("part", "pages"), Now: d.clock.Now,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -107,7 +122,7 @@ func (d *desk) site() (http.Handler, error) {
 		Office: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
-			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files,
+			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(),
 		},
 		Logger: d.log.With("part", "pages"), Now: d.clock.Now,
 	})
@@ -157,6 +172,10 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 	}
 	d.lineStatus(s)
 	s.CertUntil, s.UI = d.id.DeviceCert.NotAfter, d.pages.URL()
+	if d.lan != nil {
+		state := d.lan.State()
+		s.Pages = &state
+	}
 	s.Conditions = health.Check(health.Vitals{
 		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/i18n"
+	"tram/agent/lan"
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/storage"
@@ -45,6 +46,13 @@ type Accounts interface {
 	Change(ctx context.Context, name string, what AccountChange) error
 }
 
+// LAN is what the API needs of the pages' certificate; *lan.Keeper implements it.
+type LAN interface {
+	Request() ([]byte, error)
+	Install(chain []byte) error
+	State() lan.State
+}
+
 // Options configures the API.
 type Options struct {
 	// Documents returns the office, or nil while the box is not enrolled.
@@ -56,6 +64,9 @@ type Options struct {
 	// First has a waiting document sent before others, whatever the rules of
 	// the line say.
 	First func(ctx context.Context, id storage.ID) error
+	// LAN returns the keeper of the pages' certificate, nil while they stay on
+	// this machine.
+	LAN func() LAN
 	// Arriving lists what the hub is handing over, most urgent first.
 	Arriving func() []Arriving
 	// Bring has something that arrives come before others, whatever the rules of
@@ -77,6 +88,8 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /v1/enroll", s.handle(s.enroll))
 	mux.HandleFunc("GET /v1/accounts", s.handle(s.accounts))
 	mux.HandleFunc("POST /v1/accounts", s.handle(s.createAccount))
+	mux.HandleFunc("POST /v1/lan/request", s.handle(s.lanRequest))
+	mux.HandleFunc("PUT /v1/lan/certificate", s.handle(s.lanInstall))
 	for _, what := range AccountChanges {
 		mux.HandleFunc("POST /v1/accounts/{name}/"+string(what), s.handle(s.changeAccount(what)))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"tram/agent/health"
 	"tram/agent/i18n"
+	"tram/agent/lan"
 	"tram/agent/line"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -29,6 +30,7 @@ type Status struct {
 	DiskFree   int64              `json:"disk_free"` // bytes
 	Clock      Clock              `json:"clock"`
 	UI         string             `json:"ui"` // address of the clerk's page
+	Pages      *lan.State         `json:"ui_certificate,omitempty"`
 	Started    time.Time          `json:"started"`
 	Conditions []health.Condition `json:"conditions"`
 }
