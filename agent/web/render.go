@@ -155,15 +155,25 @@ func (s *site) renderPart(v *visit, page, part string, view any, status int) err
 	return s.write(v, out.Bytes(), status)
 }
 
+// policy is the content security policy of a page: nothing inline, nothing
+// from elsewhere, no frame around it, and foreign content only in a frame of
+// the document origin.
+func (s *site) policy(v *visit) string {
+	connect := "'self'"
+	if v.connect != "" {
+		connect += " " + v.connect
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src " + connect +
+		"; form-action 'self'; frame-src 'self' " + s.Documents.Origin(v.r) + "; base-uri 'none'; frame-ancestors 'none'"
+}
+
 func (s *site) write(v *visit, body []byte, status int) error {
 	h := v.w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Language", string(v.lang))
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
-		"font-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self' "+s.Documents.Origin(v.r)+
-		"; base-uri 'none'; frame-ancestors 'self'")
+	h.Set("Content-Security-Policy", s.policy(v))
 	v.w.WriteHeader(status)
 	if v.r.Method == http.MethodHead {
 		return nil

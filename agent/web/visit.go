@@ -26,6 +26,7 @@ type visit struct {
 	now     time.Time
 	session account.Session
 	signed  bool   // in
+	connect string // origins that this one page's scripts may talk to besides ours; "" for none
 	secret  string // what form tokens are made from: the cookie of the session, or of the visit before it
 }
 

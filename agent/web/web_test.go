@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -58,6 +59,12 @@ func (b *box) limits(file, all int64, files int) {
 // seeded.
 func start(t *testing.T, empty bool, now func() time.Time) *box {
 	t.Helper()
+	return startOver(t, nil, empty, now)
+}
+
+// startOver is start over TLS when secure is not nil.
+func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema}})
 	if err != nil {
@@ -76,12 +83,12 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 	if !empty {
 		b.docs = seed(b.office)
 	}
-	server, err := httpd.Listen(httpd.Options{Address: "127.0.0.1:0", Files: b.office, Alive: accounts.Alive, Now: now})
+	server, err := httpd.Listen(httpd.Options{Address: "127.0.0.1:0", TLS: secure, Files: b.office, Alive: accounts.Alive, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
-		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
+		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
 	if err != nil {
@@ -126,7 +133,9 @@ func (b *box) visitor() *browser {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return &browser{b, &http.Client{Jar: jar, Timeout: time.Minute,
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // no name is looked at here
+	b.t.Cleanup(transport.CloseIdleConnections)
+	return &browser{b, &http.Client{Jar: jar, Timeout: time.Minute, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
