@@ -26,6 +26,7 @@ func (s *site) showPassword(ctx context.Context, v *visit, errs []FieldError, st
 	view := PasswordView{First: v.session.User.Temporary, Min: account.MinPassword, Name: v.session.User.Name}
 	if view.First {
 		view.Page = s.bare(v, v.t("web.password.title"), "/mat-khau")
+		view.User = v.session.User.Display // the way to sign out
 	} else {
 		view.Page = s.page(ctx, v, v.t("web.password.title"), "")
 	}
