@@ -49,6 +49,8 @@ var narrow = []struct {
 		"the codec of the national message is pure"},
 	{"agent/seal", []string{"agent/problem", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql"},
 		"sealing is pure over keys, so that a token or another key store fits in"},
+	{"agent/docsign", []string{"agent/i18n"}, []string{"os", "net", "net/http", "database/sql", "log/slog"},
+		"a verdict follows from the file, the anchors and the revocation data handed in, so that it can be repeated from its evidence"},
 	{"agent/problem", []string{"agent/i18n"}, []string{"os", "net", "net/http"},
 		"every layer of the agent uses problems; they must not pull anything in"},
 	{"agent/i18n", nil, []string{"os", "net", "net/http"},
