@@ -105,3 +105,11 @@ type Evidence struct {
 	OCSP   []byte               // DER of an OCSP response
 	Origin string               // the source's word for where it is from, such as "folder" or "network"
 }
+
+// Bytes is the evidence as it was signed, in DER.
+func (e Evidence) Bytes() []byte {
+	if e.CRL != nil {
+		return e.CRL.Raw
+	}
+	return e.OCSP
+}

@@ -117,7 +117,8 @@ type Revocation struct {
 	Issued      time.Time        `json:"issued,omitzero"`  // of the list or answer
 	Next        time.Time        `json:"next,omitzero"`
 	RevokedAt   time.Time        `json:"revoked_at,omitzero"`
-	Why         string           `json:"why,omitempty"` // CRLReason, RFC 5280
+	Why         string           `json:"why,omitempty"`    // CRLReason, RFC 5280
+	SHA256      string           `json:"sha256,omitempty"` // of the list or answer
 }
 
 // RevocationStatus is the answer about one certificate.

@@ -3,9 +3,11 @@ package docsign
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"time"
@@ -86,7 +88,9 @@ func (k *checker) revocation(ctx context.Context, cert, issuer *x509.Certificate
 			r.Status = StatusStale
 		}
 		if better(r, best) {
+			sum := sha256.Sum256(e.Bytes())
 			best = r
+			best.SHA256 = hex.EncodeToString(sum[:])
 		}
 	}
 	return best

@@ -67,6 +67,7 @@ type Options struct {
 	Identity   *identity.Identity
 	Limits     Limits
 	Letterhead Letterhead
+	Trust      Trust            // for signatures in attachments; nil trusts nobody
 	Logger     *slog.Logger     // nil discards
 	Now        func() time.Time // the office's best knowledge of the time; nil: time.Now
 }
@@ -82,6 +83,7 @@ type Office struct {
 	roots    *x509.CertPool
 	limits   Limits
 	letter   Letterhead
+	trust    Trust
 	log      *slog.Logger
 	now      func() time.Time
 
@@ -90,6 +92,9 @@ type Office struct {
 	revision  atomic.Uint64
 
 	answering sync.Mutex // one answer of a clerk at a time
+	checking  sync.Mutex // one check of signatures at a time: each may read large files
+
+	arrived chan struct{} // for checkLoop: there is something to check
 
 	wake  chan struct{} // for Run: there is something in began
 	mu    sync.Mutex
@@ -114,9 +119,9 @@ func New(o Options) (*Office, error) {
 	f := &Office{
 		db: o.DB, queue: o.Queue, blobs: o.Blobs, registry: o.Registry, me: id,
 		sealer: seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.Now},
-		roots:  roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
+		roots:  roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name), trust: o.Trust,
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
-		wake: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
+		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
 	}
 	f.transfers = transfers{now: o.Now, by: map[storage.ID]*transfer{}}
 	return f, nil
@@ -175,7 +180,7 @@ func (o *Office) Uses(ctx context.Context, sha [32]byte) (bool, error) {
 	var used bool
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM attachments WHERE sha256 = ?1)
-			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1)`, sha).Scan(&used)
+			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM checks_evidence WHERE sha256 = ?1)`, sha).Scan(&used)
 	})
 	if err != nil {
 		return false, fmt.Errorf("ask for content in use: %w", err)
