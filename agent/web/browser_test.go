@@ -267,7 +267,7 @@ func TestPagesWorkWithoutScripts(t *testing.T) {
 	}
 }
 
-func TestSlipPrintsOnPaper(t *testing.T) {
+func TestSlipAndReportPrintOnOneSheet(t *testing.T) {
 	b := start(t, false, fixed)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
@@ -280,4 +280,15 @@ func TestSlipPrintsOnPaper(t *testing.T) {
 		t.Errorf("the slip of one recipient takes %d sheets", n)
 	}
 	c.keep("slip.pdf", got.Data)
+	for _, name := range []string{"signed-good", "signed-revoked"} {
+		c.open(boxPath(b.docs[name]) + "/kiem-tra/0")
+		got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(got.Data), "/Type /Page\n"); n != 1 {
+			t.Errorf("the report on %s takes %d sheets", name, n)
+		}
+		c.keep(name+".pdf", got.Data)
+	}
 }

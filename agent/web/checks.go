@@ -31,6 +31,7 @@ type CheckView struct {
 	Base, Subject string
 	Facts         []Fact
 	Parts         []CheckPart
+	Details       CheckPart // what is the same in all languages
 	Printed       string
 }
 
@@ -170,7 +171,7 @@ func (s *site) checkReport(ctx context.Context, v *visit) error {
 	}
 	d.Checks = []office.Check{c}
 	view := CheckView{Page: s.page(ctx, v, v.t("web.check.title"), "/van-ban-den"), Base: boxPath(d), Subject: d.Subject, Printed: formatFull(v.now)}
-	view.Print = true
+	view.Print = s.assets.paper
 	view.Facts = []Fact{
 		{v.t("web.fact.from"), joinDots(d.From.Name, d.From.Code)}, {v.t("web.fact.symbol"), symbol(d)},
 		{v.t("web.fact.date"), formatDocDate(d.Date)}, {v.t("web.send.subject"), d.Subject}, {v.t("web.fact.id"), d.EdXMLID},
@@ -182,6 +183,11 @@ func (s *site) checkReport(ctx context.Context, v *visit) error {
 		files, _ := other.fileTrusts(d, history)
 		view.Parts = append(view.Parts, CheckPart{Page{Lang: lang}, files[0]})
 	}
+	view.Details = view.Parts[0]
+	if v.lang == i18n.English {
+		view.Details = view.Parts[1]
+	}
+	view.Details.Why = ""
 	return s.render(v, "check", view, http.StatusOK)
 }
 

@@ -59,7 +59,7 @@ type Page struct {
 	Rev     string
 	Errors  []FieldError
 	CSS, JS string // addresses
-	Print   bool   // the page is a sheet of paper
+	Print   string // address of the style of a sheet of paper, "" for other pages
 }
 
 // MenuItem is one entry of the menu.

@@ -248,7 +248,7 @@ func (v *visit) signature(s docsign.Signature) SignatureView {
 		{v.t("web.trust.result"), joinDots(string(s.Indication), string(s.SubIndication), s.Reason.Text(v.lang))},
 		{v.t("web.trust.revision"), revision}, {v.t("web.trust.parts"), strings.Join(s.Scope.Parts, ", ")},
 		{v.t("web.trust.changes"), strings.Join(changes, ", ")},
-		{v.t("web.seal.issuer"), s.Signer.Issuer}, {v.t("web.seal.serial"), s.Signer.Serial},
+		{v.t("web.seal.issuer"), joinDots(s.Signer.Issuer, serialWords(v, s.Signer.Serial))},
 		{v.t("web.trust.valid"), joinDash(formatDay(s.Signer.NotBefore), formatDay(s.Signer.NotAfter))},
 		{v.t("web.trust.algorithm"), joinDots(s.Algorithm, s.Digest)},
 	})
@@ -283,6 +283,13 @@ func signedLength(r docsign.Report) (length int64) {
 // factsOf keeps the facts that have a value.
 func (v *visit) factsOf(all []Fact) []Fact {
 	return slices.DeleteFunc(all, func(f Fact) bool { return f.Value == "" })
+}
+
+func serialWords(v *visit, serial string) string {
+	if serial == "" {
+		return ""
+	}
+	return v.t("web.trust.serial", i18n.Args{"serial": serial})
 }
 
 func joinDash(parts ...string) string {
