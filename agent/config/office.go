@@ -25,6 +25,8 @@ type Office struct {
 	MQTT      OfficeMQTT
 	Metered   Metered
 	Line      Line
+	Trust     Trust
+	Stamp     Stamp
 
 	origins map[string]Origin
 }
@@ -74,6 +76,13 @@ type Storage struct {
 	Reserve Size // free space that is never used; below it new documents are refused
 }
 
+// Trust is whom signatures in attachments are trusted under.
+type Trust struct {
+	Anchors string // folder of authorities; "" is trust.AnchorsDir below the data folder
+	Lists   string // folder of revocation lists; "" is trust.ListsDir below the data folder
+	OCSP    bool   // whether to ask over the network, on lines that cost nothing
+}
+
 // OfficeMQTT is how the office reaches its hub.
 type OfficeMQTT struct {
 	Keepalive time.Duration // longest silence on the line
@@ -95,6 +104,7 @@ func DefaultOffice() *Office {
 		MQTT:      OfficeMQTT{Keepalive: 4 * time.Minute, KeyExchange: "economical"},
 		Metered:   defaultMetered(),
 		Line:      defaultLine(),
+		Trust:     Trust{OCSP: true},
 	}
 }
 
@@ -120,7 +130,10 @@ func (o *Office) fields() []field {
 		duration("mqtt.keepalive", &o.MQTT.Keepalive, minKeepalive, maxKeepalive),
 		addresses("mqtt.servers", &o.MQTT.Servers),
 		choice("mqtt.keyexchange", &o.MQTT.KeyExchange, "economical", "post-quantum"),
-	}, o.Metered.fields(), o.Line.fields())
+		folder("trust.anchors", &o.Trust.Anchors),
+		folder("trust.lists", &o.Trust.Lists),
+		toggle("trust.ocsp", &o.Trust.OCSP),
+	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -135,7 +148,8 @@ func (o *Office) Validate() error {
 	if (o.UI.Certificate == "") != (o.UI.Key == "") {
 		faults = append(faults, badValue("ui.key", o.UI.Key, "ui.certificate + ui.key", o.origins))
 	}
-	return append(faults, o.Line.faults(o.origins)...).Err()
+	faults = append(faults, o.Line.faults(o.origins)...)
+	return append(faults, o.Stamp.faults(o.origins)...).Err()
 }
 
 // Values lists every effective setting with where it came from, in a fixed

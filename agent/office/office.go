@@ -60,14 +60,18 @@ type Letterhead struct {
 
 // Options of an [Office]. DB, Queue, Blobs, Registry and Identity are needed.
 type Options struct {
-	DB         *sqlite.DB // opened with Schema, queue.Schema, audit.Schema, registry.Schema
+	DB         *sqlite.DB // opened with Schema, EvidenceSchema, queue.Schema, audit.Schema, registry.Schema
 	Queue      *queue.Queue
 	Blobs      *blob.Store
 	Registry   *registry.Registry
 	Identity   *identity.Identity
 	Limits     Limits
 	Letterhead Letterhead
-	Trust      Trust            // for signatures in attachments; nil trusts nobody
+	Trust      Trust // for signatures in attachments; nil trusts nobody
+	// Stamper is an external time stamp authority, StampRoots whom to believe it
+	// by; nil: there are only the hub's time stamps.
+	Stamper    Stamper
+	StampRoots *x509.CertPool
 	Logger     *slog.Logger     // nil discards
 	Now        func() time.Time // the office's best knowledge of the time; nil: time.Now
 }
@@ -84,12 +88,16 @@ type Office struct {
 	limits   Limits
 	letter   Letterhead
 	trust    Trust
+	stamper  Stamper
 	log      *slog.Logger
 	now      func() time.Time
+
+	stampRoots *x509.CertPool
 
 	numbers   *numbers
 	transfers transfers
 	revision  atomic.Uint64
+	regressed atomic.Bool // see HubRegressed
 
 	answering sync.Mutex // one answer of a clerk at a time
 	checking  sync.Mutex // one check of signatures at a time: each may read large files
@@ -123,6 +131,7 @@ func New(o Options) (*Office, error) {
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
 		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
 	}
+	f.stamper, f.stampRoots = o.Stamper, o.StampRoots
 	f.transfers = transfers{now: o.Now, by: map[storage.ID]*transfer{}}
 	return f, nil
 }
