@@ -131,7 +131,7 @@ func New(o Options) (*Office, error) {
 	f := &Office{
 		db: o.DB, queue: o.Queue, blobs: o.Blobs, registry: o.Registry, me: id,
 		renewed: o.Renewed, trust: o.Trust,
-		roots:   roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
+		roots: roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
 		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
 	}
