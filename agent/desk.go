@@ -19,6 +19,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/identity"
+	"tram/agent/lan"
 	"tram/agent/line"
 	"tram/agent/lineage"
 	"tram/agent/office"
@@ -63,6 +64,7 @@ type desk struct {
 	usb      *usb.Local
 	line     *line.Line
 	pages    *httpd.Server
+	lan      *lan.Keeper // nil while the pages stay on this machine
 	meter    meter
 	lineage  *lineage.Lineage
 	older    older
@@ -147,6 +149,7 @@ func (d *desk) openOffice() (err error) {
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
 		Renewed: d.take,
+		Trust:   d.trust(),
 		Stamper: stamper, StampRoots: roots,
 		Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})
@@ -276,6 +279,9 @@ func (d *desk) tidy(ctx context.Context) error {
 	for {
 		if err := d.clock.Keep(); err != nil {
 			d.log.Error("time not kept", "error", err)
+		}
+		if err := d.forgetFirstSignIn(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("first sign-in not removed", "error", err)
 		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)

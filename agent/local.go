@@ -34,21 +34,7 @@ func (a *Agent) local() http.Handler {
 		}
 		return d.usb, nil
 	})
-	mux.HandleFunc("POST "+api.RenewPath, api.Handle(a.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
-		return a.Renew(r.Context())
-	}))
-	take := func(path string, do func(ctx context.Context, body []byte, again bool) (any, error)) {
-		mux.HandleFunc("POST "+path, api.Handle(a.log, func(w http.ResponseWriter, r *http.Request) (any, error) {
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnrolment))
-			if err != nil {
-				return nil, problem.New(problem.Usage, "api.too-large", "", i18n.Args{"limit": maxEnrolment}).Because(err)
-			}
-			return do(r.Context(), body, r.URL.Query().Has("again"))
-		}))
-	}
-	take(api.AgainPath, func(ctx context.Context, body []byte, _ bool) (any, error) { return a.accept(ctx, body, true) })
-	take(api.RequestPath, func(_ context.Context, body []byte, again bool) (any, error) { return a.offlineRequest(body, again) })
-	take(api.ResponsePath, func(_ context.Context, body []byte, _ bool) (any, error) { return a.offlineResponse(body) })
+	a.enrolmentRoutes(mux)
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {
 			if d := a.theDesk(); d != nil {
@@ -59,6 +45,12 @@ func (a *Agent) local() http.Handler {
 		Accounts: accounts{a},
 		Status:   a.Status,
 		Enroll:   a.enroll,
+		LAN: func() api.LAN {
+			if d := a.theDesk(); d != nil && d.lan != nil {
+				return d.lan
+			}
+			return nil
+		},
 		Arriving: func() []api.Arriving {
 			if d := a.theDesk(); d != nil {
 				return d.arriving()
@@ -80,6 +72,25 @@ func (a *Agent) local() http.Handler {
 		Logger: a.log.With("part", "api"),
 	}))
 	return mux
+}
+
+// enrolmentRoutes are the calls about certificates and joining.
+func (a *Agent) enrolmentRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("POST "+api.RenewPath, api.Handle(a.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		return a.Renew(r.Context())
+	}))
+	take := func(path string, do func(ctx context.Context, body []byte, again bool) (any, error)) {
+		mux.HandleFunc("POST "+path, api.Handle(a.log, func(w http.ResponseWriter, r *http.Request) (any, error) {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnrolment))
+			if err != nil {
+				return nil, problem.New(problem.Usage, "api.too-large", "", i18n.Args{"limit": maxEnrolment}).Because(err)
+			}
+			return do(r.Context(), body, r.URL.Query().Has("again"))
+		}))
+	}
+	take(api.AgainPath, func(ctx context.Context, body []byte, _ bool) (any, error) { return a.accept(ctx, body, true) })
+	take(api.RequestPath, func(_ context.Context, body []byte, again bool) (any, error) { return a.offlineRequest(body, again) })
+	take(api.ResponsePath, func(_ context.Context, body []byte, _ bool) (any, error) { return a.offlineResponse(body) })
 }
 
 // maxEnrolment bounds an invite or an answer that is handed over, in bytes.
@@ -150,6 +161,9 @@ func (a *Agent) accept(ctx context.Context, invite []byte, again bool) (api.Stat
 	return a.Status(ctx)
 }
 
+// commandLine is who changes accounts over the local socket, in the audit log.
+const commandLine = "tram"
+
 // accounts manages sign-ins on behalf of the local interface.
 type accounts struct{ a *Agent }
 
@@ -160,12 +174,26 @@ func (c accounts) store() (*account.Store, error) {
 	return nil, identity.None(c.a.o.Dir)
 }
 
+func (c accounts) List(ctx context.Context) ([]api.Account, error) {
+	s, err := c.store()
+	if err != nil {
+		return nil, err
+	}
+	users, err := s.Users(ctx)
+	list := make([]api.Account, len(users))
+	for i, u := range users {
+		list[i] = api.Account{Name: u.Name, Display: u.Display, Role: string(u.Role), Closed: u.Disabled, Locked: u.Locked, Temporary: u.Temporary}
+	}
+	return list, err
+}
+
 func (c accounts) Create(ctx context.Context, n api.Account) error {
 	s, err := c.store()
 	if err != nil {
 		return err
 	}
-	_, err = s.CreateUser(ctx, account.NewUser{Name: n.Name, Display: n.Display, Role: account.Role(n.Role), Password: n.Password})
+	_, err = s.CreateUser(ctx, account.NewUser{Name: n.Name, Display: n.Display, Role: account.Role(n.Role), Password: n.Password,
+		Temporary: true, By: commandLine})
 	return err
 }
 
@@ -174,5 +202,19 @@ func (c accounts) SetPassword(ctx context.Context, name, password string) error 
 	if err != nil {
 		return err
 	}
-	return s.SetPassword(ctx, name, password)
+	return s.SetPassword(ctx, commandLine, name, password)
+}
+
+func (c accounts) Change(ctx context.Context, name string, what api.AccountChange) error {
+	s, err := c.store()
+	if err != nil {
+		return err
+	}
+	switch what {
+	case api.Unlock:
+		return s.Unlock(ctx, commandLine, name)
+	case api.CloseAccount, api.OpenAccount:
+		return s.SetDisabled(ctx, commandLine, name, what == api.CloseAccount)
+	}
+	return s.EndAll(ctx, commandLine, name)
 }

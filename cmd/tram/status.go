@@ -56,6 +56,9 @@ func printStatus(c *cli.Console, w io.Writer, s api.Status) {
 		}
 		line("tram.status.server", "%s %s", s.Link.Server, s.Link.Error)
 		line("tram.status.pages", "%s", s.UI)
+		if s.Pages != nil {
+			line("tram.lan.fingerprint", "%s (%s)", s.Pages.Fingerprint, c.T("tram.lan.source."+string(s.Pages.Source)))
+		}
 		line("tram.status.certificate", "%s", c.T("tram.status.certificate-line", i18n.Args{
 			"date": s.CertUntil.Local().Format("02/01/2006"), "days": s.CertDays,
 		}))

@@ -273,7 +273,7 @@ func (c *CA) answer(ctx context.Context, reg *registry.Registry, req *invite.Req
 	if err != nil {
 		return nil, err
 	}
-	more, err := reg.Since(ctx, 0, invite.AnswerCards)
+	more, err := reg.Around(ctx, req.Code, invite.AnswerCards)
 	if err != nil {
 		return nil, err
 	}
