@@ -92,6 +92,9 @@ func (a *Agent) Run(ctx context.Context, ready func()) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.leave(), unlock()) }()
+	if err := enroll.Recover(a.o.Dir); err != nil {
+		return err
+	}
 	local, err := api.Listen(a.o.Dir, api.SocketName)
 	if err != nil {
 		return err

@@ -101,6 +101,9 @@ const lockName = "enroll.lock"
 // "invite.…" and "enroll.…"), enroll.ca-mismatch, data.locked.
 func Enroll(ctx context.Context, o Options) (Result, error) {
 	o.defaults()
+	if err := Recover(o.Dir); err != nil {
+		return Result{}, err
+	}
 	if identity.Exists(o.Dir) && !o.Again {
 		// A cut just after the identity was made leaves the way there behind.
 		_ = os.RemoveAll(pendingFolder(o.Dir))
@@ -234,6 +237,20 @@ func describe(inv *invite.Invite, s State) Result {
 	return Result{State: s, Code: inv.Code, Name: inv.Name, Hub: inv.Hub, HubName: inv.HubName, Fingerprint: invite.Fingerprint(inv.CA)}
 }
 
+// Recover finishes what a cut has left of an enrolment, if nobody is enrolling
+// just now.
+func Recover(dir string) error {
+	unlock, err := lock(dir)
+	if errors.Is(err, problem.New(problem.Busy, "data.locked", "", nil)) {
+		return nil
+	}
+	if err == nil {
+		unlock()
+	}
+	return err
+}
+
+// lock keeps others from enrolling this box, and finishes what a cut has left.
 func lock(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, keystore.FolderMode); err != nil {
 		return nil, fmt.Errorf("make data folder: %w", err)
@@ -244,6 +261,9 @@ func lock(dir string) (unlock func(), err error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := identity.Settle(dir); err != nil {
+		return nil, errors.Join(err, release())
 	}
 	return func() { _ = release() }, nil // ends with the process at the latest
 }

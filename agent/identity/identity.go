@@ -100,15 +100,10 @@ type trustFile struct {
 
 const trustVersion = 1
 
-// Exists reports whether data folder dir holds an identity, perhaps one that
-// a cut has left one rename away from its place; see Replace.
+// Exists reports whether data folder dir holds an identity.
 func Exists(dir string) bool {
-	for _, folder := range []string{Folder, stageFolder} {
-		if _, err := os.Stat(filepath.Join(dir, folder, TrustFile)); err == nil {
-			return true
-		}
-	}
-	return false
+	_, err := os.Stat(filepath.Join(dir, Folder, TrustFile))
+	return err == nil
 }
 
 // stageFolder holds a key folder until it is complete. Its trust file is
@@ -134,9 +129,6 @@ func Save(dir string, id *Identity, extra ...Extra) error {
 	if err := id.Check(); err != nil {
 		return err
 	}
-	if err := settle(dir); err != nil {
-		return err
-	}
 	if Exists(dir) {
 		return id.write(filepath.Join(dir, Folder), extra)
 	}
@@ -148,7 +140,8 @@ func Save(dir string, id *Identity, extra ...Extra) error {
 }
 
 // Replace puts id with its new keys in the place of the identity of data folder
-// dir, all or nothing: a cut at any instant leaves the one or the other. The
+// dir, all or nothing: a cut at any instant leaves the one or the other, or the
+// new one for Settle to put in its place. The
 // former keys stay in a folder beside it, and what was encrypted for them can
 // still be read.
 func Replace(dir string, id *Identity, extra ...Extra) error {
@@ -183,8 +176,9 @@ func Replace(dir string, id *Identity, extra ...Extra) error {
 	return Publish(stage, filepath.Join(dir, Folder))
 }
 
-// settle finishes a Replace that was cut between its two renames.
-func settle(dir string) error {
+// Settle finishes a Replace that was cut between its two renames. Nobody may be
+// saving an identity in data folder dir at the same time.
+func Settle(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, Folder)); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -271,9 +265,6 @@ func (id *Identity) write(folder string, extra []Extra) error {
 func Load(dir string) (*Identity, error) {
 	if !Exists(dir) {
 		return nil, None(dir)
-	}
-	if err := settle(dir); err != nil {
-		return nil, err
 	}
 	id, err := load(filepath.Join(dir, Folder))
 	if err != nil {
