@@ -371,3 +371,27 @@ func TestAnOfficeLearnsOfItsNeighboursFirst(t *testing.T) {
 		t.Errorf("it is told of %q, want %q", codes, want)
 	}
 }
+
+// TestARevokedKeyIsAFormerKey: what it signed before stays good.
+func TestARevokedKeyIsAFormerKey(t *testing.T) {
+	d := newDesk(t)
+	before := d.lookup("H40.1")
+	revoked := before
+	revoked.Device, revoked.Recipient = nil, ""
+	d.tier.issue(revoked)
+	d.tier.issue(Card{Code: "H40.1", Name: "UBND H40.1", Device: newKey(t).Public(), Recipient: newRecipient(t)})
+	if c := d.lookup("H40.1"); len(c.Former) != 1 || !c.Former[0].Device.Equal(before.Device) {
+		t.Errorf("former keys %+v", c.Former)
+	}
+	d.tier.issue(before) // the key of before is taken back
+	c := d.lookup("H40.1")
+	if len(c.Former) != 1 || c.Former[0].Device.Equal(before.Device) {
+		t.Errorf("former keys %+v beside the one of before", c.Former)
+	}
+	revoked = c // with the former keys that it has
+	revoked.Device, revoked.Recipient = nil, ""
+	d.tier.issue(revoked)
+	if c := d.lookup("H40.1"); len(c.Former) != 2 || !c.Former[0].Device.Equal(before.Device) {
+		t.Errorf("former keys %+v after another revocation", c.Former)
+	}
+}

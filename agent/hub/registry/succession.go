@@ -71,7 +71,7 @@ func (c Card) KeyAt(at time.Time, tolerance time.Duration) []*ecdsa.PublicKey {
 }
 
 // after is s with what it leaves open taken from the card before, and with a
-// device key that the new one replaces.
+// device key that the new one replaces or, when it was revoked, does not have.
 func (s Succession) after(old Card, device crypto.PublicKey, now time.Time) Succession {
 	if s.Old == nil {
 		s.Old = old.Old
@@ -79,18 +79,18 @@ func (s Succession) after(old Card, device crypto.PublicKey, now time.Time) Succ
 	if s.May == nil {
 		s.May = old.May
 	}
-	if s.Former != nil {
+	if s.Former != nil && !(Succession{Former: s.Former}).equal(Succession{Former: old.Former}) {
 		return s // of a card that another hub has issued
 	}
 	s.Former = old.Former
 	was, replaced := old.Device.(*ecdsa.PublicKey)
 	is, ok := device.(*ecdsa.PublicKey)
-	if !replaced || !ok || was.Equal(is) {
+	if !replaced || ok && was.Equal(is) {
 		return s
 	}
 	former := []FormerKey{{Device: was, From: old.Issued, Until: now}}
 	for _, k := range old.Former {
-		if !k.Device.Equal(is) {
+		if !ok || !k.Device.Equal(is) {
 			former = append(former, k)
 		}
 	}
