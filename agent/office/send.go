@@ -260,7 +260,7 @@ func (o *Office) sealDocument(id storage.ID, l letter, files []file) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("write message: %w", err)
 	}
-	head, err := o.sealer.Seal(seal.Named{Name: seal.MessageName, Data: message}, sealed)
+	head, err := o.sealer.Load().Seal(seal.Named{Name: seal.MessageName, Data: message}, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("seal document: %w", err)
 	}
