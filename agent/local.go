@@ -34,21 +34,7 @@ func (a *Agent) local() http.Handler {
 		}
 		return d.usb, nil
 	})
-	mux.HandleFunc("POST "+api.RenewPath, api.Handle(a.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
-		return a.Renew(r.Context())
-	}))
-	take := func(path string, do func(ctx context.Context, body []byte, again bool) (any, error)) {
-		mux.HandleFunc("POST "+path, api.Handle(a.log, func(w http.ResponseWriter, r *http.Request) (any, error) {
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnrolment))
-			if err != nil {
-				return nil, problem.New(problem.Usage, "api.too-large", "", i18n.Args{"limit": maxEnrolment}).Because(err)
-			}
-			return do(r.Context(), body, r.URL.Query().Has("again"))
-		}))
-	}
-	take(api.AgainPath, func(ctx context.Context, body []byte, _ bool) (any, error) { return a.accept(ctx, body, true) })
-	take(api.RequestPath, func(_ context.Context, body []byte, again bool) (any, error) { return a.offlineRequest(body, again) })
-	take(api.ResponsePath, func(_ context.Context, body []byte, _ bool) (any, error) { return a.offlineResponse(body) })
+	a.enrolmentRoutes(mux)
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {
 			if d := a.theDesk(); d != nil {
@@ -86,6 +72,25 @@ func (a *Agent) local() http.Handler {
 		Logger: a.log.With("part", "api"),
 	}))
 	return mux
+}
+
+// enrolmentRoutes are the calls about certificates and joining.
+func (a *Agent) enrolmentRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("POST "+api.RenewPath, api.Handle(a.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		return a.Renew(r.Context())
+	}))
+	take := func(path string, do func(ctx context.Context, body []byte, again bool) (any, error)) {
+		mux.HandleFunc("POST "+path, api.Handle(a.log, func(w http.ResponseWriter, r *http.Request) (any, error) {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnrolment))
+			if err != nil {
+				return nil, problem.New(problem.Usage, "api.too-large", "", i18n.Args{"limit": maxEnrolment}).Because(err)
+			}
+			return do(r.Context(), body, r.URL.Query().Has("again"))
+		}))
+	}
+	take(api.AgainPath, func(ctx context.Context, body []byte, _ bool) (any, error) { return a.accept(ctx, body, true) })
+	take(api.RequestPath, func(_ context.Context, body []byte, again bool) (any, error) { return a.offlineRequest(body, again) })
+	take(api.ResponsePath, func(_ context.Context, body []byte, _ bool) (any, error) { return a.offlineResponse(body) })
 }
 
 // maxEnrolment bounds an invite or an answer that is handed over, in bytes.
