@@ -169,15 +169,3 @@ func printReport(c *cli.Console, w io.Writer, r seal.Report) {
 		fmt.Fprintf(w, "  ! %s: %s\n", cli.OneLine(name), c.T("tram.verify.unsealed"))
 	}
 }
-
-func auditCommand(c *cli.Console) *cobra.Command {
-	return cli.AuditCommand(c, func(cmd *cobra.Command) (*sqlite.DB, error) {
-		if !identity.Exists(c.Data) {
-			return nil, identity.None(c.Data)
-		}
-		if _, err := os.Stat(filepath.Join(c.Data, agent.DatabaseFile)); errors.Is(err, os.ErrNotExist) {
-			return nil, problem.New(problem.NotFound, "cli.audit-none", "data", i18n.Args{"dir": c.Data}).Because(err)
-		}
-		return agent.OpenDB(cmd.Context(), c.Data, sqlite.Options{ReadOnly: true})
-	})
-}
