@@ -72,19 +72,18 @@ type word struct {
 	Sealed []byte `cbor:"6,keyasint,omitempty"` // the speaker's last countersignature of the listener's log
 }
 
-var (
-	encoder cbor.EncMode
-	decoder cbor.DecMode
-)
+var encoder, decoder = modes()
 
-func init() {
-	var err error
-	if encoder, err = cbor.CoreDetEncOptions().EncMode(); err == nil {
-		decoder, err = cbor.DecOptions{DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, MaxNestedLevels: 4}.DecMode()
+func modes() (cbor.EncMode, cbor.DecMode) {
+	enc, err := cbor.CoreDetEncOptions().EncMode()
+	if err == nil {
+		var dec cbor.DecMode
+		dec, err = cbor.DecOptions{DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, MaxNestedLevels: 4}.DecMode()
+		if err == nil {
+			return enc, dec
+		}
 	}
-	if err != nil {
-		panic(err) // the options are constants
-	}
+	panic(err) // the options are constants
 }
 
 // sign makes a countersignature with a hub's device key.
