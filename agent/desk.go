@@ -20,6 +20,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/identity"
+	"tram/agent/lan"
 	"tram/agent/line"
 	"tram/agent/lineage"
 	"tram/agent/office"
@@ -50,7 +51,9 @@ type desk struct {
 	o        Options
 	log      *slog.Logger
 	clock    *clock.Clock
-	id       *identity.Identity
+	id       *identity.Identity // as it was at the start; its certificates are those of live
+	live     *identity.Live
+	renewal  renewal
 	db       *sqlite.DB
 	blobs    *blob.Store
 	queue    *queue.Queue
@@ -62,6 +65,7 @@ type desk struct {
 	usb      *usb.Local
 	line     *line.Line
 	pages    *httpd.Server
+	lan      *lan.Keeper // nil while the pages stay on this machine
 	meter    meter
 	lineage  *lineage.Lineage
 	book     *countersign.Book
@@ -89,6 +93,7 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 	if d.id, err = identity.Load(o.Dir); err != nil {
 		return nil, err
 	}
+	d.live = identity.NewLive(d.id)
 	if d.db, err = OpenDB(ctx, o.Dir, sqlite.Options{Logger: d.log, Now: c.Now}); err != nil {
 		return nil, err
 	}
@@ -145,6 +150,8 @@ func (d *desk) openOffice() (err error) {
 		Letterhead: office.Letterhead{
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
+		Renewed: d.take,
+		Trust:   d.trust(),
 		Stamper: stamper, StampRoots: roots,
 		Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})
@@ -178,15 +185,16 @@ func (d *desk) openNode() error {
 	if err != nil {
 		return fmt.Errorf("read own card: %w", err)
 	}
+	d.renewal.serial = card.Serial
 	d.lineage = lineage.New(d.db)
 	d.book = countersign.NewBook(countersign.BookOptions{
 		DB: d.db, Office: d.id.Code, Epoch: d.db.Epoch(), Key: countersign.Keys(d.registry), Log: d.log.With("part", "audit"), Now: d.clock.Now,
 	})
 	check := guard.New(guard.Options{
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
-		Own:   func(string) ([]byte, uint64) { return d.id.Card, card.Serial },
+		Own:   d.own,
 		Boots: d.lineage, Logs: d.book, Older: d.foundOlder,
-		Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
+		Current: d.current, Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
 	d.node = exchange.NewNode(exchange.Options{
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
@@ -195,7 +203,7 @@ func (d *desk) openNode() error {
 	d.usb = usb.NewLocal(usb.LocalOptions{
 		Office: d.id.Code, Epoch: d.db.Epoch(), Queue: d.queue, Guard: check, Device: d.id.Device,
 		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Name: d.nameOf,
-		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
+		Card: func() []byte { return d.live.Get().Card }, Registry: d.registry.Serial,
 		Logger: d.log.With("part", "usb"), Now: d.clock.Now,
 	})
 	return nil
@@ -207,9 +215,9 @@ func (d *desk) software() string { return "tram " + d.o.Version }
 func (d *desk) openLink() (err error) {
 	servers := d.o.Config.MQTT.Servers
 	if len(servers) == 0 {
-		servers = d.id.Trust.MQTT
+		servers = d.live.Get().Trust.MQTT
 	}
-	secure := d.id.TLS()
+	secure := d.live.TLS()
 	secure.CurvePreferences = identity.KeyExchange(d.o.Config.MQTT.KeyExchange).Curves()
 	d.link, err = mqtt.Dial(mqtt.Options{
 		Servers: servers, TLS: secure, Hub: d.id.Hub, Office: d.id.Code, Software: d.software(),
@@ -233,6 +241,13 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
+	group.Go(func() error { return d.renewals(ctx) })
+	group.Go(func() error {
+		if err := d.registry.WarmSearch(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("names of offices not read", "error", err) // the first search tries again
+		}
+		return nil
+	})
 	group.Go(func() error { return d.pages.Serve(ctx, pages) })
 	d.log.Info("office is running", "office", d.id.Code, "pages", d.pages.URL())
 	ready()
@@ -269,6 +284,9 @@ func (d *desk) tidy(ctx context.Context) error {
 	for {
 		if err := d.clock.Keep(); err != nil {
 			d.log.Error("time not kept", "error", err)
+		}
+		if err := d.forgetFirstSignIn(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("first sign-in not removed", "error", err)
 		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)

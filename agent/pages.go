@@ -3,10 +3,12 @@ package agent
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,31 +18,50 @@ import (
 	"tram/agent/api"
 	"tram/agent/health"
 	"tram/agent/httpd"
+	"tram/agent/hub/registry"
 	"tram/agent/i18n"
+	"tram/agent/identity"
+	"tram/agent/lan"
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/web"
 	"tram/agent/web/account"
+	"tram/storage/audit"
 	"tram/storage/fsx"
+	"tram/storage/sqlite"
 	"tram/sync/mqtt"
 )
 
 // FirstSignIn is the file in the data folder with the first account, for the
-// person who installs the box. It may be deleted.
+// person who installs the box. It may be deleted, and is when the password in it
+// is not in use any more.
 const FirstSignIn = "first-sign-in.txt"
 
 // firstAccount is the sign-in name of the first account.
 const firstAccount = "vanthu"
 
 func (d *desk) openPages(ctx context.Context) (err error) {
-	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now}); err != nil {
+	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now, Record: recordUser}); err != nil {
 		return err
 	}
 	if err := d.makeFirstAccount(ctx); err != nil {
 		return err
 	}
+	ui := d.o.Config.UI
+	var secure *tls.Config
+	names := ui.Names
+	if httpd.NeedsTLS(ui.Address, ui.Documents) {
+		names = lan.Names(ui.Address, ui.Names)
+		if d.lan, err = lan.Open(lan.Options{
+			Dir: d.o.Dir, Names: names, Title: d.id.Name, CertPath: ui.Certificate, KeyPath: ui.Key,
+			Logger: d.log.With("part", "lan"), Now: d.clock.Now,
+		}); err != nil {
+			return err
+		}
+		secure = d.lan.TLS()
+	}
 	d.pages, err = httpd.Listen(httpd.Options{
-		Address: d.o.Config.UI.Address, Documents: d.o.Config.UI.Documents, Files: d.office,
+		Address: ui.Address, Documents: ui.Documents, Names: names, TLS: secure, Files: d.office,
 		Alive: d.accounts.Alive, Logger: d.log.With("part", "pages"), Now: d.clock.Now,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -61,8 +82,36 @@ func (d *desk) makeFirstAccount(ctx context.Context) error {
 	if err := fsx.WriteFile(filepath.Join(d.o.Dir, FirstSignIn), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write first sign-in: %w", err)
 	}
-	_, err = d.accounts.CreateUser(ctx, account.NewUser{Name: firstAccount, Display: "Văn thư", Role: account.Clerk, Password: password})
+	_, err = d.accounts.CreateUser(ctx, account.NewUser{Name: firstAccount, Display: "Văn thư", Role: account.Clerk, Password: password, Temporary: true})
 	return err
+}
+
+// forgetFirstSignIn removes the file with the first account once its password
+// was replaced.
+func (d *desk) forgetFirstSignIn(ctx context.Context) error {
+	path := filepath.Join(d.o.Dir, FirstSignIn)
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	users, err := d.accounts.Users(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if u.Name == firstAccount && u.Temporary {
+			return nil
+		}
+	}
+	return os.Remove(path)
+}
+
+// recordUser keeps what happens to accounts in the audit log.
+func recordUser(tx *sqlite.Tx, e account.Event) error {
+	entry := audit.Entry{Actor: e.By, Action: e.Action, Subject: e.Name}
+	if e.Address != "" {
+		entry.Detail = map[string]string{"address": e.Address}
+	}
+	return audit.Append(tx, entry)
 }
 
 func (d *desk) site() (http.Handler, error) {
@@ -75,7 +124,7 @@ func (d *desk) site() (http.Handler, error) {
 		Office: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
-			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files,
+			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(),
 		},
 		Logger: d.log.With("part", "pages"), Now: d.clock.Now,
 	})
@@ -86,20 +135,47 @@ func (d *desk) site() (http.Handler, error) {
 type directory struct{ d *desk }
 
 func (r directory) Lookup(_ context.Context, code string) (office.Party, error) {
-	card, err := r.d.registry.Lookup(code)
-	return office.Party{Code: card.Code, Name: card.Name}, err
+	card, moved, err := r.d.registry.Resolve(code)
+	if err != nil || !moved {
+		return office.Party{Code: card.Code, Name: card.Name}, err
+	}
+	return r.successor(card, code), nil
+}
+
+// successor is how an office is shown that was looked for by what it was called
+// before.
+func (r directory) successor(now registry.Card, before string) office.Party {
+	return office.Party{Code: now.Code, Name: i18n.T(i18n.Vietnamese, "office.formerly", i18n.Args{"name": now.Name, "before": before})}
 }
 
 func (r directory) Search(ctx context.Context, query string, limit int) ([]office.Party, error) {
-	cards, err := r.d.registry.Search(ctx, query, limit)
+	own, err := r.d.registry.Lookup(r.d.id.Code)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return nil, err
+	}
+	q := registry.Query{Text: query, Limit: limit, Reachable: true}
+	if own.Restricted() {
+		q.Limit = registry.MaxResults // most of them are not for it
+	}
+	cards, err := r.d.registry.Find(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	parties := []office.Party{}
-	for _, c := range cards {
-		if c.Enrolled() && c.Code != r.d.id.Code && c.Code != r.d.id.Hub && !c.IsHub() {
-			parties = append(parties, office.Party{Code: c.Code, Name: c.Name})
+	parties, seen := []office.Party{}, map[string]bool{}
+	for _, found := range cards {
+		c, _, err := r.d.registry.Resolve(found.Code)
+		if err != nil || !c.Enrolled() || seen[c.Code] || c.Code == r.d.id.Code || c.IsHub() {
+			continue // a successor that is not known here cannot be written to
 		}
+		if ok, err := r.d.registry.Allows(own, c.Code); err != nil || !ok || len(parties) >= max(limit, 1) {
+			continue
+		}
+		seen[c.Code] = true
+		party := office.Party{Code: c.Code, Name: c.Name}
+		if found.Code != c.Code {
+			party = r.successor(c, found.Name)
+		}
+		parties = append(parties, party)
 	}
 	return parties, nil
 }
@@ -124,20 +200,39 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		s.Link.Error = line.Err.Error()
 	}
 	d.lineStatus(s)
-	s.CertUntil, s.UI = d.id.DeviceCert.NotAfter, d.pages.URL()
+	cert := d.live.Get().DeviceCert
+	s.CertUntil, s.UI = cert.NotAfter, d.pages.URL()
+	s.CertDays = api.DaysLeft(s.CertUntil, d.clock.Now())
+	if d.lan != nil {
+		state := d.lan.State()
+		s.Pages = &state
+	}
 	s.Conditions = health.Check(health.Vitals{
 		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,
-		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
+		CertificateEnds: s.CertUntil, CertificateLife: cert.NotAfter.Sub(cert.NotBefore), Refusal: d.renewal.refusal(),
+		Server: d.serverFault(line), ServerAddress: line.Server,
+		BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
 	if f := d.book.Finding(); f != nil {
 		s.Conditions = append(s.Conditions, health.Log(f.Seq))
 	}
+	if d.office.HubRegressed() {
+		s.Conditions = append(s.Conditions, health.Condition{Code: health.RegistryRegressed, Args: i18n.Args{"hub": d.id.Hub}})
+	}
 	if halt := d.halt(); halt != nil {
 		s.Conditions = append(s.Conditions, *halt)
 	}
 	return nil
+}
+
+// serverFault is what is wrong with who answers in the hub's place.
+func (d *desk) serverFault(line mqtt.Status) identity.ServerFault {
+	if line.Up {
+		return ""
+	}
+	return d.live.Get().ServerFault(line.Err)
 }
 
 // halfLife is how fast the shown rate of the line forgets.

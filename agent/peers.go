@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
 	"tram/agent/guard"
 	"tram/agent/health"
+	"tram/agent/hub/registry"
 	"tram/agent/lineage"
 	"tram/storage"
 	"tram/storage/audit"
@@ -32,6 +34,13 @@ func (d *desk) policy(_ context.Context, peer string, h bundle.Header) *exchange
 		return &exchange.Denial{Code: wire.CodeNotRecipient, Text: "not addressed to this office"}
 	}
 	return nil
+}
+
+// current says whether the registry here is known to be newer than a header, by
+// whatever clock that was made. Of an office of another hub it never is: how
+// long its card travels from hub to hub nobody knows.
+func (d *desk) current(c registry.Card, created time.Time) bool {
+	return c.Hub == "" && d.registry.Made().After(created.Add(guard.ClockTolerance))
 }
 
 // older is what this box knows of having been overtaken by another one with

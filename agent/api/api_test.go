@@ -78,7 +78,13 @@ func TestADocumentGoesThroughEveryCall(t *testing.T) {
 	if d, err := c.Return(t.Context(), sent.ID, "Thiếu chữ ký", "lan"); err != nil || d.State != office.Returned || d.Reason != "Thiếu chữ ký" {
 		t.Errorf("return gives %+v (error %v)", d, err)
 	}
-	if d, err := c.Accept(t.Context(), sent.ID, "mai"); err != nil || d.State != office.Accepted {
+	if all, err := c.Recheck(t.Context(), sent.ID, "lan"); err != nil || len(all.Checks) != 1 || all.Checks[0].By != "lan" {
+		t.Errorf("checking again gives %+v (error %v)", all, err)
+	}
+	if all, err := c.Checks(t.Context(), sent.ID); err != nil || len(all.Checks) != 1 {
+		t.Errorf("the history is %+v (error %v)", all, err)
+	}
+	if d, err := c.AcceptKnowing(t.Context(), sent.ID, "mai", office.Knowing{Reason: "đã gọi điện"}); err != nil || d.State != office.Accepted || d.Reason != "đã gọi điện" {
 		t.Errorf("accept gives %+v (error %v)", d, err)
 	}
 	if _, err := c.First(t.Context(), sent.ID); problem.From(err).Code != "queue.not-waiting" {
@@ -137,6 +143,17 @@ func TestStatusEnrolmentAndAccounts(t *testing.T) {
 	}
 	if err := c.SetPassword(t.Context(), "ai/đó", "x"); problem.From(err).Code != "account.unknown" {
 		t.Errorf("password of nobody gives %v", err)
+	}
+	for _, what := range api.AccountChanges {
+		if err := c.ChangeAccount(t.Context(), "lan", what); err != nil || desk.accounts["lan"] != string(what) {
+			t.Errorf("%s did %q (error %v)", what, desk.accounts["lan"], err)
+		}
+	}
+	if err := c.ChangeAccount(t.Context(), "ai/đó", api.Unlock); problem.From(err).Code != "account.unknown" {
+		t.Errorf("unlocking nobody gives %v", err)
+	}
+	if list, err := c.Accounts(t.Context()); err != nil || len(list) != 1 || list[0].Name != "lan" {
+		t.Errorf("accounts are %+v (error %v)", list, err)
 	}
 	var back api.Account
 	if err := c.Call(t.Context(), http.MethodPost, "/v1/accounts", api.Account{Name: "mai", Password: "bí mật"}, &back); err != nil || back.Password != "" {

@@ -99,7 +99,19 @@ func (c *Client) CreateAccount(ctx context.Context, a Account) error {
 	return c.Call(ctx, http.MethodPost, "/v1/accounts", a, &Account{})
 }
 
-// SetPassword changes the password of an account.
+// Accounts lists the sign-ins for the pages.
+func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
+	var list []Account
+	return list, c.Call(ctx, http.MethodGet, "/v1/accounts", nil, &list)
+}
+
+// ChangeAccount unlocks, closes or opens an account, or ends its sessions.
+func (c *Client) ChangeAccount(ctx context.Context, name string, what AccountChange) error {
+	return c.Call(ctx, http.MethodPost, "/v1/accounts/"+url.PathEscape(name)+"/"+string(what), nil, &Account{})
+}
+
+// SetPassword gives an account a password that has to be changed at the next
+// sign-in, and unlocks it.
 func (c *Client) SetPassword(ctx context.Context, name, password string) error {
 	return c.Call(ctx, http.MethodPut, "/v1/accounts/"+url.PathEscape(name)+"/password", Account{Password: password}, &Account{})
 }
@@ -130,6 +142,26 @@ func (c *Client) Get(ctx context.Context, id storage.ID) (office.Document, error
 func (c *Client) Accept(ctx context.Context, id storage.ID, by string) (office.Document, error) {
 	var d office.Document
 	return d, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/accept", Decision{By: by}, &d)
+}
+
+// AcceptKnowing is Accept by somebody who declares something about signatures
+// that are not valid.
+func (c *Client) AcceptKnowing(ctx context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error) {
+	var d office.Document
+	body := Decision{By: by, Reason: k.Reason, SeenFailure: k.SeenFailure}
+	return d, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/accept", body, &d)
+}
+
+// Checks is the history of verdicts on a document's attachments.
+func (c *Client) Checks(ctx context.Context, id storage.ID) (Checks, error) {
+	var all Checks
+	return all, c.Call(ctx, http.MethodGet, "/v1/documents/"+id.String()+"/checks", nil, &all)
+}
+
+// Recheck has the attachments of an incoming document checked again.
+func (c *Client) Recheck(ctx context.Context, id storage.ID, by string) (Checks, error) {
+	var all Checks
+	return all, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/checks", Decision{By: by}, &all)
 }
 
 // Return sends an incoming document back with a reason.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/i18n"
+	"tram/agent/lan"
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/storage"
@@ -24,19 +25,39 @@ const maxJSON = 1 << 20
 
 // Documents is what the API needs of an office; *office.Office implements it.
 type Documents interface {
+	Decisions
 	Send(ctx context.Context, d office.Draft) (office.Document, error)
 	Get(ctx context.Context, id storage.ID) (office.Document, error)
 	List(ctx context.Context, q office.Query) ([]office.Document, int, error)
-	Accept(ctx context.Context, id storage.ID, by string) (office.Document, error)
-	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
 	Open(ctx context.Context, id storage.ID, index int) (office.Attachment, io.ReadSeekCloser, error)
 	Export(ctx context.Context, id storage.ID, w io.Writer) error
 }
 
+// Decisions is what a clerk decides about an incoming document, and on what.
+type Decisions interface {
+	AcceptKnowing(ctx context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error)
+	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+	Checks(ctx context.Context, id storage.ID) ([]office.Check, error)
+	Recheck(ctx context.Context, id storage.ID, by string) ([]office.Check, error)
+}
+
 // Accounts is what the API needs to manage sign-ins.
 type Accounts interface {
+	List(ctx context.Context) ([]Account, error)
+	// Create makes an account whose password has to be changed at the first
+	// sign-in.
 	Create(ctx context.Context, a Account) error
+	// SetPassword sets such a password and unlocks the account.
 	SetPassword(ctx context.Context, name, password string) error
+	// Change does what to an account. It is idempotent.
+	Change(ctx context.Context, name string, what AccountChange) error
+}
+
+// LAN is what the API needs of the pages' certificate; *lan.Keeper implements it.
+type LAN interface {
+	Request() ([]byte, error)
+	Install(chain []byte) error
+	State() lan.State
 }
 
 // Options configures the API.
@@ -50,6 +71,9 @@ type Options struct {
 	// First has a waiting document sent before others, whatever the rules of
 	// the line say.
 	First func(ctx context.Context, id storage.ID) error
+	// LAN returns the keeper of the pages' certificate, nil while they stay on
+	// this machine.
+	LAN func() LAN
 	// Arriving lists what the hub is handing over, most urgent first.
 	Arriving func() []Arriving
 	// Bring has something that arrives come before others, whatever the rules of
@@ -69,12 +93,20 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.handle(s.status))
 	mux.HandleFunc("POST /v1/enroll", s.handle(s.enroll))
+	mux.HandleFunc("GET /v1/accounts", s.handle(s.accounts))
 	mux.HandleFunc("POST /v1/accounts", s.handle(s.createAccount))
+	mux.HandleFunc("POST /v1/lan/request", s.handle(s.lanRequest))
+	mux.HandleFunc("PUT /v1/lan/certificate", s.handle(s.lanInstall))
+	for _, what := range AccountChanges {
+		mux.HandleFunc("POST /v1/accounts/{name}/"+string(what), s.handle(s.changeAccount(what)))
+	}
 	mux.HandleFunc("PUT /v1/accounts/{name}/password", s.handle(s.setPassword))
 	mux.HandleFunc("GET /v1/documents", s.handle(s.list))
 	mux.HandleFunc("POST /v1/documents", s.handle(s.send))
 	mux.HandleFunc("GET /v1/documents/{id}", s.handle(s.get))
 	mux.HandleFunc("POST /v1/documents/{id}/accept", s.handle(s.accept))
+	mux.HandleFunc("GET /v1/documents/{id}/checks", s.handle(s.checks))
+	mux.HandleFunc("POST /v1/documents/{id}/checks", s.handle(s.recheck))
 	mux.HandleFunc("POST /v1/documents/{id}/return", s.handle(s.giveBack))
 	mux.HandleFunc("POST /v1/documents/{id}/first", s.handle(s.first))
 	mux.HandleFunc("GET /v1/arriving", s.handle(s.arriving))
@@ -116,6 +148,17 @@ func (s *server) enroll(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, fmt.Errorf("read invite: %w", err)
 	}
 	return s.o.Enroll(r.Context(), invite)
+}
+
+func (s *server) accounts(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return s.o.Accounts.List(r.Context())
+}
+
+func (s *server) changeAccount(what AccountChange) Func {
+	return func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		name := r.PathValue("name")
+		return Account{Name: name}, s.o.Accounts.Change(r.Context(), name, what)
+	}
 }
 
 func (s *server) createAccount(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -189,7 +232,38 @@ func (s *server) accept(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := ReadJSON(r.Body, &body); err != nil {
 		return nil, err
 	}
-	return d.Accept(r.Context(), id, body.By)
+	return d.AcceptKnowing(r.Context(), id, body.By, office.Knowing{Reason: body.Reason, SeenFailure: body.SeenFailure})
+}
+
+func (s *server) checks(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	return listChecks(r, d, id)
+}
+
+func (s *server) recheck(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	var body Decision
+	if err := ReadJSON(r.Body, &body); err != nil {
+		return nil, err
+	}
+	if _, err := d.Recheck(r.Context(), id, body.By); err != nil {
+		return nil, err
+	}
+	return listChecks(r, d, id)
+}
+
+func listChecks(r *http.Request, d Documents, id storage.ID) (any, error) {
+	all, err := d.Checks(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return Checks{append([]office.Check{}, all...)}, nil
 }
 
 func (s *server) giveBack(_ http.ResponseWriter, r *http.Request) (any, error) {

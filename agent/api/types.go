@@ -7,6 +7,7 @@ import (
 
 	"tram/agent/health"
 	"tram/agent/i18n"
+	"tram/agent/lan"
 	"tram/agent/line"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -21,16 +22,25 @@ type Status struct {
 	Version    string             `json:"version"`
 	Office     office.Party       `json:"office"`
 	Hub        string             `json:"hub"`
-	State      string             `json:"state"` // "ready", "pending" (invite stored, no link yet), "not-enrolled"
+	State      string             `json:"state"`           // "ready", "pending" (invite stored, no link yet), "waiting" (in the hub's waiting room), "not-enrolled"
+	Waits      *Waits             `json:"waits,omitempty"` // for what, in state "waiting"
 	Link       Link               `json:"link"`
 	Budget     Budget             `json:"budget"`
 	Queue      office.Summary     `json:"queue"`
 	CertUntil  time.Time          `json:"certificate_until"`
+	CertDays   int                `json:"certificate_days_left"`
 	DiskFree   int64              `json:"disk_free"` // bytes
 	Clock      Clock              `json:"clock"`
 	UI         string             `json:"ui"` // address of the clerk's page
+	Pages      *lan.State         `json:"ui_certificate,omitempty"`
 	Started    time.Time          `json:"started"`
 	Conditions []health.Condition `json:"conditions"`
+}
+
+// Waits names what a box waits for: a problem of the catalogue.
+type Waits struct {
+	Code string    `json:"code"`
+	Args i18n.Args `json:"args,omitempty"`
 }
 
 // Link is the state of the line to the hub.
@@ -101,8 +111,15 @@ type Page struct {
 
 // Decision is the body of accept and return.
 type Decision struct {
-	Reason string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty"` // of a return, or of accepting signatures that are not valid
 	By     string `json:"by,omitempty"`
+	// SeenFailure says that the explanation of a failed signature was opened.
+	SeenFailure bool `json:"seen_failure,omitempty"`
+}
+
+// Checks is the history of verdicts on a document's attachments.
+type Checks struct {
+	Checks []office.Check `json:"checks"` // oldest first
 }
 
 // Account is the body of the accounts' calls. The password never comes back.
@@ -111,7 +128,25 @@ type Account struct {
 	Display  string `json:"display,omitempty"`
 	Role     string `json:"role,omitempty"`
 	Password string `json:"password,omitempty"`
+
+	Closed    bool `json:"closed,omitempty"`
+	Locked    bool `json:"locked,omitempty"`    // too many wrong passwords in a row
+	Temporary bool `json:"temporary,omitempty"` // the password has to be changed at the next sign-in
 }
+
+// AccountChange is the last part of the path of a call that changes an account.
+type AccountChange string
+
+// Changes of an account.
+const (
+	Unlock       AccountChange = "unlock"
+	CloseAccount AccountChange = "close"
+	OpenAccount  AccountChange = "open"
+	SignOut      AccountChange = "sign-out" // ends its sessions
+)
+
+// AccountChanges lists them.
+var AccountChanges = []AccountChange{Unlock, CloseAccount, OpenAccount, SignOut}
 
 // wireProblem is a problem as it travels.
 type wireProblem struct {

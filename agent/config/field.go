@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -27,6 +28,8 @@ const (
 	maxLifetime  = 10 * 365 * 24 * time.Hour // longer than any retention of undelivered documents
 	minKeepalive = 10 * time.Second          // below it the pings cost more than the news
 	maxKeepalive = 18 * time.Hour            // MQTT's field ends at 65,535 s
+	minLife      = time.Minute               // of a certificate; below it renewals would chase each other
+	maxLife      = 3 * 365 * 24 * time.Hour
 )
 
 // field is one setting: its key and its place in a struct. Values cross its
@@ -80,6 +83,13 @@ func text(key string, p *string, most int) field {
 func choice(key string, p *string, options ...string) field {
 	return stringField(key, strings.Join(options, " | "), p, func(s string) bool {
 		return slices.Contains(options, s)
+	})
+}
+
+// folder is the full path of a folder, or "" for the default place.
+func folder(key string, p *string) field {
+	return stringField(key, "full path", p, func(s string) bool {
+		return s == "" || filepath.IsAbs(s) && isPrintable(s) && len(s) <= 4096
 	})
 }
 
@@ -142,9 +152,23 @@ func loopback(key string, p *string) field {
 	return stringField(key, "127.0.0.1:PORT | [::1]:PORT", p, isLoopback)
 }
 
-func optionalLoopback(key string, p *string) field {
-	return stringField(key, "127.0.0.1:PORT | [::1]:PORT", p, func(s string) bool { return s == "" || isLoopback(s) })
+func optionalAddress(key string, p *string) field {
+	return stringField(key, hostPort, p, func(s string) bool { return s == "" || isAddress(s) })
 }
+
+// optionalPath is the full path of a file, or nothing.
+func optionalPath(key string, p *string) field {
+	return stringField(key, "/…", p, func(s string) bool { return s == "" || isPrintable(s) && filepath.IsAbs(s) })
+}
+
+// hostNames are names or IP addresses under which a machine is known.
+func hostNames(key string, p *[]string) field {
+	return list(key, "NAME | IP, …", p, func(all []string) bool {
+		return !slices.ContainsFunc(all, func(n string) bool { return !hostPattern.MatchString(n) && net.ParseIP(n) == nil })
+	})
+}
+
+var hostPattern = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
 func addresses(key string, p *[]string) field {
 	return list(key, hostPort+", …", p, func(all []string) bool {

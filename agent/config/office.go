@@ -25,6 +25,7 @@ type Office struct {
 	MQTT      OfficeMQTT
 	Metered   Metered
 	Line      Line
+	Trust     Trust
 	Stamp     Stamp
 
 	origins map[string]Origin
@@ -32,8 +33,14 @@ type Office struct {
 
 // UI is where the clerk's pages are served.
 type UI struct {
-	Address   string // loopback host:port of the pages
-	Documents string // loopback host:port that serves attachments, an origin of its own; "" takes the port after Address
+	Address   string // host:port of the pages; beyond loopback they are served over TLS alone
+	Documents string // host:port that serves attachments, an origin of its own; "" takes the port after Address
+	// Names are further host names and IP addresses under which browsers come,
+	// for the certificate.
+	Names []string
+	// Certificate and Key are PEM files that somebody else looks after; both ""
+	// for the certificate that package lan keeps.
+	Certificate, Key string
 }
 
 // Log is how the program writes its log.
@@ -69,6 +76,13 @@ type Storage struct {
 	Reserve Size // free space that is never used; below it new documents are refused
 }
 
+// Trust is whom signatures in attachments are trusted under.
+type Trust struct {
+	Anchors string // folder of authorities; "" is trust.AnchorsDir below the data folder
+	Lists   string // folder of revocation lists; "" is trust.ListsDir below the data folder
+	OCSP    bool   // whether to ask over the network, on lines that cost nothing
+}
+
 // OfficeMQTT is how the office reaches its hub.
 type OfficeMQTT struct {
 	Keepalive time.Duration // longest silence on the line
@@ -90,13 +104,17 @@ func DefaultOffice() *Office {
 		MQTT:      OfficeMQTT{Keepalive: 4 * time.Minute, KeyExchange: "economical"},
 		Metered:   defaultMetered(),
 		Line:      defaultLine(),
+		Trust:     Trust{OCSP: true},
 	}
 }
 
 func (o *Office) fields() []field {
 	return slices.Concat([]field{
-		loopback("ui.address", &o.UI.Address),
-		optionalLoopback("ui.documents", &o.UI.Documents),
+		address("ui.address", &o.UI.Address),
+		optionalAddress("ui.documents", &o.UI.Documents),
+		hostNames("ui.names", &o.UI.Names),
+		optionalPath("ui.certificate", &o.UI.Certificate),
+		optionalPath("ui.key", &o.UI.Key),
 		choice("language", &o.Language, "vi", "en"),
 		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &o.Log.Format, "text", "json"),
@@ -112,6 +130,9 @@ func (o *Office) fields() []field {
 		duration("mqtt.keepalive", &o.MQTT.Keepalive, minKeepalive, maxKeepalive),
 		addresses("mqtt.servers", &o.MQTT.Servers),
 		choice("mqtt.keyexchange", &o.MQTT.KeyExchange, "economical", "post-quantum"),
+		folder("trust.anchors", &o.Trust.Anchors),
+		folder("trust.lists", &o.Trust.Lists),
+		toggle("trust.ocsp", &o.Trust.OCSP),
 	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }
 
@@ -123,6 +144,9 @@ func (o *Office) Validate() error {
 	}
 	if o.UI.Address == o.UI.Documents && !anyPort(o.UI.Address) {
 		faults = append(faults, badValue("ui.documents", o.UI.Documents, "≠ ui.address", o.origins))
+	}
+	if (o.UI.Certificate == "") != (o.UI.Key == "") {
+		faults = append(faults, badValue("ui.key", o.UI.Key, "ui.certificate + ui.key", o.origins))
 	}
 	faults = append(faults, o.Line.faults(o.origins)...)
 	return append(faults, o.Stamp.faults(o.origins)...).Err()

@@ -114,13 +114,7 @@ func (h *Hub) local() http.Handler {
 	mux.HandleFunc("GET /v1/status", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return h.Status(r.Context())
 	}))
-	mux.HandleFunc("POST /v1/invites", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
-		var req InviteRequest
-		if err := api.ReadJSONWithin(r.Body, ca.MaxCSV*2, &req); err != nil {
-			return nil, err
-		}
-		return h.Invite(r.Context(), []byte(req.CSV), req.O)
-	}))
+	h.trustRoutes(mux)
 	mux.HandleFunc("POST /v1/release", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		var req ReleaseRequest
 		if err := api.ReadJSONWithin(r.Body, maxRelease, &req); err != nil {
@@ -128,21 +122,17 @@ func (h *Hub) local() http.Handler {
 		}
 		return h.Release(r.Context(), req.Code, "cli")
 	}))
+	h.officeRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }
 
-// Agents lists every office with what is known of its box.
+// Agents lists every office that is enrolled or invited with what is known of
+// its box.
 func (h *Hub) Agents(ctx context.Context) (Agents, error) {
-	cards, err := h.registry.All(ctx, "", listLimit)
+	offices, err := members(ctx, h.db, h.registry, h.ours)
 	if err != nil {
 		return Agents{}, err
-	}
-	offices := cards[:0]
-	for _, c := range cards {
-		if h.ours(c) {
-			offices = append(offices, c)
-		}
 	}
 	agents, err := h.fleet.List(ctx, offices)
 	if err != nil {
@@ -224,7 +214,7 @@ type Status struct {
 	Started  time.Time `json:"started"`
 	Broker   string    `json:"broker"`             // address
 	Up       bool      `json:"broker_up"`          // the hub is connected to it
-	Offices  int       `json:"offices"`            // on cards, the hub not counted
+	Offices  int       `json:"offices"`            // enrolled or invited, the hub not counted
 	Enrolled int       `json:"enrolled"`           // of these
 	Online   int       `json:"online"`             // of these
 	Waiting  int       `json:"waiting"`            // bundles that their recipients have not taken over

@@ -7,6 +7,8 @@ const (
 	actionReject     = "document.reject"
 	actionAccept     = "document.accept"
 	actionReturn     = "document.return"
+	actionCheck      = "document.check"  // a verdict on an attachment's signatures
+	actionFreeze     = "document.freeze" // the verdicts that stood at the acceptance
 	actionCustody    = "document.custody"
 	actionRefused    = "document.refused"
 	actionExpire     = "document.expire"
@@ -14,6 +16,7 @@ const (
 	actionNotice     = "notice.receive"
 	actionEvidence   = "evidence.receive"
 	actionCards      = "registry.merge"
+	actionOlderCards = "refused.registry"
 	actionDrop       = "bundle.reject"  // of a kind without a record, such as a forged status
 	actionOldBundle  = "bundle.expire"  // a status of ours reached the end of its life
 	actionBadBundle  = "bundle.refused" // the hub will not take a status of ours

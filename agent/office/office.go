@@ -67,12 +67,16 @@ type Options struct {
 	Identity   *identity.Identity
 	Limits     Limits
 	Letterhead Letterhead
+	Trust      Trust // for signatures in attachments; nil trusts nobody
 	// Stamper is an external time stamp authority, StampRoots whom to believe it
 	// by; nil: there are only the hub's time stamps.
 	Stamper    Stamper
 	StampRoots *x509.CertPool
-	Logger     *slog.Logger     // nil discards
-	Now        func() time.Time // the office's best knowledge of the time; nil: time.Now
+	// Renewed keeps new certificates that the hub has sent, see
+	// invite.Answer. nil: such a notice is dropped.
+	Renewed func(ctx context.Context, answer []byte) error
+	Logger  *slog.Logger     // nil discards
+	Now     func() time.Time // the office's best knowledge of the time; nil: time.Now
 }
 
 // Office is one office. Its methods may be called from several goroutines.
@@ -82,10 +86,12 @@ type Office struct {
 	blobs    *blob.Store
 	registry *registry.Registry
 	me       *identity.Identity
-	sealer   seal.Sealer
+	sealer   atomic.Pointer[seal.Sealer]
+	renewed  func(ctx context.Context, answer []byte) error
 	roots    *x509.CertPool
 	limits   Limits
 	letter   Letterhead
+	trust    Trust
 	stamper  Stamper
 	log      *slog.Logger
 	now      func() time.Time
@@ -95,8 +101,12 @@ type Office struct {
 	numbers   *numbers
 	transfers transfers
 	revision  atomic.Uint64
+	regressed atomic.Bool // see HubRegressed
 
 	answering sync.Mutex // one answer of a clerk at a time
+	checking  sync.Mutex // one check of signatures at a time: each may read large files
+
+	arrived chan struct{} // for checkLoop: there is something to check
 
 	wake  chan struct{} // for Run: there is something in began
 	mu    sync.Mutex
@@ -120,14 +130,21 @@ func New(o Options) (*Office, error) {
 	roots.AddCert(id.Trust.CA)
 	f := &Office{
 		db: o.DB, queue: o.Queue, blobs: o.Blobs, registry: o.Registry, me: id,
-		sealer: seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.Now},
-		roots:  roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
+		renewed: o.Renewed, trust: o.Trust,
+		roots: roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
-		wake: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
+		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
 	}
 	f.stamper, f.stampRoots = o.Stamper, o.StampRoots
+	f.Use(id)
 	f.transfers = transfers{now: o.Now, by: map[storage.ID]*transfer{}}
 	return f, nil
+}
+
+// Use has the office seal with the certificate of id from now on, after a
+// renewal. Its keys are those that the office has.
+func (o *Office) Use(id *identity.Identity) {
+	o.sealer.Store(&seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.now})
 }
 
 func (l Limits) withDefaults() Limits {
@@ -183,7 +200,7 @@ func (o *Office) Uses(ctx context.Context, sha [32]byte) (bool, error) {
 	var used bool
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM attachments WHERE sha256 = ?1)
-			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1)`, sha).Scan(&used)
+			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM checks_evidence WHERE sha256 = ?1)`, sha).Scan(&used)
 	})
 	if err != nil {
 		return false, fmt.Errorf("ask for content in use: %w", err)

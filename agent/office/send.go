@@ -206,6 +206,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err != nil {
 		return err
 	}
+	if err := noteMoved(tx, seq, l); err != nil {
+		return err
+	}
 	if reserved > 0 {
 		err = o.numbers.confirm(tx, numbered, l.year(), reserved)
 	} else if given, ok := numeric(l.code.Number); ok {
@@ -257,7 +260,7 @@ func (o *Office) sealDocument(id storage.ID, l letter, files []file) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("write message: %w", err)
 	}
-	head, err := o.sealer.Seal(seal.Named{Name: seal.MessageName, Data: message}, sealed)
+	head, err := o.sealer.Load().Seal(seal.Named{Name: seal.MessageName, Data: message}, sealed)
 	if err != nil {
 		return nil, fmt.Errorf("seal document: %w", err)
 	}

@@ -24,6 +24,7 @@ var scripts = []string{"partial.js", "upload.js", "live.js", "keys.js"}
 // digest, so that browsers keep them for good.
 type assets struct {
 	css, js string // addresses
+	paper   string // of the style of sheets of paper, which other pages do not load
 	byName  map[string]asset
 }
 
@@ -46,7 +47,14 @@ func loadAssets() (*assets, error) {
 		}
 		js.Write(squeeze(part))
 	}
-	if a.css, err = a.add("app", ".css", "text/css; charset=utf-8", squeeze(css)); err != nil {
+	paper, err := assetFiles.ReadFile("assets/paper.css")
+	if err != nil {
+		return nil, fmt.Errorf("read style sheet: %w", err)
+	}
+	if a.css, err = a.add("app", ".css", "text/css; charset=utf-8", oneLine(css)); err != nil {
+		return nil, err
+	}
+	if a.paper, err = a.add("paper", ".css", "text/css; charset=utf-8", oneLine(paper)); err != nil {
 		return nil, err
 	}
 	if a.js, err = a.add("app", ".js", "text/javascript; charset=utf-8", js.Bytes()); err != nil {
@@ -68,6 +76,10 @@ func squeeze(src []byte) []byte {
 	}
 	return out.Bytes()
 }
+
+// oneLine squeezes a style sheet, whose lines end where the next may follow at
+// once.
+func oneLine(css []byte) []byte { return bytes.ReplaceAll(squeeze(css), []byte("\n"), nil) }
 
 func (a *assets) add(name, ext, kind string, data []byte) (string, error) {
 	sum := sha256.Sum256(data)

@@ -29,6 +29,11 @@ func (b *box) tour() map[string]string {
 		"sent-done": boxPath(b.docs["saved"]) + "?xong=1", "sent-sending": boxPath(b.docs["sending"]),
 		"sent-returned": boxPath(b.docs["returned"]), "sent-many": boxPath(b.docs["many"]), "sent-failed": boxPath(b.docs["failed"]),
 		"slip": boxPath(b.docs["many"]) + "/phieu-gui", "no-page": "/khong-co",
+		"signed-good": boxPath(b.docs["signed-good"]), "signed-added": boxPath(b.docs["signed-added"]), "signed-later": boxPath(b.docs["signed-later"]),
+		"signed-unknown": boxPath(b.docs["signed-unknown"]), "signed-changed": boxPath(b.docs["signed-changed"]),
+		"signed-changed-why": boxPath(b.docs["signed-changed"]) + "?vi-sao=1", "signed-revoked": boxPath(b.docs["signed-revoked"]),
+		"report":  boxPath(b.docs["signed-good"]) + "/kiem-tra/0",
+		"account": "/tai-khoan", "password": "/mat-khau",
 	}
 }
 
@@ -50,6 +55,42 @@ func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 				c.accessible(path)
 				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
+		}
+		c.quiet()
+	}
+}
+
+// TestAccountPagesFitBothWindowsInBothLanguages is for what an IT officer and a
+// newcomer see.
+func TestAccountPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	b := start(t, false, fixed)
+	newcomer(t, b)
+	b.lock("staff")
+	for _, width := range []int{1366, 320} {
+		c := browse(t, b, width, 768)
+		for _, lang := range []string{"vi", "en"} {
+			c.signIn("it")
+			c.language(lang)
+			for name, path := range map[string]string{"users": "/nguoi-dung", "user-locked": "/nguoi-dung/staff", "user-self": "/nguoi-dung/it"} {
+				c.open(path)
+				c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+				c.accessible(path)
+				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+			}
+			c.open("/nguoi-dung")
+			c.leave(chromedp.Click(css(".send .btn")))
+			c.accessible("mistakes in a new account")
+			c.shot(fmt.Sprintf("users-mistakes-%s-%d", lang, width))
+			c.leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+
+			c.open("/dang-nhap")
+			c.do(chromedp.SetValue(css("#name"), "minh"), chromedp.SetValue(css("#password"), "tạm thời 1"))
+			c.leave(chromedp.Click(css(".narrow .btn:not(.plain)")))
+			c.do(chromedp.WaitVisible(css("#again")))
+			c.fits("the first password")
+			c.accessible("the first password")
+			c.shot(fmt.Sprintf("first-password-%s-%d", lang, width))
+			c.leave(chromedp.Click(css("[action='/dang-xuat'] button")))
 		}
 		c.quiet()
 	}
@@ -226,7 +267,7 @@ func TestPagesWorkWithoutScripts(t *testing.T) {
 	}
 }
 
-func TestSlipPrintsOnPaper(t *testing.T) {
+func TestSlipAndReportPrintOnOneSheet(t *testing.T) {
 	b := start(t, false, fixed)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
@@ -239,4 +280,15 @@ func TestSlipPrintsOnPaper(t *testing.T) {
 		t.Errorf("the slip of one recipient takes %d sheets", n)
 	}
 	c.keep("slip.pdf", got.Data)
+	for _, name := range []string{"signed-good", "signed-revoked"} {
+		c.open(boxPath(b.docs[name]) + "/kiem-tra/0")
+		got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(got.Data), "/Type /Page\n"); n != 1 {
+			t.Errorf("the report on %s takes %d sheets", name, n)
+		}
+		c.keep(name+".pdf", got.Data)
+	}
 }

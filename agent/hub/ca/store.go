@@ -36,6 +36,10 @@ const (
 	actionRevoked       = "invite.revoked"
 	actionRefused       = "invite.refused"
 	actionCardsRestored = "registry.restored"
+	actionCertRevoked   = "certificate.revoked"
+	actionRenewed       = "certificate.renewed"
+	actionWaiting       = "enrolment.waiting"
+	actionDecided       = "enrolment.decided"
 	actorHub            = "hub"
 	actorEnrolment      = "enrolment"
 	detailSerial        = "serial"
@@ -47,6 +51,7 @@ const (
 	detailBatch         = "batch"
 	detailRemote        = "remote"
 	detailCount         = "count"
+	detailDecision      = "decision"
 )
 
 // record stores an issued certificate and its audit entry. A certificate that
@@ -77,8 +82,9 @@ func record(tx *sqlite.Tx, code, unit string, cert *x509.Certificate, from *invi
 	return audit.Append(tx, audit.Entry{Actor: actor, Action: actionCertificate, Subject: code, Detail: detail})
 }
 
-// issuedFor returns the certificates that an invite brought, by unit.
-func issuedFor(tx *sqlite.Tx, id invite.ID) (map[string]*x509.Certificate, error) {
+// issuedFor returns the certificates that an invite brought, by unit. Those of
+// a box that another one has taken the place of are left out.
+func (c *CA) issuedFor(tx *sqlite.Tx, id invite.ID) (map[string]*x509.Certificate, error) {
 	rows, err := tx.Query(`SELECT unit, der FROM certificates WHERE invite = ? ORDER BY issued_at, serial`, id[:])
 	if err != nil {
 		return nil, fmt.Errorf("read certificates: %w", err)
@@ -91,8 +97,12 @@ func issuedFor(tx *sqlite.Tx, id invite.ID) (map[string]*x509.Certificate, error
 		if err := rows.Scan(&unit, &der); err != nil {
 			return nil, fmt.Errorf("read certificates: %w", err)
 		}
-		if certs[unit], err = x509.ParseCertificate(der); err != nil {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
 			return nil, fmt.Errorf("read certificates: %w", err)
+		}
+		if _, gone := c.Revoked(cert); !gone {
+			certs[unit] = cert
 		}
 	}
 	return certs, rows.Err()
@@ -125,7 +135,11 @@ func keyOwner(tx *sqlite.Tx, code string, pub crypto.PublicKey) (string, error) 
 // and changes nothing the second time.
 func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err error) {
 	reg.Originate()
-	if err := c.takeRestored(tx, reg); err != nil {
+	restored, err := c.takeRestored(tx, reg)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.takeRevoked(tx); err != nil {
 		return nil, err
 	}
 	own := map[string]*x509.Certificate{
@@ -145,7 +159,9 @@ func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err e
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err
 	}
-	if err == nil && have.IsHub() && have.Name == want.Name && have.Recipient == want.Recipient && have.Expires.Equal(want.Expires) &&
+	// After a restore the card is issued anew in any case: so the registry is of a
+	// newer version than any that the hub handed out before it was lost.
+	if err == nil && !restored && have.IsHub() && have.Name == want.Name && have.Recipient == want.Recipient && have.Expires.Equal(want.Expires) &&
 		want.Device.(interface{ Equal(crypto.PublicKey) bool }).Equal(have.Device) {
 		return reg.Raw(tx, c.Code)
 	}
@@ -161,15 +177,15 @@ func nonEmpty(a, b string) string {
 }
 
 // takeRestored merges the cards that Restore left in the key folder, and
-// removes them once they are in the store.
-func (c *CA) takeRestored(tx *sqlite.Tx, reg *registry.Registry) error {
+// removes them once they are in the store. It tells whether there were any.
+func (c *CA) takeRestored(tx *sqlite.Tx, reg *registry.Registry) (restored bool, err error) {
 	folder := filepath.Join(c.folder, restoredDir)
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("take in restored cards: %w", err)
+		return false, fmt.Errorf("take in restored cards: %w", err)
 	}
 	total := 0
 	for _, e := range entries {
@@ -178,21 +194,21 @@ func (c *CA) takeRestored(tx *sqlite.Tx, reg *registry.Registry) error {
 		}
 		data, err := os.ReadFile(filepath.Join(folder, e.Name()))
 		if err != nil {
-			return fmt.Errorf("take in restored cards: %w", err)
+			return false, fmt.Errorf("take in restored cards: %w", err)
 		}
 		cards, err := registry.DecodeCards(data)
 		if err != nil {
-			return fmt.Errorf("take in restored cards: %w", err)
+			return false, fmt.Errorf("take in restored cards: %w", err)
 		}
 		n, err := reg.Merge(tx, cards)
 		if err != nil {
-			return fmt.Errorf("take in restored cards: %w", err)
+			return false, fmt.Errorf("take in restored cards: %w", err)
 		}
 		total += n
 	}
 	// What stays behind when this fails is merged again, to no effect.
 	tx.OnCommit(func() { _ = os.RemoveAll(folder) })
-	return audit.Append(tx, audit.Entry{Actor: actorHub, Action: actionCardsRestored, Subject: c.Code,
+	return true, audit.Append(tx, audit.Entry{Actor: actorHub, Action: actionCardsRestored, Subject: c.Code,
 		Detail: map[string]string{detailCount: fmt.Sprint(total)}})
 }
 

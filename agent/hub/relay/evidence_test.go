@@ -55,8 +55,8 @@ func (s *stage) witness(code string) *x509.CertPool {
 	return pool
 }
 
-// told gives what the hub tells an office, as "event:office:reason".
-func (s *stage) told(office string, id storage.ID, roots *x509.CertPool) (list []string, stamps []relay.Stamped) {
+// testified gives what the hub tells an office, as "event:office:reason".
+func (s *stage) testified(office string, id storage.ID, roots *x509.CertPool) (list []string, stamps []relay.Stamped) {
 	s.t.Helper()
 	must(s.t, s.relay.Testify(s.t.Context()))
 	for _, out := range s.outgoing(office) {
@@ -85,14 +85,14 @@ func TestP10_TheHubTestifiesWhatItTookAndDelivered(t *testing.T) {
 	roots := s.witness(hubCode)
 	id := s.arrive("B")
 	s.routed()
-	if got, _ := s.told("A", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::"}) {
+	if got, _ := s.testified("A", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::"}) {
 		t.Errorf("the sender is told %q", got)
 	}
-	if got, _ := s.told("B", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::"}) {
+	if got, _ := s.testified("B", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::"}) {
 		t.Errorf("the recipient is told %q", got)
 	}
 	s.custody("B", id)
-	if got, _ := s.told("A", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::", "ContentConsignment:B:"}) {
+	if got, _ := s.testified("A", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::", "ContentConsignment:B:"}) {
 		t.Errorf("the sender is told %q", got)
 	}
 }
@@ -103,19 +103,19 @@ func TestP10_SilenceIsTestified(t *testing.T) {
 	id := s.arrive("B", "NOWHERE")
 	s.routed()
 	s.late = relay.DeliverBy[2] - time.Minute // of its urgency
-	if got, _ := s.told("A", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::", "ContentConsignmentFailure:NOWHERE:undeliverable"}) {
+	if got, _ := s.testified("A", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::", "ContentConsignmentFailure:NOWHERE:undeliverable"}) {
 		t.Errorf("in time the sender is told %q", got)
 	}
 	s.late = relay.DeliverBy[2] + time.Minute
 	want := []string{"SubmissionAcceptance::", "ContentConsignmentFailure:NOWHERE:undeliverable", "ContentConsignmentFailure:B:late"}
 	for range 2 { // once
-		if got, _ := s.told("A", id, roots); !slices.Equal(got, want) {
+		if got, _ := s.testified("A", id, roots); !slices.Equal(got, want) {
 			t.Errorf("late the sender is told %q", got)
 		}
 	}
 	s.late = 40 * 24 * time.Hour
 	must(t, s.relay.Expire(t.Context()))
-	got, _ := s.told("A", id, roots)
+	got, _ := s.testified("A", id, roots)
 	if len(got) == 0 || got[len(got)-1] != "ContentConsignmentFailure:B:expired" {
 		t.Errorf("at the end the sender is told %q", got)
 	}
@@ -127,7 +127,7 @@ func TestARefusalIsTestified(t *testing.T) {
 	id := s.arrive("B")
 	s.routed()
 	must(t, s.queue.Settle(t.Context(), "B", id, storage.Outcome{Code: uint16(wire.CodeTooLarge), Text: "too large", At: time.Now()}))
-	if got, _ := s.told("A", id, roots); !slices.Contains(got, "ContentConsignmentFailure:B:undeliverable") {
+	if got, _ := s.testified("A", id, roots); !slices.Contains(got, "ContentConsignmentFailure:B:undeliverable") {
 		t.Errorf("the sender is told %q", got)
 	}
 }
@@ -138,7 +138,7 @@ func TestTheHubStampsTheSealOfItsOfficesOnly(t *testing.T) {
 	s.stamp = [32]byte{7}
 	id := s.arrive("B")
 	s.routed()
-	_, stamps := s.told("A", id, roots)
+	_, stamps := s.testified("A", id, roots)
 	if len(stamps) != 1 || stamps[0].Document != id {
 		t.Fatalf("stamps are %+v", stamps)
 	}
@@ -147,7 +147,7 @@ func TestTheHubStampsTheSealOfItsOfficesOnly(t *testing.T) {
 	if err := token.Verify(tsa.SHA256(s.stamp), tsa.Anchors{Roots: roots, Now: time.Now()}); err != nil || !token.Reserve() {
 		t.Errorf("token: %v, reserve %v", err, token.Reserve())
 	}
-	if _, other := s.told("B", id, roots); len(other) != 0 {
+	if _, other := s.testified("B", id, roots); len(other) != 0 {
 		t.Error("the recipient gets the sender's time stamp")
 	}
 }

@@ -224,20 +224,40 @@ func (r *Relay) openControl(ctx context.Context, a queue.Arrived) ([]byte, error
 	return payload, err
 }
 
-// takeCards adopts the cards of a neighbouring hub.
+// takeCards adopts the cards of a neighbouring hub: a page of its registry, or
+// a list of cards, which hubs of earlier versions send.
 func (r *Relay) takeCards(tx *sqlite.Tx, peer string, payload []byte) error {
-	cards, err := registry.DecodeCards(payload)
-	if err != nil {
-		return &unreadable{err.Error()}
-	}
 	from, err := r.source(tx, peer)
 	if err != nil {
 		return err
 	}
-	if err := r.adopt(tx, from, cards); err != nil {
+	if !registry.IsPage(payload) {
+		cards, err := registry.DecodeCards(payload)
+		if err != nil {
+			return &unreadable{err.Error()}
+		}
+		did, err := r.o.Registry.Adopt(tx, from, cards)
+		if err != nil {
+			return err
+		}
+		return r.adopted(tx, from, did)
+	}
+	page, err := registry.ParsePage(payload, from.Authority)
+	if err != nil {
+		return &unreadable{err.Error()}
+	}
+	did, err := r.o.Registry.AdoptPage(tx, from, page)
+	if err != nil {
 		return err
 	}
-	return r.o.Registry.TookPage(tx, from, cards)
+	if did.Older {
+		r.o.Logger.Warn("page of an older registry refused", "peer", from.Code, "version", page.Version)
+		return audit.Append(tx, audit.Entry{
+			Actor: from.Code, Action: "refused.registry", Subject: r.o.Code,
+			Detail: map[string]string{"reason": "its registry is older than the one that was taken in", "version": fmt.Sprint(page.Version)},
+		})
+	}
+	return r.adopted(tx, from, did)
 }
 
 // source describes a neighbouring hub as a source of cards.
@@ -258,14 +278,16 @@ func (r *Relay) source(tx *sqlite.Tx, peer string) (registry.Source, error) {
 // AdoptAbove takes in cards of the hub above that came with a greeting or an
 // enrolment.
 func (r *Relay) AdoptAbove(tx *sqlite.Tx, cards [][]byte) error {
-	return r.adopt(tx, *r.above.Load(), cards)
-}
-
-func (r *Relay) adopt(tx *sqlite.Tx, from registry.Source, cards [][]byte) error {
+	from := *r.above.Load()
 	did, err := r.o.Registry.Adopt(tx, from, cards)
 	if err != nil {
 		return err
 	}
+	return r.adopted(tx, from, did)
+}
+
+// adopted writes down what came of a neighbour's cards.
+func (r *Relay) adopted(tx *sqlite.Tx, from registry.Source, did registry.Adopted) error {
 	for _, code := range did.Refused {
 		r.o.Logger.Warn("card refused", "peer", from.Code, "office", code)
 		if err := audit.Append(tx, audit.Entry{
@@ -294,6 +316,14 @@ func (r *Relay) takeNotice(tx *sqlite.Tx, peer string, payload []byte) error {
 		return r.passNotice(tx, peer, n)
 	case typeEvidence:
 		return r.takeEvidence(tx, peer, n.Evidence)
+	case typeRenewed:
+		if r.o.Renewed == nil || !r.isAbove(peer) {
+			return &unreadable{fmt.Sprintf("certificates from %q, which is not the hub above", peer)}
+		}
+		if err := r.o.Renewed(n.Answer); err != nil {
+			return &unreadable{err.Error()} // the office asks when they run out
+		}
+		return nil
 	}
 	for _, id := range n.Bundles {
 		if err := r.release(tx, id, peer); err != nil {
@@ -312,7 +342,7 @@ func parseNotice(payload []byte) (Notice, error) {
 	switch {
 	case n.Version != noticeVersion:
 		return n, &unreadable{fmt.Sprintf("notice of version %d", n.Version)}
-	case n.Type != typeUndeliverable && n.Type != typePassed && n.Type != typeEvidence:
+	case n.Type != typeUndeliverable && n.Type != typePassed && n.Type != typeEvidence && n.Type != typeRenewed:
 		return n, &unreadable{fmt.Sprintf("notice of type %.40q", n.Type)}
 	case len(n.Bundles) > idsPerReport:
 		return n, &unreadable{fmt.Sprintf("notice about %d bundles", len(n.Bundles))}

@@ -298,6 +298,17 @@ func TestP7_Policy(t *testing.T) {
 	}
 }
 
+// told are the codes on the cards in a bundle for an office.
+func (s *stage) told(o storage.Outgoing, office string) (codes []string) {
+	s.t.Helper()
+	page, err := registry.ParsePage(s.read(o, office), s.authority.Public())
+	must(s.t, err)
+	for _, c := range page.Cards {
+		codes = append(codes, c.Code)
+	}
+	return codes
+}
+
 func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 	s := newStage(t, time.Time{})
 	share := func(has uint64) []string {
@@ -305,13 +316,7 @@ func TestRegistryIsSharedOnceAndOnlyWhatIsNew(t *testing.T) {
 		must(t, s.relay.ShareRegistry(t.Context(), map[string]relay.Greeting{"A": {Has: has, Epoch: storage.ID{1}}}))
 		var codes []string
 		for _, o := range s.outgoing("A")[before:] {
-			cards, err := registry.DecodeCards(s.read(o, "A"))
-			must(t, err)
-			for _, raw := range cards {
-				card, err := registry.ParseCard(raw, s.authority.Public())
-				must(t, err)
-				codes = append(codes, card.Code)
-			}
+			codes = append(codes, s.told(o, "A")...)
 		}
 		return codes
 	}
@@ -372,9 +377,7 @@ func TestP9_ReturningOfficesShareOneBundleOfCards(t *testing.T) {
 		if len(out) != 1 {
 			t.Fatalf("%d bundles for %s, want 1", len(out), code)
 		}
-		cards, err := registry.DecodeCards(s.read(out[0], code))
-		must(t, err)
-		if len(cards) != offices+3 { // A, B and C are newer than the hub's too
+		if cards := s.told(out[0], code); len(cards) != offices+3 { // A, B and C are newer than the hub's too
 			t.Errorf("%s gets %d cards", code, len(cards))
 		}
 		bundles[out[0].ID] = true
@@ -409,4 +412,41 @@ func TestExpiredBundlesLeave(t *testing.T) {
 	if len(s.outgoing("B")) != 0 {
 		t.Error("an expired bundle is still offered")
 	}
+}
+
+// TestP7_AnEnterpriseWritesToWhomItIsAllowed: by the rules on its card, whatever
+// its own program thinks of them. Answers always go.
+func TestP7_AnEnterpriseWritesToWhomItIsAllowed(t *testing.T) {
+	s := newStage(t, time.Time{})
+	allow := func(kind string, rules ...string) {
+		t.Helper()
+		card, err := s.registry.Lookup("A")
+		must(t, err)
+		card.Kind, card.May = kind, append([]string{}, rules...)
+		must(t, s.db.Update(t.Context(), func(tx *sqlite.Tx) error {
+			_, err := s.registry.Issue(tx, card, s.authority)
+			return err
+		}))
+	}
+	objects := []bundle.Object{bundle.Describe(nil, bundle.RoleHead, bundle.Plain), bundle.Describe(nil, bundle.RoleSlips, bundle.Plain)}
+	want := func(kind bundle.Kind, code wire.Code, to ...string) {
+		t.Helper()
+		d := s.relay.Policy(t.Context(), "A", bundle.Header{From: "A", To: to, Kind: kind, Objects: objects})
+		if got := d; got == nil && code != wire.CodeNone || got != nil && (got.Code != code || got.After != 0) {
+			t.Errorf("kind %s to %v: %+v, want code %d", kind, to, got, code)
+		}
+	}
+	want(bundle.KindDocument, wire.CodeNone, "B", "C")
+	allow(registry.KindEnterprise)
+	want(bundle.KindDocument, wire.CodeNotAllowed, "B")
+	want(bundle.KindDossier, wire.CodeNotAllowed, "B")
+	want(bundle.KindStatus, wire.CodeNone, "B")
+	allow(registry.KindEnterprise, "B")
+	want(bundle.KindDocument, wire.CodeNone, "b")
+	want(bundle.KindDocument, wire.CodeNotAllowed, "B", "C")
+	want(bundle.KindDocument, wire.CodeNotAllowed, "unknown")
+	allow("xa", "C")
+	want(bundle.KindDocument, wire.CodeNotAllowed, "B")
+	allow("xa")
+	want(bundle.KindDocument, wire.CodeNone, "B")
 }

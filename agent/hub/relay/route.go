@@ -42,6 +42,9 @@ func (r *Relay) Policy(ctx context.Context, peer string, h bundle.Header) *excha
 			r.o.Logger.Error("bundle not reported as passed on", "id", h.ID, "error", err)
 		}
 	}
+	if d := r.allowed(h); d != nil {
+		return d
+	}
 	if r.o.Now().After(r.o.RebuildUntil) {
 		return nil
 	}
@@ -52,6 +55,28 @@ func (r *Relay) Policy(ctx context.Context, peer string, h bundle.Header) *excha
 				Text: fmt.Sprintf("the hub was restored and has not heard from office %q yet", to),
 			}
 		}
+	}
+	return nil
+}
+
+// allowed holds a sender to the rules on its card. Answers are always allowed:
+// whoever wrote to it has to hear what became of the document.
+func (r *Relay) allowed(h bundle.Header) *exchange.Denial {
+	if h.Kind != bundle.KindDocument && h.Kind != bundle.KindDossier {
+		return nil
+	}
+	from, err := r.o.Registry.Lookup(h.From)
+	for _, to := range h.To {
+		if err != nil || !from.Restricted() {
+			break
+		}
+		var ok bool
+		if ok, err = r.o.Registry.Allows(from, to); err == nil && !ok {
+			return &exchange.Denial{Code: wire.CodeNotAllowed, Text: fmt.Sprintf("office %q may not write to %q", h.From, to)}
+		}
+	}
+	if err != nil {
+		return &exchange.Denial{Code: wire.CodeInternal, After: unknownRetry, Text: err.Error()}
 	}
 	return nil
 }
