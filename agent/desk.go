@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tram/agent/clock"
+	"tram/agent/countersign"
 	"tram/agent/enroll"
 	"tram/agent/guard"
 	"tram/agent/httpd"
@@ -67,6 +68,7 @@ type desk struct {
 	lan      *lan.Keeper // nil while the pages stay on this machine
 	meter    meter
 	lineage  *lineage.Lineage
+	book     *countersign.Book
 	older    older
 }
 
@@ -185,10 +187,13 @@ func (d *desk) openNode() error {
 	}
 	d.renewal.serial = card.Serial
 	d.lineage = lineage.New(d.db)
+	d.book = countersign.NewBook(countersign.BookOptions{
+		DB: d.db, Office: d.id.Code, Epoch: d.db.Epoch(), Key: countersign.Keys(d.registry), Log: d.log.With("part", "audit"), Now: d.clock.Now,
+	})
 	check := guard.New(guard.Options{
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
 		Own:   d.own,
-		Boots: d.lineage, Older: d.foundOlder,
+		Boots: d.lineage, Logs: d.book, Older: d.foundOlder,
 		Current: d.current, Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
 	d.node = exchange.NewNode(exchange.Options{

@@ -215,6 +215,9 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
+	if f := d.book.Finding(); f != nil {
+		s.Conditions = append(s.Conditions, health.Log(f.Seq))
+	}
 	if d.office.HubRegressed() {
 		s.Conditions = append(s.Conditions, health.Condition{Code: health.RegistryRegressed, Args: i18n.Args{"hub": d.id.Hub}})
 	}

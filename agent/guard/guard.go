@@ -55,6 +55,16 @@ type Boots interface {
 	Agree(ctx context.Context, c lineage.Claim) error
 }
 
+// Logs speaks about audit logs in greetings: of the office's own to its hub,
+// and of the offices' at the hub. What it finds stops no session.
+type Logs interface {
+	// Say gives what a HELLO to peer says; heard is the HELLO that it answers,
+	// nil when it opens.
+	Say(ctx context.Context, peer string, heard *wire.Hello) ([]byte, error)
+	// Hear takes in what a HELLO of peer says, before it is answered.
+	Hear(ctx context.Context, peer string, h wire.Hello) error
+}
+
 // Refusal describes something turned down that an honest neighbour does not do.
 type Refusal struct {
 	Peer   string     // the neighbour on whose line it came
@@ -70,6 +80,7 @@ type Options struct {
 	Device   crypto.Signer // signs receipts
 	Registry Registry
 	Boots    Boots // required
+	Logs     Logs  // nil: nothing is said about audit logs
 	// Own is the registry card by which this node is known to peer, and its
 	// serial. It is said to a neighbour that does not hold it. nil: none.
 	Own func(peer string) (card []byte, serial uint64)
@@ -139,6 +150,11 @@ func (g *Guard) Greet(ctx context.Context, peer string, say, heard *wire.Hello) 
 			return err
 		}
 	}
+	if g.o.Logs != nil {
+		if say.Log, err = g.o.Logs.Say(ctx, peer, heard); err != nil {
+			return err
+		}
+	}
 	say.Registry, say.Held = g.o.Taken(peer), card.Serial
 	if g.o.Held != nil {
 		say.Held = g.o.Held(peer)
@@ -194,6 +210,11 @@ func (g *Guard) Hello(ctx context.Context, peer string, h wire.Hello, answers bo
 	}
 	if g.o.Remembers(peer) {
 		if err := g.agree(ctx, peer, h, answers); err != nil {
+			return err
+		}
+	}
+	if g.o.Logs != nil {
+		if err := g.o.Logs.Hear(ctx, peer, h); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,7 @@ const (
 	BudgetForecast    = "budget-forecast"
 	BundlesParked     = "bundles-parked"
 	RegistryRegressed = "registry-regressed"
+	LogChanged        = "log-changed"
 )
 
 const (
@@ -83,6 +84,12 @@ type Vitals struct {
 // knows another one, which began at that time by its own clock.
 func Older(code, name string, began time.Time) Condition {
 	return Condition{Code: OlderCopy, Args: i18n.Args{"code": code, "name": name, "at": began.Local().Format("15:04 02/01/2006")}}
+}
+
+// Log is the condition of an office whose audit log does not hold from an entry
+// on.
+func Log(entry int64) Condition {
+	return Condition{Code: LogChanged, Args: i18n.Args{"entry": entry}}
 }
 
 // certificate is what is not as it should be about the device certificate, ""

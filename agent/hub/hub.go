@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tram/agent/config"
+	"tram/agent/countersign"
 	"tram/agent/guard"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/fleet"
@@ -92,6 +93,7 @@ type Hub struct {
 	usb      *usb.Local
 	broker   *broker.Broker
 	lineage  *lineage.Lineage
+	logs     logs
 	witness  ca.Witness
 	card     []byte // the hub's own
 	serial   uint64 // of card
@@ -104,7 +106,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -204,6 +206,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Logger: h.log.With("part", "relay"),
 	})
 	h.lineage = lineage.New(h.db)
+	h.logs = h.openLogs()
 	own, err := registry.ParseCard(h.card, h.registry.Authority())
 	if err != nil {
 		return fmt.Errorf("read own card: %w", err)
@@ -211,7 +214,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	h.serial = own.Serial
 	check := guard.New(guard.Options{
 		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
-		Own: h.ownCard, Held: h.holds, Taken: h.taken, Boots: h.lineage, Older: h.foundOlder,
+		Own: h.ownCard, Held: h.holds, Taken: h.taken, Boots: h.lineage, Logs: h.logs, Older: h.foundOlder,
 		Remembers: h.remembers,
 		Current:   h.current,
 		Policy:    h.relay.Policy, Greeted: h.greeted, Refused: h.refused,

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tram/agent/api"
+	"tram/agent/countersign"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
@@ -145,7 +146,14 @@ func (h *Hub) Agents(ctx context.Context) (Agents, error) {
 	if err != nil {
 		return Agents{}, err
 	}
+	findings, err := h.logs.ledger.Findings(ctx)
+	if err != nil {
+		return Agents{}, err
+	}
 	for i := range agents {
+		if f, ok := findings[registry.Key(agents[i].Code)]; ok {
+			agents[i].Log, agents[i].LogEntry = f.Since, f.Entry
+		}
 		agents[i].Waiting = waiting[agents[i].Code]
 		agents[i].Copy = copies[registry.Key(agents[i].Code)]
 	}
@@ -177,7 +185,7 @@ func (h *Hub) Release(ctx context.Context, code, by string) (Released, error) {
 		return Released{}, err
 	}
 	return Released{Code: card.Code, Name: card.Name}, h.db.Update(ctx, func(tx *sqlite.Tx) error {
-		if err := lineage.Release(tx, card.Code); err != nil {
+		if err := errors.Join(lineage.Release(tx, card.Code), countersign.Release(tx, card.Code)); err != nil {
 			return err
 		}
 		return audit.Append(tx, audit.Entry{Actor: by, Action: "box.released", Subject: card.Code})

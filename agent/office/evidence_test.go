@@ -1,6 +1,7 @@
 package office
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -10,8 +11,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +26,7 @@ import (
 	"tram/agent/evidence"
 	"tram/agent/seal"
 	"tram/agent/tsa"
+	"tram/agent/verify"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
@@ -237,5 +244,129 @@ func TestP8_AnExternalTimeStampComesWhenThereIsALine(t *testing.T) {
 	}
 	if got := track(a.get(later.ID)); len(got) != 1 {
 		t.Errorf("track is %q", got)
+	}
+}
+
+// exported gives a document with everything that can join it, as a file.
+func exported(t *testing.T, w *world) []byte {
+	t.Helper()
+	a, b := w.offices["H40.1"], w.offices["H40.2"]
+	d := draft("H40.2")
+	d.Files = append(d.Files, text("Phụ lục số 1 (đã sửa).docx", "nội dung"))
+	doc := a.send(d)
+	signed := must(bundle.Parse(a.header(doc.ID)))
+	w.deliver()
+	if _, err := b.Accept(t.Context(), doc.ID, "vanthu"); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver()
+	token := must(w.stamper(w.ca, tsa.ReservePolicy).Stamp(tsa.Request{Imprint: tsa.SHA256(signed.Header.Stamp), Certificates: true}))
+	w.testify(a, w.hubSeal(), hubCode, doc, []stamped{{doc.ID, token}},
+		evidence.Event{Name: evidence.SubmissionAcceptance, At: w.clock}, evidence.Event{Name: evidence.ContentConsignment, At: w.clock, Office: "H40.2"})
+	var file bytes.Buffer
+	if err := a.Export(t.Context(), doc.ID, &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
+}
+
+// recipe is what sync/README.md tells a third party to do.
+func recipe(t *testing.T) string {
+	t.Helper()
+	page := string(must(os.ReadFile("../../sync/README.md")))
+	_, rest, ok1 := strings.Cut(page, "<!-- recipe -->\n```\n")
+	lines, _, ok2 := strings.Cut(rest, "```\n<!-- end of recipe -->")
+	if !ok1 || !ok2 {
+		t.Fatal("sync/README.md has no recipe")
+	}
+	return lines
+}
+
+// TestP12_TheRecipeChecksAnExport: openssl and unzip find an export good, and
+// find what was changed in it.
+func TestP12_TheRecipeChecksAnExport(t *testing.T) {
+	w := newWorldAt(t, time.Now(), "H40.1", "H40.2") // openssl has no other clock
+	file := exported(t, w)
+	lines := recipe(t)
+	follow := func(file []byte) (string, error) {
+		dir := t.TempDir()
+		ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.ca.cert.Raw})
+		for name, data := range map[string][]byte{"document.asice": file, "ca.pem": ca} {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), "bash", "-e", "-o", "pipefail", "-c", lines)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	out, err := follow(file)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for want, times := range map[string]int{"CMS Verification successful": 4, "Verification: OK": 1, "serialNumber = H40.1": 1, "serialNumber = H40.2": 2, "serialNumber = H40\n": 0} {
+		if got := strings.Count(out, want); got < times {
+			t.Errorf("%q stands there %d times, want %d, in\n%s", want, got, times, out)
+		}
+	}
+	for _, name := range []string{"message.edxml", "META-INF/signature001.p7s", "META-INF/ASiCManifest-timestamp-H40.xml", "Phụ lục số 1 (đã sửa).docx"} {
+		if out, err := follow(spoiled(t, file, name)); err == nil {
+			t.Errorf("%s was changed, and nothing shows:\n%s", name, out)
+		}
+	}
+}
+
+// spoiled changes one byte of an entry.
+func spoiled(t *testing.T, file []byte, name string) []byte {
+	t.Helper()
+	r := must(zip.NewReader(bytes.NewReader(file), int64(len(file))))
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	found := false
+	for _, f := range r.File {
+		data := must(io.ReadAll(must(f.Open())))
+		if f.Name == name {
+			found = true
+			data[len(data)/2] ^= 1
+		}
+		dst := must(w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: f.Method}))
+		must(dst.Write(data))
+	}
+	if err := w.Close(); err != nil || !found {
+		t.Fatalf("no %s to change (%v)", name, err)
+	}
+	return out.Bytes()
+}
+
+// TestP12_AnExportPassesWithTheCAAlone and each change of it is named.
+func TestP12_AnExportPassesWithTheCAAlone(t *testing.T) {
+	w := newWorld(t, "H40.1", "H40.2")
+	file := exported(t, w)
+	roots := x509.NewCertPool()
+	roots.AddCert(w.ca.cert)
+	check := func(file []byte) (verify.Report, error) {
+		return verify.Container(bytes.NewReader(file), int64(len(file)), seal.Trust{Roots: seal.Only(roots), Stamps: roots, Now: w.clock})
+	}
+	r, err := check(file)
+	if err != nil || r.Result != seal.Passed || len(r.Stamps) != 1 || len(r.Receipts) != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	kinds := map[verify.Kind]int{}
+	for _, l := range r.Lines {
+		kinds[l.Kind]++
+		if l.Kind == verify.Evidence && (l.Witness == nil || len(l.Witness.Events) != 2) || l.Kind == verify.Status && l.Status == nil {
+			t.Errorf("line %+v", l)
+		}
+	}
+	if kinds[verify.Document] != 1 || kinds[verify.Status] != 2 || kinds[verify.Evidence] != 1 {
+		t.Errorf("kinds are %v", kinds)
+	}
+	for name, want := range map[string]seal.Reason{
+		"message.edxml": seal.ReasonHash, "META-INF/signature001.p7s": seal.ReasonSignature, "META-INF/timestamp-H40.tst": seal.ReasonStamp,
+	} {
+		if r, err := check(spoiled(t, file, name)); err != nil || r.Result != seal.Failed || r.Reason != want && name != "META-INF/signature001.p7s" {
+			t.Errorf("%s changed: %s %s, %v", name, r.Result, r.Reason, err)
+		}
 	}
 }

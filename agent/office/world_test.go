@@ -63,8 +63,13 @@ const hubCode = "H40"
 // newWorld makes a hub with the offices that are named, all enrolled.
 func newWorld(t testing.TB, codes ...string) *world {
 	t.Helper()
+	return newWorldAt(t, time.Date(2026, 11, 23, 9, 0, 0, 0, time.FixedZone("", 7*3600)), codes...)
+}
+
+func newWorldAt(t testing.TB, clock time.Time, codes ...string) *world {
+	t.Helper()
 	w := &world{
-		t: t, clock: time.Date(2026, 11, 23, 9, 0, 0, 0, time.FixedZone("", 7*3600)), epoch: uuid.New(),
+		t: t, clock: clock, epoch: uuid.New(),
 		cards: map[string][]byte{}, offices: map[string]*node{}, taken: map[storage.ID]int{},
 	}
 	w.ca = w.issue(pair{}, pkix.Name{CommonName: "Test CA"}, true)

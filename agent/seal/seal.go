@@ -147,6 +147,12 @@ const (
 	ReasonExpired Reason = "expired-at-signing"
 	// ReasonNotSeal: the certificate is not an office's seal certificate.
 	ReasonNotSeal Reason = "not-a-seal"
+	// ReasonOffice: the seal is of another office than what it seals says. For
+	// those who read what is sealed; this package does not.
+	ReasonOffice Reason = "wrong-office"
+	// ReasonSubject: what is sealed is about another document, or cannot be
+	// read. As above.
+	ReasonSubject Reason = "other-document"
 	// ReasonStamp: a time stamp failed. Only of a [Report].
 	ReasonStamp Reason = "time-stamp"
 )

@@ -184,6 +184,9 @@ func printAgents(c *cli.Console, w io.Writer, a hub.Agents) {
 			state = "hub.agent.online"
 		}
 		state = c.T(state)
+		if !g.Log.IsZero() {
+			state = c.T("hub.agent.log", i18n.Args{"state": state, "entry": g.LogEntry, "since": g.Log.Local().Format(clockForm)})
+		}
 		if !g.Copy.IsZero() {
 			state = c.T("hub.agent.copy", i18n.Args{"state": state, "since": g.Copy.Local().Format(clockForm)})
 		}

@@ -18,6 +18,7 @@ import (
 	"tram/agent/problem"
 	"tram/agent/service"
 	"tram/cmd/internal/cli"
+	"tram/storage/audit"
 	"tram/storage/sqlite"
 )
 
@@ -128,6 +129,8 @@ func serviceCommands(c *cli.Console) []*cobra.Command {
 func auditCommand(c *cli.Console) *cobra.Command {
 	return cli.AuditCommand(c, func(cmd *cobra.Command) (*sqlite.DB, error) {
 		return readStore(cmd.Context(), c)
+	}, func(_ context.Context, db *sqlite.DB) (func(audit.Countersignature) error, error) {
+		return hub.Countersigned(c.Data, db)
 	})
 }
 

@@ -2,8 +2,9 @@
 //
 // It promises that an entry is written in the same transaction as the change it
 // records, and that [Verify] finds any row that was changed, removed, inserted
-// or reordered later. Whoever can rewrite the whole chain and its head is found
-// out only by comparing [Report.Head] with one that was noted elsewhere.
+// or reordered later. Whoever rewrites the whole chain and its head is found
+// out by the countersignatures that others have given on it, see
+// [KeepCountersignature], and by the one that the last witness has kept itself.
 //
 // The encoding that is hashed is specified, with a test vector, in
 // storage/README.md.
@@ -59,6 +60,11 @@ type Report struct {
 	Head    [32]byte // hash of the last entry; of the empty chain when there is none
 	First   time.Time
 	Last    time.Time
+	// Countersigned is the last entry that another one has countersigned, 0 for
+	// none; Witness is who, WitnessedAt when.
+	Countersigned int64
+	Witness       string
+	WitnessedAt   time.Time
 }
 
 // BrokenError says where a chain does not hold. Entries before Seq are intact.
@@ -175,7 +181,7 @@ func Verify(ctx context.Context, db *sqlite.DB) (Report, error) {
 		case rep.Head != wantHead:
 			return &BrokenError{Seq: wantSeq, Why: "the recorded end has another hash"}
 		}
-		return nil
+		return rep.agree(tx)
 	})
 	if err != nil {
 		return rep, fmt.Errorf("verify audit log: %w", err)

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,10 @@ type session struct {
 	up       bool      // link
 	mine     uuid.UUID // own session ID of this link-up
 	theirs   wire.Hello
-	agreed   bool // HELLO both ways
-	told     bool // an answer to an answer was sent for this session of theirs
+	agreed   bool   // HELLO both ways
+	told     bool   // an answer to an answer was sent for this session of theirs
+	toldLog  bool   // one was sent for the sake of its Log
+	saidLog  []byte // Log of the last HELLO of this session
 	outgoing map[storage.ID]storage.Outgoing
 	more     bool                  // the queue has bundles beyond the backlog
 	incoming map[storage.ID][]byte // headers of admitted bundles
@@ -155,6 +158,7 @@ func (s *session) linkDown(ctx context.Context) {
 	}
 	s.parted()
 	s.up, s.agreed, s.told, s.theirs = false, false, false, wire.Hello{}
+	s.toldLog, s.saidLog = false, nil
 }
 
 // hello opens the session with nil, or answers the neighbour's HELLO. That one
@@ -177,12 +181,15 @@ func (s *session) hello(ctx context.Context, heard *wire.Hello) {
 		return
 	}
 	news := len(say.Card) > 0 || say.Known != say.Boot && say.Known != uuid.Nil
+	logNews := len(say.Log) > 0 && !bytes.Equal(say.Log, s.saidLog)
 	if heard != nil && heard.Answers == s.mine {
-		if s.told || !news {
+		if (s.told || !news) && (s.toldLog || !logNews) {
 			return
 		}
+		s.toldLog = s.toldLog || logNews
 	}
 	s.told = s.told || heard != nil && news
+	s.saidLog = say.Log
 	s.sendControl(say)
 }
 

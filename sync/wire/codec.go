@@ -24,7 +24,7 @@ const magic = "TRAM"
 
 // How many elements the array of each frame type has, type included.
 var elements = map[uint8]uint64{
-	typeHello: 15, typeOffer: 5, typeWant: 6, typeChunk: 5,
+	typeHello: 16, typeOffer: 5, typeWant: 6, typeChunk: 5,
 	typeCustody: 3, typeRefuse: 4, typeDefer: 4, typeCancel: 3,
 	typeAsk: 3,
 }
@@ -98,6 +98,7 @@ func (w *writer) hello(f Hello) {
 	w.bytes(f.Boot[:])
 	w.bytes(f.Heard[:])
 	w.bytes(f.Known[:])
+	w.bytes(f.Log)
 }
 
 // Decode reads one frame that fills b. Byte slices of the frame are parts of
@@ -164,7 +165,7 @@ func (r *reader) body(t uint8) Frame {
 			Session: r.uuid(), Answers: r.uuid(), Epoch: r.uuid(),
 			Now: time.UnixMilli(r.int()).UTC(), Card: r.bytes(MaxCard),
 			Registry: r.head(majorUint), Software: r.text(MaxSoftware),
-			Held: r.head(majorUint), Boot: r.uuid(), Heard: r.uuid(), Known: r.uuid(),
+			Held: r.head(majorUint), Boot: r.uuid(), Heard: r.uuid(), Known: r.uuid(), Log: r.bytes(MaxLog),
 		}
 	}
 	id := r.uuid()
@@ -195,7 +196,7 @@ func sizeHint(f Frame) int {
 	const heads = 96 // types, ids, numbers and lengths
 	switch f := f.(type) {
 	case Hello:
-		return heads + 6*16 + len(f.Office) + len(f.Card) + len(f.Software)
+		return heads + 6*16 + len(f.Office) + len(f.Card) + len(f.Software) + len(f.Log)
 	case Offer:
 		n := heads + len(f.Header) + len(f.Slip)
 		for _, b := range f.Inline {

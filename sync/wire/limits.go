@@ -18,6 +18,7 @@ const (
 	MaxCard     = 8 << 10   // registry card in HELLO
 	MaxOffice   = 64        // office code in HELLO
 	MaxSoftware = 128       // software name in HELLO
+	MaxLog      = 1 << 10   // word about audit logs in HELLO
 	MaxObject   = 255       // highest object index
 )
 
@@ -92,7 +93,8 @@ func (f Hello) validate() error {
 	}
 	return first(
 		filled("office", len(f.Office), MaxOffice), text("office", f.Office, MaxOffice),
-		within("card", int64(len(f.Card)), MaxCard), text("software", f.Software, MaxSoftware))
+		within("card", int64(len(f.Card)), MaxCard), text("software", f.Software, MaxSoftware),
+		within("log", int64(len(f.Log)), MaxLog))
 }
 
 func (f Offer) validate() error {

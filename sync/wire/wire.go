@@ -49,6 +49,7 @@ type Hello struct {
 	Boot     uuid.UUID // of the speaker's running program, see package lineage; zero: it tells none
 	Heard    uuid.UUID // the listener's Boot with which the speaker last agreed a session; zero: it remembers none
 	Known    uuid.UUID // the listener's Heard, when that was a Boot of the speaker's own store; else zero
+	Log      []byte    // about the audit logs of both, for the layers above; empty: nothing to say
 }
 
 // Offer presents a bundle to a neighbour.

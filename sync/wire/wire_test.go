@@ -40,7 +40,7 @@ var vectors = []struct {
 	{"hello", wire.Hello{
 		Version: 1, Office: "H40.1.2", Session: session, Epoch: epoch, Now: moment,
 		Card: []byte{0xca, 0x7d}, Registry: 1767578400000, Software: "tram 0.1.0",
-		Held: 1767578400001, Boot: boot, Heard: bundleID, Known: boot,
+		Held: 1767578400001, Boot: boot, Heard: bundleID, Known: boot, Log: []byte{0xa0},
 	}},
 	{"hello-answer", wire.Hello{
 		Version: 1, Office: "H40", Session: epoch, Answers: session, Epoch: bundleID,
@@ -180,6 +180,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"no office":        {with(func(h *wire.Hello) { h.Office = "" }), wire.ErrMalformed},
 		"long office":      {with(func(h *wire.Hello) { h.Office = strings.Repeat("H", wire.MaxOffice+1) }), wire.ErrTooLarge},
 		"large card":       {with(func(h *wire.Hello) { h.Card = big(wire.MaxCard + 1) }), wire.ErrTooLarge},
+		"long log":         {with(func(h *wire.Hello) { h.Log = big(wire.MaxLog + 1) }), wire.ErrTooLarge},
 		"long software":    {with(func(h *wire.Hello) { h.Software = strings.Repeat("x", wire.MaxSoftware+1) }), wire.ErrTooLarge},
 	} {
 		if b, err := wire.Encode(c.frame); !errors.Is(err, c.want) || b != nil {

@@ -32,8 +32,10 @@ type Agent struct {
 	Since    time.Time `json:"since"` // of Online; zero when never seen
 	Seen     time.Time `json:"seen"`  // last contact; zero when never
 	Software string    `json:"software"`
-	Waiting  int       `json:"waiting"`       // bundles at the hub that it has not taken over
-	Copy     time.Time `json:"copy,omitzero"` // since when an older copy of it is refused; zero: none is
+	Waiting  int       `json:"waiting"`            // bundles at the hub that it has not taken over
+	Log      time.Time `json:"log,omitzero"`       // since when its audit log is known not to hold; zero: it does
+	LogEntry int64     `json:"log_entry,omitzero"` // from which entry on
+	Copy     time.Time `json:"copy,omitzero"`      // since when an older copy of it is refused; zero: none is
 }
 
 // Fleet records presence.

@@ -1,0 +1,107 @@
+package agent_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tram/agent"
+	"tram/agent/hub/fleet"
+	"tram/agent/i18n"
+	"tram/agent/office"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/sqlite"
+)
+
+// TestP10_TheWayOfADocumentIsSignedByWhoSawIt, at the sender and at the
+// receiver, with a time stamp on the seal.
+func TestP10_TheWayOfADocumentIsSignedByWhoSawIt(t *testing.T) {
+	p := found(t)
+	p.startHub()
+	a, b := p.join(codeA), p.join(codeB)
+	doc := a.send(codeB, []byte("tờ trình"))
+	a.reaches(doc.ID, office.Delivered)
+	a.tracked(doc.ID, "saved::H40:stamp", "hub::H40:evidence", "hub:"+codeB+":H40:evidence")
+	b.tracked(doc.ID, "hub::H40:evidence")
+}
+
+// tracked waits until the track has these steps, as "step:office:signer:evidence".
+func (b *box) tracked(id storage.ID, want ...string) {
+	b.p.t.Helper()
+	b.p.eventually("the track of "+b.code+" has "+strings.Join(want, ", "), func() bool {
+		doc, err := b.api.Get(b.p.t.Context(), id)
+		if err != nil {
+			b.p.t.Fatal(err)
+		}
+		var have []string
+		for _, e := range doc.Events {
+			have = append(have, string(e.Step)+":"+e.Office+":"+e.Signer+":"+e.Evidence)
+		}
+		return !slices.ContainsFunc(want, func(s string) bool { return !slices.Contains(have, s) })
+	})
+}
+
+// TestP6_AnEditedAuditLogIsFoundAtTheNextContact, by the office and by the hub,
+// and stops no document.
+func TestP6_AnEditedAuditLogIsFoundAtTheNextContact(t *testing.T) {
+	p := found(t)
+	p.log.but = "audit log"
+	p.startHub()
+	a, b := p.join(codeA), p.join(codeB)
+	doc := a.send(codeB, []byte("một"))
+	a.reaches(doc.ID, office.Delivered)
+	a.end(t)
+	a.reopen() // a contact after which the log is countersigned
+	a.active()
+	p.eventually("the log is countersigned", func() bool {
+		agents, err := p.theHub.Agents(t.Context())
+		return err == nil && countersigned(t, a.dir) > 0 && agents.Agents[0].Log.IsZero()
+	})
+	a.end(t)
+	edit(t, a.dir, `UPDATE audit SET actor = 'ai đó' WHERE seq = 1`)
+	a.reopen()
+	p.eventually("the office finds its log changed", func() bool {
+		s, err := a.api.Status(t.Context())
+		return err == nil && len(s.Conditions) == 1 && s.Conditions[0].Code == "log-changed" &&
+			strings.Contains(s.Conditions[0].Message(i18n.Vietnamese), "từ mục 1:")
+	})
+	p.eventually("the hub finds it too", func() bool {
+		agents, err := p.theHub.Agents(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(agents.Agents, func(g fleet.Agent) bool { return g.Code == codeA })
+		return !agents.Agents[i].Log.IsZero() && agents.Agents[i].LogEntry == 1
+	})
+	after := a.send(codeB, []byte("hai"))
+	b.reaches(after.ID, office.Arrived)
+}
+
+func countersigned(t *testing.T, dir string) int64 {
+	t.Helper()
+	db, err := agent.OpenDB(t.Context(), dir, sqlite.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rep, err := audit.Verify(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rep.Countersigned
+}
+
+// edit changes a box's database as somebody with its disk can.
+func edit(t *testing.T, dir, statement string) {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(dir, agent.DatabaseFile), sqlite.Options{Schemas: agent.Schemas()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Update(t.Context(), func(tx *sqlite.Tx) error { _, err := tx.Exec(statement); return err }); err != nil {
+		t.Fatal(err)
+	}
+}
