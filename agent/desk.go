@@ -20,6 +20,7 @@ import (
 	"tram/agent/line"
 	"tram/agent/lineage"
 	"tram/agent/office"
+	"tram/agent/sealbook"
 	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage/audit"
@@ -60,6 +61,7 @@ type desk struct {
 	meter    meter
 	lineage  *lineage.Lineage
 	older    older
+	seals    *sealbook.Book
 }
 
 // Schemas are the tables of an office's database.
@@ -127,6 +129,7 @@ func (d *desk) openRegistry(ctx context.Context) (err error) {
 
 func (d *desk) openOffice() (err error) {
 	c := d.o.Config
+	d.seals = sealbook.New(sealbook.Options{Dir: d.o.Dir, Identity: d.id, Logger: d.log.With("part", "seals"), Now: d.clock.Now})
 	d.office, err = office.New(office.Options{
 		DB: d.db, Queue: d.queue, Blobs: d.blobs, Registry: d.registry, Identity: d.id,
 		Limits: office.Limits{
@@ -135,7 +138,7 @@ func (d *desk) openOffice() (err error) {
 		Letterhead: office.Letterhead{
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
-		Logger: d.log.With("part", "office"), Now: d.clock.Now,
+		Seals: d.sealer, Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})
 	return err
 }
@@ -195,6 +198,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.office.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
+	group.Go(func() error { return d.seals.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.pages.Serve(ctx, pages) })
@@ -253,6 +257,9 @@ func (d *desk) close() error {
 	}
 	if d.pages != nil {
 		errs = append(errs, d.pages.Close())
+	}
+	if d.seals != nil {
+		errs = append(errs, d.seals.Close())
 	}
 	if d.queue != nil {
 		errs = append(errs, d.queue.Close())

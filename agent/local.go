@@ -11,6 +11,7 @@ import (
 	"tram/agent/enroll"
 	"tram/agent/identity"
 	"tram/agent/problem"
+	"tram/agent/sealbook"
 	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage"
@@ -31,6 +32,7 @@ func (a *Agent) local() http.Handler {
 		}
 		return d.usb, nil
 	})
+	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {
 			if d := a.theDesk(); d != nil {

@@ -131,6 +131,7 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
+	s.Conditions = append(s.Conditions, d.seals.Conditions()...)
 	if halt := d.halt(); halt != nil {
 		s.Conditions = append(s.Conditions, *halt)
 	}

@@ -127,6 +127,7 @@ func (h *Hub) local() http.Handler {
 		}
 		return h.Release(r.Context(), req.Code, "cli")
 	}))
+	h.sealRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }

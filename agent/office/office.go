@@ -67,8 +67,11 @@ type Options struct {
 	Identity   *identity.Identity
 	Limits     Limits
 	Letterhead Letterhead
-	Logger     *slog.Logger     // nil discards
-	Now        func() time.Time // the office's best knowledge of the time; nil: time.Now
+	// Seals gives the sealer for an action of [SealDocument] and the others; ok
+	// is false where the enrolment's seal is the one. nil: it always is.
+	Seals  func(ctx context.Context, action string) (s seal.Sealer, ok bool, err error)
+	Logger *slog.Logger     // nil discards
+	Now    func() time.Time // the office's best knowledge of the time; nil: time.Now
 }
 
 // Office is one office. Its methods may be called from several goroutines.
@@ -79,6 +82,7 @@ type Office struct {
 	registry *registry.Registry
 	me       *identity.Identity
 	sealer   seal.Sealer
+	seals    func(ctx context.Context, action string) (seal.Sealer, bool, error)
 	roots    *x509.CertPool
 	limits   Limits
 	letter   Letterhead
@@ -114,6 +118,7 @@ func New(o Options) (*Office, error) {
 	f := &Office{
 		db: o.DB, queue: o.Queue, blobs: o.Blobs, registry: o.Registry, me: id,
 		sealer: seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.Now},
+		seals:  o.Seals,
 		roots:  roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
 		wake: make(chan struct{}, 1), began: map[storage.ID]time.Time{},

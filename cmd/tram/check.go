@@ -122,6 +122,8 @@ type sealVerdict struct {
 	Reason   seal.Reason `json:"reason,omitempty"`
 	Code     string      `json:"code"`
 	Name     string      `json:"name"`
+	Role     seal.Role   `json:"role,omitempty"`
+	Person   string      `json:"person,omitempty"`
 	SignedAt time.Time   `json:"signed_at"`
 	Issuer   string      `json:"issuer"`
 	Serial   string      `json:"serial"`
@@ -139,7 +141,7 @@ func describe(r seal.Report) verification {
 	for _, s := range r.Seals {
 		d := s.Verdict
 		one := sealVerdict{
-			Result: d.Result, Reason: d.Reason, Code: d.Code, Name: d.Name, SignedAt: d.SignedAt,
+			Result: d.Result, Reason: d.Reason, Code: d.Code, Name: d.Name, Role: d.Role, Person: d.Person, SignedAt: d.SignedAt,
 			Issuer: d.Issuer, Serial: d.Serial, Files: []fileCheck{},
 		}
 		for _, f := range s.Files {
@@ -156,7 +158,7 @@ func describe(r seal.Report) verification {
 func printReport(c *cli.Console, w io.Writer, r seal.Report) {
 	for _, s := range r.Seals {
 		v := s.Verdict
-		fmt.Fprintf(w, "%s  %s (%s) %s %s\n", c.T("tram.seal."+string(v.Result)), cli.OneLine(v.Name), cli.OneLine(v.Code), v.SignedAt.Local().Format(clockForm), v.Reason)
+		fmt.Fprintf(w, "%s  %s (%s) %s %s\n", c.T("tram.seal."+string(v.Result)), cli.OneLine(sealWords(c, v.Name, string(v.Role), v.Person)), cli.OneLine(v.Code), v.SignedAt.Local().Format(clockForm), v.Reason)
 		for _, f := range s.Files {
 			mark := cli.Done
 			if !f.OK {
