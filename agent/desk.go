@@ -17,6 +17,7 @@ import (
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
+	"tram/agent/lan"
 	"tram/agent/line"
 	"tram/agent/lineage"
 	"tram/agent/office"
@@ -58,6 +59,7 @@ type desk struct {
 	usb      *usb.Local
 	line     *line.Line
 	pages    *httpd.Server
+	lan      *lan.Keeper // nil while the pages stay on this machine
 	meter    meter
 	lineage  *lineage.Lineage
 	older    older
@@ -237,6 +239,9 @@ func (d *desk) tidy(ctx context.Context) error {
 	for {
 		if err := d.clock.Keep(); err != nil {
 			d.log.Error("time not kept", "error", err)
+		}
+		if err := d.forgetFirstSignIn(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("first sign-in not removed", "error", err)
 		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)

@@ -43,6 +43,12 @@ func (a *Agent) local() http.Handler {
 		Accounts: accounts{a},
 		Status:   a.Status,
 		Enroll:   a.enroll,
+		LAN: func() api.LAN {
+			if d := a.theDesk(); d != nil && d.lan != nil {
+				return d.lan
+			}
+			return nil
+		},
 		Arriving: func() []api.Arriving {
 			if d := a.theDesk(); d != nil {
 				return d.arriving()
@@ -85,6 +91,9 @@ func (a *Agent) enroll(ctx context.Context, invite []byte) (api.Status, error) {
 	return a.Status(ctx)
 }
 
+// commandLine is who changes accounts over the local socket, in the audit log.
+const commandLine = "tram"
+
 // accounts manages sign-ins on behalf of the local interface.
 type accounts struct{ a *Agent }
 
@@ -95,12 +104,26 @@ func (c accounts) store() (*account.Store, error) {
 	return nil, identity.None(c.a.o.Dir)
 }
 
+func (c accounts) List(ctx context.Context) ([]api.Account, error) {
+	s, err := c.store()
+	if err != nil {
+		return nil, err
+	}
+	users, err := s.Users(ctx)
+	list := make([]api.Account, len(users))
+	for i, u := range users {
+		list[i] = api.Account{Name: u.Name, Display: u.Display, Role: string(u.Role), Closed: u.Disabled, Locked: u.Locked, Temporary: u.Temporary}
+	}
+	return list, err
+}
+
 func (c accounts) Create(ctx context.Context, n api.Account) error {
 	s, err := c.store()
 	if err != nil {
 		return err
 	}
-	_, err = s.CreateUser(ctx, account.NewUser{Name: n.Name, Display: n.Display, Role: account.Role(n.Role), Password: n.Password})
+	_, err = s.CreateUser(ctx, account.NewUser{Name: n.Name, Display: n.Display, Role: account.Role(n.Role), Password: n.Password,
+		Temporary: true, By: commandLine})
 	return err
 }
 
@@ -109,5 +132,19 @@ func (c accounts) SetPassword(ctx context.Context, name, password string) error 
 	if err != nil {
 		return err
 	}
-	return s.SetPassword(ctx, name, password)
+	return s.SetPassword(ctx, commandLine, name, password)
+}
+
+func (c accounts) Change(ctx context.Context, name string, what api.AccountChange) error {
+	s, err := c.store()
+	if err != nil {
+		return err
+	}
+	switch what {
+	case api.Unlock:
+		return s.Unlock(ctx, commandLine, name)
+	case api.CloseAccount, api.OpenAccount:
+		return s.SetDisabled(ctx, commandLine, name, what == api.CloseAccount)
+	}
+	return s.EndAll(ctx, commandLine, name)
 }

@@ -3,10 +3,12 @@ package agent
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,30 +19,47 @@ import (
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/i18n"
+	"tram/agent/lan"
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/web"
 	"tram/agent/web/account"
+	"tram/storage/audit"
 	"tram/storage/fsx"
+	"tram/storage/sqlite"
 	"tram/sync/mqtt"
 )
 
 // FirstSignIn is the file in the data folder with the first account, for the
-// person who installs the box. It may be deleted.
+// person who installs the box. It may be deleted, and is when the password in it
+// is not in use any more.
 const FirstSignIn = "first-sign-in.txt"
 
 // firstAccount is the sign-in name of the first account.
 const firstAccount = "vanthu"
 
 func (d *desk) openPages(ctx context.Context) (err error) {
-	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now}); err != nil {
+	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now, Record: recordUser}); err != nil {
 		return err
 	}
 	if err := d.makeFirstAccount(ctx); err != nil {
 		return err
 	}
+	ui := d.o.Config.UI
+	var secure *tls.Config
+	names := ui.Names
+	if httpd.NeedsTLS(ui.Address, ui.Documents) {
+		names = lan.Names(ui.Address, ui.Names)
+		if d.lan, err = lan.Open(lan.Options{
+			Dir: d.o.Dir, Names: names, Title: d.id.Name, CertPath: ui.Certificate, KeyPath: ui.Key,
+			Logger: d.log.With("part", "lan"), Now: d.clock.Now,
+		}); err != nil {
+			return err
+		}
+		secure = d.lan.TLS()
+	}
 	d.pages, err = httpd.Listen(httpd.Options{
-		Address: d.o.Config.UI.Address, Documents: d.o.Config.UI.Documents, Files: d.office,
+		Address: ui.Address, Documents: ui.Documents, Names: names, TLS: secure, Files: d.office,
 		Alive: d.accounts.Alive, Logger: d.log.With("part", "pages"), Now: d.clock.Now,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -61,8 +80,36 @@ func (d *desk) makeFirstAccount(ctx context.Context) error {
 	if err := fsx.WriteFile(filepath.Join(d.o.Dir, FirstSignIn), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write first sign-in: %w", err)
 	}
-	_, err = d.accounts.CreateUser(ctx, account.NewUser{Name: firstAccount, Display: "Văn thư", Role: account.Clerk, Password: password})
+	_, err = d.accounts.CreateUser(ctx, account.NewUser{Name: firstAccount, Display: "Văn thư", Role: account.Clerk, Password: password, Temporary: true})
 	return err
+}
+
+// forgetFirstSignIn removes the file with the first account once its password
+// was replaced.
+func (d *desk) forgetFirstSignIn(ctx context.Context) error {
+	path := filepath.Join(d.o.Dir, FirstSignIn)
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	users, err := d.accounts.Users(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if u.Name == firstAccount && u.Temporary {
+			return nil
+		}
+	}
+	return os.Remove(path)
+}
+
+// recordUser keeps what happens to accounts in the audit log.
+func recordUser(tx *sqlite.Tx, e account.Event) error {
+	entry := audit.Entry{Actor: e.By, Action: e.Action, Subject: e.Name}
+	if e.Address != "" {
+		entry.Detail = map[string]string{"address": e.Address}
+	}
+	return audit.Append(tx, entry)
 }
 
 func (d *desk) site() (http.Handler, error) {
@@ -75,7 +122,7 @@ func (d *desk) site() (http.Handler, error) {
 		Office: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
-			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files,
+			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(),
 		},
 		Logger: d.log.With("part", "pages"), Now: d.clock.Now,
 	})
@@ -125,6 +172,10 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 	}
 	d.lineStatus(s)
 	s.CertUntil, s.UI = d.id.DeviceCert.NotAfter, d.pages.URL()
+	if d.lan != nil {
+		state := d.lan.State()
+		s.Pages = &state
+	}
 	s.Conditions = health.Check(health.Vitals{
 		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,

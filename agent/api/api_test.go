@@ -138,6 +138,17 @@ func TestStatusEnrolmentAndAccounts(t *testing.T) {
 	if err := c.SetPassword(t.Context(), "ai/đó", "x"); problem.From(err).Code != "account.unknown" {
 		t.Errorf("password of nobody gives %v", err)
 	}
+	for _, what := range api.AccountChanges {
+		if err := c.ChangeAccount(t.Context(), "lan", what); err != nil || desk.accounts["lan"] != string(what) {
+			t.Errorf("%s did %q (error %v)", what, desk.accounts["lan"], err)
+		}
+	}
+	if err := c.ChangeAccount(t.Context(), "ai/đó", api.Unlock); problem.From(err).Code != "account.unknown" {
+		t.Errorf("unlocking nobody gives %v", err)
+	}
+	if list, err := c.Accounts(t.Context()); err != nil || len(list) != 1 || list[0].Name != "lan" {
+		t.Errorf("accounts are %+v (error %v)", list, err)
+	}
 	var back api.Account
 	if err := c.Call(t.Context(), http.MethodPost, "/v1/accounts", api.Account{Name: "mai", Password: "bí mật"}, &back); err != nil || back.Password != "" {
 		t.Errorf("the answer carries the password %q (error %v)", back.Password, err)

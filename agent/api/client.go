@@ -99,7 +99,19 @@ func (c *Client) CreateAccount(ctx context.Context, a Account) error {
 	return c.Call(ctx, http.MethodPost, "/v1/accounts", a, &Account{})
 }
 
-// SetPassword changes the password of an account.
+// Accounts lists the sign-ins for the pages.
+func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
+	var list []Account
+	return list, c.Call(ctx, http.MethodGet, "/v1/accounts", nil, &list)
+}
+
+// ChangeAccount unlocks, closes or opens an account, or ends its sessions.
+func (c *Client) ChangeAccount(ctx context.Context, name string, what AccountChange) error {
+	return c.Call(ctx, http.MethodPost, "/v1/accounts/"+url.PathEscape(name)+"/"+string(what), nil, &Account{})
+}
+
+// SetPassword gives an account a password that has to be changed at the next
+// sign-in, and unlocks it.
 func (c *Client) SetPassword(ctx context.Context, name, password string) error {
 	return c.Call(ctx, http.MethodPut, "/v1/accounts/"+url.PathEscape(name)+"/password", Account{Password: password}, &Account{})
 }

@@ -172,6 +172,22 @@ func (d *desk) Create(_ context.Context, a api.Account) error {
 	return nil
 }
 
+func (d *desk) List(context.Context) ([]api.Account, error) {
+	list := []api.Account{}
+	for name := range d.accounts {
+		list = append(list, api.Account{Name: name})
+	}
+	return list, nil
+}
+
+func (d *desk) Change(_ context.Context, name string, what api.AccountChange) error {
+	if _, ok := d.accounts[name]; !ok {
+		return problem.New(problem.NotFound, "account.unknown", "name", nil)
+	}
+	d.accounts[name] = string(what)
+	return nil
+}
+
 func (d *desk) SetPassword(_ context.Context, name, password string) error {
 	if _, ok := d.accounts[name]; !ok {
 		return problem.New(problem.NotFound, "account.unknown", "name", nil)

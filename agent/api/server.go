@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/i18n"
+	"tram/agent/lan"
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/storage"
@@ -35,8 +36,21 @@ type Documents interface {
 
 // Accounts is what the API needs to manage sign-ins.
 type Accounts interface {
+	List(ctx context.Context) ([]Account, error)
+	// Create makes an account whose password has to be changed at the first
+	// sign-in.
 	Create(ctx context.Context, a Account) error
+	// SetPassword sets such a password and unlocks the account.
 	SetPassword(ctx context.Context, name, password string) error
+	// Change does what to an account. It is idempotent.
+	Change(ctx context.Context, name string, what AccountChange) error
+}
+
+// LAN is what the API needs of the pages' certificate; *lan.Keeper implements it.
+type LAN interface {
+	Request() ([]byte, error)
+	Install(chain []byte) error
+	State() lan.State
 }
 
 // Options configures the API.
@@ -50,6 +64,9 @@ type Options struct {
 	// First has a waiting document sent before others, whatever the rules of
 	// the line say.
 	First func(ctx context.Context, id storage.ID) error
+	// LAN returns the keeper of the pages' certificate, nil while they stay on
+	// this machine.
+	LAN func() LAN
 	// Arriving lists what the hub is handing over, most urgent first.
 	Arriving func() []Arriving
 	// Bring has something that arrives come before others, whatever the rules of
@@ -69,7 +86,13 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.handle(s.status))
 	mux.HandleFunc("POST /v1/enroll", s.handle(s.enroll))
+	mux.HandleFunc("GET /v1/accounts", s.handle(s.accounts))
 	mux.HandleFunc("POST /v1/accounts", s.handle(s.createAccount))
+	mux.HandleFunc("POST /v1/lan/request", s.handle(s.lanRequest))
+	mux.HandleFunc("PUT /v1/lan/certificate", s.handle(s.lanInstall))
+	for _, what := range AccountChanges {
+		mux.HandleFunc("POST /v1/accounts/{name}/"+string(what), s.handle(s.changeAccount(what)))
+	}
 	mux.HandleFunc("PUT /v1/accounts/{name}/password", s.handle(s.setPassword))
 	mux.HandleFunc("GET /v1/documents", s.handle(s.list))
 	mux.HandleFunc("POST /v1/documents", s.handle(s.send))
@@ -116,6 +139,17 @@ func (s *server) enroll(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, fmt.Errorf("read invite: %w", err)
 	}
 	return s.o.Enroll(r.Context(), invite)
+}
+
+func (s *server) accounts(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return s.o.Accounts.List(r.Context())
+}
+
+func (s *server) changeAccount(what AccountChange) Func {
+	return func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		name := r.PathValue("name")
+		return Account{Name: name}, s.o.Accounts.Change(r.Context(), name, what)
+	}
 }
 
 func (s *server) createAccount(_ http.ResponseWriter, r *http.Request) (any, error) {

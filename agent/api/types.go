@@ -7,6 +7,7 @@ import (
 
 	"tram/agent/health"
 	"tram/agent/i18n"
+	"tram/agent/lan"
 	"tram/agent/line"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -29,6 +30,7 @@ type Status struct {
 	DiskFree   int64              `json:"disk_free"` // bytes
 	Clock      Clock              `json:"clock"`
 	UI         string             `json:"ui"` // address of the clerk's page
+	Pages      *lan.State         `json:"ui_certificate,omitempty"`
 	Started    time.Time          `json:"started"`
 	Conditions []health.Condition `json:"conditions"`
 }
@@ -112,7 +114,25 @@ type Account struct {
 	Display  string `json:"display,omitempty"`
 	Role     string `json:"role,omitempty"`
 	Password string `json:"password,omitempty"`
+
+	Closed    bool `json:"closed,omitempty"`
+	Locked    bool `json:"locked,omitempty"`    // too many wrong passwords in a row
+	Temporary bool `json:"temporary,omitempty"` // the password has to be changed at the next sign-in
 }
+
+// AccountChange is the last part of the path of a call that changes an account.
+type AccountChange string
+
+// Changes of an account.
+const (
+	Unlock       AccountChange = "unlock"
+	CloseAccount AccountChange = "close"
+	OpenAccount  AccountChange = "open"
+	SignOut      AccountChange = "sign-out" // ends its sessions
+)
+
+// AccountChanges lists them.
+var AccountChanges = []AccountChange{Unlock, CloseAccount, OpenAccount, SignOut}
 
 // wireProblem is a problem as it travels.
 type wireProblem struct {

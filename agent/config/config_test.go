@@ -192,7 +192,9 @@ func TestRulesBetweenSettings(t *testing.T) {
 	tests := []struct{ name, file, field string }{
 		{"file over total", "[limits]\nfile = \"2GB\"\ntotal = \"1GB\"\n", "limits.total"},
 		{"one port for both origins", "[ui]\naddress = \"127.0.0.1:9\"\ndocuments = \"127.0.0.1:9\"\n", "ui.documents"},
-		{"pages beyond this machine", "[ui]\naddress = \"0.0.0.0:8701\"\n", "ui.address"},
+		{"certificate without its key", "[ui]\ncertificate = \"/etc/ssl/tram.pem\"\n", "ui.key"},
+		{"file without its full path", "[ui]\ncertificate = \"tram.pem\"\nkey = \"/etc/ssl/tram.key\"\n", "ui.certificate"},
+		{"a name that is none", "[ui]\nnames = [\"tram xã\"]\n", "ui.names"},
 		{"control character", "[office]\nsigner = \"a\\u0007\"\n", "office.signer"},
 	}
 	for _, tt := range tests {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -142,9 +143,23 @@ func loopback(key string, p *string) field {
 	return stringField(key, "127.0.0.1:PORT | [::1]:PORT", p, isLoopback)
 }
 
-func optionalLoopback(key string, p *string) field {
-	return stringField(key, "127.0.0.1:PORT | [::1]:PORT", p, func(s string) bool { return s == "" || isLoopback(s) })
+func optionalAddress(key string, p *string) field {
+	return stringField(key, hostPort, p, func(s string) bool { return s == "" || isAddress(s) })
 }
+
+// optionalPath is the full path of a file, or nothing.
+func optionalPath(key string, p *string) field {
+	return stringField(key, "/…", p, func(s string) bool { return s == "" || isPrintable(s) && filepath.IsAbs(s) })
+}
+
+// hostNames are names or IP addresses under which a machine is known.
+func hostNames(key string, p *[]string) field {
+	return list(key, "NAME | IP, …", p, func(all []string) bool {
+		return !slices.ContainsFunc(all, func(n string) bool { return !hostPattern.MatchString(n) && net.ParseIP(n) == nil })
+	})
+}
+
+var hostPattern = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
 func addresses(key string, p *[]string) field {
 	return list(key, hostPort+", …", p, func(all []string) bool {

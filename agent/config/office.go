@@ -31,8 +31,14 @@ type Office struct {
 
 // UI is where the clerk's pages are served.
 type UI struct {
-	Address   string // loopback host:port of the pages
-	Documents string // loopback host:port that serves attachments, an origin of its own; "" takes the port after Address
+	Address   string // host:port of the pages; beyond loopback they are served over TLS alone
+	Documents string // host:port that serves attachments, an origin of its own; "" takes the port after Address
+	// Names are further host names and IP addresses under which browsers come,
+	// for the certificate.
+	Names []string
+	// Certificate and Key are PEM files that somebody else looks after; both ""
+	// for the certificate that package lan keeps.
+	Certificate, Key string
 }
 
 // Log is how the program writes its log.
@@ -94,8 +100,11 @@ func DefaultOffice() *Office {
 
 func (o *Office) fields() []field {
 	return slices.Concat([]field{
-		loopback("ui.address", &o.UI.Address),
-		optionalLoopback("ui.documents", &o.UI.Documents),
+		address("ui.address", &o.UI.Address),
+		optionalAddress("ui.documents", &o.UI.Documents),
+		hostNames("ui.names", &o.UI.Names),
+		optionalPath("ui.certificate", &o.UI.Certificate),
+		optionalPath("ui.key", &o.UI.Key),
 		choice("language", &o.Language, "vi", "en"),
 		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &o.Log.Format, "text", "json"),
@@ -122,6 +131,9 @@ func (o *Office) Validate() error {
 	}
 	if o.UI.Address == o.UI.Documents && !anyPort(o.UI.Address) {
 		faults = append(faults, badValue("ui.documents", o.UI.Documents, "≠ ui.address", o.origins))
+	}
+	if (o.UI.Certificate == "") != (o.UI.Key == "") {
+		faults = append(faults, badValue("ui.key", o.UI.Key, "ui.certificate + ui.key", o.origins))
 	}
 	return append(faults, o.Line.faults(o.origins)...).Err()
 }

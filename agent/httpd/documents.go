@@ -130,7 +130,7 @@ func (d *Documents) parse(p string) (request, bool) {
 // ServeHTTP answers a signed address. It never reads cookies.
 func (d *Documents) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors "+d.origin(r, d.ui))
+	h.Set("Content-Security-Policy", d.policy(r)+"; sandbox")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-site")
@@ -146,6 +146,12 @@ func (d *Documents) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.send(w, r, q)
+}
+
+// policy of what comes from the document origin. All of it but PDF is put in a
+// sandbox as well: browsers show no PDF in one.
+func (d *Documents) policy(r *http.Request) string {
+	return "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors " + d.origin(r, d.ui)
 }
 
 func (d *Documents) send(w http.ResponseWriter, r *http.Request, q request) {
@@ -168,6 +174,9 @@ func (d *Documents) send(w http.ResponseWriter, r *http.Request, q request) {
 		if look != Inline {
 			kind = "application/octet-stream"
 		}
+	}
+	if kind == "application/pdf" && disposition == "inline" {
+		w.Header().Set("Content-Security-Policy", d.policy(r))
 	}
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": fileName(a.Name)}))

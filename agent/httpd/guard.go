@@ -37,19 +37,23 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	return stalled(h, s.options.Stall)
 }
 
-// hosts refuses names that are not ours. An IP address cannot be rebound to
-// another site, so every IP is accepted.
+// ours reports whether a Host header names this machine. An IP address cannot
+// be rebound to another site, so every IP is accepted.
+func (s *Server) ours(host string) bool {
+	host = strings.ToLower(hostname(host))
+	if net.ParseIP(host) != nil || host == "localhost" {
+		return true
+	}
+	if own, _, err := net.SplitHostPort(s.options.Address); err == nil && own != "" && strings.EqualFold(own, host) {
+		return true
+	}
+	return slices.ContainsFunc(s.options.Names, func(n string) bool { return strings.EqualFold(n, host) })
+}
+
+// hosts refuses names that are not ours.
 func (s *Server) hosts(next http.Handler) http.Handler {
-	names := []string{"localhost"}
-	for _, n := range s.options.Names {
-		names = append(names, strings.ToLower(n))
-	}
-	if host, _, err := net.SplitHostPort(s.options.Address); err == nil && host != "" {
-		names = append(names, strings.ToLower(host))
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := strings.ToLower(hostname(r.Host))
-		if net.ParseIP(host) == nil && !slices.Contains(names, host) {
+		if !s.ours(r.Host) {
 			refuse(w, http.StatusMisdirectedRequest, "httpd.wrong-host")
 			return
 		}
@@ -67,8 +71,10 @@ func hostname(host string) string {
 
 // pageHeaders sets what every answer of the pages' origin carries. The
 // policy is the strictest one; pages replace it with theirs. There is no HSTS:
-// it would bind every port of the host and make a self-issued certificate an
-// error that a clerk cannot pass.
+// it would bind every port of the host, other programs' included, and make a
+// certificate that the box made for itself an error that a clerk cannot pass.
+// What it protects from is kept out otherwise: beyond loopback nothing is
+// answered without TLS but the way to TLS, and cookies go over TLS alone.
 func pageHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

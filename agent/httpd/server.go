@@ -44,7 +44,8 @@ type Options struct {
 	// that of Address on the same host, or any free port when that one is taken.
 	Documents string
 	// Names are further host names under which browsers may reach the pages.
-	// IP addresses and localhost are always accepted.
+	// IP addresses and localhost are always accepted. The first is the one to
+	// show when Address is that of every interface.
 	Names []string
 	// TLS is required when Address or Documents is not loopback.
 	TLS *tls.Config
@@ -97,10 +98,8 @@ func Listen(o Options) (*Server, error) {
 	if o.Files == nil {
 		return nil, errors.New("listen: no source of files")
 	}
-	for _, address := range []string{o.Address, o.Documents} {
-		if address != "" && o.TLS == nil && !loopback(address) {
-			return nil, fmt.Errorf("listen on %s: %w", address, ErrNeedsTLS)
-		}
+	if o.TLS == nil && NeedsTLS(o.Address, o.Documents) {
+		return nil, fmt.Errorf("listen on %s: %w", strings.TrimSpace(o.Address+" "+o.Documents), ErrNeedsTLS)
 	}
 	ui, err := net.Listen("tcp", o.Address)
 	if err != nil {
@@ -136,7 +135,27 @@ func listenBeside(ui net.Listener, o Options) (net.Listener, error) {
 }
 
 // URL is the address of the pages for a person to open.
-func (s *Server) URL() string { return s.scheme() + "://" + s.ui.Addr().String() }
+func (s *Server) URL() string {
+	address := s.ui.Addr().(*net.TCPAddr)
+	if address.IP.IsUnspecified() && len(s.options.Names) > 0 {
+		return s.scheme() + "://" + net.JoinHostPort(s.options.Names[0], strconv.Itoa(address.Port))
+	}
+	return s.scheme() + "://" + address.String()
+}
+
+// Secure reports whether browsers come over TLS.
+func (s *Server) Secure() bool { return s.options.TLS != nil }
+
+// NeedsTLS reports whether machines other than this one can reach one of the
+// addresses, "host:port" or "" for none.
+func NeedsTLS(addresses ...string) bool {
+	for _, a := range addresses {
+		if a != "" && !loopback(a) {
+			return true
+		}
+	}
+	return false
+}
 
 // Documents signs addresses of the document origin.
 func (s *Server) Documents() *Documents { return s.documents }
@@ -205,7 +224,7 @@ func (s *Server) serve(srv *http.Server, l net.Listener) error {
 	l = limit(l, s.options.Connections)
 	var err error
 	if s.options.TLS != nil {
-		err = srv.ServeTLS(l, "", "")
+		err = srv.ServeTLS(s.explainPlain(l), "", "")
 	} else {
 		err = srv.Serve(l)
 	}

@@ -170,22 +170,90 @@ func TestSessionEndsAndWarns(t *testing.T) {
 	}
 }
 
-func TestForeignSitesCannotAct(t *testing.T) {
-	b := start(t, false, fixed)
-	v := b.as("lan")
+// fillIn puts a document or an account that is there into a pattern.
+func (b *box) fillIn(pattern string) string {
 	id := b.docs["normal"].ID
-	for header, value := range map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"} {
-		req, err := http.NewRequest(http.MethodPost, b.url+boxPath(b.docs["normal"])+"/tiep-nhan", strings.NewReader(""))
-		if err != nil {
-			t.Fatal(err)
+	if strings.Contains(pattern, "/van-ban-di/") {
+		id = b.docs["saved"].ID
+	}
+	return strings.NewReplacer("{id}", id.String(), "{index}", "0", "{name}", "staff", "{$}", "").Replace(pattern)
+}
+
+// whoMay is what agent/README.md says, route by route: the roles that may use
+// it. Everybody else must not.
+var whoMay = map[string]string{
+	"GET /dang-nhap": "all", "POST /dang-nhap": "all", "POST /dang-xuat": "all", "POST /ngon-ngu": "all", "GET /trang-thai": "all", "/": "all",
+
+	"GET /mat-khau": "lan leader staff onestop it", "POST /mat-khau": "lan leader staff onestop it",
+	"GET /tai-khoan": "lan leader staff onestop it", "POST /tai-khoan/dang-xuat-het": "lan leader staff onestop it",
+
+	"GET /nguoi-dung": "it", "POST /nguoi-dung": "it", "GET /nguoi-dung/{name}": "it", "POST /nguoi-dung/{name}": "it",
+
+	"GET /{$}": "lan leader staff onestop it", "GET /viec-can-lam": "lan leader staff onestop it",
+	"GET /van-ban-den": "lan leader staff onestop it", "GET /van-ban-den/{id}": "lan leader staff onestop it",
+	"GET /van-ban-di": "lan leader staff onestop it", "GET /van-ban-di/{id}": "lan leader staff onestop it",
+	"GET /van-ban-di/{id}/phieu-gui": "lan leader staff onestop it", "GET /hop-gui": "lan leader staff onestop it",
+
+	"GET /van-ban-den/{id}/tep/{index}": "lan leader staff", "GET /van-ban-den/{id}/goi": "lan leader staff",
+	"GET /van-ban-di/{id}/tep/{index}": "lan leader staff", "GET /van-ban-di/{id}/goi": "lan leader staff",
+
+	"POST /van-ban-den/{id}/tiep-nhan": "lan", "POST /van-ban-den/{id}/tra-lai": "lan",
+	"POST /van-ban-di/{id}/gui-ngay": "lan", "GET /gui": "lan", "POST /gui": "lan", "GET /noi-nhan": "lan",
+}
+
+// TestEachRoleReachesWhatItMayAndNothingElse asks for every registered route as
+// nobody and as each role. A route without a rule here fails.
+func TestEachRoleReachesWhatItMayAndNothingElse(t *testing.T) {
+	roles := []string{"lan", "leader", "staff", "onestop", "it"}
+	b := start(t, false, fixed)
+	seen := map[string]bool{}
+	for _, rt := range b.site.table() {
+		seen[rt.pattern] = true
+		rule, ok := whoMay[rt.pattern]
+		if !ok {
+			t.Errorf("route %q has no rule in this test", rt.pattern)
+			continue
 		}
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.Header.Set(header, value)
-		if res, _ := v.do(req); res.StatusCode != http.StatusForbidden {
-			t.Errorf("%s: %s passed with %d", header, value, res.StatusCode)
+		if res := b.ask(b.visitor(), rt); rule != "all" && (res.StatusCode != 303 || !strings.HasPrefix(res.Header.Get("Location"), "/dang-nhap")) {
+			t.Errorf("%s lets nobody in particular in: %d", rt.pattern, res.StatusCode)
+		}
+		for _, role := range roles {
+			may := rule == "all" || strings.Contains(" "+rule+" ", " "+role+" ")
+			if res := b.ask(b.as(role), rt); (res.StatusCode == http.StatusForbidden) == may || res.StatusCode >= 500 {
+				t.Errorf("%s as %s gave %d, allowed %v", rt.pattern, role, res.StatusCode, may)
+			}
 		}
 	}
-	if d, err := b.office.Get(t.Context(), id); err != nil || d.State != "arrived" {
-		t.Errorf("the document is %s now, %v", d.State, err)
+	for pattern := range whoMay {
+		if !seen[pattern] {
+			t.Errorf("the rule for %q holds for nothing", pattern)
+		}
+	}
+}
+
+func (b *box) ask(v *browser, rt route) *http.Response {
+	method, path, ok := strings.Cut(rt.pattern, " ")
+	if !ok {
+		method, path = http.MethodGet, rt.pattern
+	}
+	var res *http.Response
+	if method == http.MethodPost {
+		res, _ = v.post(b.fillIn(path), nil)
+	} else {
+		res, _ = v.get(b.fillIn(path))
+	}
+	return res
+}
+
+// TestNoProgramInterfaceAmongThePages: the local socket's calls ask for no
+// sign-in, so none of them may be reachable from the network.
+func TestNoProgramInterfaceAmongThePages(t *testing.T) {
+	b := start(t, false, fixed)
+	for _, v := range []*browser{b.visitor(), b.as("lan"), b.as("it")} {
+		for _, path := range []string{"/v1/status", "/v1/documents?box=in", "/v1/accounts", "/v1/usb/export", "/debug/pprof/"} {
+			if res, _ := v.get(path); res.StatusCode != http.StatusNotFound {
+				t.Errorf("GET %s gave %d", path, res.StatusCode)
+			}
+		}
 	}
 }

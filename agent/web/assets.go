@@ -46,7 +46,7 @@ func loadAssets() (*assets, error) {
 		}
 		js.Write(squeeze(part))
 	}
-	if a.css, err = a.add("app", ".css", "text/css; charset=utf-8", squeeze(css)); err != nil {
+	if a.css, err = a.add("app", ".css", "text/css; charset=utf-8", bytes.ReplaceAll(squeeze(css), []byte("\n"), nil)); err != nil {
 		return nil, err
 	}
 	if a.js, err = a.add("app", ".js", "text/javascript; charset=utf-8", js.Bytes()); err != nil {

@@ -29,6 +29,7 @@ func (b *box) tour() map[string]string {
 		"sent-done": boxPath(b.docs["saved"]) + "?xong=1", "sent-sending": boxPath(b.docs["sending"]),
 		"sent-returned": boxPath(b.docs["returned"]), "sent-many": boxPath(b.docs["many"]), "sent-failed": boxPath(b.docs["failed"]),
 		"slip": boxPath(b.docs["many"]) + "/phieu-gui", "no-page": "/khong-co",
+		"account": "/tai-khoan", "password": "/mat-khau",
 	}
 }
 
@@ -50,6 +51,42 @@ func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 				c.accessible(path)
 				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
+		}
+		c.quiet()
+	}
+}
+
+// TestAccountPagesFitBothWindowsInBothLanguages is for what an IT officer and a
+// newcomer see.
+func TestAccountPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	b := start(t, false, fixed)
+	newcomer(t, b)
+	b.lock("staff")
+	for _, width := range []int{1366, 320} {
+		c := browse(t, b, width, 768)
+		for _, lang := range []string{"vi", "en"} {
+			c.signIn("it")
+			c.language(lang)
+			for name, path := range map[string]string{"users": "/nguoi-dung", "user-locked": "/nguoi-dung/staff", "user-self": "/nguoi-dung/it"} {
+				c.open(path)
+				c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+				c.accessible(path)
+				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+			}
+			c.open("/nguoi-dung")
+			c.leave(chromedp.Click(css(".send .btn")))
+			c.accessible("mistakes in a new account")
+			c.shot(fmt.Sprintf("users-mistakes-%s-%d", lang, width))
+			c.leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+
+			c.open("/dang-nhap")
+			c.do(chromedp.SetValue(css("#name"), "minh"), chromedp.SetValue(css("#password"), "tạm thời 1"))
+			c.leave(chromedp.Click(css(".narrow .btn:not(.plain)")))
+			c.do(chromedp.WaitVisible(css("#again")))
+			c.fits("the first password")
+			c.accessible("the first password")
+			c.shot(fmt.Sprintf("first-password-%s-%d", lang, width))
+			c.leave(chromedp.Click(css("[action='/dang-xuat'] button")))
 		}
 		c.quiet()
 	}

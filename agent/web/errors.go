@@ -64,11 +64,15 @@ func (s *site) noSuchPage(context.Context, *visit) error {
 func (v *visit) fieldErrors(err error) []FieldError {
 	var errs []FieldError
 	for _, p := range problems(err) {
-		text := p.Message(v.lang)
-		if next := p.Next(v.lang); next != "" {
-			text += " " + next
-		}
-		errs = append(errs, FieldError{formField(p.Field), text})
+		errs = append(errs, FieldError{formField(p.Field), v.whole(p)})
 	}
 	return errs
+}
+
+// whole is what happened and what to do, in one text.
+func (v *visit) whole(p *problem.Problem) string {
+	if next := p.Next(v.lang); next != "" {
+		return p.Message(v.lang) + " " + next
+	}
+	return p.Message(v.lang)
 }

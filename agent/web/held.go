@@ -9,6 +9,7 @@ import (
 	"tram/agent/line"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/agent/web/account"
 )
 
 // heldMeter words a document that the rules of the line hold back: why, what
@@ -26,8 +27,8 @@ func (v *visit) heldMeter(q queued, link Link) Meter {
 	if q.held != line.BudgetUsed { // the outbox says it once for all
 		m.Line = joinDots(m.Line, v.byItself(q.held, link))
 	}
-	if v.may(act) {
-		m.Ask = Ask{Href: boxPath(q.Document) + "/gui-ngay", Text: v.t("web.held.ask")}
+	if v.may(account.Send) {
+		m.Ask = Ask{Href: boxPath(q.Document) + "/gui-ngay", Text: v.t("web.held.ask"), Form: formToken(v.secret)}
 	}
 	return m
 }

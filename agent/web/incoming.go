@@ -16,6 +16,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/agent/web/account"
 	"tram/storage"
 )
 
@@ -214,7 +215,7 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 	}
 	view := DocumentView{Page: s.page(ctx, v, title, "/van-ban-den"), Base: boxPath(d), Subject: d.Subject,
 		Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Facts: v.facts(d), Trust: v.trust(d.Seal),
-		Steps: v.incomingSteps(d), CanAnswer: v.may(act) && d.State == office.Arrived,
+		Steps: v.incomingSteps(d), CanAnswer: v.may(account.Answer) && d.State == office.Arrived,
 		Returning: len(errs) > 0 && errs[0].Field == "reason", Reason: reason, MaxReason: maxReason}
 	view.setErrors(v, errs)
 	// A document that was refused on arrival has a record but no files.

@@ -38,7 +38,7 @@ type Meter struct {
 }
 
 // Ask is a button of a transfer that is held back. The zero Ask is none.
-type Ask struct{ Href, Text string }
+type Ask struct{ Href, Text, Form string }
 
 // resumedFor is how long a row says that it goes on where it stopped.
 const resumedFor = 5 * time.Second

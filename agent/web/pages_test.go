@@ -20,7 +20,7 @@ import (
 var views = map[string]any{
 	"signin": SignInView{}, "work": WorkView{}, "incoming": IncomingView{}, "document": DocumentView{}, "send": SendView{},
 	"recipients": RecipientsView{}, "outbox": OutboxView{}, "outgoing": OutgoingView{}, "sent": SentView{}, "slip": SlipView{},
-	"status": StatusView{}, "error": ErrorView{},
+	"status": StatusView{}, "error": ErrorView{}, "password": PasswordView{}, "account": AccountView{}, "users": UsersView{}, "user": UserView{},
 }
 
 // fill sets every field below v to something that shows.

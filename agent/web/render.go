@@ -11,6 +11,7 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/web/account"
 )
 
 //go:embed templates/*.html
@@ -20,6 +21,7 @@ var templateFiles embed.FS
 var pageNames = []string{
 	"signin", "work", "incoming", "document", "send", "recipients",
 	"outbox", "outgoing", "sent", "slip", "status", "error",
+	"password", "account", "users", "user",
 }
 
 // pages holds the parsed templates.
@@ -49,10 +51,10 @@ type Page struct {
 	Unit    office.Party
 	Version string
 	User    string // display name, "" when nobody is signed in
+	Form    string // the token that forms carry
 	Menu    []MenuItem
 	CanSend bool
 	CanRead bool
-	CanAct  bool
 	Strip   *Strip
 	Rev     string
 	Errors  []FieldError
@@ -99,7 +101,7 @@ func (p *Page) setErrors(v *visit, errs []FieldError) {
 // bare is the layout before sign-in: no menu, no strip.
 func (s *site) bare(v *visit, title, path string) Page {
 	return Page{
-		Lang: v.lang, Path: path, Unit: s.Config.Unit, Version: s.Config.Version,
+		Form: s.token(v), Lang: v.lang, Path: path, Unit: s.Config.Unit, Version: s.Config.Version,
 		Title: v.t("web.title", i18n.Args{"title": title}),
 		CSS:   s.assets.css, JS: s.assets.js,
 	}
@@ -110,7 +112,7 @@ func (s *site) bare(v *visit, title, path string) Page {
 func (s *site) page(ctx context.Context, v *visit, title, current string) Page {
 	p := s.bare(v, title, v.r.URL.RequestURI())
 	p.User = v.session.User.Display
-	p.CanSend, p.CanRead, p.CanAct = v.may(act), v.may(read), v.may(act)
+	p.CanSend, p.CanRead = v.may(account.Send), v.may(account.Content)
 	state, err := s.state(ctx, v)
 	if err != nil {
 		s.Logger.Error("read figures for the strip", "error", err)
@@ -125,6 +127,9 @@ func (s *site) page(ctx context.Context, v *visit, title, current string) Page {
 		{Href: "/viec-can-lam", Text: v.t("web.menu.work"), Key: "Alt+1"},
 		{Href: "/van-ban-den", Text: v.t("web.menu.incoming"), Key: "Alt+2", Count: count},
 		{Href: "/van-ban-di", Text: v.t("web.menu.outgoing"), Key: "Alt+3"},
+	}
+	if v.may(account.Accounts) {
+		p.Menu = append(p.Menu, MenuItem{Href: "/nguoi-dung", Text: v.t("web.menu.users"), Key: "Alt+4"})
 	}
 	for i := range p.Menu {
 		p.Menu[i].Current = p.Menu[i].Href == current
@@ -150,15 +155,25 @@ func (s *site) renderPart(v *visit, page, part string, view any, status int) err
 	return s.write(v, out.Bytes(), status)
 }
 
+// policy is the content security policy of a page: nothing inline, nothing
+// from elsewhere, no frame around it, and foreign content only in a frame of
+// the document origin.
+func (s *site) policy(v *visit) string {
+	connect := "'self'"
+	if v.connect != "" {
+		connect += " " + v.connect
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src " + connect +
+		"; form-action 'self'; frame-src 'self' " + s.Documents.Origin(v.r) + "; base-uri 'none'; frame-ancestors 'none'"
+}
+
 func (s *site) write(v *visit, body []byte, status int) error {
 	h := v.w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Language", string(v.lang))
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
-		"font-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self' "+s.Documents.Origin(v.r)+
-		"; base-uri 'none'; frame-ancestors 'self'")
+	h.Set("Content-Security-Policy", s.policy(v))
 	v.w.WriteHeader(status)
 	if v.r.Method == http.MethodHead {
 		return nil

@@ -32,7 +32,7 @@ func (s *site) signInForm(ctx context.Context, v *visit) error {
 		v.redirect(local(next))
 		return nil
 	}
-	known := knownNames(v.r)
+	known := s.knownNames(v.r)
 	view := SignInView{Next: next, Known: known}
 	if len(known) > 0 {
 		view.Name = known[0]
@@ -48,7 +48,7 @@ func (s *site) showSignIn(v *visit, view SignInView, errs []FieldError, status i
 
 func (s *site) signIn(ctx context.Context, v *visit) error {
 	name, password := strings.TrimSpace(v.r.PostFormValue("name")), v.r.PostFormValue("password")
-	view := SignInView{Name: name, Known: knownNames(v.r), Next: v.r.PostFormValue("tiep")}
+	view := SignInView{Name: name, Known: s.knownNames(v.r), Next: v.r.PostFormValue("tiep")}
 	var errs []FieldError
 	if name == "" {
 		errs = append(errs, FieldError{"name", v.t("web.signin.no-name")})
@@ -63,8 +63,8 @@ func (s *site) signIn(ctx context.Context, v *visit) error {
 	if err != nil {
 		p := problem.From(err)
 		switch p.Code {
-		case "account.wrong":
-			return s.showSignIn(v, view, []FieldError{{"name", p.Message(v.lang)}}, http.StatusUnprocessableEntity)
+		case "account.wrong", "account.locked":
+			return s.showSignIn(v, view, []FieldError{{"name", v.whole(p)}}, http.StatusUnprocessableEntity)
 		case "account.throttled":
 			return s.showSignIn(v, view, []FieldError{{"name", p.Message(v.lang)}}, http.StatusTooManyRequests)
 		}
@@ -80,7 +80,8 @@ func (s *site) signIn(ctx context.Context, v *visit) error {
 		return fmt.Errorf("sign in: %w", err)
 	}
 	s.setCookie(v, s.cookie, token, 0)
-	s.setCookie(v, knownCookie, strings.Join(withFirst(view.Known, user.Name), " "), knownLife)
+	s.setCookie(v, s.visitCookie, "", -time.Second)
+	s.setCookie(v, s.cookieName(knownCookie), strings.Join(withFirst(view.Known, user.Name), " "), knownLife)
 	v.redirect(local(view.Next))
 	return nil
 }
@@ -99,8 +100,8 @@ func (s *site) signOut(ctx context.Context, v *visit) error {
 // knownNames are the names that this browser signed in with, latest first: on
 // a shared PC the next clerk picks hers instead of typing, and nobody else
 // learns which accounts there are.
-func knownNames(r *http.Request) []string {
-	c, err := r.Cookie(knownCookie)
+func (s *site) knownNames(r *http.Request) []string {
+	c, err := r.Cookie(s.cookieName(knownCookie))
 	if err != nil {
 		return nil
 	}

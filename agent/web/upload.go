@@ -52,7 +52,7 @@ func (s *site) receive(v *visit) (*upload, error) {
 	for n := 0; ; n++ {
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
-			return up, nil
+			return up, s.ownForm(v, up)
 		}
 		if err != nil {
 			return up, s.readProblem(v, err)
@@ -79,6 +79,9 @@ func (s *site) receivePart(v *visit, up *upload, part *multipart.Part) error {
 	if part.FileName() == "" {
 		return nil // no file chosen
 	}
+	if err := s.ownForm(v, up); err != nil { // before anything is written
+		return err
+	}
 	if len(up.files) >= s.Config.MaxFiles {
 		return problem.New(problem.Usage, "web.send.too-many", "files", i18n.Args{"max": s.Config.MaxFiles})
 	}
@@ -102,6 +105,15 @@ func (s *site) receivePart(v *visit, up *upload, part *multipart.Part) error {
 		return s.tooLarge(v)
 	}
 	return nil
+}
+
+// ownForm refuses a form without the token of this session, which stands before
+// its files.
+func (s *site) ownForm(v *visit, up *upload) error {
+	if v.rightToken(up.fields.Get(tokenField)) {
+		return nil
+	}
+	return problem.New(problem.Denied, "web.stale-form", "", nil)
 }
 
 // diskWriter tells errors of the disk from those of the browser.

@@ -18,25 +18,6 @@ import (
 	"tram/agent/web/account"
 )
 
-// need is what a page asks of its visitor.
-type need int
-
-const (
-	nobody need = iota // no sign-in
-	see                // lists and tracks
-	read               // the content of documents
-	act                // send, accept, return
-)
-
-// allowed is the whole table of who may do what.
-var allowed = map[account.Role]need{
-	account.Clerk:   act,
-	account.Leader:  read,
-	account.Staff:   read,
-	account.OneStop: see,
-	account.IT:      see,
-}
-
 // visit is one request with who made it and in which language.
 type visit struct {
 	r       *http.Request
@@ -44,10 +25,12 @@ type visit struct {
 	lang    i18n.Lang
 	now     time.Time
 	session account.Session
-	signed  bool // in
+	signed  bool   // in
+	connect string // origins that this one page's scripts may talk to besides ours; "" for none
+	secret  string // what form tokens are made from: the cookie of the session, or of the visit before it
 }
 
-func (v *visit) may(n need) bool { return v.signed && allowed[v.session.User.Role] >= n }
+func (v *visit) may(r account.Right) bool { return v.signed && v.session.User.Role.May(r) }
 
 func (v *visit) t(key string, args ...i18n.Args) string { return i18n.T(v.lang, key, args...) }
 
@@ -61,10 +44,11 @@ const (
 	maxForm = 64 << 10
 )
 
-// handle loads the visitor, checks n and turns errors and panics into pages.
-func (s *site) handle(n need, h handler) http.Handler {
+// handle loads the visitor, checks what the route asks of him and turns errors
+// and panics into pages.
+func (s *site) handle(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{r: r, w: w, lang: language(r), now: s.Now()}
+		v := &visit{r: r, w: w, lang: s.language(r), now: s.Now()}
 		defer func() {
 			p := recover()
 			if p == nil {
@@ -76,29 +60,46 @@ func (s *site) handle(n need, h handler) http.Handler {
 			s.Logger.Error("panic in a page", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			s.fail(v, problem.New(problem.Failed, "internal", "", nil))
 		}()
-		if r.Method != http.MethodGet && r.Method != http.MethodHead && !(r.URL.Path == "/gui") {
+		if !safe(r.Method) && !rt.files {
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		}
 		if err := s.identify(r.Context(), v); err != nil {
 			s.fail(v, err)
 			return
 		}
-		if n > nobody && !v.signed {
-			s.toSignIn(v)
+		if !s.admit(v, rt) {
 			return
 		}
-		if n > nobody && !v.may(n) {
-			s.fail(v, problem.New(problem.Denied, "web.not-yours", "", nil))
-			return
-		}
-		if err := h(r.Context(), v); err != nil {
+		if err := rt.do(r.Context(), v); err != nil {
 			s.fail(v, err)
 		}
 	})
 }
 
+// admit lets v through to rt or answers in its place.
+func (s *site) admit(v *visit, rt route) bool {
+	switch {
+	case rt.who != anybody && !v.signed:
+		s.toSignIn(v)
+	case v.signed && v.session.User.Temporary && !rt.early:
+		v.redirect("/mat-khau")
+	case rt.who != anybody && rt.who != signedIn && !v.may(rt.who):
+		s.fail(v, problem.New(problem.Denied, "web.not-yours", "", nil))
+	case !safe(v.r.Method) && !rt.files && !v.rightToken(v.r.PostFormValue(tokenField)):
+		s.fail(v, problem.New(problem.Denied, "web.stale-form", "", nil))
+	default:
+		return true
+	}
+	return false
+}
+
+func safe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
 // identify fills in the session. The page's own polling does not count as use.
 func (s *site) identify(ctx context.Context, v *visit) error {
+	if c, err := v.r.Cookie(s.visitCookie); err == nil {
+		v.secret = c.Value
+	}
 	c, err := v.r.Cookie(s.cookie)
 	if err != nil {
 		return nil
@@ -110,7 +111,7 @@ func (s *site) identify(ctx context.Context, v *visit) error {
 	if err != nil {
 		return fmt.Errorf("read session: %w", err)
 	}
-	v.session, v.signed = e, true
+	v.session, v.signed, v.secret = e, true, c.Value
 	return nil
 }
 
@@ -120,7 +121,11 @@ func (s *site) toSignIn(v *visit) {
 	if v.r.Method == http.MethodGet && v.r.URL.Path != "/" {
 		q.Set("tiep", v.r.URL.RequestURI())
 	} else if v.r.Method != http.MethodGet {
-		q.Set("tiep", strings.TrimSuffix(strings.TrimSuffix(v.r.URL.Path, "/tiep-nhan"), "/tra-lai"))
+		page := v.r.URL.Path
+		for _, action := range []string{"/tiep-nhan", "/tra-lai", "/gui-ngay", "/dang-xuat-het"} {
+			page = strings.TrimSuffix(page, action)
+		}
+		q.Set("tiep", page)
 	}
 	target := "/dang-nhap"
 	if len(q) > 0 {
@@ -147,8 +152,8 @@ func local(target string) string {
 
 // language is the visitor's choice, Vietnamese when there is none: the
 // browser's own language says little on a shared office PC.
-func language(r *http.Request) i18n.Lang {
-	if c, err := r.Cookie(languageCookie); err == nil {
+func (s *site) language(r *http.Request) i18n.Lang {
+	if c, err := r.Cookie(s.cookieName(languageCookie)); err == nil {
 		return i18n.Parse(c.Value)
 	}
 	return i18n.Vietnamese
@@ -156,7 +161,7 @@ func language(r *http.Request) i18n.Lang {
 
 func (s *site) setLanguage(_ context.Context, v *visit) error {
 	lang := i18n.Parse(v.r.PostFormValue("lang"))
-	s.setCookie(v, languageCookie, string(lang), languageLife)
+	s.setCookie(v, s.cookieName(languageCookie), string(lang), languageLife)
 	v.redirect(local(v.r.PostFormValue("tiep")))
 	return nil
 }
@@ -169,11 +174,20 @@ func (s *site) setCookie(v *visit, name, value string, life time.Duration) {
 	})
 }
 
-// cookieName differs between offices: browsers share cookies between the ports
-// of a host, and a trial runs two offices on one machine.
-func cookieName(code string) string {
+// cookieName is the name under which a cookie travels. Over TLS its prefix has
+// browsers take it only from this very host, and only over TLS.
+func (s *site) cookieName(name string) string {
+	if s.Config.Secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// ofOffice makes a name that differs between offices: browsers share cookies
+// between the ports of a host, and a trial runs two offices on one machine.
+func ofOffice(name, code string) string {
 	sum := sha256.Sum256([]byte(strings.ToLower(code)))
-	return "tram-phien-" + hex.EncodeToString(sum[:4])
+	return name + "-" + hex.EncodeToString(sum[:4])
 }
 
 // address is the visitor's IP, for the throttle.

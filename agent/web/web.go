@@ -64,6 +64,27 @@ type Accounts interface {
 	Open(ctx context.Context, u account.User) (token string, s account.Session, err error)
 	Session(ctx context.Context, token string, use bool) (account.Session, error)
 	End(ctx context.Context, token string) error
+	Own
+	Manager
+}
+
+// Own is what people do with their own account.
+type Own interface {
+	Sessions(ctx context.Context, name string) ([]account.Session, error)
+	// ChangePassword ends all sessions of the account and starts a new one.
+	ChangePassword(ctx context.Context, e account.Session, old, password, address string) (token string, err error)
+	// EndAll ends all sessions of an account on behalf of by.
+	EndAll(ctx context.Context, by, name string) error
+}
+
+// Manager is what an IT officer does with accounts; by is who does it.
+type Manager interface {
+	Users(ctx context.Context) ([]account.User, error)
+	CreateUser(ctx context.Context, n account.NewUser) (account.User, error)
+	// SetPassword sets a temporary password and unlocks the account.
+	SetPassword(ctx context.Context, by, name, password string) error
+	SetDisabled(ctx context.Context, by, name string, disabled bool) error
+	Unlock(ctx context.Context, by, name string) error
 }
 
 // Documents makes addresses of the document origin. *httpd.Documents is one.
@@ -134,7 +155,9 @@ type site struct {
 	pages  *pages
 	assets *assets
 	cookie string // name of the session cookie
-	turns  turns
+	// visitCookie names the cookie that ties forms to a browser before sign-in.
+	visitCookie string
+	turns       turns
 }
 
 // New makes the pages. The handler expects the guards of httpd in front of it.
@@ -169,7 +192,9 @@ func newSite(o Options) (*site, error) {
 	if err := emptyFolder(c.UploadDir); err != nil {
 		return nil, err
 	}
-	s := &site{Options: o, cookie: cookieName(c.Unit.Code)}
+	s := &site{Options: o}
+	s.cookie = s.cookieName(ofOffice("tram-phien", c.Unit.Code))
+	s.visitCookie = s.cookieName(ofOffice("tram-truoc", c.Unit.Code))
 	var err error
 	if s.assets, err = loadAssets(); err != nil {
 		return nil, err
@@ -198,38 +223,4 @@ func emptyFolder(dir string) error {
 		}
 	}
 	return nil
-}
-
-func (s *site) routes() http.Handler {
-	mux := http.NewServeMux()
-	route := func(n need, pattern string, h handler) { mux.Handle(pattern, s.handle(n, h)) }
-
-	mux.Handle("GET "+assetPath+"{file}", s.assets)
-	route(nobody, "GET /dang-nhap", s.signInForm)
-	route(nobody, "POST /dang-nhap", s.signIn)
-	route(nobody, "POST /dang-xuat", s.signOut)
-	route(nobody, "POST /ngon-ngu", s.setLanguage)
-	route(nobody, "GET /trang-thai", s.status)
-
-	route(see, "GET /{$}", s.home)
-	route(see, "GET /viec-can-lam", s.work)
-	route(see, "GET /van-ban-den", s.incoming)
-	route(see, "GET /van-ban-den/{id}", s.incomingOne)
-	route(see, "GET /van-ban-di", s.outgoing)
-	route(see, "GET /van-ban-di/{id}", s.outgoingOne)
-	route(see, "GET /van-ban-di/{id}/phieu-gui", s.slip)
-	route(see, "GET /hop-gui", s.outbox)
-
-	for _, box := range []string{"van-ban-den", "van-ban-di"} {
-		route(read, "GET /"+box+"/{id}/tep/{index}", s.file)
-		route(read, "GET /"+box+"/{id}/goi", s.export)
-	}
-	route(act, "POST /van-ban-den/{id}/tiep-nhan", s.accept)
-	route(act, "POST /van-ban-den/{id}/tra-lai", s.sendBack)
-	route(act, "POST /van-ban-di/{id}/gui-ngay", s.sendNow)
-	route(act, "GET /gui", s.sendForm)
-	route(act, "POST /gui", s.send)
-	route(act, "GET /noi-nhan", s.recipients)
-	route(nobody, "/", s.noSuchPage)
-	return mux
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -31,10 +32,12 @@ type box struct {
 	office   *fakeOffice
 	docs     seeded
 	accounts *account.Store
+	db       *sqlite.DB
 	link     Link
 	url      string
 	uploads  string
 	config   *Config
+	site     *site
 	away     atomic.Bool // every connection breaks
 	slow     atomic.Bool // bodies come in slowly
 }
@@ -56,6 +59,12 @@ func (b *box) limits(file, all int64, files int) {
 // seeded.
 func start(t *testing.T, empty bool, now func() time.Time) *box {
 	t.Helper()
+	return startOver(t, nil, empty, now)
+}
+
+// startOver is start over TLS when secure is not nil.
+func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema}})
 	if err != nil {
@@ -65,27 +74,27 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, role := range map[string]account.Role{"lan": account.Clerk, "it": account.IT, "leader": account.Leader} {
+	for name, role := range map[string]account.Role{"lan": account.Clerk, "it": account.IT, "leader": account.Leader, "staff": account.Staff, "onestop": account.OneStop} {
 		if _, err := accounts.CreateUser(ctx, account.NewUser{Name: name, Display: "Nguyễn Thị " + name, Role: role, Password: password}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b := &box{t: t, office: newFakeOffice(now), accounts: accounts, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
+	b := &box{t: t, office: newFakeOffice(now), accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
 	if !empty {
 		b.docs = seed(b.office)
 	}
-	server, err := httpd.Listen(httpd.Options{Address: "127.0.0.1:0", Files: b.office, Alive: accounts.Alive, Now: now})
+	server, err := httpd.Listen(httpd.Options{Address: "127.0.0.1:0", TLS: secure, Files: b.office, Alive: accounts.Alive, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
-		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
+		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.config = &s.Config
+	b.config, b.site = &s.Config, s
 	routes := s.routes()
 	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if b.away.Load() {
@@ -124,7 +133,9 @@ func (b *box) visitor() *browser {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return &browser{b, &http.Client{Jar: jar, Timeout: time.Minute,
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // no name is looked at here
+	b.t.Cleanup(transport.CloseIdleConnections)
+	return &browser{b, &http.Client{Jar: jar, Timeout: time.Minute, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
@@ -169,8 +180,37 @@ func (v *browser) address(path string) string {
 	return v.url + path
 }
 
+// token is what the forms on this visitor's pages carry.
+func (v *browser) token() string {
+	v.t.Helper()
+	u, err := url.Parse(v.url)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	for range 2 {
+		secret := ""
+		for _, c := range v.client.Jar.Cookies(u) {
+			if c.Name == v.site.cookie || c.Name == v.site.visitCookie && secret == "" {
+				secret = c.Value
+			}
+		}
+		if secret != "" {
+			return formToken(secret)
+		}
+		v.get("/dang-nhap")
+	}
+	v.t.Fatal("the sign-in page sets no cookie for its form")
+	return ""
+}
+
+// post sends a form as it stands on a page of this visitor.
 func (v *browser) post(path string, form url.Values) (*http.Response, string) {
 	v.t.Helper()
+	filled := url.Values{tokenField: {v.token()}}
+	for name, values := range form {
+		filled[name] = values
+	}
+	form = filled
 	req, err := http.NewRequest(http.MethodPost, v.address(path), strings.NewReader(form.Encode()))
 	if err != nil {
 		v.t.Fatal(err)

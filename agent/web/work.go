@@ -7,6 +7,7 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/web/account"
 )
 
 // WorkView is the clerk's home: what to do, most pressing first.
@@ -114,7 +115,7 @@ func (v *visit) workBack(d office.Document) WorkRow {
 		row.Why = d.Reason
 	}
 	row.Action, row.ActionHref = v.t("web.work.mend"), "/gui?tu="+d.ID.String()
-	if !v.may(act) {
+	if !v.may(account.Send) {
 		row.Action, row.ActionHref = v.t("web.work.look"), row.Href
 	}
 	return row

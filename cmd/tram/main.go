@@ -22,7 +22,7 @@ func program(s cli.Streams) *cli.App {
 		enrollCommand(c), runCommand(c), statusCommand(c),
 		sendCommand(c), documentsCommand(c), showCommand(c), getCommand(c),
 		acceptCommand(c), returnCommand(c), queueCommand(c), exportCommand(c), verifyCommand(c), caCommand(c), usbCommand(c),
-		auditCommand(c), userCommand(c), sealCommand(c), configCommand(c), cli.VersionCommand(c),
+		auditCommand(c), userCommand(c), sealCommand(c), lanCommand(c), configCommand(c), cli.VersionCommand(c),
 	)
 	app.Add(serviceCommands(c)...)
 	return app

@@ -51,6 +51,9 @@ func printStatus(c *cli.Console, w io.Writer, s api.Status) {
 		}
 		line("tram.status.server", "%s %s", s.Link.Server, s.Link.Error)
 		line("tram.status.pages", "%s", s.UI)
+		if s.Pages != nil {
+			line("tram.lan.fingerprint", "%s (%s)", s.Pages.Fingerprint, c.T("tram.lan.source."+string(s.Pages.Source)))
+		}
 		line("tram.status.certificate", "%s", s.CertUntil.Local().Format("02/01/2006"))
 		line("tram.status.disk", "%s", cli.Bytes(s.DiskFree))
 	}

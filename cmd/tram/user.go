@@ -22,6 +22,11 @@ func userCommand(c *cli.Console) *cobra.Command {
 		accountCommand(c, "password NAME", "tram.user.password.short", func(cmd *cobra.Command, client *api.Client, a api.Account) error {
 			return client.SetPassword(cmd.Context(), a.Name, a.Password)
 		}),
+		userListCommand(c),
+		userChangeCommand(c, "unlock NAME", "tram.user.unlock.short", api.Unlock),
+		userChangeCommand(c, "sign-out NAME", "tram.user.sign-out.short", api.SignOut),
+		userChangeCommand(c, "close NAME", "tram.user.close.short", api.CloseAccount),
+		userChangeCommand(c, "open NAME", "tram.user.open.short", api.OpenAccount),
 	)
 	return group
 }
@@ -53,4 +58,52 @@ func accountCommand(c *cli.Console, use, short string, do func(*cobra.Command, *
 		})
 	}
 	return cmd
+}
+
+func userListCommand(c *cli.Console) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "tram.user.list.short", Args: cli.Args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client := api.NewClient(c.Data)
+			defer client.Close()
+			list, err := client.Accounts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.Print(list, func(w io.Writer) {
+				for _, a := range list {
+					fmt.Fprintf(w, "%-16s %-8s %-10s %s\n", a.Name, a.Role, userState(c, a), a.Display)
+				}
+			})
+		},
+	}
+}
+
+// userState is what an IT officer has to know first about an account.
+func userState(c *cli.Console, a api.Account) string {
+	switch {
+	case a.Closed:
+		return c.T("tram.user.closed")
+	case a.Locked:
+		return c.T("tram.user.locked")
+	case a.Temporary:
+		return c.T("tram.user.temporary")
+	}
+	return c.T("tram.user.in-use")
+}
+
+func userChangeCommand(c *cli.Console, use, short string, what api.AccountChange) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cli.Args(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client := api.NewClient(c.Data)
+			defer client.Close()
+			if err := client.ChangeAccount(cmd.Context(), args[0], what); err != nil {
+				return err
+			}
+			return c.Print(map[string]string{"name": args[0]}, func(w io.Writer) {
+				fmt.Fprintln(w, c.T("tram.user.done", i18n.Args{"name": args[0]}))
+			})
+		},
+	}
 }

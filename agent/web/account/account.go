@@ -6,11 +6,19 @@
 //     as the SHA-256 of its cookie: reading the database signs nobody in.
 //   - A wrong name, a wrong password and a closed account look the same and
 //     take the same time.
-//   - Guessing is slowed per account and per address, and costs bounded memory.
-//   - Closing an account or setting its password ends its sessions at once.
+//   - Guessing is slowed per account and per address, and costs bounded memory;
+//     after LockAfter failures in a row the name is locked until an IT officer
+//     unlocks it, whether or not there is such an account.
+//   - Closing an account or setting its password ends its sessions at once. No
+//     session outlives Options.MaxLife.
+//   - A password that somebody else set has to be replaced at the next sign-in.
+//   - What a role may do is one table, see Role.May.
+//   - Each change of an account is told to Options.Record within the
+//     transaction that makes it.
 package account
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -31,14 +39,13 @@ import (
 // Role is what a person does in the office; it decides what they may do here.
 type Role string
 
-// Roles. Clerk sends, accepts and returns; IT sees lists and tracks, but opens,
-// sends and answers nothing.
+// Roles; what each may do is the table behind Role.May.
 const (
-	Clerk   Role = "clerk"
-	Leader  Role = "leader"
-	Staff   Role = "staff"
-	OneStop Role = "onestop"
-	IT      Role = "it"
+	Clerk   Role = "clerk"   // văn thư
+	Leader  Role = "leader"  // lãnh đạo
+	Staff   Role = "staff"   // chuyên viên
+	OneStop Role = "onestop" // một cửa
+	IT      Role = "it"      // quản trị
 )
 
 // Roles lists the roles an account may have.
@@ -51,6 +58,11 @@ type User struct {
 	Role     Role      `json:"role"`
 	Created  time.Time `json:"created"`
 	Disabled bool      `json:"disabled"`
+	// Temporary says that the password was set by somebody else: nothing but
+	// replacing it is allowed.
+	Temporary bool `json:"temporary"`
+	// Locked says that too many sign-ins failed in a row.
+	Locked bool `json:"locked"`
 }
 
 // NewUser is what CreateUser needs.
@@ -58,6 +70,8 @@ type NewUser struct {
 	Name, Display string // Display "" repeats Name
 	Role          Role
 	Password      string
+	Temporary     bool   // see User.Temporary
+	By            string // who makes it, for the log
 }
 
 // Limits of an account's texts.
@@ -73,6 +87,9 @@ const (
 const (
 	// DefaultLife is how long a session lasts after its last use.
 	DefaultLife = 8 * time.Hour
+	// DefaultMaxLife is how long a session lasts however much it is used: a
+	// long working day, so that each day begins with a password.
+	DefaultMaxLife = 16 * time.Hour
 	// touchAfter is how old Seen may be before a use is written down.
 	touchAfter = 5 * time.Minute
 )
@@ -86,7 +103,11 @@ var Schema = sqlite.Embedded("account", migrations)
 // Options of New.
 type Options struct {
 	// Life of a session after its last use; 0 takes DefaultLife.
-	Life   time.Duration
+	Life time.Duration
+	// MaxLife of a session since the sign-in; 0 takes DefaultMaxLife.
+	MaxLife time.Duration
+	// Record keeps an event, in the transaction of the change; nil keeps none.
+	Record func(tx *sqlite.Tx, e Event) error
 	Hash   Parameters // zero takes DefaultParameters
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -105,6 +126,9 @@ type Store struct {
 func New(db *sqlite.DB, o Options) (*Store, error) {
 	if o.Life == 0 {
 		o.Life = DefaultLife
+	}
+	if o.MaxLife == 0 {
+		o.MaxLife = DefaultMaxLife
 	}
 	if o.Hash == (Parameters{}) {
 		o.Hash = DefaultParameters
@@ -126,7 +150,7 @@ var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,31}$`)
 // CreateUser adds an account. A *problem.Problem says what is wrong with the
 // input or that the name is taken.
 func (s *Store) CreateUser(ctx context.Context, n NewUser) (User, error) {
-	u := User{Name: foldName(n.Name), Display: strings.TrimSpace(norm.NFC.String(n.Display)), Role: n.Role, Created: s.options.Now()}
+	u := User{Name: foldName(n.Name), Display: strings.TrimSpace(norm.NFC.String(n.Display)), Role: n.Role, Created: s.options.Now(), Temporary: n.Temporary}
 	if u.Display == "" {
 		u.Display = u.Name
 	}
@@ -145,9 +169,15 @@ func (s *Store) CreateUser(ctx context.Context, n NewUser) (User, error) {
 		if taken > 0 {
 			return problem.New(problem.Conflict, "account.taken", "name", i18n.Args{"name": u.Name})
 		}
-		_, err := tx.Exec(`INSERT INTO users (name, display, role, hash, created) VALUES (?, ?, ?, ?, ?)`,
-			u.Name, u.Display, string(u.Role), hash, sqlite.Millis(u.Created))
-		return err
+		_, err := tx.Exec(`INSERT INTO users (name, display, role, hash, created, temporary) VALUES (?, ?, ?, ?, ?, ?)`,
+			u.Name, u.Display, string(u.Role), hash, sqlite.Millis(u.Created), u.Temporary)
+		if err != nil {
+			return err
+		}
+		if err := forgive(tx, u.Name); err != nil {
+			return err
+		}
+		return s.record(tx, Event{Action: "user.created", By: n.By, Name: u.Name})
 	})
 	return u, err
 }
@@ -167,33 +197,57 @@ func checkUser(u User) error {
 	return problem.New(problem.Usage, "account.role", "role", nil)
 }
 
-// SetPassword replaces a password and ends the account's sessions.
-func (s *Store) SetPassword(ctx context.Context, name, password string) error {
+// SetPassword gives an account a temporary password on behalf of by, unlocks it
+// and ends its sessions.
+func (s *Store) SetPassword(ctx context.Context, by, name, password string) error {
 	hash, err := s.hash(ctx, password)
 	if err != nil {
 		return err
 	}
 	name = foldName(name)
-	return s.change(ctx, name, `UPDATE users SET hash = ? WHERE name = ?`, hash, name)
-}
-
-// SetDisabled closes or opens an account and ends its sessions.
-func (s *Store) SetDisabled(ctx context.Context, name string, disabled bool) error {
-	name = foldName(name)
-	return s.change(ctx, name, `UPDATE users SET disabled = ? WHERE name = ?`, disabled, name)
-}
-
-func (s *Store) change(ctx context.Context, name, q string, args ...any) error {
-	return s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		res, err := tx.Exec(q, args...)
-		if err != nil {
+	err = s.change(ctx, Event{Action: "user.password-set", By: by, Name: name}, func(tx *sqlite.Tx) error {
+		if _, err := tx.Exec(`UPDATE users SET hash = ?, temporary = 1 WHERE name = ?`, hash, name); err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, problem.New(problem.NotFound, "account.unknown", "name", i18n.Args{"name": name}))
-		}
-		_, err = tx.Exec(`DELETE FROM sessions WHERE user = ?`, name)
+		return forgive(tx, name)
+	})
+	if err == nil {
+		s.throttle.forget(name)
+	}
+	return err
+}
+
+// SetDisabled closes or opens an account on behalf of by and ends its sessions.
+func (s *Store) SetDisabled(ctx context.Context, by, name string, disabled bool) error {
+	action := "user.opened"
+	if disabled {
+		action = "user.closed"
+	}
+	name = foldName(name)
+	return s.change(ctx, Event{Action: action, By: by, Name: name}, func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(`UPDATE users SET disabled = ? WHERE name = ?`, disabled, name)
 		return err
+	})
+}
+
+// EndAll ends all sessions of an account on behalf of by.
+func (s *Store) EndAll(ctx context.Context, by, name string) error {
+	return s.change(ctx, Event{Action: "user.signed-out", By: by, Name: foldName(name)}, func(*sqlite.Tx) error { return nil })
+}
+
+// change ends the sessions of an account, does fn and records e.
+func (s *Store) change(ctx context.Context, e Event, fn func(tx *sqlite.Tx) error) error {
+	return s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		if err := exists(tx, e.Name); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM sessions WHERE user = ?`, e.Name); err != nil {
+			return err
+		}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return s.record(tx, e)
 	})
 }
 
@@ -201,7 +255,8 @@ func (s *Store) change(ctx context.Context, name, q string, args ...any) error {
 func (s *Store) Users(ctx context.Context) ([]User, error) {
 	var all []User
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT name, display, role, created, disabled FROM users ORDER BY name`)
+		rows, err := tx.Query(`SELECT name, display, role, created, disabled, temporary,
+			EXISTS (SELECT 1 FROM attempts a WHERE a.name = users.name AND a.failed >= ?) FROM users ORDER BY name`, LockAfter)
 		if err != nil {
 			return err
 		}
@@ -209,7 +264,7 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 		for rows.Next() {
 			var u User
 			var created int64
-			if err := rows.Scan(&u.Name, &u.Display, &u.Role, &created, &u.Disabled); err != nil {
+			if err := rows.Scan(&u.Name, &u.Display, &u.Role, &created, &u.Disabled, &u.Temporary, &u.Locked); err != nil {
 				return err
 			}
 			u.Created = sqlite.Time(created)
@@ -221,8 +276,10 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 }
 
 // Authenticate checks a name and password given from address. Every failure
-// is the *problem.Problem "account.wrong", or "account.throttled" when there
-// were too many.
+// is a *problem.Problem: "account.wrong", "account.throttled" when there were
+// too many in a while, or "account.locked" when there were LockAfter in a row,
+// which is said whether or not there is such an account and whatever the
+// password is.
 func (s *Store) Authenticate(ctx context.Context, name, password, address string) (User, error) {
 	name = foldName(name)
 	// One attempt at a time: parallel guesses must not pass the throttle together.
@@ -233,6 +290,9 @@ func (s *Store) Authenticate(ctx context.Context, name, password, address string
 	if wait := s.throttle.wait(name, address); wait > 0 {
 		return User{}, problem.New(problem.Denied, "account.throttled", "name",
 			i18n.Args{"minutes": int((wait + time.Minute - 1) / time.Minute)})
+	}
+	if locked, err := s.locked(ctx, name); err != nil || locked {
+		return User{}, cmp.Or(err, error(problem.New(problem.Denied, "account.locked", "name", nil)))
 	}
 	u, hash, err := s.find(ctx, name)
 	if err != nil {
@@ -248,18 +308,21 @@ func (s *Store) Authenticate(ctx context.Context, name, password, address string
 	if !right || u.Name == "" || u.Disabled {
 		s.throttle.failed(name, address)
 		s.options.Logger.Warn("sign-in refused", "name", logName(name), "address", address)
+		if err := s.countFailure(ctx, name, address); err != nil {
+			return User{}, err
+		}
 		return User{}, problem.New(problem.Denied, "account.wrong", "name", nil)
 	}
 	s.throttle.passed(name, address)
-	return u, nil
+	return u, s.db.Update(ctx, func(tx *sqlite.Tx) error { return forgive(tx, name) })
 }
 
 // find returns the zero User when there is no such name.
 func (s *Store) find(ctx context.Context, name string) (u User, hash string, err error) {
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
 		var created int64
-		err := tx.QueryRow(`SELECT name, display, role, created, disabled, hash FROM users WHERE name = ?`, name).
-			Scan(&u.Name, &u.Display, &u.Role, &created, &u.Disabled, &hash)
+		err := tx.QueryRow(`SELECT name, display, role, created, disabled, temporary, hash FROM users WHERE name = ?`, name).
+			Scan(&u.Name, &u.Display, &u.Role, &created, &u.Disabled, &u.Temporary, &hash)
 		u.Created = sqlite.Time(created)
 		if errors.Is(err, sql.ErrNoRows) {
 			u = User{}

@@ -105,7 +105,7 @@ func TestAuthenticate(t *testing.T) {
 	if strings.Contains(f.log.String(), "gõ nhầm") || strings.Contains(f.log.String(), secret) {
 		t.Errorf("the log holds what was typed: %s", f.log.String())
 	}
-	if err := f.SetDisabled(t.Context(), "lan", true); err != nil {
+	if err := f.SetDisabled(t.Context(), "it", "lan", true); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Authenticate(t.Context(), "lan", secret, "10.0.0.3"); code(err) != "account.wrong" {
@@ -189,9 +189,10 @@ func TestSessions(t *testing.T) {
 		t.Errorf("after its end: %v", err)
 	}
 	ends := map[string]func(token string) error{
-		"sign-out": func(token string) error { return f.End(ctx, token) },
-		"password": func(string) error { return f.SetPassword(ctx, "lan", "mật khẩu mới") },
-		"closing":  func(string) error { return f.SetDisabled(ctx, "lan", true) },
+		"sign-out":   func(token string) error { return f.End(ctx, token) },
+		"password":   func(string) error { return f.SetPassword(ctx, "it", "lan", "mật khẩu mới") },
+		"everywhere": func(string) error { return f.EndAll(ctx, "lan", "lan") },
+		"closing":    func(string) error { return f.SetDisabled(ctx, "it", "lan", true) },
 	}
 	for name, end := range ends {
 		token, e, err := f.Open(ctx, u)
@@ -205,7 +206,7 @@ func TestSessions(t *testing.T) {
 			t.Errorf("after %s: %v", name, err)
 		}
 	}
-	if err := f.SetPassword(ctx, "ai-do", secret); code(err) != "account.unknown" {
+	if err := f.SetPassword(ctx, "it", "ai-do", secret); code(err) != "account.unknown" {
 		t.Errorf("password of an unknown account: %v", err)
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
+	"tram/agent/problem"
 	"tram/storage/sqlite"
 )
 
@@ -29,25 +32,34 @@ const tokenSize = 32
 
 // Open starts a session of u. The token goes into the cookie and is not kept.
 func (s *Store) Open(ctx context.Context, u User) (token string, _ Session, err error) {
-	raw := make([]byte, tokenSize)
-	if _, err := rand.Read(raw); err != nil {
-		return "", Session{}, fmt.Errorf("make session token: %w", err)
-	}
-	token = base64.RawURLEncoding.EncodeToString(raw)
+	token = newToken()
 	now := s.options.Now()
-	e := Session{User: u, Ref: reference(token), Created: now, Seen: now, Expires: now.Add(s.options.Life)}
+	e := Session{User: u, Ref: reference(token), Created: now, Seen: now, Expires: s.ends(now, now)}
 	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
 		if _, err := tx.Exec(`DELETE FROM sessions WHERE expires < ?`, sqlite.Millis(now)); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`INSERT INTO sessions (token, ref, user, created, seen, expires) VALUES (?, ?, ?, ?, ?, ?)`,
-			key(token), e.Ref, u.Name, sqlite.Millis(now), sqlite.Millis(now), sqlite.Millis(e.Expires))
-		return err
+		return insert(tx, token, e)
 	})
 	if err != nil {
 		return "", Session{}, fmt.Errorf("store session: %w", err)
 	}
 	return token, e, nil
+}
+
+// ends is when a session ends that began at created and was last used at seen.
+func (s *Store) ends(created, seen time.Time) time.Time {
+	idle, last := seen.Add(s.options.Life), created.Add(s.options.MaxLife)
+	if idle.After(last) {
+		return last
+	}
+	return idle
+}
+
+func insert(tx *sqlite.Tx, token string, e Session) error {
+	_, err := tx.Exec(`INSERT INTO sessions (token, ref, user, created, seen, expires) VALUES (?, ?, ?, ?, ?, ?)`,
+		key(token), e.Ref, e.User.Name, sqlite.Millis(e.Created), sqlite.Millis(e.Seen), sqlite.Millis(e.Expires))
+	return err
 }
 
 // Session returns the live session of a token, ErrNoSession when there is
@@ -60,7 +72,7 @@ func (s *Store) Session(ctx context.Context, token string, use bool) (Session, e
 	}
 	now := s.options.Now()
 	if use && now.Sub(e.Seen) >= touchAfter {
-		e.Seen, e.Expires = now, now.Add(s.options.Life)
+		e.Seen, e.Expires = now, s.ends(e.Created, now)
 		err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
 			_, err := tx.Exec(`UPDATE sessions SET seen = ?, expires = ? WHERE token = ?`,
 				sqlite.Millis(now), sqlite.Millis(e.Expires), key(token))
@@ -79,6 +91,58 @@ func (s *Store) Alive(ctx context.Context, ref string) bool {
 	return err == nil
 }
 
+// Sessions lists the live sessions of an account, the latest sign-in first.
+func (s *Store) Sessions(ctx context.Context, name string) ([]Session, error) {
+	var all []Session
+	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(`SELECT ref, created, seen, expires FROM sessions WHERE user = ? AND expires > ? ORDER BY created DESC, ref`,
+			foldName(name), sqlite.Millis(s.options.Now()))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var e Session
+			var created, seen, expires int64
+			if err := rows.Scan(&e.Ref, &created, &seen, &expires); err != nil {
+				return err
+			}
+			e.Created, e.Seen, e.Expires = sqlite.Time(created), sqlite.Time(seen), sqlite.Time(expires)
+			all = append(all, e)
+		}
+		return rows.Err()
+	})
+	return all, err
+}
+
+// ChangePassword replaces the own password of a session's account after the
+// old one was given from address. All sessions of the account end; the token
+// is that of a new one. The errors of Authenticate stand for a wrong old
+// password.
+func (s *Store) ChangePassword(ctx context.Context, e Session, old, password, address string) (token string, err error) {
+	u, err := s.Authenticate(ctx, e.User.Name, old, address)
+	if err != nil {
+		return "", err
+	}
+	if norm.NFC.String(old) == norm.NFC.String(password) {
+		return "", problem.New(problem.Usage, "account.password-same", "password", nil)
+	}
+	hash, err := s.hash(ctx, password)
+	if err != nil {
+		return "", err
+	}
+	token = newToken()
+	now := s.options.Now()
+	fresh := Session{User: u, Ref: reference(token), Created: now, Seen: now, Expires: s.ends(now, now)}
+	err = s.change(ctx, Event{Action: "user.password-changed", By: u.Name, Name: u.Name, Address: address}, func(tx *sqlite.Tx) error {
+		if _, err := tx.Exec(`UPDATE users SET hash = ?, temporary = 0 WHERE name = ?`, hash, u.Name); err != nil {
+			return err
+		}
+		return insert(tx, token, fresh)
+	})
+	return token, err
+}
+
 // End ends the session of a token. It is idempotent.
 func (s *Store) End(ctx context.Context, token string) error {
 	return s.db.Update(ctx, func(tx *sqlite.Tx) error {
@@ -91,9 +155,9 @@ func (s *Store) load(ctx context.Context, where string, arg any) (Session, error
 	var e Session
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
 		var created, seen, expires, since int64
-		err := tx.QueryRow(`SELECT s.ref, s.created, s.seen, s.expires, u.name, u.display, u.role, u.created
+		err := tx.QueryRow(`SELECT s.ref, s.created, s.seen, s.expires, u.name, u.display, u.role, u.created, u.temporary
 			FROM sessions s JOIN users u ON u.name = s.user WHERE u.disabled = 0 AND `+where, arg).
-			Scan(&e.Ref, &created, &seen, &expires, &e.User.Name, &e.User.Display, &e.User.Role, &since)
+			Scan(&e.Ref, &created, &seen, &expires, &e.User.Name, &e.User.Display, &e.User.Role, &since, &e.User.Temporary)
 		e.Created, e.Seen, e.Expires = sqlite.Time(created), sqlite.Time(seen), sqlite.Time(expires)
 		e.User.Created = sqlite.Time(since)
 		return err
@@ -107,6 +171,13 @@ func (s *Store) load(ctx context.Context, where string, arg any) (Session, error
 		return Session{}, ErrNoSession
 	}
 	return e, nil
+}
+
+// newToken makes an unguessable token. Reading random bytes cannot fail.
+func newToken() string {
+	raw := make([]byte, tokenSize)
+	_, _ = rand.Read(raw)
+	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
 func key(token string) []byte {

@@ -53,7 +53,7 @@ function keep(form) {
 	}
 	on(form, 'input', () => {
 		const all = {}
-		for (const f of $$('input:not([type=file]),textarea,select', form)) if (f.name && f.name !== 'once' && (f.checked || !/radio|checkbox/.test(f.type))) all[f.name] = f.value
+		for (const f of $$('input:not([type=file]),textarea,select', form)) if (f.name && !/^(once|ma)$/.test(f.name) && (f.checked || !/radio|checkbox/.test(f.type))) all[f.name] = f.value
 		sessionStorage.setItem(key, JSON.stringify(all))
 	})
 	on(form, 'submit', () => form.dataset.upload === undefined && sessionStorage.removeItem(key))

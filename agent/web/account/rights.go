@@ -1,0 +1,31 @@
+package account
+
+import "slices"
+
+// Right is one thing that an account may be allowed to do.
+type Right string
+
+// Rights.
+const (
+	Lists    Right = "lists"    // see lists, states and tracks of documents, without their content
+	Content  Right = "content"  // open attachments and take the signed document away
+	Answer   Right = "answer"   // accept, return, have signatures checked again
+	Send     Right = "send"     // write and send documents, change their order
+	Accounts Right = "accounts" // see accounts; make, open, close and unlock them; set passwords
+)
+
+// Rights lists every right.
+var Rights = []Right{Lists, Content, Answer, Send, Accounts}
+
+// grants is the whole table of who may do what; agent/README.md explains it.
+// What a role is not granted it may not do.
+var grants = map[Role][]Right{
+	Clerk:   {Lists, Content, Answer, Send},
+	Leader:  {Lists, Content},
+	Staff:   {Lists, Content},
+	OneStop: {Lists},
+	IT:      {Lists, Accounts},
+}
+
+// May reports whether the role has the right. An unknown role has none.
+func (r Role) May(what Right) bool { return slices.Contains(grants[r], what) }

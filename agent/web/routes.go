@@ -1,0 +1,76 @@
+package web
+
+import (
+	"net/http"
+
+	"tram/agent/web/account"
+)
+
+// Who may use a route: a right of account, or one of these.
+const (
+	anybody  account.Right = "anybody"   // no sign-in
+	signedIn account.Right = "signed-in" // any role
+)
+
+// route is one address with the rule that guards it.
+type route struct {
+	who     account.Right
+	pattern string // of http.ServeMux
+	do      handler
+	early   bool // open while the password is a temporary one
+	files   bool // carries files: do bounds its body and looks at its token
+}
+
+// table lists every address of the pages but those of assets. There is no
+// other way to add one, and a test holds a rule for each.
+func (s *site) table() []route {
+	all := []route{
+		{who: anybody, pattern: "GET /dang-nhap", do: s.signInForm, early: true},
+		{who: anybody, pattern: "POST /dang-nhap", do: s.signIn, early: true},
+		{who: anybody, pattern: "POST /dang-xuat", do: s.signOut, early: true},
+		{who: anybody, pattern: "POST /ngon-ngu", do: s.setLanguage, early: true},
+		{who: anybody, pattern: "GET /trang-thai", do: s.status},
+		{who: anybody, pattern: "/", do: s.noSuchPage, early: true},
+
+		{who: signedIn, pattern: "GET /mat-khau", do: s.passwordForm, early: true},
+		{who: signedIn, pattern: "POST /mat-khau", do: s.changePassword, early: true},
+		{who: signedIn, pattern: "GET /tai-khoan", do: s.ownAccount},
+		{who: signedIn, pattern: "POST /tai-khoan/dang-xuat-het", do: s.signOutEverywhere},
+
+		{who: account.Accounts, pattern: "GET /nguoi-dung", do: s.users},
+		{who: account.Accounts, pattern: "POST /nguoi-dung", do: s.createUser},
+		{who: account.Accounts, pattern: "GET /nguoi-dung/{name}", do: s.oneUser},
+		{who: account.Accounts, pattern: "POST /nguoi-dung/{name}", do: s.changeUser},
+
+		{who: account.Lists, pattern: "GET /{$}", do: s.home},
+		{who: account.Lists, pattern: "GET /viec-can-lam", do: s.work},
+		{who: account.Lists, pattern: "GET /van-ban-den", do: s.incoming},
+		{who: account.Lists, pattern: "GET /van-ban-den/{id}", do: s.incomingOne},
+		{who: account.Lists, pattern: "GET /van-ban-di", do: s.outgoing},
+		{who: account.Lists, pattern: "GET /van-ban-di/{id}", do: s.outgoingOne},
+		{who: account.Lists, pattern: "GET /van-ban-di/{id}/phieu-gui", do: s.slip},
+		{who: account.Lists, pattern: "GET /hop-gui", do: s.outbox},
+
+		{who: account.Answer, pattern: "POST /van-ban-den/{id}/tiep-nhan", do: s.accept},
+		{who: account.Answer, pattern: "POST /van-ban-den/{id}/tra-lai", do: s.sendBack},
+		{who: account.Send, pattern: "POST /van-ban-di/{id}/gui-ngay", do: s.sendNow},
+		{who: account.Send, pattern: "GET /gui", do: s.sendForm},
+		{who: account.Send, pattern: "POST /gui", do: s.send, files: true},
+		{who: account.Send, pattern: "GET /noi-nhan", do: s.recipients},
+	}
+	for _, box := range []string{"van-ban-den", "van-ban-di"} {
+		all = append(all,
+			route{who: account.Content, pattern: "GET /" + box + "/{id}/tep/{index}", do: s.file},
+			route{who: account.Content, pattern: "GET /" + box + "/{id}/goi", do: s.export})
+	}
+	return all
+}
+
+func (s *site) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+assetPath+"{file}", s.assets)
+	for _, rt := range s.table() {
+		mux.Handle(rt.pattern, s.handle(rt))
+	}
+	return mux
+}
