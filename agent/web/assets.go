@@ -23,8 +23,8 @@ var scripts = []string{"partial.js", "upload.js", "live.js", "keys.js"}
 // assets are the style sheet and the script under names that carry their
 // digest, so that browsers keep them for good.
 type assets struct {
-	css, js string // addresses
-	byName  map[string]asset
+	css, js, sign string // addresses; sign is the script of the signing page alone
+	byName        map[string]asset
 }
 
 type asset struct {
@@ -50,6 +50,13 @@ func loadAssets() (*assets, error) {
 		return nil, err
 	}
 	if a.js, err = a.add("app", ".js", "text/javascript; charset=utf-8", js.Bytes()); err != nil {
+		return nil, err
+	}
+	sign, err := assetFiles.ReadFile("assets/sign.js")
+	if err != nil {
+		return nil, fmt.Errorf("read script: %w", err)
+	}
+	if a.sign, err = a.add("sign", ".js", "text/javascript; charset=utf-8", squeeze(sign)); err != nil {
 		return nil, err
 	}
 	return a, nil
