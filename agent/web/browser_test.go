@@ -29,6 +29,7 @@ func (b *box) tour() map[string]string {
 		"sent-done": boxPath(b.docs["saved"]) + "?xong=1", "sent-sending": boxPath(b.docs["sending"]),
 		"sent-returned": boxPath(b.docs["returned"]), "sent-many": boxPath(b.docs["many"]), "sent-failed": boxPath(b.docs["failed"]),
 		"slip": boxPath(b.docs["many"]) + "/phieu-gui", "no-page": "/khong-co",
+		"signing": "/ky-so",
 		"account": "/tai-khoan", "password": "/mat-khau",
 	}
 }
