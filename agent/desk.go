@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,13 +17,16 @@ import (
 	"tram/agent/guard"
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
+	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/lan"
 	"tram/agent/line"
 	"tram/agent/lineage"
 	"tram/agent/office"
+	"tram/agent/problem"
 	"tram/agent/sealbook"
 	"tram/agent/stick"
+	"tram/agent/tsa/tsahttp"
 	"tram/agent/web/account"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -68,7 +72,7 @@ type desk struct {
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, account.Schema, line.Schema, stick.Schema, lineage.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, line.Schema, stick.Schema, lineage.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -132,6 +136,10 @@ func (d *desk) openRegistry(ctx context.Context) (err error) {
 func (d *desk) openOffice() (err error) {
 	c := d.o.Config
 	d.seals = sealbook.New(sealbook.Options{Dir: d.o.Dir, Identity: d.id, Logger: d.log.With("part", "seals"), Now: d.clock.Now})
+	stamper, roots, err := d.stamper()
+	if err != nil {
+		return err
+	}
 	d.office, err = office.New(office.Options{
 		DB: d.db, Queue: d.queue, Blobs: d.blobs, Registry: d.registry, Identity: d.id,
 		Limits: office.Limits{
@@ -140,9 +148,33 @@ func (d *desk) openOffice() (err error) {
 		Letterhead: office.Letterhead{
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
-		Seals: d.sealer, Logger: d.log.With("part", "office"), Now: d.clock.Now,
+		Seals:   d.sealer,
+		Stamper: stamper, StampRoots: roots,
+		Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})
 	return err
+}
+
+// stamper is the external time stamp authority of the settings, nil for none,
+// and whom to believe it by.
+func (d *desk) stamper() (office.Stamper, *x509.CertPool, error) {
+	s := d.o.Config.Stamp
+	if s.URL == "" {
+		return nil, nil, nil
+	}
+	file := s.CA
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(d.o.Dir, file)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, problem.New(problem.Usage, "tram.unreadable-file", "stamp.ca", i18n.Args{"file": file}).Because(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(data) {
+		return nil, nil, problem.New(problem.Usage, "tram.no-certificate", "stamp.ca", i18n.Args{"file": file})
+	}
+	return tsahttp.Client{URL: s.URL}, roots, nil
 }
 
 func (d *desk) openNode() error {
@@ -155,7 +187,7 @@ func (d *desk) openNode() error {
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
 		Own:   func(string) ([]byte, uint64) { return d.id.Card, card.Serial },
 		Boots: d.lineage, Older: d.foundOlder,
-		Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
+		Current: d.current, Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
 	d.node = exchange.NewNode(exchange.Options{
 		Office: d.id.Code, Software: d.software(), Epoch: d.db.Epoch(), Queue: d.queue, Guard: check,
@@ -203,6 +235,12 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.seals.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
+	group.Go(func() error {
+		if err := d.registry.WarmSearch(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("names of offices not read", "error", err) // the first search tries again
+		}
+		return nil
+	})
 	group.Go(func() error { return d.pages.Serve(ctx, pages) })
 	d.log.Info("office is running", "office", d.id.Code, "pages", d.pages.URL())
 	ready()

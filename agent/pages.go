@@ -18,6 +18,7 @@ import (
 	"tram/agent/api"
 	"tram/agent/health"
 	"tram/agent/httpd"
+	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/lan"
 	"tram/agent/office"
@@ -133,20 +134,47 @@ func (d *desk) site() (http.Handler, error) {
 type directory struct{ d *desk }
 
 func (r directory) Lookup(_ context.Context, code string) (office.Party, error) {
-	card, err := r.d.registry.Lookup(code)
-	return office.Party{Code: card.Code, Name: card.Name}, err
+	card, moved, err := r.d.registry.Resolve(code)
+	if err != nil || !moved {
+		return office.Party{Code: card.Code, Name: card.Name}, err
+	}
+	return r.successor(card, code), nil
+}
+
+// successor is how an office is shown that was looked for by what it was called
+// before.
+func (r directory) successor(now registry.Card, before string) office.Party {
+	return office.Party{Code: now.Code, Name: i18n.T(i18n.Vietnamese, "office.formerly", i18n.Args{"name": now.Name, "before": before})}
 }
 
 func (r directory) Search(ctx context.Context, query string, limit int) ([]office.Party, error) {
-	cards, err := r.d.registry.Search(ctx, query, limit)
+	own, err := r.d.registry.Lookup(r.d.id.Code)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return nil, err
+	}
+	q := registry.Query{Text: query, Limit: limit, Reachable: true}
+	if own.Restricted() {
+		q.Limit = registry.MaxResults // most of them are not for it
+	}
+	cards, err := r.d.registry.Find(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	parties := []office.Party{}
-	for _, c := range cards {
-		if c.Enrolled() && c.Code != r.d.id.Code && c.Code != r.d.id.Hub && !c.IsHub() {
-			parties = append(parties, office.Party{Code: c.Code, Name: c.Name})
+	parties, seen := []office.Party{}, map[string]bool{}
+	for _, found := range cards {
+		c, _, err := r.d.registry.Resolve(found.Code)
+		if err != nil || !c.Enrolled() || seen[c.Code] || c.Code == r.d.id.Code || c.IsHub() {
+			continue // a successor that is not known here cannot be written to
 		}
+		if ok, err := r.d.registry.Allows(own, c.Code); err != nil || !ok || len(parties) >= max(limit, 1) {
+			continue
+		}
+		seen[c.Code] = true
+		party := office.Party{Code: c.Code, Name: c.Name}
+		if found.Code != c.Code {
+			party = r.successor(c, found.Name)
+		}
+		parties = append(parties, party)
 	}
 	return parties, nil
 }
@@ -183,6 +211,9 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
 	s.Conditions = append(s.Conditions, d.seals.Conditions()...)
+	if d.office.HubRegressed() {
+		s.Conditions = append(s.Conditions, health.Condition{Code: health.RegistryRegressed, Args: i18n.Args{"hub": d.id.Hub}})
+	}
 	if halt := d.halt(); halt != nil {
 		s.Conditions = append(s.Conditions, *halt)
 	}

@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
 	"tram/agent/guard"
 	"tram/agent/health"
+	"tram/agent/hub/registry"
 	"tram/agent/lineage"
 	"tram/storage"
 	"tram/storage/audit"
@@ -32,6 +34,11 @@ func (d *desk) policy(_ context.Context, peer string, h bundle.Header) *exchange
 		return &exchange.Denial{Code: wire.CodeNotRecipient, Text: "not addressed to this office"}
 	}
 	return nil
+}
+
+// current says whether the registry here is known to be newer than a header.
+func (d *desk) current(_ registry.Card, created time.Time) bool {
+	return d.registry.Made().After(created)
 }
 
 // older is what this box knows of having been overtaken by another one with

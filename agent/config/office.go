@@ -25,6 +25,7 @@ type Office struct {
 	MQTT      OfficeMQTT
 	Metered   Metered
 	Line      Line
+	Stamp     Stamp
 
 	origins map[string]Origin
 }
@@ -123,7 +124,7 @@ func (o *Office) fields() []field {
 		duration("mqtt.keepalive", &o.MQTT.Keepalive, minKeepalive, maxKeepalive),
 		addresses("mqtt.servers", &o.MQTT.Servers),
 		choice("mqtt.keyexchange", &o.MQTT.KeyExchange, "economical", "post-quantum"),
-	}, o.Metered.fields(), o.Line.fields())
+	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -138,7 +139,8 @@ func (o *Office) Validate() error {
 	if (o.UI.Certificate == "") != (o.UI.Key == "") {
 		faults = append(faults, badValue("ui.key", o.UI.Key, "ui.certificate + ui.key", o.origins))
 	}
-	return append(faults, o.Line.faults(o.origins)...).Err()
+	faults = append(faults, o.Line.faults(o.origins)...)
+	return append(faults, o.Stamp.faults(o.origins)...).Err()
 }
 
 // Values lists every effective setting with where it came from, in a fixed

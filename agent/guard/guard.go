@@ -36,6 +36,9 @@ const (
 	// cardRetry is when a header of a sender without a card is looked at again.
 	// It is short: the hub has checked the sender, so the card is on its way.
 	cardRetry = 5 * time.Second
+	// maxCardRetry is when at the latest a header is looked at again that is newer
+	// than the card of its sender: each time costs the line the header.
+	maxCardRetry = time.Minute
 )
 
 // Registry is what a Guard needs of the registry of offices.
@@ -82,6 +85,9 @@ type Options struct {
 	// Older is called when peer remembers a box of this office from which this
 	// one does not descend: this one is an older copy. nil: nothing to do.
 	Older func(ctx context.Context, peer string, heard uuid.UUID)
+	// Current says whether no newer card of the sender of a header made at
+	// created can be on its way here. nil: none ever is.
+	Current func(sender registry.Card, created time.Time) bool
 	// Policy judges a header whose signature is good. nil result: taken.
 	Policy func(ctx context.Context, peer string, h bundle.Header) *exchange.Denial
 	// Greeted is called with each good HELLO. nil: nothing more to do.
@@ -239,18 +245,48 @@ func (g *Guard) Offer(ctx context.Context, peer string, raw []byte) (bundle.Sign
 	if err != nil {
 		return signed, fmt.Errorf("look up sender: %w", err)
 	}
-	if err := signed.Verify(card.Device); err != nil {
+	if !verifies(signed, card) {
+		if wait := g.await(card, h.Created, now); wait > 0 {
+			return signed, &exchange.Denial{Code: wire.CodeUnknownSender, After: wait, Text: fmt.Sprintf("header of %q is newer than its card here, whose key has not signed it", h.From)}
+		}
 		return signed, refuse(wire.CodeSignature, fmt.Sprintf("header of %q is not signed with its key", h.From))
 	}
 	if g.o.Policy != nil {
 		if d := g.o.Policy(ctx, peer, h); d != nil {
-			if d.Code == wire.CodeSender || d.Code == wire.CodeNotRecipient {
+			if d.Code == wire.CodeSender || d.Code == wire.CodeNotRecipient || d.Code == wire.CodeNotAllowed {
 				return signed, refuse(d.Code, d.Text)
 			}
 			return signed, d
 		}
 	}
 	return signed, nil
+}
+
+// verifies says whether a header is signed with the key of its sender, or with
+// one that was its key when the header was made: what an office sent before it
+// was enrolled anew stays good. Only the box with the present key can hand such
+// a header over, since neighbours are heard by that key alone.
+func verifies(signed bundle.Signed, card registry.Card) bool {
+	if signed.Verify(card.Device) == nil {
+		return true
+	}
+	for _, key := range card.KeyAt(signed.Header.Created, ClockTolerance) {
+		if signed.Verify(key) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// await says how long a header that does not verify is put off, because its
+// sender may have been enrolled anew and its new card be on the way: so long as
+// the header is newer than the card, and the registry here is not known to be
+// newer than the header. 0: there is nothing to wait for.
+func (g *Guard) await(card registry.Card, created, now time.Time) time.Duration {
+	if g.o.Current == nil || g.o.Current(card, created) || !created.After(card.Issued) {
+		return 0
+	}
+	return min(max(now.Sub(created)/10, cardRetry), maxCardRetry)
 }
 
 func parseCode(err error) wire.Code {

@@ -32,6 +32,7 @@ const (
 	BudgetUsedUp        = "budget-used-up"
 	BudgetForecast      = "budget-forecast"
 	BundlesParked       = "bundles-parked"
+	RegistryRegressed   = "registry-regressed"
 )
 
 const (

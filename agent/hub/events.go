@@ -117,6 +117,12 @@ func (h *Hub) ours(c registry.Card) bool {
 	return c.Hub == "" && registry.Key(c.Code) != registry.Key(h.ca.Code) && !h.upstream.is(c.Code)
 }
 
+// current says whether no newer card of an office can be on its way here: this
+// hub itself issues those of its own offices.
+func (h *Hub) current(c registry.Card, _ time.Time) bool {
+	return c.Hub == "" && !h.upstream.is(c.Code)
+}
+
 // observer passes the sessions' news on to the fleet.
 type observer struct{ h *Hub }
 

@@ -87,6 +87,7 @@ type Hub struct {
 	usb      *usb.Local
 	broker   *broker.Broker
 	lineage  *lineage.Lineage
+	witness  ca.Witness
 	card     []byte // the hub's own
 	serial   uint64 // of card
 	upstream upstream
@@ -154,9 +155,14 @@ func (h *Hub) openTrust(ctx context.Context) (err error) {
 	if h.rebuild, err = rebuilding(h.o.Dir, h.ca.Restored()); err != nil {
 		return err
 	}
-	err = h.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
-		h.card, err = h.ca.Register(tx, h.registry)
+	if h.witness, err = h.ca.Witness(time.Now()); err != nil {
 		return err
+	}
+	err = h.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
+		if h.card, err = h.ca.Register(tx, h.registry); err != nil {
+			return err
+		}
+		return h.witness.Register(tx, h.ca)
 	})
 	if err != nil {
 		return fmt.Errorf("register the hub: %w", err)
@@ -182,7 +188,8 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	})
 	h.relay = relay.New(relay.Options{
 		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
-		Open:         func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
+		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
+		Seal: h.seal(), Stamps: h.stamps(),
 		RebuildUntil: h.rebuild, Logger: h.log.With("part", "relay"),
 	})
 	h.lineage = lineage.New(h.db)
@@ -195,6 +202,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
 		Own: h.ownCard, Held: h.holds, Taken: h.taken, Boots: h.lineage, Older: h.foundOlder,
 		Remembers: h.remembers,
+		Current:   h.current,
 		Policy:    h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
 	})
 	h.node = exchange.NewNode(exchange.Options{

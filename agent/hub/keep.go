@@ -92,10 +92,6 @@ func brokerOffices(ctx context.Context, data string, db *sqlite.DB, authority *c
 	if err != nil {
 		return nil, err
 	}
-	cards, err := known.All(ctx, "", listLimit)
-	if err != nil {
-		return nil, err
-	}
 	above := ""
 	if dir := ca.UpstreamFolder(data); identity.Exists(dir) {
 		id, err := identity.Load(dir)
@@ -104,13 +100,14 @@ func brokerOffices(ctx context.Context, data string, db *sqlite.DB, authority *c
 		}
 		above = id.Hub
 	}
+	cards, err := members(ctx, db, known, func(c registry.Card) bool {
+		return c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above
+	})
 	var codes []string
 	for _, c := range cards {
-		if c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above {
-			codes = append(codes, c.Code)
-		}
+		codes = append(codes, c.Code)
 	}
-	return codes, nil
+	return codes, err
 }
 
 // brokerPage says how the broker is started and how an office joins, in both

@@ -128,21 +128,17 @@ func (h *Hub) local() http.Handler {
 		return h.Release(r.Context(), req.Code, "cli")
 	}))
 	h.sealRoutes(mux)
+	h.officeRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }
 
-// Agents lists every office with what is known of its box.
+// Agents lists every office that is enrolled or invited with what is known of
+// its box.
 func (h *Hub) Agents(ctx context.Context) (Agents, error) {
-	cards, err := h.registry.All(ctx, "", listLimit)
+	offices, err := members(ctx, h.db, h.registry, h.ours)
 	if err != nil {
 		return Agents{}, err
-	}
-	offices := cards[:0]
-	for _, c := range cards {
-		if h.ours(c) {
-			offices = append(offices, c)
-		}
 	}
 	agents, err := h.fleet.List(ctx, offices)
 	if err != nil {
@@ -217,7 +213,7 @@ type Status struct {
 	Started  time.Time `json:"started"`
 	Broker   string    `json:"broker"`             // address
 	Up       bool      `json:"broker_up"`          // the hub is connected to it
-	Offices  int       `json:"offices"`            // on cards, the hub not counted
+	Offices  int       `json:"offices"`            // enrolled or invited, the hub not counted
 	Enrolled int       `json:"enrolled"`           // of these
 	Online   int       `json:"online"`             // of these
 	Waiting  int       `json:"waiting"`            // bundles that their recipients have not taken over

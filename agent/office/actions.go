@@ -12,7 +12,9 @@ const (
 	actionExpire     = "document.expire"
 	actionStatus     = "status.receive"
 	actionNotice     = "notice.receive"
+	actionEvidence   = "evidence.receive"
 	actionCards      = "registry.merge"
+	actionOlderCards = "refused.registry"
 	actionDrop       = "bundle.reject"  // of a kind without a record, such as a forged status
 	actionOldBundle  = "bundle.expire"  // a status of ours reached the end of its life
 	actionBadBundle  = "bundle.refused" // the hub will not take a status of ours

@@ -41,10 +41,11 @@ func (r *review) fault(code, field string, args i18n.Args) {
 // draft checks everything but the content of the files.
 func (r *review) draft(d Draft) letter {
 	l := letter{
-		to: r.recipients(d.To), urgency: d.Urgency, by: strings.TrimSpace(d.By), cleared: d.Cleared, copied: d.Copied, at: r.o.now(),
+		urgency: d.Urgency, by: strings.TrimSpace(d.By), cleared: d.Cleared, copied: d.Copied, at: r.o.now(),
 		subject: r.words("subject", d.Subject, MaxSubject), content: r.words("content", d.Content, MaxContent),
 		signer: r.words("signer", d.Signer, MaxSigner), position: r.words("position", d.Position, MaxPosition),
 	}
+	l.to, l.moved = r.recipients(d.To)
 	if l.subject == "" && strings.TrimSpace(d.Subject) == "" {
 		r.fault("send.no-subject", "subject", nil)
 	}
@@ -147,10 +148,11 @@ func (r *review) secret(field, text string, cleared bool) {
 	}
 }
 
-// recipients looks the addressees up, each once.
-func (r *review) recipients(codes []string) []registry.Card {
-	var cards []registry.Card
-	seen := map[string]bool{}
+// recipients looks the addressees up, each once. Of those that were named by an
+// old code it tells which by the code of today.
+func (r *review) recipients(codes []string) (cards []registry.Card, moved map[string]string) {
+	moved = map[string]string{}
+	seen, taken := map[string]bool{}, map[string]bool{}
 	for _, code := range codes {
 		code = strings.TrimSpace(code)
 		key := registry.Key(code)
@@ -158,8 +160,13 @@ func (r *review) recipients(codes []string) []registry.Card {
 			continue
 		}
 		seen[key] = true
-		if c, ok := r.recipient(code); ok {
+		c, was, ok := r.recipient(code)
+		if now := registry.Key(c.Code); ok && !taken[now] {
+			taken[now] = true
 			cards = append(cards, c)
+		}
+		if ok && was {
+			moved[c.Code] = code
 		}
 	}
 	switch {
@@ -168,14 +175,14 @@ func (r *review) recipients(codes []string) []registry.Card {
 	case len(seen) > bundle.MaxRecipients:
 		r.fault("send.too-many-recipients", "to", i18n.Args{"limit": bundle.MaxRecipients})
 	}
-	return cards
+	return cards, moved
 }
 
-func (r *review) recipient(code string) (registry.Card, bool) {
+func (r *review) recipient(code string) (card registry.Card, moved, ok bool) {
 	args := i18n.Args{"code": code}
-	card, err := r.o.registry.Lookup(code)
+	card, moved, err := r.o.registry.Resolve(code)
 	switch {
-	case r.o.isMe(code):
+	case r.o.isMe(code), err == nil && r.o.isMe(card.Code):
 		r.fault("send.to-self", "to", args)
 	case r.o.isHub(code):
 		r.fault("send.to-hub", "to", args)
@@ -186,9 +193,29 @@ func (r *review) recipient(code string) (registry.Card, bool) {
 	case !card.Enrolled():
 		r.fault("send.recipient-not-enrolled", "to", i18n.Args{"code": code, "name": card.Name})
 	default:
-		return card, true
+		return card, moved, r.allowed(card)
 	}
-	return registry.Card{}, false
+	return registry.Card{}, false, false
+}
+
+// allowed looks at the rules on this office's own card, which the hub holds to
+// as well.
+func (r *review) allowed(to registry.Card) bool {
+	own, err := r.o.registry.Lookup(r.o.me.Code)
+	if errors.Is(err, registry.ErrNotFound) {
+		return true // the hub decides
+	}
+	ok := false
+	if err == nil {
+		ok, err = r.o.registry.Allows(own, to.Code)
+	}
+	switch {
+	case err != nil:
+		r.faults = append(r.faults, problem.From(err))
+	case !ok:
+		r.fault("send.not-allowed", "to", i18n.Args{"code": to.Code, "name": to.Name})
+	}
+	return ok
 }
 
 // files checks what can be known of the files without reading them.

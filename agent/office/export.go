@@ -80,7 +80,7 @@ func (o *Office) Open(ctx context.Context, id storage.ID, index int) (Attachment
 var errMissing = errors.New("attachment was not filed")
 
 // Export writes a document as one .asice file: message, attachments and seal as
-// the sender made them, with the receipts known here. On an error what was
+// the sender made them, with the receipts, evidence and time stamps known here. On an error what was
 // written is to be thrown away.
 func (o *Office) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 	var head sealedHead
@@ -97,6 +97,11 @@ func (o *Office) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 		if extra, err = receipts(tx, r.seq, head.header); err != nil {
 			return err
 		}
+		more, err := testimony(tx, r.seq)
+		if err != nil {
+			return err
+		}
+		extra = append(extra, more...)
 		return eachAttachment(tx, r.seq, func(s stored) { files[s.entry] = s.content })
 	})
 	if err != nil {

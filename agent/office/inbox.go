@@ -93,6 +93,9 @@ func (o *Office) round(ctx context.Context) {
 	if err := o.payOwed(ctx); err != nil {
 		o.complain(ctx, "owed statuses not made", err)
 	}
+	if err := o.stampSeals(ctx); err != nil && ctx.Err() == nil {
+		o.log.Info("no time stamp from the external authority", "error", err) // the line may be down
+	}
 }
 
 func (o *Office) complain(ctx context.Context, what string, err error) {

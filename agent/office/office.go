@@ -60,7 +60,7 @@ type Letterhead struct {
 
 // Options of an [Office]. DB, Queue, Blobs, Registry and Identity are needed.
 type Options struct {
-	DB         *sqlite.DB // opened with Schema, queue.Schema, audit.Schema, registry.Schema
+	DB         *sqlite.DB // opened with Schema, EvidenceSchema, queue.Schema, audit.Schema, registry.Schema
 	Queue      *queue.Queue
 	Blobs      *blob.Store
 	Registry   *registry.Registry
@@ -69,9 +69,13 @@ type Options struct {
 	Letterhead Letterhead
 	// Seals gives the sealer for an action of [SealDocument] and the others; ok
 	// is false where the enrolment's seal is the one. nil: it always is.
-	Seals  func(ctx context.Context, action string) (s seal.Sealer, ok bool, err error)
-	Logger *slog.Logger     // nil discards
-	Now    func() time.Time // the office's best knowledge of the time; nil: time.Now
+	Seals func(ctx context.Context, action string) (s seal.Sealer, ok bool, err error)
+	// Stamper is an external time stamp authority, StampRoots whom to believe it
+	// by; nil: there are only the hub's time stamps.
+	Stamper    Stamper
+	StampRoots *x509.CertPool
+	Logger     *slog.Logger     // nil discards
+	Now        func() time.Time // the office's best knowledge of the time; nil: time.Now
 }
 
 // Office is one office. Its methods may be called from several goroutines.
@@ -86,12 +90,16 @@ type Office struct {
 	roots    *x509.CertPool
 	limits   Limits
 	letter   Letterhead
+	stamper  Stamper
 	log      *slog.Logger
 	now      func() time.Time
+
+	stampRoots *x509.CertPool
 
 	numbers   *numbers
 	transfers transfers
 	revision  atomic.Uint64
+	regressed atomic.Bool // see HubRegressed
 
 	answering sync.Mutex // one answer of a clerk at a time
 
@@ -123,6 +131,7 @@ func New(o Options) (*Office, error) {
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
 		wake: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
 	}
+	f.stamper, f.stampRoots = o.Stamper, o.StampRoots
 	f.transfers = transfers{now: o.Now, by: map[storage.ID]*transfer{}}
 	return f, nil
 }

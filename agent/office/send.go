@@ -165,8 +165,12 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	if err != nil {
 		return Document{}, err
 	}
+	stamp, err := seal.StampOn(head, seal.StampName(o.me.Trust.Hub))
+	if err != nil {
+		return Document{}, err
+	}
 	p, err := o.pack(ctx, bundle.Header{
-		ID: id, Kind: bundle.KindDocument, Urgency: uint8(l.urgency),
+		ID: id, Kind: bundle.KindDocument, Stamp: stamp, Urgency: uint8(l.urgency),
 		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
 	}, head, files, l.to)
 	if err != nil {
@@ -200,6 +204,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 		Step: Saved, At: l.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceSeal,
 	}, 0)
 	if err != nil {
+		return err
+	}
+	if err := noteMoved(tx, seq, l); err != nil {
 		return err
 	}
 	if reserved > 0 {

@@ -252,7 +252,8 @@ func (o *Office) endWhenDone(tx *sqlite.Tx, seq int64, id storage.ID) error {
 	return o.queue.End(tx, id)
 }
 
-// notice is a hub's word that a bundle did not reach an office.
+// notice is a hub's word that a bundle did not reach an office, or its evidence
+// on several.
 type notice struct {
 	Version int       `json:"v"`
 	Type    string    `json:"type"`
@@ -260,9 +261,16 @@ type notice struct {
 	Office  string    `json:"office"`
 	Code    wire.Code `json:"code"`
 	At      time.Time `json:"at"`
+
+	Evidence [][]byte  `json:"evidence"`
+	Stamps   []stamped `json:"stamps"`
 }
 
-// receiveNotice marks a recipient as failed on the hub's word.
+// maxTestimony bounds the pieces of evidence in one notice.
+const maxTestimony = 1000
+
+// receiveNotice marks a recipient as failed on the hub's word, or keeps its
+// evidence.
 func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 	raw, e, err := o.fromHub(ctx, a, bundle.RoleNotice)
 	if err != nil {
@@ -271,6 +279,9 @@ func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 	var n notice
 	if err := json.Unmarshal(raw, &n); err != nil {
 		return reject("notice", err)
+	}
+	if n.Version == 1 && n.Type == "evidence" && len(n.Evidence)+len(n.Stamps) <= maxTestimony {
+		return o.receiveTestimony(ctx, a, e, n)
 	}
 	if n.Version != 1 || n.Type != "undeliverable" {
 		return reject("notice", fmt.Errorf("version %d, type %q", n.Version, n.Type))
@@ -299,6 +310,25 @@ func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 	})
 }
 
+// receiveTestimony keeps the evidence in a notice.
+func (o *Office) receiveTestimony(ctx context.Context, a queue.Arrived, e opened, n notice) error {
+	return o.db.Update(ctx, func(tx *sqlite.Tx) error {
+		kept, bad, err := o.fileTestimony(tx, e.header.From, n)
+		if err != nil {
+			return err
+		}
+		if err := o.queue.Done(tx, a.ID); err != nil {
+			return err
+		}
+		detail := map[string]string{"type": n.Type, "kept": strconv.Itoa(kept)}
+		if len(bad) > 0 {
+			detail["refused"], detail["cause"] = strconv.Itoa(len(bad)), cause(bad[0])
+			tx.OnCommit(func() { o.log.Warn("evidence refused", "from", e.header.From, "count", len(bad), "error", bad[0]) })
+		}
+		return audit.Append(tx, audit.Entry{Actor: e.header.From, Action: actionEvidence, Subject: a.ID.String(), Detail: detail})
+	})
+}
+
 func (o *Office) fileNotice(tx *sqlite.Tx, seq int64, e opened, n notice, raw []byte) error {
 	var office string
 	err := notFoundAs(reject("notice", errors.New("office is no recipient")),
@@ -317,34 +347,6 @@ func (o *Office) fileNotice(tx *sqlite.Tx, seq int64, e opened, n notice, raw []
 		return err
 	}
 	return o.endWhenDone(tx, seq, n.Bundle)
-}
-
-// receiveCards takes in registry cards. Each is checked by its own signature.
-func (o *Office) receiveCards(ctx context.Context, a queue.Arrived) error {
-	raw, e, err := o.fromHub(ctx, a, bundle.RoleRegistry)
-	if err != nil {
-		return err
-	}
-	cards, err := registry.DecodeCards(raw)
-	if err != nil {
-		return reject("cards", err)
-	}
-	return o.db.Update(ctx, func(tx *sqlite.Tx) error {
-		changed, err := o.registry.MergePage(tx, cards)
-		if err != nil {
-			return err
-		}
-		if err := o.queue.Done(tx, a.ID); err != nil {
-			return err
-		}
-		if changed == 0 {
-			return nil
-		}
-		return audit.Append(tx, audit.Entry{
-			Actor: e.header.From, Action: actionCards, Subject: a.ID.String(),
-			Detail: map[string]string{"cards": strconv.Itoa(len(cards)), "changed": strconv.Itoa(changed)},
-		})
-	})
 }
 
 // fromHub opens a bundle that only the hub may send and returns its object.

@@ -76,9 +76,9 @@ type Event struct {
 	Office   string    `json:"office"` // the recipient concerned, "" for all
 	At       time.Time `json:"at"`
 	Learnt   time.Time `json:"learnt"`
-	Signer   string    `json:"signer"` // office that signed the evidence
+	Signer   string    `json:"signer"` // office, hub or authority that signed the evidence
 	Note     string    `json:"note,omitempty"`
-	Evidence string    `json:"evidence,omitempty"` // "seal", "custody", "status", "notice"
+	Evidence string    `json:"evidence,omitempty"` // "seal", "custody", "status", "notice", "evidence", "stamp"
 }
 
 // Seal is the verdict on an incoming document's office seal, frozen when it

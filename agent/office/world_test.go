@@ -132,7 +132,7 @@ func (w *world) card(c registry.Card) []byte {
 func (n *node) start() {
 	n.w.t.Helper()
 	db, err := sqlite.Open(context.Background(), filepath.Join(n.dir, "tram.db"), sqlite.Options{
-		Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, Schema}, Now: n.w.now,
+		Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, Schema, EvidenceSchema}, Now: n.w.now,
 	})
 	if err != nil {
 		n.w.t.Fatal(err)

@@ -15,8 +15,9 @@ import (
 
 // Extra is a receipt that joins a document's container: either the sealed head
 // of a status, whose entries keep their names, or any other bytes under Name,
-// such as a custody receipt under [CustodyName] or the bundle's signed header
-// under [HeaderName].
+// such as a custody receipt under [CustodyName], the bundle's signed header
+// under [HeaderName], or a time stamp token on the document's seal under
+// [StampName].
 type Extra struct {
 	Name string // not used for a sealed head
 	Data []byte
@@ -52,7 +53,11 @@ func WriteContainer(w io.Writer, head []byte, open func(File) (io.ReadCloser, er
 		}
 	}
 	for _, e := range extra {
-		if err := c.addExtra(e); err != nil {
+		add := c.addExtra
+		if isStamp(e.Name) {
+			add = func(e Extra) error { return c.addStamp(raw, e) }
+		}
+		if err := add(e); err != nil {
 			return fmt.Errorf("write container: %w", err)
 		}
 	}
@@ -165,8 +170,9 @@ type Report struct {
 	Result   Result
 	Reason   Reason
 	Seals    []SealReport // in the order of the container, the document's first
-	Receipts []Receipt    // entries under receipts/ that no seal covers
-	Unsealed []string     // other entries that no seal covers
+	Stamps   []StampReport
+	Receipts []Receipt // entries under receipts/ that no seal covers
+	Unsealed []string  // other entries that no seal covers
 }
 
 // SealReport is the verdict on one seal of a container and on its files.
@@ -204,6 +210,29 @@ func VerifyContainerAt(r io.ReaderAt, size int64, roots *x509.CertPool, now time
 	return VerifyContainerBy(r, size, Only(roots), now)
 }
 
+// VerifyContainerBy is [VerifyContainerAt] where offices of several hubs each
+// have a CA of their own.
+func VerifyContainerBy(r io.ReaderAt, size int64, roots Roots, now time.Time) (Report, error) {
+	return VerifyContainerWith(r, size, Trust{Roots: roots, Now: now})
+}
+
+// VerifyContainerWith is [VerifyContainer] with everything that a reader may
+// believe. A time stamp that fails makes the container fail; one of an unknown
+// authority is as if it were not there, but for its line in the report.
+func VerifyContainerWith(r io.ReaderAt, size int64, t Trust) (Report, error) {
+	z, err := openZip(r, size)
+	if err != nil {
+		return Report{}, fmt.Errorf("verify container: %w", err)
+	}
+	v := &verifier{
+		zip: z, trust: t, sums: map[string][32]byte{}, covered: map[string]bool{mimetypeName: true}, stamped: map[string]time.Time{},
+	}
+	if err := v.all(); err != nil {
+		return Report{}, fmt.Errorf("verify container: %w", err)
+	}
+	return v.report, nil
+}
+
 // Roots gives the trusted roots for the seal of the office that a certificate
 // names; nil: none are known.
 type Roots func(code string) *x509.CertPool
@@ -213,63 +242,68 @@ func Only(roots *x509.CertPool) Roots {
 	return func(string) *x509.CertPool { return roots }
 }
 
-// VerifyContainerBy is [VerifyContainerAt] where offices of several hubs each
-// have a CA of their own.
-func VerifyContainerBy(r io.ReaderAt, size int64, roots Roots, now time.Time) (Report, error) {
-	z, err := openZip(r, size)
-	if err != nil {
-		return Report{}, fmt.Errorf("verify container: %w", err)
-	}
-	v := &verifier{zip: z, roots: roots, now: now, sums: map[string][32]byte{}, covered: map[string]bool{mimetypeName: true}}
-	for _, f := range z.files {
+type verifier struct {
+	zip     *zipReader
+	trust   Trust
+	sums    map[string][32]byte  // digests computed so far
+	covered map[string]bool      // entries that a seal or the format accounts for
+	stamped map[string]time.Time // signatures that a time stamp proves to have existed
+	report  Report
+}
+
+// all judges time stamps first, for a seal may rest on one.
+func (v *verifier) all() error {
+	seals := map[string]manifest{}
+	var order []string
+	for _, f := range v.zip.files {
 		if !isManifest(f.Name) {
 			continue
 		}
-		if err := v.seal(f.Name); err != nil {
-			return Report{}, fmt.Errorf("verify container: %w", err)
+		v.covered[f.Name] = true
+		raw, err := v.zip.read(f.Name, MaxManifest)
+		if err != nil {
+			return err
+		}
+		m, err := parseManifest(raw)
+		if err == nil && m.isStamp() {
+			if err := v.stamp(f.Name, raw, m); err != nil {
+				return err
+			}
+			continue
+		}
+		seals[f.Name], order = m, append(order, f.Name) // an unreadable one is empty
+	}
+	for _, name := range order {
+		if err := v.seal(name, seals[name]); err != nil {
+			return err
 		}
 	}
-	if len(v.report.Seals) == 0 {
-		return Report{}, fmt.Errorf("verify container: %w: no seal", ErrMalformed)
+	if len(order) == 0 {
+		return fmt.Errorf("%w: no seal", ErrMalformed)
 	}
 	if err := v.leftOver(); err != nil {
-		return Report{}, fmt.Errorf("verify container: %w", err)
+		return err
 	}
 	v.sum()
-	return v.report, nil
-}
-
-type verifier struct {
-	zip     *zipReader
-	roots   Roots
-	now     time.Time
-	sums    map[string][32]byte // digests computed so far
-	covered map[string]bool     // entries that a seal or the format accounts for
-	report  Report
+	return nil
 }
 
 // seal judges one manifest. A manifest or signature that cannot be read is a
 // failed verdict; exceeding a limit is an error.
-func (v *verifier) seal(name string) error {
-	v.covered[name] = true
-	s := SealReport{Manifest: name, Verdict: Verdict{Result: Failed, Reason: ReasonSignature}}
+func (v *verifier) seal(name string, m manifest) error {
+	s := SealReport{Manifest: name, Signature: m.Signature, Verdict: Verdict{Result: Failed, Reason: ReasonSignature}}
 	defer func() { v.report.Seals = append(v.report.Seals, s) }()
-	raw, err := v.zip.read(name, MaxManifest)
-	if err != nil {
-		return err
-	}
-	m, err := parseManifest(raw)
-	if err != nil {
-		return nil
-	}
-	s.Signature = m.Signature
 	if v.zip.byName[m.Signature] != nil {
 		v.covered[m.Signature] = true
 		der, err := v.zip.read(m.Signature, MaxSignature)
 		if err != nil {
 			return err
 		}
-		s.Verdict = judge(raw, der, v.roots, v.now)
+		raw, err := v.zip.read(name, MaxManifest)
+		if err != nil {
+			return err
+		}
+		s.Verdict = judge(raw, der, v.trust, v.stamped[m.Signature])
 	}
 	for _, f := range m.Files {
 		report, err := v.file(f)
@@ -350,6 +384,11 @@ func (v *verifier) sum() {
 	for _, s := range r.Seals {
 		if worse(s.Verdict.Result, r.Result) {
 			r.Result, r.Reason = s.Verdict.Result, s.Verdict.Reason
+		}
+	}
+	for _, s := range r.Stamps {
+		if s.Result == Failed && worse(s.Result, r.Result) {
+			r.Result, r.Reason = s.Result, ReasonStamp
 		}
 	}
 }

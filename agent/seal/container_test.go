@@ -299,6 +299,7 @@ func TestReadmeShowsTheLimits(t *testing.T) {
 	}
 	for _, reason := range []Reason{
 		ReasonHash, ReasonSignature, ReasonChain, ReasonExpired, ReasonNotSeal, ReasonClock, ReasonExpiredSince, ReasonNoRoots, ReasonUnsealed,
+		ReasonUnknownCA, ReasonSelfSigned, ReasonRevoked, ReasonNotYet, ReasonStamp,
 	} {
 		if !strings.Contains(string(raw), "| `"+string(reason)+"` |") {
 			t.Errorf("sync/README.md lacks reason %s", reason)

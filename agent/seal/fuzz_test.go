@@ -79,7 +79,7 @@ func FuzzParseSignature(f *testing.F) {
 	}
 	signed := manifest{}.marshal()
 	f.Fuzz(func(t *testing.T, der []byte) {
-		if v := judge(signed, der, Only(p.roots()), at); v.Result == Passed {
+		if v := judge(signed, der, Trust{Roots: Only(p.roots()), Now: at}, at); v.Result == Passed {
 			t.Error("passed over a manifest that was never sealed")
 		}
 	})

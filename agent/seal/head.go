@@ -118,7 +118,7 @@ func OpenHead(head []byte, roots *x509.CertPool, now time.Time) (Head, error) {
 			h.Files = append(h.Files, f)
 		}
 	}
-	h.Verdict = judge(raw.manifest, raw.signature, Only(roots), now)
+	h.Verdict = judge(raw.manifest, raw.signature, Trust{Roots: Only(roots), Now: now}, time.Time{})
 	if sha256.Sum256(raw.message) != raw.covered.SHA256 {
 		h.Verdict.Result, h.Verdict.Reason = Failed, ReasonHash
 	}
@@ -126,17 +126,17 @@ func OpenHead(head []byte, roots *x509.CertPool, now time.Time) (Head, error) {
 }
 
 // judge gives the verdict on a signature over a manifest.
-func judge(signed, der []byte, roots Roots, now time.Time) Verdict {
+func judge(signed, der []byte, t Trust, stamped time.Time) Verdict {
 	sig, err := parseSignature(der)
 	if err != nil {
 		return Verdict{Result: Failed, Reason: ReasonSignature}
 	}
 	v := Verdict{
 		Code: sig.Cert.Subject.SerialNumber, Name: sig.Cert.Subject.CommonName, SignedAt: sig.SignedAt.UTC(),
-		Issuer: sig.Cert.Issuer.String(), Serial: sig.Cert.SerialNumber.Text(16), Cert: sig.Cert,
+		Issuer: sig.Cert.Issuer.String(), Serial: sig.Cert.SerialNumber.Text(16), Cert: sig.Cert, Stamped: stamped,
 	}
 	v.Role, v.Person = SignerOf(sig.Cert)
-	v.Result, v.Reason = sig.check(signed, roots(v.Code), now)
+	v.Result, v.Reason = sig.check(signed, t, stamped)
 	return v
 }
 
@@ -184,6 +184,9 @@ func readHead(head []byte) (rawHead, error) {
 	}
 	if raw.parsed, err = parseManifest(raw.manifest); err != nil {
 		return rawHead{}, err
+	}
+	if raw.parsed.isStamp() {
+		return rawHead{}, fmt.Errorf("%w: head has a time stamp for a seal", ErrMalformed)
 	}
 	wantManifest, wantSignature := sealNames(raw.messageName)
 	if raw.manifestName != wantManifest || raw.signatureName != wantSignature || raw.parsed.Signature != wantSignature {

@@ -30,12 +30,22 @@ type manifest struct {
 	Files     []File // the root file first when there is one
 }
 
+// isStamp tells a manifest that a time stamp is on from one that a seal is on.
+func (m manifest) isStamp() bool { return isStamp(m.Signature) }
+
+func (m manifest) signatureType() string {
+	if m.isStamp() {
+		return stampType
+	}
+	return signatureType
+}
+
 // marshal writes the manifest in one fixed form.
 func (m manifest) marshal() []byte {
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
 	fmt.Fprintf(&b, "<asic:ASiCManifest xmlns:asic=%q xmlns:ds=%q>\n", nsASiC, nsDSig)
-	fmt.Fprintf(&b, "  <asic:SigReference URI=\"%s\" MimeType=\"%s\"/>\n", toURI(m.Signature), signatureType)
+	fmt.Fprintf(&b, "  <asic:SigReference URI=\"%s\" MimeType=\"%s\"/>\n", toURI(m.Signature), m.signatureType())
 	for i, f := range m.Files {
 		root := ""
 		if i == 0 {
@@ -106,7 +116,7 @@ func parseManifest(raw []byte) (manifest, error) {
 		return manifest{}, fmt.Errorf("%w: manifest covers %d files", ErrTooLarge, len(x.Objects))
 	}
 	signature, err := fromURI(x.SigReferences[0].URI)
-	if err != nil || !isSignature(signature) {
+	if err != nil || !isSignature(signature) && !isStamp(signature) {
 		return manifest{}, fmt.Errorf("%w: manifest's signature reference", ErrMalformed)
 	}
 	if _, err := x.Extensions.size(); err != nil {
@@ -115,7 +125,7 @@ func parseManifest(raw []byte) (manifest, error) {
 	m := manifest{Signature: signature, Files: make([]File, 0, len(x.Objects))}
 	seen := make(map[string]bool, len(x.Objects))
 	for i := range x.Objects {
-		f, err := x.Objects[i].file()
+		f, err := x.Objects[i].file(m.isStamp())
 		if err != nil {
 			return manifest{}, err
 		}
@@ -128,9 +138,11 @@ func parseManifest(raw []byte) (manifest, error) {
 	return m, nil
 }
 
-func (o *dataObjectXML) file() (File, error) {
+// file reads an entry. Under a time stamp it may be of the container's own
+// folder, of which fromURI has checked the name.
+func (o *dataObjectXML) file(stamped bool) (File, error) {
 	name, err := fromURI(o.URI)
-	if err == nil {
+	if err == nil && !stamped {
 		err = checkDataName(name)
 	}
 	if err != nil {

@@ -21,6 +21,8 @@ const (
 	sigSuffix      = ".p7s"
 	receiptFolder  = "receipts/"
 	custodySuffix  = ".cose"
+	stampPrefix    = metaFolder + "timestamp-"
+	stampSuffix    = ".tst"
 )
 
 // MessageName is the entry name of a document's message. The seal over a
@@ -53,6 +55,18 @@ func StatusName(office, id string) string {
 // hub.
 func CustodyName(office string) string {
 	return receiptFolder + "custody-" + label(office, maxCodeLabel) + custodySuffix
+}
+
+// EvidenceName is the entry name of the evidence of a hub, or office, on what
+// became of a document. id tells those of one witness apart.
+func EvidenceName(witness, id string) string {
+	return receiptFolder + "evidence-" + label(witness, maxCodeLabel) + "-" + label(id, maxCodeLabel) + ".json"
+}
+
+// StampName is the entry name of a time stamp token on the document's seal.
+// authority tells those of different authorities apart.
+func StampName(authority string) string {
+	return stampPrefix + label(authority, maxCodeLabel) + stampSuffix
 }
 
 // Bounds of labels in entry names, in bytes.
@@ -101,6 +115,15 @@ func isManifest(name string) bool {
 
 func isSignature(name string) bool {
 	return strings.HasPrefix(name, sigPrefix) && strings.HasSuffix(name, sigSuffix)
+}
+
+func isStamp(name string) bool {
+	return strings.HasPrefix(name, stampPrefix) && strings.HasSuffix(name, stampSuffix)
+}
+
+// stampManifest is the entry name of the manifest that a time stamp is on.
+func stampManifest(stamp string) string {
+	return manifestPrefix + "-" + strings.TrimSuffix(strings.TrimPrefix(stamp, metaFolder), stampSuffix) + manifestSuffix
 }
 
 // checkName refuses names that would be unsafe to unpack or ambiguous.
@@ -205,4 +228,13 @@ func cut(s string, n int) string {
 		n = i
 	}
 	return strings.TrimRight(s[:n], " .")
+}
+
+// IsEvidence tells entry names of evidence of a witness; of any when it is "".
+func IsEvidence(name, witness string) bool {
+	prefix := receiptFolder + "evidence-"
+	if witness != "" {
+		prefix += label(witness, maxCodeLabel) + "-"
+	}
+	return strings.HasPrefix(name, prefix) && strings.HasSuffix(name, ".json")
 }

@@ -38,6 +38,8 @@ const (
 	MessageType = "application/xml"
 	// signatureType is the media type of a signature entry.
 	signatureType = "application/pkcs7-signature"
+	// stampType is the media type of a time stamp entry.
+	stampType = "application/vnd.etsi.timestamp-token"
 	// unknownType stands where a file has no media type.
 	unknownType = "application/octet-stream"
 )
@@ -131,12 +133,22 @@ const (
 	// ReasonSignature: the signature is missing, unreadable, not made by the
 	// key of its certificate, or not of the accepted form.
 	ReasonSignature Reason = "signature"
-	// ReasonChain: the certificate was not issued under the trusted roots.
+	// ReasonUnknownCA: the certificate is of an authority that is not trusted.
+	ReasonUnknownCA Reason = "unknown-ca"
+	// ReasonChain: the certificate bears the name of a trusted authority, which
+	// did not issue it, or not in a way that counts.
 	ReasonChain Reason = "chain"
+	// ReasonSelfSigned: the certificate was issued by nobody but itself.
+	ReasonSelfSigned Reason = "self-signed"
+	// ReasonRevoked: the certificate stands on a revocation list, and nothing
+	// proves that the seal was made before.
+	ReasonRevoked Reason = "revoked"
 	// ReasonExpired: the certificate had expired when the seal was made.
 	ReasonExpired Reason = "expired-at-signing"
 	// ReasonNotSeal: the certificate is not an office's seal certificate.
 	ReasonNotSeal Reason = "not-a-seal"
+	// ReasonStamp: a time stamp failed. Only of a [Report].
+	ReasonStamp Reason = "time-stamp"
 )
 
 // Reasons of [Indeterminate]: hash, signature and chain are good.
@@ -144,6 +156,8 @@ const (
 	// ReasonClock: the signing time lies before the certificate's life or in
 	// the reader's future, so one of the two clocks is wrong.
 	ReasonClock Reason = "clock"
+	// ReasonNotYet: by the reader's clock the certificate's life has not begun.
+	ReasonNotYet Reason = "not-yet-valid"
 	// ReasonExpiredSince: the certificate has expired since, and a seal alone
 	// does not prove that it was made before that.
 	ReasonExpiredSince Reason = "expired-since"
@@ -167,6 +181,9 @@ type Verdict struct {
 	Issuer   string    // distinguished name of the certificate's issuer
 	Serial   string    // certificate serial number, lower-case hex
 	Cert     *x509.Certificate
+	// Stamped is the time of a time stamp that proves that the seal existed
+	// then; zero when there is none that holds. Only of a [Report].
+	Stamped time.Time
 }
 
 // ClockTolerance is how far in the reader's future a signing time may lie.

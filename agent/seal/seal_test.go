@@ -238,7 +238,7 @@ func TestP6_EveryBitOfTheSignatureCounts(t *testing.T) {
 	for i := range head.signature {
 		der := bytes.Clone(head.signature)
 		der[i] ^= 1 << (i % 8)
-		v := judge(head.manifest, der, Only(p.roots()), at)
+		v := judge(head.manifest, der, Trust{Roots: Only(p.roots()), Now: at}, time.Time{})
 		if v.Result != Passed {
 			continue
 		}
@@ -352,18 +352,19 @@ func TestVerdicts(t *testing.T) {
 		result Result
 		reason Reason
 	}{
-		"good":                {good, at, p.roots(), Passed, ""},
-		"foreign CA":          {stranger.sealer(officeCert(), nil), at, p.roots(), Failed, ReasonChain},
-		"device certificate":  {with(func(c *x509.Certificate) { c.Subject.OrganizationalUnit = []string{"device"} }), at, p.roots(), Failed, ReasonNotSeal},
-		"no office code":      {with(func(c *x509.Certificate) { c.Subject.SerialNumber = "" }), at, p.roots(), Failed, ReasonNotSeal},
-		"wrong key usage":     {with(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }), at, p.roots(), Failed, ReasonNotSeal},
-		"expired at signing":  {later(good, at.AddDate(3, 0, 0)), at.AddDate(3, 0, 0), p.roots(), Failed, ReasonExpired},
-		"expired since":       {good, at.AddDate(3, 0, 0), p.roots(), Indeterminate, ReasonExpiredSince},
-		"signer's dead clock": {later(good, time.Unix(1000, 0)), at, p.roots(), Indeterminate, ReasonClock},
-		"reader's dead clock": {good, time.Unix(1000, 0), p.roots(), Indeterminate, ReasonClock},
-		"within tolerance":    {later(good, at.Add(ClockTolerance)), at, p.roots(), Passed, ""},
-		"no roots":            {good, at, nil, Indeterminate, ReasonNoRoots},
-		"empty roots":         {good, at, x509.NewCertPool(), Failed, ReasonChain},
+		"good":                        {good, at, p.roots(), Passed, ""},
+		"foreign CA of the same name": {stranger.sealer(officeCert(), nil), at, p.roots(), Failed, ReasonChain},
+		"device certificate":          {with(func(c *x509.Certificate) { c.Subject.OrganizationalUnit = []string{"device"} }), at, p.roots(), Failed, ReasonNotSeal},
+		"no office code":              {with(func(c *x509.Certificate) { c.Subject.SerialNumber = "" }), at, p.roots(), Failed, ReasonNotSeal},
+		"wrong key usage":             {with(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }), at, p.roots(), Failed, ReasonNotSeal},
+		"expired at signing":          {later(good, at.AddDate(3, 0, 0)), at.AddDate(3, 0, 0), p.roots(), Failed, ReasonExpired},
+		"expired since":               {good, at.AddDate(3, 0, 0), p.roots(), Indeterminate, ReasonExpiredSince},
+		"signer's dead clock":         {later(good, time.Unix(1000, 0)), at, p.roots(), Indeterminate, ReasonClock},
+		"reader's dead clock":         {good, time.Unix(1000, 0), p.roots(), Indeterminate, ReasonNotYet},
+		"not yet valid":               {with(func(c *x509.Certificate) { c.NotBefore = at.Add(24 * time.Hour) }), at, p.roots(), Indeterminate, ReasonNotYet},
+		"within tolerance":            {later(good, at.Add(ClockTolerance)), at, p.roots(), Passed, ""},
+		"no roots":                    {good, at, nil, Indeterminate, ReasonNoRoots},
+		"empty roots":                 {good, at, x509.NewCertPool(), Failed, ReasonUnknownCA},
 	}
 	for name, c := range cases {
 		h, err := OpenHead(mustSeal(t, c.sealer, message), c.roots, c.now)
@@ -393,7 +394,7 @@ func TestP7_CertificateCannotBeExchanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	der := bytes.Replace(head.signature, a.Cert.Raw, b.Cert.Raw, 1)
-	if v := judge(head.manifest, der, Only(p.roots()), at); v.Result != Failed || v.Reason != ReasonSignature {
+	if v := judge(head.manifest, der, Trust{Roots: Only(p.roots()), Now: at}, time.Time{}); v.Result != Failed || v.Reason != ReasonSignature {
 		t.Errorf("%+v", v)
 	}
 }

@@ -22,6 +22,7 @@ type Track struct {
 	State  Tag
 	Reason string
 	Steps  []Step
+	Others []Step // what hubs and time stamp authorities testify beside
 	Open   bool
 }
 
@@ -37,7 +38,7 @@ func (v *visit) tracks(d office.Document, live *Meter) []Track {
 	var all []Track
 	for i, r := range d.To {
 		all = append(all, Track{Party: r.Party, Name: partyName(r.Party), State: v.stateTag(r.State), Reason: r.Reason,
-			Steps: v.told(v.track(d, r, live)), Open: i < tracksOpen})
+			Steps: v.told(v.track(d, r, live)), Others: v.told(v.testimony(d, r)), Open: i < tracksOpen})
 	}
 	return all
 }
@@ -47,7 +48,7 @@ func (v *visit) tracks(d office.Document, live *Meter) []Track {
 func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step {
 	happened := map[office.State]*office.Event{}
 	for i, e := range d.Events {
-		if e.Office == "" || e.Office == r.Code {
+		if concerns(e, r) && (!testified(e) || e.Step == office.Failed) {
 			happened[e.Step] = &d.Events[i]
 		}
 	}
@@ -95,6 +96,29 @@ func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step
 	return append(kept, end)
 }
 
+func concerns(e office.Event, r office.Recipient) bool { return e.Office == "" || e.Office == r.Code }
+
+// testified tells what stands beside the five steps.
+func testified(e office.Event) bool {
+	return e.Evidence == office.EvidenceRecord || e.Evidence == office.EvidenceStamp
+}
+
+// testimony lists what others testify about the way to r.
+func (v *visit) testimony(d office.Document, r office.Recipient) []Step {
+	var steps []Step
+	for _, e := range d.Events {
+		if !testified(e) || !concerns(e, r) {
+			continue
+		}
+		s := Step{Tone: "done", Label: e.Note, When: v.clock(e.At), Proof: v.proof(e)}
+		if e.Step == office.Failed {
+			s.Tone = "bad"
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
+
 // fill adds time and proof of an event.
 func (v *visit) fill(s *Step, e *office.Event) {
 	if e == nil {
@@ -107,7 +131,7 @@ func (v *visit) fill(s *Step, e *office.Event) {
 // proof says which signed record stands behind an event.
 func (v *visit) proof(e office.Event) string {
 	switch e.Evidence {
-	case "seal", "custody", "status", "notice":
+	case "seal", "custody", "status", "notice", office.EvidenceRecord, office.EvidenceStamp:
 		return v.t("web.proof."+e.Evidence, i18n.Args{"who": e.Signer})
 	}
 	return v.t("web.proof.own")

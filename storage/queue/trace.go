@@ -38,3 +38,23 @@ func (q *Queue) Find(tx *sqlite.Tx, id storage.ID) (storage.Bundle, error) {
 	}
 	return found.Bundle, nil
 }
+
+// Untaken lists the neighbours that a bundle goes to and that have neither
+// taken it over nor refused it.
+func (q *Queue) Untaken(tx *sqlite.Tx, id storage.ID) ([]string, error) {
+	rows, err := tx.Query(`SELECT o.peer FROM bundles b JOIN outgoing o ON o.bundle = b.seq
+		WHERE b.id = ? AND o.state = ? ORDER BY o.peer`, id, stateWaiting)
+	if err != nil {
+		return nil, fmt.Errorf("look up who has not taken bundle %s: %w", id, err)
+	}
+	defer rows.Close()
+	var list []string
+	for rows.Next() {
+		var peer string
+		if err := rows.Scan(&peer); err != nil {
+			return nil, fmt.Errorf("look up who has not taken bundle %s: %w", id, err)
+		}
+		list = append(list, peer)
+	}
+	return list, rows.Err()
+}

@@ -407,3 +407,26 @@ func TestReceiptRefusals(t *testing.T) {
 		t.Errorf("over the limit: %v", err)
 	}
 }
+
+func TestAHeaderMayAskForATimeStamp(t *testing.T) {
+	h := sampleHeader(t)
+	h.Stamp = [32]byte{1, 2, 3}
+	signed, err := Sign(h, newDevice(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse(signed.Raw)
+	if err != nil || again.Header.Stamp != h.Stamp {
+		t.Errorf("got %x, %v", again.Header.Stamp, err)
+	}
+	payload, err := PayloadCOSE(signed.Raw)
+	if want := append([]byte{0x0c, 0x58, 0x20}, h.Stamp[:]...); err != nil || !bytes.HasSuffix(payload, want) {
+		t.Errorf("payload %x does not end in %x", payload, want)
+	}
+	for _, bad := range [][]byte{make([]byte, 32), {1}, {}} {
+		var stamp [32]byte
+		if err := setStamp(&stamp, bad); !errors.Is(err, ErrMalformed) {
+			t.Errorf("stamp %x: %v", bad, err)
+		}
+	}
+}

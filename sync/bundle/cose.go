@@ -21,6 +21,7 @@ const (
 	AADReceipt = "tram-receipt-1"
 	AADCard    = "tram-card-1"
 	AADInvite  = "tram-invite-1"
+	AADPage    = "tram-page-1"
 )
 
 // kidSize is how much of the SHA-256 of a public key names it, in bytes.

@@ -29,6 +29,9 @@ type Header struct {
 	InReplyTo uuid.UUID // zero when it answers nothing
 	Key       string    // age recipient of this bundle's key pair
 	Objects   []Object  // in the order in which they are numbered from 0
+	// Stamp is a SHA-256 that the first hub is asked to time-stamp as an
+	// authority of last resort; zero: none. It says nothing about the content.
+	Stamp [32]byte
 }
 
 // Object describes one object as it travels.
@@ -58,6 +61,7 @@ type headerWire struct {
 	InReplyTo []byte       `cbor:"9,keyasint,omitempty"`
 	Key       string       `cbor:"10,keyasint"`
 	Objects   []objectWire `cbor:"11,keyasint"`
+	Stamp     []byte       `cbor:"12,keyasint,omitempty"`
 }
 
 type objectWire struct {
@@ -71,7 +75,7 @@ type objectWire struct {
 var headerFields = fields{
 	1: {"version", true}, 2: {"id", true}, 3: {"from", true}, 4: {"to", true}, 5: {"kind", true},
 	6: {"urgency", true}, 7: {"created", true}, 8: {"expires", true}, 9: {"in-reply-to", false},
-	10: {"key", true}, 11: {"objects", true},
+	10: {"key", true}, 11: {"objects", true}, 12: {"stamp", false},
 }
 
 // Sign makes the signed header of a bundle with the office's device key, an
@@ -249,6 +253,9 @@ func (h Header) encode() ([]byte, error) {
 	if h.InReplyTo != uuid.Nil {
 		w.InReplyTo = h.InReplyTo[:]
 	}
+	if h.Stamp != [32]byte{} {
+		w.Stamp = h.Stamp[:]
+	}
 	for i := range h.Objects {
 		o := &h.Objects[i]
 		w.Objects[i] = objectWire{SHA256: o.SHA256[:], Size: o.Size, Role: uint8(o.Role), Encoding: uint8(o.Encoding)}
@@ -266,6 +273,9 @@ func decodeHeader(payload []byte) (Header, error) {
 		Created: time.Unix(w.Created, 0).UTC(), Expires: time.Unix(w.Expires, 0).UTC(), Key: w.Key,
 	}
 	if err := errors.Join(setUUID(&h.ID, w.ID, "id"), setReply(&h.InReplyTo, w.InReplyTo)); err != nil {
+		return Header{}, err
+	}
+	if err := setStamp(&h.Stamp, w.Stamp); err != nil {
 		return Header{}, err
 	}
 	if len(w.Objects) > MaxObjects {
@@ -293,6 +303,20 @@ func setReply(dst *uuid.UUID, b []byte) error {
 	}
 	if *dst == uuid.Nil {
 		return malformed("in-reply-to", "is zero")
+	}
+	return nil
+}
+
+func setStamp(dst *[32]byte, b []byte) error {
+	if b == nil {
+		return nil
+	}
+	if len(b) != len(dst) {
+		return malformed("stamp", "is not a SHA-256")
+	}
+	copy(dst[:], b)
+	if *dst == [32]byte{} {
+		return malformed("stamp", "is zero")
 	}
 	return nil
 }

@@ -138,6 +138,7 @@ const (
 	CodeInternal         Code = 15 // failure at the receiver; retry
 	CodeNotRecipient     Code = 16 // not addressed to this neighbour
 	CodeMetered          Code = 17 // not over the receiver's present line
+	CodeNotAllowed       Code = 18 // the sender's card does not allow it to write to a recipient
 )
 
 const (

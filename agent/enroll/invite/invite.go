@@ -198,7 +198,7 @@ func (p payload) invite() (*Invite, error) {
 		{"code", registry.CheckCode(p.Code)},
 		{"name", registry.CheckName(p.Name)},
 		{"parent", optional(p.Parent, registry.CheckCode)},
-		{"kind", optional(p.Kind, CheckKind)},
+		{"kind", optional(p.Kind, registry.CheckKind)},
 		{"hub", registry.CheckCode(p.Hub)},
 		{"hub name", registry.CheckName(p.HubName)},
 		{"enroll", checkEndpoints(p.Enroll)},
@@ -212,17 +212,6 @@ func (p payload) invite() (*Invite, error) {
 		}
 	}
 	return inv, nil
-}
-
-// CheckKind says whether kind can stand on a card.
-func CheckKind(kind string) error {
-	if len(kind) > registry.MaxKind {
-		return fmt.Errorf("more than %d bytes", registry.MaxKind)
-	}
-	if strings.ContainsFunc(kind, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
-		return errors.New("holds control characters")
-	}
-	return nil
 }
 
 // CheckEndpoint says whether s is host:port.

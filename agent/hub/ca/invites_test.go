@@ -349,7 +349,7 @@ func TestReadOfficesRefusesWholeFiles(t *testing.T) {
 		t.Errorf("missing columns: %v", err)
 	}
 	many := header + strings.Repeat("bad code,x,,\n", 500)
-	if _, err := ReadOffices(strings.NewReader(many)); !errors.As(err, &list) || len(list) > MaxCSVProblems {
+	if _, err := ReadOffices(strings.NewReader(many)); !errors.As(err, &list) || len(list) > registry.MaxCSVProblems {
 		t.Errorf("%d problems reported", len(list))
 	}
 }

@@ -125,7 +125,8 @@ func keyOwner(tx *sqlite.Tx, code string, pub crypto.PublicKey) (string, error) 
 // and changes nothing the second time.
 func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err error) {
 	reg.Originate()
-	if err := c.takeRestored(tx, reg); err != nil {
+	restored, err := c.takeRestored(tx, reg)
+	if err != nil {
 		return nil, err
 	}
 	own := map[string]*x509.Certificate{
@@ -145,7 +146,9 @@ func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err e
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err
 	}
-	if err == nil && have.IsHub() && have.Name == want.Name && have.Recipient == want.Recipient && have.Expires.Equal(want.Expires) &&
+	// After a restore the card is issued anew in any case: so the registry is of a
+	// newer version than any that the hub handed out before it was lost.
+	if err == nil && !restored && have.IsHub() && have.Name == want.Name && have.Recipient == want.Recipient && have.Expires.Equal(want.Expires) &&
 		want.Device.(interface{ Equal(crypto.PublicKey) bool }).Equal(have.Device) {
 		return reg.Raw(tx, c.Code)
 	}
@@ -161,15 +164,15 @@ func nonEmpty(a, b string) string {
 }
 
 // takeRestored merges the cards that Restore left in the key folder, and
-// removes them once they are in the store.
-func (c *CA) takeRestored(tx *sqlite.Tx, reg *registry.Registry) error {
+// removes them once they are in the store. It tells whether there were any.
+func (c *CA) takeRestored(tx *sqlite.Tx, reg *registry.Registry) (restored bool, err error) {
 	folder := filepath.Join(c.folder, restoredDir)
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("take in restored cards: %w", err)
+		return false, fmt.Errorf("take in restored cards: %w", err)
 	}
 	total := 0
 	for _, e := range entries {
@@ -178,21 +181,21 @@ func (c *CA) takeRestored(tx *sqlite.Tx, reg *registry.Registry) error {
 		}
 		data, err := os.ReadFile(filepath.Join(folder, e.Name()))
 		if err != nil {
-			return fmt.Errorf("take in restored cards: %w", err)
+			return false, fmt.Errorf("take in restored cards: %w", err)
 		}
 		cards, err := registry.DecodeCards(data)
 		if err != nil {
-			return fmt.Errorf("take in restored cards: %w", err)
+			return false, fmt.Errorf("take in restored cards: %w", err)
 		}
 		n, err := reg.Merge(tx, cards)
 		if err != nil {
-			return fmt.Errorf("take in restored cards: %w", err)
+			return false, fmt.Errorf("take in restored cards: %w", err)
 		}
 		total += n
 	}
 	// What stays behind when this fails is merged again, to no effect.
 	tx.OnCommit(func() { _ = os.RemoveAll(folder) })
-	return audit.Append(tx, audit.Entry{Actor: actorHub, Action: actionCardsRestored, Subject: c.Code,
+	return true, audit.Append(tx, audit.Entry{Actor: actorHub, Action: actionCardsRestored, Subject: c.Code,
 		Detail: map[string]string{detailCount: fmt.Sprint(total)}})
 }
 

@@ -69,6 +69,7 @@ type Card struct {
 	// signs its cards, and the certificate that issued its offices' seals.
 	Authority *ecdsa.PublicKey
 	CA        *x509.Certificate
+	Succession
 }
 
 // IsHub reports whether the card is a hub's.
@@ -106,6 +107,7 @@ type card struct {
 	Hub       string `cbor:"11,keyasint,omitempty"`
 	Authority []byte `cbor:"12,keyasint,omitempty"` // SubjectPublicKeyInfo DER
 	CA        []byte `cbor:"13,keyasint,omitempty"` // DER
+	succession
 }
 
 // Key is the form of a code that is the same for all its spellings.
@@ -143,32 +145,7 @@ func CheckName(name string) error {
 
 // SignCard makes the signed bytes of c. The same checks hold as for reading.
 func SignCard(c Card, authority crypto.Signer) ([]byte, error) {
-	p := card{
-		Version: cardVersion, Code: c.Code, Name: c.Name, Parent: c.Parent, Kind: c.Kind,
-		Recipient: c.Recipient, Serial: c.Serial, Issued: seconds(c.Issued), Expires: seconds(c.Expires),
-		Device: []byte{}, Hub: c.Hub,
-	}
-	if c.CA != nil {
-		p.CA = c.CA.Raw
-	}
-	if c.Authority != nil {
-		der, err := x509.MarshalPKIXPublicKey(c.Authority)
-		if err != nil {
-			return nil, fmt.Errorf("sign card: %w", err)
-		}
-		p.Authority = der
-	}
-	if c.Device != nil {
-		der, err := x509.MarshalPKIXPublicKey(c.Device)
-		if err != nil {
-			return nil, fmt.Errorf("sign card: %w", err)
-		}
-		p.Device = der
-	}
-	if _, err := p.card(); err != nil {
-		return nil, fmt.Errorf("sign card: %w", err)
-	}
-	payload, err := encoding.Marshal(p)
+	payload, err := c.payload()
 	if err != nil {
 		return nil, fmt.Errorf("sign card: %w", err)
 	}
@@ -180,6 +157,33 @@ func SignCard(c Card, authority crypto.Signer) ([]byte, error) {
 		return nil, fmt.Errorf("sign card: %w: more than %d bytes", ErrCard, MaxCard)
 	}
 	return raw, nil
+}
+
+// payload encodes and checks c.
+func (c Card) payload() ([]byte, error) {
+	p := card{
+		Version: cardVersion, Code: c.Code, Name: c.Name, Parent: c.Parent, Kind: c.Kind,
+		Recipient: c.Recipient, Serial: c.Serial, Issued: seconds(c.Issued), Expires: seconds(c.Expires),
+		Device: []byte{}, Hub: c.Hub, succession: c.Succession.encode(),
+	}
+	if c.CA != nil {
+		p.CA = c.CA.Raw
+	}
+	var err error
+	if c.Authority != nil {
+		if p.Authority, err = x509.MarshalPKIXPublicKey(c.Authority); err != nil {
+			return nil, err
+		}
+	}
+	if c.Device != nil {
+		if p.Device, err = x509.MarshalPKIXPublicKey(c.Device); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := p.card(); err != nil {
+		return nil, err
+	}
+	return encoding.Marshal(p)
 }
 
 // ParseCard reads a card and verifies its signature. ErrCard and ErrVersion
@@ -234,6 +238,10 @@ func (p card) card() (Card, error) {
 		return Card{}, fmt.Errorf("%w: one key without the other", ErrCard)
 	}
 	if err := p.hub(&c); err != nil {
+		return Card{}, err
+	}
+	var err error
+	if c.Succession, err = p.succession.decode(p.Code); err != nil {
 		return Card{}, err
 	}
 	if len(p.Device) > 0 {

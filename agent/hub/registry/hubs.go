@@ -90,6 +90,7 @@ type Source struct {
 type Adopted struct {
 	Changed int      // cards that are new here or replaced an older one
 	Refused []string // codes that the source may not speak for
+	Older   bool     // the page was of an older version and refused
 }
 
 // Adopt takes in cards that a neighbouring hub has signed. Each is issued anew
@@ -102,13 +103,44 @@ type Adopted struct {
 // Cards that do not verify are counted in Rejected. Adopting the same cards
 // again changes nothing.
 func (r *Registry) Adopt(tx *sqlite.Tx, from Source, cards [][]byte) (Adopted, error) {
-	var a Adopted
+	read := make([]Card, 0, len(cards))
 	for _, raw := range cards {
 		c, err := ParseCard(raw, from.Authority)
 		if err != nil {
 			r.reject(err)
 			continue
 		}
+		read = append(read, c)
+	}
+	return r.adoptAll(tx, from, read)
+}
+
+// AdoptPage is Adopt for a page of the neighbour's registry, and records up to
+// where it has been taken in. A page of an older version than that is refused
+// as a whole, which Older tells and is no error.
+func (r *Registry) AdoptPage(tx *sqlite.Tx, from Source, p Page) (Adopted, error) {
+	taken, err := r.Taken(tx, from.Code)
+	if err != nil {
+		return Adopted{}, err
+	}
+	if p.Version < taken && p.Until <= taken {
+		return Adopted{Older: true}, nil
+	}
+	a, err := r.adoptAll(tx, from, p.Cards)
+	if err != nil {
+		return a, err
+	}
+	_, err = tx.Exec(`INSERT INTO cards_taken (hub_key, serial) VALUES (?, ?)
+		ON CONFLICT (hub_key) DO UPDATE SET serial = max(serial, excluded.serial)`, Key(from.Code), int64(p.Until))
+	if err != nil {
+		return a, fmt.Errorf("record cards of %q: %w", from.Code, err)
+	}
+	return a, nil
+}
+
+func (r *Registry) adoptAll(tx *sqlite.Tx, from Source, cards []Card) (Adopted, error) {
+	var a Adopted
+	for _, c := range cards {
 		mine := Key(c.Code) == Key(from.Own) || Key(c.Hub) == Key(from.Own)
 		self := Key(c.Code) == Key(from.Code)
 		if mine && from.Above || self && !from.Above {
@@ -152,6 +184,7 @@ func (r *Registry) adopt(tx *sqlite.Tx, from Source, c Card, self bool, a *Adopt
 	if known && (origin <= uint64(before) || same(old, c)) {
 		return nil
 	}
+	c.Old, c.May = append([]string{}, c.Old...), append([]string{}, c.May...) // none is not "as before"
 	if _, err := r.Issue(tx, c, from.Signer); err != nil {
 		return err
 	}
@@ -211,25 +244,7 @@ func same(a, b Card) bool {
 		return false
 	}
 	return a.Code == b.Code && a.Name == b.Name && a.Parent == b.Parent && a.Kind == b.Kind && a.Hub == b.Hub &&
-		a.Recipient == b.Recipient && a.Expires.Equal(b.Expires)
-}
-
-// TookPage records that all cards of a neighbouring hub up to serial were
-// adopted or refused; cards is a page as it came. It is to be called in the
-// transaction of Adopt.
-func (r *Registry) TookPage(tx *sqlite.Tx, from Source, cards [][]byte) error {
-	newest := uint64(0)
-	for _, raw := range cards {
-		if c, err := ParseCard(raw, from.Authority); err == nil {
-			newest = max(newest, c.Serial)
-		}
-	}
-	_, err := tx.Exec(`INSERT INTO cards_taken (hub_key, serial) VALUES (?, ?)
-		ON CONFLICT (hub_key) DO UPDATE SET serial = max(serial, excluded.serial)`, Key(from.Code), int64(newest))
-	if err != nil {
-		return fmt.Errorf("record cards of %q: %w", from.Code, err)
-	}
-	return nil
+		a.Recipient == b.Recipient && a.Expires.Equal(b.Expires) && a.Succession.equal(b.Succession)
 }
 
 // Taken is the serial up to which the cards of a neighbouring hub were taken

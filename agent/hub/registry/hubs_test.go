@@ -84,11 +84,16 @@ func (h *tier) take(from *tier, above bool, more ...[]byte) Adopted {
 	var a Adopted
 	source := Source{Code: from.code, Authority: &from.authority.PublicKey, Above: above, Own: h.code, Signer: h.authority}
 	err := h.db.Update(h.t.Context(), func(tx *sqlite.Tx) (err error) {
-		page := slices.Concat(from.all(), more)
-		if a, err = h.reg.Adopt(tx, source, page); err != nil {
+		page, _, err := from.reg.PageAfter(h.t.Context(), 0, nil, from.authority)
+		if err != nil {
 			return err
 		}
-		return h.reg.TookPage(tx, source, page)
+		if a, err = h.reg.AdoptPage(tx, source, *page); err != nil || len(more) == 0 {
+			return err
+		}
+		b, err := h.reg.Adopt(tx, source, more)
+		a.Changed, a.Refused = a.Changed+b.Changed, append(a.Refused, b.Refused...)
+		return err
 	})
 	if err != nil {
 		h.t.Fatal(err)

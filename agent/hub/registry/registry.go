@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"database/sql"
 	"embed"
@@ -43,18 +44,21 @@ type Registry struct {
 	highest   atomic.Uint64 // serial of all stored cards
 	complete  atomic.Uint64 // serial up to which none is missing
 	origin    atomic.Bool
+	made      atomic.Int64 // unix milliseconds; of the newest page taken in
 	rejected  atomic.Uint64
 
 	mu         sync.Mutex
 	cache      map[string]Card
 	cacheSize  int
+	pageCards  int // of a page that is made here; more when the last ones share a serial
+	index      searchIndex
 	generation uint64 // counts commits, so that no older read enters the cache
 }
 
 // New opens the registry in db, which must have been opened with Schema.
 // Only cards signed by authority are let in.
 func New(db *sqlite.DB, authority crypto.PublicKey, o Options) (*Registry, error) {
-	r := &Registry{db: db, authority: authority, log: o.Logger, cache: map[string]Card{}, cacheSize: o.Cache}
+	r := &Registry{db: db, authority: authority, log: o.Logger, cache: map[string]Card{}, cacheSize: o.Cache, pageCards: MaxPageCards / 2}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -67,9 +71,9 @@ func New(db *sqlite.DB, authority crypto.PublicKey, o Options) (*Registry, error
 			return err
 		}
 		r.highest.Store(serial)
-		var complete int64
-		err = tx.QueryRow(`SELECT coalesce(max(serial), 0) FROM cards_complete`).Scan(&complete)
-		r.complete.Store(uint64(complete))
+		s, err := readState(tx)
+		r.complete.Store(s.complete)
+		r.made.Store(s.made)
 		return err
 	})
 	if err != nil {
@@ -171,7 +175,7 @@ func (r *Registry) Warm(ctx context.Context) error {
 	r.mu.Lock()
 	generation := r.generation
 	r.mu.Unlock()
-	cards, err := r.All(ctx, "", r.cacheSize)
+	cards, err := r.EnrolledHere(ctx, r.cacheSize)
 	if err != nil {
 		return fmt.Errorf("warm registry: %w", err)
 	}
@@ -188,8 +192,8 @@ func (r *Registry) LookupTx(tx *sqlite.Tx, code string) (Card, error) {
 	return r.stored(raw)
 }
 
-// Raw returns the signed bytes of an office's card. ErrNotFound when there is
-// none.
+// Raw returns the signed bytes of an office's card, as a hub holds them; of a
+// card that came in a page only what it says. ErrNotFound when there is none.
 func (r *Registry) Raw(tx *sqlite.Tx, code string) ([]byte, error) {
 	var raw []byte
 	err := tx.QueryRow(`SELECT raw FROM cards WHERE code_key = ?`, Key(code)).Scan(&raw)
@@ -222,6 +226,9 @@ func (r *Registry) ByDevice(tx *sqlite.Tx, device crypto.PublicKey) (Card, error
 
 // stored reads a card that Merge has verified.
 func (r *Registry) stored(raw []byte) (Card, error) {
+	if len(raw) > 0 && raw[0] != coseTag {
+		return parsePayload(raw) // came in a page
+	}
 	payload, err := bundle.PayloadCOSE(raw)
 	if err != nil {
 		return Card{}, fmt.Errorf("read stored card: %w", err)
@@ -229,13 +236,17 @@ func (r *Registry) stored(raw []byte) (Card, error) {
 	return parsePayload(payload)
 }
 
+// coseTag begins a signed card. A card without a signature of its own, from a
+// signed page, begins with the head of a CBOR map instead.
+const coseTag = 0xd2
+
 // Merge takes in cards of any origin and returns how many of them replaced an
 // older card or were new. Cards that do not verify are ignored, counted in
 // Rejected and logged; they are no error. Merging the same cards again changes
 // nothing.
 func (r *Registry) Merge(tx *sqlite.Tx, cards [][]byte) (changed int, err error) {
 	var keys []string
-	for _, raw := range cards {
+	for _, raw := range cards { // each with a signature of its own
 		fresh, err := r.fresh(tx, raw)
 		if err != nil {
 			return changed, err
@@ -264,48 +275,6 @@ func (r *Registry) Merge(tx *sqlite.Tx, cards [][]byte) (changed int, err error)
 	return changed, nil
 }
 
-// MergePage is Merge for a page of the hub's registry, which goes on where
-// Serial left off: all cards newer than that and up to the newest of the page
-// are in it, or in earlier ones. It raises Serial.
-func (r *Registry) MergePage(tx *sqlite.Tx, cards [][]byte) (changed int, err error) {
-	if changed, err = r.Merge(tx, cards); err != nil {
-		return changed, err
-	}
-	newest := uint64(0)
-	for _, raw := range cards {
-		payload, err := bundle.PayloadCOSE(raw)
-		if err != nil {
-			continue // counted by Merge
-		}
-		c, err := parsePayload(payload)
-		if err != nil {
-			continue
-		}
-		var serial int64
-		err = tx.QueryRow(`SELECT serial FROM cards WHERE code_key = ?`, Key(c.Code)).Scan(&serial)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return changed, fmt.Errorf("merge page of cards: %w", err)
-		}
-		if c.Serial <= uint64(serial) { // stored, so it is no forgery
-			newest = max(newest, c.Serial)
-		}
-	}
-	if newest <= r.complete.Load() {
-		return changed, nil
-	}
-	_, err = tx.Exec(`INSERT INTO cards_complete (one, serial) VALUES (1, ?)
-		ON CONFLICT (one) DO UPDATE SET serial = max(serial, excluded.serial)`, int64(newest))
-	if err != nil {
-		return changed, fmt.Errorf("merge page of cards: %w", err)
-	}
-	tx.OnCommit(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.complete.Store(max(newest, r.complete.Load()))
-	})
-	return changed, nil
-}
-
 // fresh says whether raw, if it verifies, would be newer than what is stored.
 // It spares the signature check for cards that are already here.
 func (r *Registry) fresh(tx *sqlite.Tx, raw []byte) (bool, error) {
@@ -319,8 +288,13 @@ func (r *Registry) fresh(tx *sqlite.Tx, raw []byte) (bool, error) {
 		r.reject(err)
 		return false, nil
 	}
+	return newer(tx, c)
+}
+
+// newer says whether c is newer than what is stored.
+func newer(tx *sqlite.Tx, c Card) (bool, error) {
 	var serial int64
-	err = tx.QueryRow(`SELECT serial FROM cards WHERE code_key = ?`, Key(c.Code)).Scan(&serial)
+	err := tx.QueryRow(`SELECT serial FROM cards WHERE code_key = ?`, Key(c.Code)).Scan(&serial)
 	if errors.Is(err, sql.ErrNoRows) {
 		return true, nil
 	}
@@ -345,13 +319,13 @@ func put(tx *sqlite.Tx, c Card, raw []byte) error {
 		spki = der
 	}
 	_, err := tx.Exec(`INSERT OR REPLACE INTO cards
-		(code_key, code, name, name_fold, parent_key, kind, serial, device, recipient, raw)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		Key(c.Code), c.Code, c.Name, fold.String(c.Name), Key(c.Parent), c.Kind, int64(c.Serial), spki, c.Recipient, raw)
+		(code_key, code, name, name_fold, parent_key, kind, serial, device, recipient, raw, into_key)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		Key(c.Code), c.Code, c.Name, fold.String(c.Name), Key(c.Parent), c.Kind, int64(c.Serial), spki, c.Recipient, raw, Key(c.Into))
 	if err != nil {
 		return fmt.Errorf("store card: %w", err)
 	}
-	return nil
+	return putOld(tx, c)
 }
 
 func (r *Registry) committed(serial uint64, changed []string) {
@@ -361,28 +335,36 @@ func (r *Registry) committed(serial uint64, changed []string) {
 		delete(r.cache, key)
 	}
 	r.generation++
+	r.index.changed(changed)
 	r.highest.Store(max(serial, r.highest.Load()))
 }
 
 // Issue signs c with a serial above all stored ones and stores it. Only the
-// hub, which has the authority key, can do so.
+// hub, which has the authority key, can do so. What is nil in the card's
+// Succession stays as it was, and a device key that is replaced joins the
+// former ones.
 func (r *Registry) Issue(tx *sqlite.Tx, c Card, authority crypto.Signer) ([]byte, error) {
+	old, err := r.LookupTx(tx, c.Code)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("issue card: %w", err)
+	}
 	last, err := highest(tx)
 	if err != nil {
 		return nil, fmt.Errorf("issue card: %w", err)
 	}
+	c.Succession = c.after(old, c.Device, tx.Now())
 	c.Serial = max(uint64(max(tx.Now().UnixMilli(), 0)), last+1)
 	c.Issued = tx.Now()
 	raw, err := SignCard(c, authority)
 	if err != nil {
 		return nil, fmt.Errorf("issue card: %w", err)
 	}
-	changed, err := r.Merge(tx, [][]byte{raw})
-	if err != nil {
-		return nil, fmt.Errorf("issue card: %w", err)
-	}
-	if changed != 1 {
+	if own, ok := r.authority.(*ecdsa.PublicKey); !ok || !own.Equal(authority.Public()) {
 		return nil, fmt.Errorf("issue card: %w: the authority key does not fit this registry", ErrCard)
 	}
+	if err := put(tx, c, raw); err != nil {
+		return nil, fmt.Errorf("issue card: %w", err)
+	}
+	tx.OnCommit(func() { r.committed(c.Serial, []string{Key(c.Code)}) })
 	return raw, nil
 }

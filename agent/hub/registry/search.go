@@ -2,8 +2,10 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"tram/agent/fold"
@@ -20,42 +22,69 @@ const (
 	MaxSince       = 4096 // cards of one page of Since, as MaxCards
 )
 
+// Query is what Find looks for.
+type Query struct {
+	Text  string
+	Limit int // DefaultResults when not positive, at most MaxResults
+	// Reachable leaves out hubs and offices without keys. Offices that have
+	// ended stay: their successors are reachable by their names.
+	Reachable bool
+}
+
 // Search returns offices whose code or name holds every word of query, without
 // regard to case and diacritics. The exact code comes first, then codes and
 // names that begin with the query, then names in which a word begins with it,
-// then the rest; alphabetically within each. An empty query finds nothing.
+// then the rest; alphabetically within each. Earlier codes of an office count as
+// its code. An empty query finds nothing.
 func (r *Registry) Search(ctx context.Context, query string, limit int) ([]Card, error) {
-	query = fold.String(cut(query, MaxQuery))
-	words := strings.Fields(query)
+	return r.Find(ctx, Query{Text: query, Limit: limit})
+}
+
+// Find is Search with more to choose from. The first one reads the words of the
+// whole registry into memory, about 50 bytes for each office, where they stay.
+func (r *Registry) Find(ctx context.Context, q Query) ([]Card, error) {
+	text := fold.String(strings.Map(blank, cut(q.Text, MaxQuery)))
+	words := strings.Fields(text)
 	if len(words) == 0 {
 		return nil, nil
 	}
 	words = words[:min(len(words), MaxWords)]
-	if limit <= 0 {
-		limit = DefaultResults
+	if q.Limit <= 0 {
+		q.Limit = DefaultResults
 	}
-	limit = min(limit, MaxResults)
-
-	var where []string
-	var args []any
-	for _, w := range words {
-		where = append(where, `(instr(name_fold, ?) > 0 OR instr(code_key, ?) > 0)`)
-		args = append(args, w, w)
-	}
-	// instr finds text as it is, so that % and _ in a query mean themselves.
-	args = append(args, query, query, query, " "+query, limit)
-	q := `SELECT raw FROM cards WHERE ` + strings.Join(where, ` AND `) + `
-		ORDER BY CASE
-			WHEN code_key = ? THEN 0
-			WHEN instr(code_key, ?) = 1 OR instr(name_fold, ?) = 1 THEN 1
-			WHEN instr(name_fold, ?) > 0 THEN 2
-			ELSE 3 END, name_fold, code_key
-		LIMIT ?`
-	cards, err := r.list(ctx, q, args...)
+	q.Limit = min(q.Limit, MaxResults)
+	keys, err := r.index.search(ctx, r.db, newSearch(text, words, q.Limit, q.Reachable))
 	if err != nil {
 		return nil, fmt.Errorf("search offices: %w", err)
 	}
+	var cards []Card
+	for _, key := range keys {
+		c, err := r.Lookup(key)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("search offices: %w", err)
+		}
+		if len(cards) < q.Limit && (!q.Reachable || !c.IsHub()) {
+			cards = append(cards, c)
+		}
+	}
 	return cards, nil
+}
+
+// WarmSearch reads the words now that the first search would otherwise wait for.
+func (r *Registry) WarmSearch(ctx context.Context) error {
+	_, err := r.Search(ctx, "-", 1)
+	return err
+}
+
+// blank turns control characters into spaces.
+func blank(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
 
 // Children returns the offices directly below code, in alphabetical order, at
@@ -66,6 +95,11 @@ func (r *Registry) Children(ctx context.Context, code string, limit int) ([]Card
 		return nil, fmt.Errorf("list offices: %w", err)
 	}
 	return cards, nil
+}
+
+// childrenTx returns all offices directly below code that have not ended.
+func (r *Registry) childrenTx(tx *sqlite.Tx, code string) ([]Card, error) {
+	return r.rows(tx, `SELECT raw FROM cards WHERE parent_key = ? AND into_key = '' ORDER BY code_key`, Key(code))
 }
 
 // Count returns how many offices there are and how many of them are enrolled.
@@ -111,28 +145,33 @@ func (r *Registry) Since(ctx context.Context, serial uint64, limit int) ([][]byt
 	return cards, nil
 }
 
-func (r *Registry) list(ctx context.Context, query string, args ...any) ([]Card, error) {
-	var cards []Card
-	err := r.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(query, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var raw []byte
-			if err := rows.Scan(&raw); err != nil {
-				return err
-			}
-			c, err := r.stored(raw)
-			if err != nil {
-				return err
-			}
-			cards = append(cards, c)
-		}
-		return rows.Err()
+func (r *Registry) list(ctx context.Context, query string, args ...any) (cards []Card, err error) {
+	err = r.db.View(ctx, func(tx *sqlite.Tx) error {
+		cards, err = r.rows(tx, query, args...)
+		return err
 	})
 	return cards, err
+}
+
+func (r *Registry) rows(tx *sqlite.Tx, query string, args ...any) ([]Card, error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var cards []Card
+	for rows.Next() {
+		var raw []byte
+		if err := rows.Scan(&raw); err != nil {
+			return nil, err
+		}
+		c, err := r.stored(raw)
+		if err != nil {
+			return nil, err
+		}
+		cards = append(cards, c)
+	}
+	return cards, rows.Err()
 }
 
 // cut shortens s to at most n bytes, at a character.

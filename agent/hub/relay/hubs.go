@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tram/agent/evidence"
 	"tram/agent/hub/registry"
 	"tram/storage"
 	"tram/storage/audit"
@@ -142,14 +143,21 @@ func (r *Relay) reportOnce(ctx context.Context) (more bool, err error) {
 }
 
 // undeliverable tells the sender of b, by the neighbour that b came from, that
-// it does not reach an office.
-func (r *Relay) undeliverable(tx *sqlite.Tx, from string, b storage.Bundle, m miss) error {
+// it does not reach an office. event is what this hub has witnessed of that, ""
+// when it only passes the word of another on.
+func (r *Relay) undeliverable(tx *sqlite.Tx, from string, b storage.Bundle, m miss, event evidence.Name) error {
 	p, err := r.message(from, Notice{Type: typeUndeliverable, Bundle: b.ID, Office: m.office, Code: m.code}, b.Urgency, b.ID)
 	if err != nil {
 		return fmt.Errorf("make notice: %w", err)
 	}
 	if err := r.put(tx, p); err != nil {
 		return err
+	}
+	if event != "" {
+		e := evidence.Event{Name: event, At: r.o.Now(), Office: m.office, Reason: evidence.Undeliverable, Code: m.code}
+		if err := r.witnessed(tx, from, b, e); err != nil {
+			return err
+		}
 	}
 	return audit.Append(tx, audit.Entry{
 		Actor: r.o.Code, Action: "relay.undeliverable", Subject: b.ID.String(),
@@ -216,20 +224,40 @@ func (r *Relay) openControl(ctx context.Context, a queue.Arrived) ([]byte, error
 	return payload, err
 }
 
-// takeCards adopts the cards of a neighbouring hub.
+// takeCards adopts the cards of a neighbouring hub: a page of its registry, or
+// a list of cards, which hubs of earlier versions send.
 func (r *Relay) takeCards(tx *sqlite.Tx, peer string, payload []byte) error {
-	cards, err := registry.DecodeCards(payload)
-	if err != nil {
-		return &unreadable{err.Error()}
-	}
 	from, err := r.source(tx, peer)
 	if err != nil {
 		return err
 	}
-	if err := r.adopt(tx, from, cards); err != nil {
+	if !registry.IsPage(payload) {
+		cards, err := registry.DecodeCards(payload)
+		if err != nil {
+			return &unreadable{err.Error()}
+		}
+		did, err := r.o.Registry.Adopt(tx, from, cards)
+		if err != nil {
+			return err
+		}
+		return r.adopted(tx, from, did)
+	}
+	page, err := registry.ParsePage(payload, from.Authority)
+	if err != nil {
+		return &unreadable{err.Error()}
+	}
+	did, err := r.o.Registry.AdoptPage(tx, from, page)
+	if err != nil {
 		return err
 	}
-	return r.o.Registry.TookPage(tx, from, cards)
+	if did.Older {
+		r.o.Logger.Warn("page of an older registry refused", "peer", from.Code, "version", page.Version)
+		return audit.Append(tx, audit.Entry{
+			Actor: from.Code, Action: "refused.registry", Subject: r.o.Code,
+			Detail: map[string]string{"reason": "its registry is older than the one that was taken in", "version": fmt.Sprint(page.Version)},
+		})
+	}
+	return r.adopted(tx, from, did)
 }
 
 // source describes a neighbouring hub as a source of cards.
@@ -250,14 +278,16 @@ func (r *Relay) source(tx *sqlite.Tx, peer string) (registry.Source, error) {
 // AdoptAbove takes in cards of the hub above that came with a greeting or an
 // enrolment.
 func (r *Relay) AdoptAbove(tx *sqlite.Tx, cards [][]byte) error {
-	return r.adopt(tx, *r.above.Load(), cards)
-}
-
-func (r *Relay) adopt(tx *sqlite.Tx, from registry.Source, cards [][]byte) error {
+	from := *r.above.Load()
 	did, err := r.o.Registry.Adopt(tx, from, cards)
 	if err != nil {
 		return err
 	}
+	return r.adopted(tx, from, did)
+}
+
+// adopted writes down what came of a neighbour's cards.
+func (r *Relay) adopted(tx *sqlite.Tx, from registry.Source, did registry.Adopted) error {
 	for _, code := range did.Refused {
 		r.o.Logger.Warn("card refused", "peer", from.Code, "office", code)
 		if err := audit.Append(tx, audit.Entry{
@@ -281,8 +311,11 @@ func (r *Relay) takeNotice(tx *sqlite.Tx, peer string, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if n.Type == typeUndeliverable {
+	switch n.Type {
+	case typeUndeliverable:
 		return r.passNotice(tx, peer, n)
+	case typeEvidence:
+		return r.takeEvidence(tx, peer, n.Evidence)
 	}
 	for _, id := range n.Bundles {
 		if err := r.release(tx, id, peer); err != nil {
@@ -301,10 +334,12 @@ func parseNotice(payload []byte) (Notice, error) {
 	switch {
 	case n.Version != noticeVersion:
 		return n, &unreadable{fmt.Sprintf("notice of version %d", n.Version)}
-	case n.Type != typeUndeliverable && n.Type != typePassed:
+	case n.Type != typeUndeliverable && n.Type != typePassed && n.Type != typeEvidence:
 		return n, &unreadable{fmt.Sprintf("notice of type %.40q", n.Type)}
 	case len(n.Bundles) > idsPerReport:
 		return n, &unreadable{fmt.Sprintf("notice about %d bundles", len(n.Bundles))}
+	case len(n.Evidence) > eventsPerNotice+testimonyPerNotice:
+		return n, &unreadable{fmt.Sprintf("notice of %d pieces of evidence", len(n.Evidence))}
 	}
 	return n, nil
 }
@@ -331,7 +366,7 @@ func (r *Relay) passNotice(tx *sqlite.Tx, peer string, n Notice) error {
 		if err != nil {
 			return err
 		}
-		return r.undeliverable(tx, from, b, miss{office, wire.Code(n.Code)})
+		return r.undeliverable(tx, from, b, miss{office, wire.Code(n.Code)}, "")
 	}
 	return &unreadable{fmt.Sprintf("%q answers for office %.80q, which is not behind it", peer, n.Office)}
 }

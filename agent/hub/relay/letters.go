@@ -70,7 +70,11 @@ type Notice struct {
 	Code   wire.Code `json:"code,omitzero"`
 	// Bundles need not be held any longer.
 	Bundles []uuid.UUID `json:"documents,omitempty"`
-	At      time.Time   `json:"at"`
+	// Evidence are sealed records of package evidence, Stamps time stamps on the
+	// seals of the reader's documents.
+	Evidence [][]byte  `json:"evidence,omitempty"`
+	Stamps   []Stamped `json:"stamps,omitempty"`
+	At       time.Time `json:"at"`
 }
 
 const (

@@ -14,11 +14,15 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tram/agent/evidence"
 	"tram/agent/hub/registry"
+	"tram/agent/seal"
+	"tram/agent/tsa"
 	"tram/storage/audit"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
 	"tram/sync/bundle"
+	"tram/sync/wire"
 )
 
 const (
@@ -56,8 +60,15 @@ type Options struct {
 	// recipient is not undeliverable but waited for, since its card may come
 	// back with its next greeting.
 	RebuildUntil time.Time
-	Logger       *slog.Logger
-	Now          func() time.Time
+	// Seal is the hub's own, for what it testifies; nil: it testifies nothing.
+	Seal *seal.Sealer
+	// Stamps gives time stamps to the offices that ask for one; nil: none.
+	Stamps *tsa.Authority
+	// TellAfter is how long what is to be told a neighbour is gathered; zero:
+	// DefaultTell.
+	TellAfter time.Duration
+	Logger    *slog.Logger
+	Now       func() time.Time
 }
 
 // Relay routes the hub's bundles.
@@ -66,6 +77,7 @@ type Relay struct {
 	above atomic.Pointer[registry.Source] // the hub above; nil: none
 
 	draining sync.Mutex // held by the one round that routes
+	telling  sync.Mutex // held by the one round that testifies
 
 	sharing sync.Mutex
 	shared  map[string]share // by the code of a neighbour that has greeted
@@ -83,6 +95,9 @@ func New(o Options) *Relay {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.TellAfter <= 0 {
+		o.TellAfter = DefaultTell
 	}
 	return &Relay{o: o, shared: map[string]share{}, met: map[string]Greeting{}, greeted: map[string]Greeting{}, news: make(chan struct{}, 1)}
 }
@@ -110,6 +125,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	var reports sync.WaitGroup
 	defer reports.Wait()
 	reports.Go(func() { r.report(ctx) })
+	if r.o.Seal != nil {
+		reports.Go(func() { r.testify(ctx) })
+	}
 	for {
 		if err := r.Drain(ctx); err != nil && ctx.Err() == nil {
 			r.o.Logger.Error("inbox not routed", "error", err)
@@ -183,8 +201,9 @@ func (r *Relay) handleAll(ctx context.Context, list []queue.Arrived) (stuck int,
 	return int(failed.Load()), errors.Join(err, ctx.Err())
 }
 
-// Expire ends bundles whose lifetime is over. Their senders know: the same
-// lifetime ended there.
+// Expire ends bundles whose lifetime is over. Their senders know, for the same
+// lifetime ended there; that this hub could not deliver them until then, it
+// testifies.
 func (r *Relay) Expire(ctx context.Context) error {
 	for n := batch; n == batch; {
 		err := r.o.DB.Update(ctx, func(tx *sqlite.Tx) (err error) {
@@ -204,6 +223,9 @@ func (r *Relay) expire(tx *sqlite.Tx) (int, error) {
 		return 0, err
 	}
 	for _, id := range ids {
+		if err := r.missed(tx, id, evidence.Expired, wire.CodeExpired); err != nil {
+			return 0, err
+		}
 		if err := r.o.Queue.End(tx, id); err != nil {
 			return 0, err
 		}

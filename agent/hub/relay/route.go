@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"tram/agent/evidence"
 	"tram/agent/hub/registry"
 	"tram/storage"
 	"tram/storage/audit"
@@ -41,6 +42,9 @@ func (r *Relay) Policy(ctx context.Context, peer string, h bundle.Header) *excha
 			r.o.Logger.Error("bundle not reported as passed on", "id", h.ID, "error", err)
 		}
 	}
+	if d := r.allowed(h); d != nil {
+		return d
+	}
 	if r.o.Now().After(r.o.RebuildUntil) {
 		return nil
 	}
@@ -51,6 +55,28 @@ func (r *Relay) Policy(ctx context.Context, peer string, h bundle.Header) *excha
 				Text: fmt.Sprintf("the hub was restored and has not heard from office %q yet", to),
 			}
 		}
+	}
+	return nil
+}
+
+// allowed holds a sender to the rules on its card. Answers are always allowed:
+// whoever wrote to it has to hear what became of the document.
+func (r *Relay) allowed(h bundle.Header) *exchange.Denial {
+	if h.Kind != bundle.KindDocument && h.Kind != bundle.KindDossier {
+		return nil
+	}
+	from, err := r.o.Registry.Lookup(h.From)
+	for _, to := range h.To {
+		if err != nil || !from.Restricted() {
+			break
+		}
+		var ok bool
+		if ok, err = r.o.Registry.Allows(from, to); err == nil && !ok {
+			return &exchange.Denial{Code: wire.CodeNotAllowed, Text: fmt.Sprintf("office %q may not write to %q", h.From, to)}
+		}
+	}
+	if err != nil {
+		return &exchange.Denial{Code: wire.CodeInternal, After: unknownRetry, Text: err.Error()}
 	}
 	return nil
 }
@@ -83,14 +109,18 @@ func (r *Relay) route(ctx context.Context, a queue.Arrived) error {
 	if err != nil {
 		return err
 	}
+	stamp := r.stamp(a)
 	return r.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		if err := r.took(tx, a, targets, stamp); err != nil {
+			return err
+		}
 		if len(targets) > 0 {
 			if err := r.o.Queue.Forward(tx, a.ID, targets); err != nil {
 				return err
 			}
 		}
 		for _, m := range misses {
-			if err := r.undeliverable(tx, a.Peer, a.Bundle, m); err != nil {
+			if err := r.undeliverable(tx, a.Peer, a.Bundle, m, evidence.ContentConsignmentFailure); err != nil {
 				return err
 			}
 		}
@@ -213,8 +243,14 @@ func (r *Relay) Refused(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.
 	if err != nil {
 		return err
 	}
+	event := evidence.ContentConsignmentFailure
+	if hub, err := r.isHub(tx, peer); err != nil {
+		return err
+	} else if hub {
+		event = evidence.RelayRejection
+	}
 	for _, office := range behind {
-		if err := r.undeliverable(tx, from, b, miss{office, wire.Code(o.Code)}); err != nil {
+		if err := r.undeliverable(tx, from, b, miss{office, wire.Code(o.Code)}, event); err != nil {
 			return err
 		}
 	}
@@ -243,7 +279,10 @@ func (r *Relay) behind(tx *sqlite.Tx, b storage.Bundle, peer string) ([]string, 
 }
 
 // Custody is the queue's hook for a bundle that its next hop took over.
-func (r *Relay) Custody(tx *sqlite.Tx, peer string, b storage.Bundle, _ storage.Outcome) error {
+func (r *Relay) Custody(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
+	if err := r.consigned(tx, peer, b, o.At); err != nil {
+		return err
+	}
 	if err := audit.Append(tx, audit.Entry{
 		Actor: peer, Action: "relay.passed", Subject: b.ID.String(),
 		Detail: map[string]string{"from": b.From},

@@ -16,13 +16,10 @@ import (
 )
 
 const (
-	// cardsPerBundle bounds one bundle of cards; an office that lacks more gets
-	// several bundles.
-	cardsPerBundle = 500
-	// officesPerBundle is how many offices that lack the same cards share one
-	// bundle, each with a slip of its own. The header names them all, which costs
-	// each of them some ten bytes for every other.
-	officesPerBundle = 32
+	// minSharers and bytesPerSharer say how many offices that lack the same cards
+	// share one bundle: so many that their names cost a few percent of it.
+	minSharers     = 32
+	bytesPerSharer = 1 << 10
 	// gatherGreetings is how long a greeting waits for others, so that offices
 	// that lack the same cards are found together.
 	gatherGreetings = 200 * time.Millisecond
@@ -164,63 +161,52 @@ func (r *Relay) ShareRegistry(ctx context.Context, offices map[string]Greeting) 
 	return nil
 }
 
-// shareSince queues for neighbours all cards that they lack.
+// shareSince queues for neighbours all cards that they lack, page by page.
 func (r *Relay) shareSince(ctx context.Context, like lacking, to []registry.Card) error {
 	slices.SortFunc(to, func(a, b registry.Card) int { return strings.Compare(a.Code, b.Code) })
 	for {
-		cards, err := r.o.Registry.Since(ctx, like.since, cardsPerBundle)
-		if err != nil || len(cards) == 0 {
+		page, payload, err := r.o.Registry.PageAfter(ctx, like.since, r.theirs(like.hub), r.o.Authority)
+		if err != nil || page == nil {
 			return err
 		}
-		page, last, err := r.page(cards, like.hub)
-		if err != nil {
-			return err
-		}
-		for some := range slices.Chunk(to, officesPerBundle) {
-			if err := r.shareCards(ctx, page, some); err != nil {
-				return err
+		for some := range slices.Chunk(to, sharers(len(payload))) {
+			if len(page.Cards) > 0 {
+				if err := r.sharePage(ctx, payload, some); err != nil {
+					return err
+				}
 			}
 			for _, office := range some {
 				key := registry.Key(office.Code)
-				r.shared[key] = share{epoch: r.shared[key].epoch, serial: last}
+				r.shared[key] = share{epoch: r.shared[key].epoch, serial: page.Until}
 			}
 		}
-		like.since = last
+		like.since = page.Until
 	}
 }
 
-// page is what of some cards a neighbour is sent, and the newest serial among
-// all of them. A hub is not sent the cards that it is itself the way to.
-func (r *Relay) page(cards [][]byte, hub string) (page [][]byte, last uint64, err error) {
-	for _, raw := range cards {
-		c, err := registry.ParseCard(raw, r.o.Registry.Authority())
-		if err != nil {
-			return nil, 0, err
-		}
-		last = max(last, c.Serial)
-		if hub == "" {
-			page = append(page, raw)
-			continue
-		}
-		near, err := r.o.Registry.Neighbour(c.Code)
-		if err != nil && !errors.Is(err, registry.ErrChain) {
-			return nil, 0, err
-		}
-		if err != nil || registry.Key(near.Code) != hub {
-			page = append(page, raw)
-		}
-	}
-	return page, last, nil
-}
-
-func (r *Relay) shareCards(ctx context.Context, cards [][]byte, offices []registry.Card) error {
-	if len(cards) == 0 {
+// theirs tells which cards a hub is not sent: those that it is itself the way
+// to. An office, for which hub is "", is sent them all.
+func (r *Relay) theirs(hub string) func(registry.Card) (bool, error) {
+	if hub == "" {
 		return nil
 	}
-	payload, err := registry.EncodeCards(cards)
-	if err != nil {
-		return err
+	return func(c registry.Card) (bool, error) {
+		near, err := r.o.Registry.Neighbour(c.Code)
+		if errors.Is(err, registry.ErrChain) {
+			return false, nil
+		}
+		return err == nil && registry.Key(near.Code) == hub, err
 	}
+}
+
+// sharers is how many offices share one bundle of size bytes, each with a slip of
+// its own. The header names them all, which costs each of them some ten bytes for
+// every other.
+func sharers(size int) int {
+	return min(max(size/bytesPerSharer, minSharers), bundle.MaxRecipients)
+}
+
+func (r *Relay) sharePage(ctx context.Context, payload []byte, offices []registry.Card) error {
 	h := bundle.Header{Kind: bundle.KindRegistry}
 	for _, office := range offices {
 		h.To = append(h.To, office.Code)

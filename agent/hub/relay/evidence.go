@@ -1,0 +1,399 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tram/agent/evidence"
+	"tram/agent/hub/registry"
+	"tram/agent/tsa"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/queue"
+	"tram/storage/sqlite"
+	"tram/sync/bundle"
+	"tram/sync/wire"
+)
+
+// A hub testifies what it witnesses of a document, see package evidence: to the
+// neighbour that the document came from, and that it took it over, also to the
+// office that gets it. What there is to tell is written down in the transaction
+// in which it happened, and sealed and sent a little later, so that what
+// belongs together goes together.
+
+// DefaultTell is how long a hub gathers what it has to tell a neighbour.
+const DefaultTell = 5 * time.Second
+
+// DeliverBy is the time, by urgency, within which a document ought to reach its
+// next hop after this hub took it over. When it is over, the sender gets
+// evidence of that; the document is still offered.
+var DeliverBy = [...]time.Duration{48 * time.Hour, 8 * time.Hour, 2 * time.Hour, 30 * time.Minute}
+
+const (
+	// eventsPerNotice bounds the events in one notice, testimonyPerNotice the
+	// signed things of others; more make several.
+	eventsPerNotice    = 500
+	testimonyPerNotice = 100
+	// lateBatch is how many late documents are looked at in one go.
+	lateBatch = 64
+)
+
+const typeEvidence = "evidence"
+
+// Stamped is a time stamp on the seal of a document.
+type Stamped struct {
+	Document uuid.UUID `json:"document"`
+	Token    []byte    `json:"token"` // DER
+}
+
+// testifies says whether this hub has a seal to testify with, and b is
+// something to testify about.
+func (r *Relay) testifies(b storage.Bundle) bool {
+	return r.o.Seal != nil && bundle.Kind(b.Kind) == bundle.KindDocument
+}
+
+// witnessed notes an event of a document, to be told to a neighbour.
+func (r *Relay) witnessed(tx *sqlite.Tx, peer string, b storage.Bundle, e evidence.Event) error {
+	if !r.testifies(b) || r.isMe(peer) {
+		return nil
+	}
+	_, err := tx.Exec(`INSERT INTO outcomes (peer, bundle, header, sender, event, office, reason, code, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		peer, b.ID, sha256.Sum256(b.Header), b.From, string(e.Name), e.Office, string(e.Reason), int(e.Code), e.At)
+	if err != nil {
+		return fmt.Errorf("note %s of %s: %w", e.Name, b.ID, err)
+	}
+	return nil
+}
+
+// took testifies that this hub took a document over, to where it came from and
+// to the offices that get it from here, and watches its time.
+func (r *Relay) took(tx *sqlite.Tx, a queue.Arrived, targets []queue.Target, stamp []byte) error {
+	if !r.testifies(a.Bundle) {
+		return nil
+	}
+	e := evidence.Event{Name: evidence.RelayAcceptance, At: a.At}
+	if strings.EqualFold(a.From, a.Peer) {
+		e.Name = evidence.SubmissionAcceptance
+	}
+	tell := []string{a.Peer}
+	for _, t := range targets {
+		hub, err := r.isHub(tx, t.Peer)
+		if err != nil {
+			return err
+		}
+		if !hub {
+			tell = append(tell, t.Peer)
+		}
+	}
+	for _, peer := range tell {
+		if err := r.witnessed(tx, peer, a.Bundle, e); err != nil {
+			return err
+		}
+	}
+	if len(stamp) > 0 {
+		if err := r.passOn(tx, a.Peer, "stamp", a.ID, stamp); err != nil {
+			return err
+		}
+	}
+	due := a.At.Add(DeliverBy[min(int(a.Urgency), len(DeliverBy)-1)])
+	if _, err := tx.Exec(`INSERT INTO watched (bundle, due) VALUES (?, ?) ON CONFLICT (bundle) DO NOTHING`, a.ID, due); err != nil {
+		return fmt.Errorf("watch %s: %w", a.ID, err)
+	}
+	return nil
+}
+
+// stamp gives a time stamp on the seal of a document whose sender asks for it
+// in the header; nil: none is asked for here, or none can be given.
+func (r *Relay) stamp(a queue.Arrived) []byte {
+	if r.o.Stamps == nil || !r.testifies(a.Bundle) || !strings.EqualFold(a.From, a.Peer) {
+		return nil
+	}
+	signed, err := bundle.Parse(a.Header)
+	if err != nil || signed.Header.Stamp == [sha256.Size]byte{} {
+		return nil
+	}
+	token, err := r.o.Stamps.Stamp(tsa.Request{Imprint: tsa.SHA256(signed.Header.Stamp), Certificates: true})
+	if err != nil {
+		r.o.Logger.Warn("time stamp not given", "id", a.ID, "error", err)
+		return nil
+	}
+	return token
+}
+
+func (r *Relay) passOn(tx *sqlite.Tx, peer, kind string, id uuid.UUID, data []byte) error {
+	if _, err := tx.Exec(`INSERT INTO testimony (peer, kind, bundle, data) VALUES (?, ?, ?, ?)`, peer, kind, id, data); err != nil {
+		return fmt.Errorf("note %s of %s: %w", kind, id, err)
+	}
+	return nil
+}
+
+// consigned testifies that an office's box has a document whole.
+func (r *Relay) consigned(tx *sqlite.Tx, peer string, b storage.Bundle, at time.Time) error {
+	if !r.testifies(b) {
+		return nil
+	}
+	if hub, err := r.isHub(tx, peer); err != nil || hub {
+		return err // that hub testifies for itself
+	}
+	from, err := r.o.Queue.Source(tx, b.ID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.witnessed(tx, from, b, evidence.Event{Name: evidence.ContentConsignment, At: at, Office: peer})
+}
+
+// missed testifies, of all neighbours that have not taken a document, that they
+// have not.
+func (r *Relay) missed(tx *sqlite.Tx, id storage.ID, reason evidence.Reason, code wire.Code) error {
+	b, err := r.o.Queue.Find(tx, id)
+	if errors.Is(err, storage.ErrNotFound) || err == nil && !r.testifies(b) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	from, err := r.o.Queue.Source(tx, id)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	peers, err := r.o.Queue.Untaken(tx, id)
+	if err != nil {
+		return err
+	}
+	for _, peer := range peers {
+		e := evidence.Event{Name: evidence.ContentConsignmentFailure, At: r.o.Now(), Reason: reason, Code: code}
+		behind := []string{peer}
+		hub, err := r.isHub(tx, peer)
+		if err != nil {
+			return err
+		}
+		if hub {
+			e.Name = evidence.RelayFailure
+			if behind, err = r.behind(tx, b, peer); err != nil {
+				return err
+			}
+		}
+		for _, e.Office = range behind {
+			if err := r.witnessed(tx, from, b, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// late testifies for the documents whose time is over. Each is late once.
+func (r *Relay) late(ctx context.Context) error {
+	for {
+		var ids []storage.ID
+		err := r.o.DB.View(ctx, func(tx *sqlite.Tx) error {
+			rows, err := tx.Query(`SELECT bundle FROM watched WHERE due <= ? ORDER BY due LIMIT ?`, r.o.Now(), lateBatch)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var id storage.ID
+				if err := rows.Scan(&id); err != nil {
+					return err
+				}
+				ids = append(ids, id)
+			}
+			return rows.Err()
+		})
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		err = r.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+			for _, id := range ids {
+				if err := r.missed(tx, id, evidence.Late, wire.CodeNone); err != nil {
+					return err
+				}
+				if _, err := tx.Exec(`DELETE FROM watched WHERE bundle = ?`, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// testify tells neighbours what this hub has witnessed, until ctx ends.
+func (r *Relay) testify(ctx context.Context) {
+	tick := time.NewTicker(r.o.TellAfter)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := r.Testify(ctx); err != nil && ctx.Err() == nil {
+				r.o.Logger.Error("evidence not told", "error", err)
+			}
+		}
+	}
+}
+
+// Testify seals and queues everything that there is to tell now. It may be
+// called beside Run.
+func (r *Relay) Testify(ctx context.Context) error {
+	if r.o.Seal == nil {
+		return nil
+	}
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	if err := r.late(ctx); err != nil {
+		return err
+	}
+	for {
+		more, err := r.tellOne(ctx)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// told is what goes into one notice.
+type told struct {
+	peer      string
+	records   []evidence.Record
+	evidence  [][]byte // of other hubs
+	stamps    []Stamped
+	outcomes  []int64 // rows
+	testimony []int64
+}
+
+// tellOne queues one notice, if there is something to tell.
+func (r *Relay) tellOne(ctx context.Context) (more bool, err error) {
+	var t told
+	err = r.o.DB.View(ctx, func(tx *sqlite.Tx) (err error) {
+		t, err = r.gather(tx)
+		return err
+	})
+	if err != nil || t.peer == "" {
+		return false, err
+	}
+	n := Notice{Type: typeEvidence, Evidence: t.evidence, Stamps: t.stamps}
+	for _, record := range t.records {
+		head, err := evidence.Seal(record, *r.o.Seal)
+		if err != nil {
+			return false, err
+		}
+		n.Evidence = append(n.Evidence, head)
+	}
+	p, err := r.message(t.peer, n, 0, uuid.Nil)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return false, fmt.Errorf("make notice: %w", err)
+	}
+	gone := err != nil
+	return true, r.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		for table, rows := range map[string][]int64{"outcomes": t.outcomes, "testimony": t.testimony} {
+			for _, seq := range rows {
+				if _, err := tx.Exec(`DELETE FROM `+table+` WHERE seq = ?`, seq); err != nil {
+					return err
+				}
+			}
+		}
+		if gone {
+			return audit.Append(tx, audit.Entry{Actor: r.o.Code, Action: "relay.untold", Subject: t.peer, Detail: map[string]string{
+				"events": fmt.Sprint(len(t.outcomes)), "reason": "the office is in the registry no more",
+			}})
+		}
+		return r.put(tx, p)
+	})
+}
+
+// gather reads what there is to tell one neighbour.
+func (r *Relay) gather(tx *sqlite.Tx) (t told, err error) {
+	err = tx.QueryRow(`SELECT coalesce(min(peer), '') FROM (SELECT min(peer) AS peer FROM outcomes UNION ALL SELECT min(peer) FROM testimony)`).Scan(&t.peer)
+	if err != nil || t.peer == "" {
+		return t, err
+	}
+	rows, err := tx.Query(`SELECT seq, bundle, header, sender, event, office, reason, code, at FROM outcomes WHERE peer = ? ORDER BY seq LIMIT ?`,
+		t.peer, eventsPerNotice)
+	if err != nil {
+		return t, err
+	}
+	defer rows.Close()
+	at := map[uuid.UUID]int{}
+	for rows.Next() {
+		var seq int64
+		var e evidence.Event
+		record := evidence.Record{Witness: r.o.Code}
+		if err := rows.Scan(&seq, &record.Document, sqlite.Digest(&record.Header), &record.From, &e.Name, &e.Office, &e.Reason, &e.Code,
+			sqlite.Timestamp(&e.At)); err != nil {
+			return t, err
+		}
+		i, known := at[record.Document]
+		if !known {
+			i = len(t.records)
+			at[record.Document], t.records = i, append(t.records, record)
+		}
+		t.records[i].Events = append(t.records[i].Events, e)
+		t.outcomes = append(t.outcomes, seq)
+	}
+	if err := rows.Err(); err != nil {
+		return t, err
+	}
+	return t, t.gatherTestimony(tx)
+}
+
+func (t *told) gatherTestimony(tx *sqlite.Tx) error {
+	rows, err := tx.Query(`SELECT seq, kind, bundle, data FROM testimony WHERE peer = ? ORDER BY seq LIMIT ?`, t.peer, testimonyPerNotice)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq int64
+		var kind string
+		var s Stamped
+		if err := rows.Scan(&seq, &kind, &s.Document, &s.Token); err != nil {
+			return err
+		}
+		if kind == "stamp" {
+			t.stamps = append(t.stamps, s)
+		} else {
+			t.evidence = append(t.evidence, s.Token)
+		}
+		t.testimony = append(t.testimony, seq)
+	}
+	return rows.Err()
+}
+
+// takeEvidence passes on what another hub testifies, to where the document came
+// from. The seal is for the reader to check, who has that hub's CA.
+func (r *Relay) takeEvidence(tx *sqlite.Tx, peer string, heads [][]byte) error {
+	for _, head := range heads {
+		record, err := evidence.Peek(head)
+		if err != nil {
+			return &unreadable{err.Error()}
+		}
+		from, err := r.o.Queue.Source(tx, record.Document)
+		if errors.Is(err, storage.ErrNotFound) || err == nil && strings.EqualFold(from, peer) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.passOn(tx, from, "evidence", record.Document, head); err != nil {
+			return err
+		}
+	}
+	return nil
+}
