@@ -149,6 +149,7 @@ func (d *desk) openOffice() (err error) {
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
 		Seals:   d.sealer,
+		Trust:   d.trust(),
 		Stamper: stamper, StampRoots: roots,
 		Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})

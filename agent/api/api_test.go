@@ -78,7 +78,13 @@ func TestADocumentGoesThroughEveryCall(t *testing.T) {
 	if d, err := c.Return(t.Context(), sent.ID, "Thiếu chữ ký", "lan"); err != nil || d.State != office.Returned || d.Reason != "Thiếu chữ ký" {
 		t.Errorf("return gives %+v (error %v)", d, err)
 	}
-	if d, err := c.Accept(t.Context(), sent.ID, "mai"); err != nil || d.State != office.Accepted {
+	if all, err := c.Recheck(t.Context(), sent.ID, "lan"); err != nil || len(all.Checks) != 1 || all.Checks[0].By != "lan" {
+		t.Errorf("checking again gives %+v (error %v)", all, err)
+	}
+	if all, err := c.Checks(t.Context(), sent.ID); err != nil || len(all.Checks) != 1 {
+		t.Errorf("the history is %+v (error %v)", all, err)
+	}
+	if d, err := c.AcceptKnowing(t.Context(), sent.ID, "mai", office.Knowing{Reason: "đã gọi điện"}); err != nil || d.State != office.Accepted || d.Reason != "đã gọi điện" {
 		t.Errorf("accept gives %+v (error %v)", d, err)
 	}
 	if _, err := c.First(t.Context(), sent.ID); problem.From(err).Code != "queue.not-waiting" {

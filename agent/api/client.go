@@ -144,6 +144,26 @@ func (c *Client) Accept(ctx context.Context, id storage.ID, by string) (office.D
 	return d, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/accept", Decision{By: by}, &d)
 }
 
+// AcceptKnowing is Accept by somebody who declares something about signatures
+// that are not valid.
+func (c *Client) AcceptKnowing(ctx context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error) {
+	var d office.Document
+	body := Decision{By: by, Reason: k.Reason, SeenFailure: k.SeenFailure}
+	return d, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/accept", body, &d)
+}
+
+// Checks is the history of verdicts on a document's attachments.
+func (c *Client) Checks(ctx context.Context, id storage.ID) (Checks, error) {
+	var all Checks
+	return all, c.Call(ctx, http.MethodGet, "/v1/documents/"+id.String()+"/checks", nil, &all)
+}
+
+// Recheck has the attachments of an incoming document checked again.
+func (c *Client) Recheck(ctx context.Context, id storage.ID, by string) (Checks, error) {
+	var all Checks
+	return all, c.Call(ctx, http.MethodPost, "/v1/documents/"+id.String()+"/checks", Decision{By: by}, &all)
+}
+
 // Return sends an incoming document back with a reason.
 func (c *Client) Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error) {
 	var d office.Document

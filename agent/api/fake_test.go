@@ -28,6 +28,7 @@ type shelf struct {
 	content map[string][]byte // SHA-256 → bytes
 	drafts  []office.Draft
 	by      []string
+	checks  []office.Check
 	// sent, when set, hears how each Send ended.
 	sent chan error
 	// breakOff makes Export fail after so many bytes when positive.
@@ -119,8 +120,24 @@ func (s *shelf) decide(id storage.ID, state office.State, reason, by string) (of
 	return *d, nil
 }
 
-func (s *shelf) Accept(_ context.Context, id storage.ID, by string) (office.Document, error) {
-	return s.decide(id, office.Accepted, "", by)
+func (s *shelf) AcceptKnowing(_ context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error) {
+	return s.decide(id, office.Accepted, k.Reason, by)
+}
+
+func (s *shelf) Checks(_ context.Context, id storage.ID) ([]office.Check, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.find(id); err != nil {
+		return nil, err
+	}
+	return s.checks, nil
+}
+
+func (s *shelf) Recheck(ctx context.Context, id storage.ID, by string) ([]office.Check, error) {
+	s.mu.Lock()
+	s.checks = append(s.checks, office.Check{Cause: office.CauseRequest, By: by})
+	s.mu.Unlock()
+	return s.Checks(ctx, id)
 }
 
 func (s *shelf) Return(_ context.Context, id storage.ID, reason, by string) (office.Document, error) {

@@ -25,13 +25,20 @@ const maxJSON = 1 << 20
 
 // Documents is what the API needs of an office; *office.Office implements it.
 type Documents interface {
+	Decisions
 	Send(ctx context.Context, d office.Draft) (office.Document, error)
 	Get(ctx context.Context, id storage.ID) (office.Document, error)
 	List(ctx context.Context, q office.Query) ([]office.Document, int, error)
-	Accept(ctx context.Context, id storage.ID, by string) (office.Document, error)
-	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
 	Open(ctx context.Context, id storage.ID, index int) (office.Attachment, io.ReadSeekCloser, error)
 	Export(ctx context.Context, id storage.ID, w io.Writer) error
+}
+
+// Decisions is what a clerk decides about an incoming document, and on what.
+type Decisions interface {
+	AcceptKnowing(ctx context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error)
+	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+	Checks(ctx context.Context, id storage.ID) ([]office.Check, error)
+	Recheck(ctx context.Context, id storage.ID, by string) ([]office.Check, error)
 }
 
 // Accounts is what the API needs to manage sign-ins.
@@ -98,6 +105,8 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /v1/documents", s.handle(s.send))
 	mux.HandleFunc("GET /v1/documents/{id}", s.handle(s.get))
 	mux.HandleFunc("POST /v1/documents/{id}/accept", s.handle(s.accept))
+	mux.HandleFunc("GET /v1/documents/{id}/checks", s.handle(s.checks))
+	mux.HandleFunc("POST /v1/documents/{id}/checks", s.handle(s.recheck))
 	mux.HandleFunc("POST /v1/documents/{id}/return", s.handle(s.giveBack))
 	mux.HandleFunc("POST /v1/documents/{id}/first", s.handle(s.first))
 	mux.HandleFunc("GET /v1/arriving", s.handle(s.arriving))
@@ -223,7 +232,38 @@ func (s *server) accept(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := ReadJSON(r.Body, &body); err != nil {
 		return nil, err
 	}
-	return d.Accept(r.Context(), id, body.By)
+	return d.AcceptKnowing(r.Context(), id, body.By, office.Knowing{Reason: body.Reason, SeenFailure: body.SeenFailure})
+}
+
+func (s *server) checks(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	return listChecks(r, d, id)
+}
+
+func (s *server) recheck(_ http.ResponseWriter, r *http.Request) (any, error) {
+	d, id, err := s.document(r)
+	if err != nil {
+		return nil, err
+	}
+	var body Decision
+	if err := ReadJSON(r.Body, &body); err != nil {
+		return nil, err
+	}
+	if _, err := d.Recheck(r.Context(), id, body.By); err != nil {
+		return nil, err
+	}
+	return listChecks(r, d, id)
+}
+
+func listChecks(r *http.Request, d Documents, id storage.ID) (any, error) {
+	all, err := d.Checks(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return Checks{append([]office.Check{}, all...)}, nil
 }
 
 func (s *server) giveBack(_ http.ResponseWriter, r *http.Request) (any, error) {

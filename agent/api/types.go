@@ -104,8 +104,15 @@ type Page struct {
 
 // Decision is the body of accept and return.
 type Decision struct {
-	Reason string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty"` // of a return, or of accepting signatures that are not valid
 	By     string `json:"by,omitempty"`
+	// SeenFailure says that the explanation of a failed signature was opened.
+	SeenFailure bool `json:"seen_failure,omitempty"`
+}
+
+// Checks is the history of verdicts on a document's attachments.
+type Checks struct {
+	Checks []office.Check `json:"checks"` // oldest first
 }
 
 // Account is the body of the accounts' calls. The password never comes back.

@@ -84,6 +84,13 @@ func choice(key string, p *string, options ...string) field {
 	})
 }
 
+// folder is the full path of a folder, or "" for the default place.
+func folder(key string, p *string) field {
+	return stringField(key, "full path", p, func(s string) bool {
+		return s == "" || filepath.IsAbs(s) && isPrintable(s) && len(s) <= 4096
+	})
+}
+
 var codePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.:-]*$`)
 
 func officeCode(key string, p *string) field {

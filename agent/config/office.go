@@ -25,6 +25,7 @@ type Office struct {
 	MQTT      OfficeMQTT
 	Metered   Metered
 	Line      Line
+	Trust     Trust
 	Stamp     Stamp
 
 	origins map[string]Origin
@@ -77,6 +78,13 @@ type Storage struct {
 	Reserve Size // free space that is never used; below it new documents are refused
 }
 
+// Trust is whom signatures in attachments are trusted under.
+type Trust struct {
+	Anchors string // folder of authorities; "" is trust.AnchorsDir below the data folder
+	Lists   string // folder of revocation lists; "" is trust.ListsDir below the data folder
+	OCSP    bool   // whether to ask over the network, on lines that cost nothing
+}
+
 // OfficeMQTT is how the office reaches its hub.
 type OfficeMQTT struct {
 	Keepalive time.Duration // longest silence on the line
@@ -98,6 +106,7 @@ func DefaultOffice() *Office {
 		MQTT:      OfficeMQTT{Keepalive: 4 * time.Minute, KeyExchange: "economical"},
 		Metered:   defaultMetered(),
 		Line:      defaultLine(),
+		Trust:     Trust{OCSP: true},
 	}
 }
 
@@ -124,6 +133,9 @@ func (o *Office) fields() []field {
 		duration("mqtt.keepalive", &o.MQTT.Keepalive, minKeepalive, maxKeepalive),
 		addresses("mqtt.servers", &o.MQTT.Servers),
 		choice("mqtt.keyexchange", &o.MQTT.KeyExchange, "economical", "post-quantum"),
+		folder("trust.anchors", &o.Trust.Anchors),
+		folder("trust.lists", &o.Trust.Lists),
+		toggle("trust.ocsp", &o.Trust.OCSP),
 	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }
 

@@ -88,6 +88,17 @@ func (d *Documents) URL(r *http.Request, session string, id storage.ID, index in
 	return d.Origin(r) + "/" + d.sign(rest) + "/" + rest
 }
 
+// Beginning makes an address for the first length bytes of an attachment: a
+// document as it was before something was added at its end.
+func (d *Documents) Beginning(r *http.Request, session string, id storage.ID, index int, length int64) string {
+	expires := strconv.FormatInt(d.options.Now().Add(d.options.LinkLife).Unix(), 36)
+	rest := strings.Join([]string{expires, session, fmt.Sprint(id), strconv.Itoa(index), beginning + strconv.FormatInt(length, 10)}, "/")
+	return d.Origin(r) + "/" + d.sign(rest) + "/" + rest
+}
+
+// beginning starts the last part of an address that Beginning made.
+const beginning = "dau-"
+
 func (d *Documents) sign(text string) string {
 	mac := hmac.New(sha256.New, d.key[:])
 	io.WriteString(mac, "tram-document-1\n"+text)
@@ -100,6 +111,7 @@ type request struct {
 	id      storage.ID
 	index   int
 	save    bool
+	length  int64 // of the part that is asked for, bytes; 0 for all
 }
 
 // parse reads and verifies the path of an address.
@@ -124,13 +136,19 @@ func (d *Documents) parse(p string) (request, bool) {
 	if err != nil {
 		return request{}, false
 	}
-	return request{session: part[1], id: id, index: index, save: part[4] == "tai"}, true
+	q := request{session: part[1], id: id, index: index, save: part[4] == "tai"}
+	if text, ok := strings.CutPrefix(part[4], beginning); ok {
+		if q.length, err = strconv.ParseInt(text, 10, 64); err != nil || q.length <= 0 {
+			return request{}, false
+		}
+	}
+	return q, true
 }
 
 // ServeHTTP answers a signed address. It never reads cookies.
 func (d *Documents) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", d.policy(r)+"; sandbox")
+	h.Set("Content-Security-Policy", d.policy(r)+"; base-uri 'none'; form-action 'none'; sandbox")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-site")
@@ -149,9 +167,9 @@ func (d *Documents) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // policy of what comes from the document origin. All of it but PDF is put in a
-// sandbox as well: browsers show no PDF in one.
+// sandbox as well: browsers' own viewers show no PDF in one.
 func (d *Documents) policy(r *http.Request) string {
-	return "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors " + d.origin(r, d.ui)
+	return "default-src 'none'; frame-ancestors " + d.origin(r, d.ui)
 }
 
 func (d *Documents) send(w http.ResponseWriter, r *http.Request, q request) {
@@ -162,7 +180,12 @@ func (d *Documents) send(w http.ResponseWriter, r *http.Request, q request) {
 		return
 	}
 	defer body.Close()
-	look, err := d.judge(a, body)
+	var content io.ReadSeeker = body
+	if q.length > 0 {
+		a.SHA256 = "" // of other bytes
+		content = &cutReader{body, min(q.length, a.Size), 0}
+	}
+	look, err := d.judge(a, content)
 	if err != nil {
 		d.options.Logger.Error("read attachment", "id", q.id, "index", q.index, "error", err)
 		refuse(w, http.StatusInternalServerError, "problem.internal")
@@ -180,7 +203,34 @@ func (d *Documents) send(w http.ResponseWriter, r *http.Request, q request) {
 	}
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": fileName(a.Name)}))
-	http.ServeContent(w, r, "", time.Time{}, body)
+	http.ServeContent(w, r, "", time.Time{}, content)
+}
+
+// cutReader is the beginning of another reader.
+type cutReader struct {
+	io.ReadSeeker
+	length, at int64
+}
+
+func (c *cutReader) Read(p []byte) (int, error) {
+	if c.at >= c.length {
+		return 0, io.EOF
+	}
+	n, err := c.ReadSeeker.Read(p[:min(int64(len(p)), c.length-c.at)])
+	c.at += int64(n)
+	return n, err
+}
+
+func (c *cutReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += c.at
+	case io.SeekEnd:
+		offset += c.length
+	}
+	at, err := c.ReadSeeker.Seek(offset, io.SeekStart)
+	c.at = at
+	return at, err
 }
 
 // Look says how an attachment may be shown. The verdict of a content is

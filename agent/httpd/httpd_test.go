@@ -379,11 +379,11 @@ func TestDocumentAddresses(t *testing.T) {
 }
 
 func wantPolicy(s *Server, pdf bool) string {
-	policy := "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors " + s.URL()
+	policy := "default-src 'none'; frame-ancestors " + s.URL()
 	if pdf {
 		return policy // browsers show no PDF in a sandbox
 	}
-	return policy + "; sandbox"
+	return policy + "; base-uri 'none'; form-action 'none'; sandbox"
 }
 
 func TestFileNameIsHarmless(t *testing.T) {

@@ -7,6 +7,8 @@ const (
 	actionReject     = "document.reject"
 	actionAccept     = "document.accept"
 	actionReturn     = "document.return"
+	actionCheck      = "document.check"  // a verdict on an attachment's signatures
+	actionFreeze     = "document.freeze" // the verdicts that stood at the acceptance
 	actionCustody    = "document.custody"
 	actionRefused    = "document.refused"
 	actionExpire     = "document.expire"

@@ -113,13 +113,31 @@ func (o *Office) queueReply(tx *sqlite.Tx, seq int64, r reply) (int64, error) {
 
 // Accept gives an incoming document its arrival number and tells the sender,
 // status 03. Accepting it again returns the same; a returned document is a
-// problem of class Conflict.
+// problem of class Conflict, as is one with a signature that is not valid.
 func (o *Office) Accept(ctx context.Context, id storage.ID, by string) (Document, error) {
+	return o.AcceptKnowing(ctx, id, by, Knowing{})
+}
+
+// AcceptKnowing is Accept by a clerk who declares something about signatures
+// that are not valid. The verdicts that stand are frozen with the acceptance.
+func (o *Office) AcceptKnowing(ctx context.Context, id storage.ID, by string, k Knowing) (Document, error) {
+	rev := &review{o: o}
+	k.Reason = rev.words("trust_reason", k.Reason, MaxReason)
+	if err := rev.faults.Err(); err != nil {
+		return Document{}, err
+	}
 	o.answering.Lock() // arrival numbers follow the order of acceptance
 	defer o.answering.Unlock()
 	doc, again, err := o.answerable(ctx, id, Accepted)
 	if err != nil || again {
 		return doc, err
+	}
+	checks, err := o.settled(ctx, doc)
+	if err != nil {
+		return Document{}, err
+	}
+	if err := o.permits(doc, checks, k); err != nil {
+		return Document{}, err
 	}
 	now := o.now()
 	year := now.In(edxml.Vietnam).Year()
@@ -133,7 +151,7 @@ func (o *Office) Accept(ctx context.Context, id storage.ID, by string) (Document
 	})
 	if err == nil {
 		err = o.conclude(ctx, id, Accepted, r, no, func(tx *sqlite.Tx) error {
-			return o.numbers.confirm(tx, arrivals, year, no)
+			return errors.Join(o.numbers.confirm(tx, arrivals, year, no), o.freeze(tx, doc, checks, k, by))
 		})
 	}
 	if err != nil {

@@ -53,13 +53,19 @@ func (r *rejection) words() string {
 	return i18n.T(i18n.Vietnamese, "office.reject."+r.reason, r.args)
 }
 
-// Run handles what comes in, tells the track of first bytes, and ends what has
-// expired, until ctx ends. At most one may run.
+// Run handles what comes in, checks signatures in attachments, tells the track
+// of first bytes, and ends what has expired, until ctx ends. At most one may run.
 func (o *Office) Run(ctx context.Context) error {
 	changes, stop := o.queue.Watch()
 	defer stop()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	checked := make(chan struct{})
+	go func() {
+		defer close(checked)
+		o.checkLoop(ctx)
+	}()
+	defer func() { <-checked }()
 	for {
 		o.round(ctx)
 		for inbox := false; !inbox; {

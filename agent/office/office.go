@@ -70,6 +70,7 @@ type Options struct {
 	// Seals gives the sealer for an action of [SealDocument] and the others; ok
 	// is false where the enrolment's seal is the one. nil: it always is.
 	Seals func(ctx context.Context, action string) (s seal.Sealer, ok bool, err error)
+	Trust Trust // for signatures in attachments; nil trusts nobody
 	// Stamper is an external time stamp authority, StampRoots whom to believe it
 	// by; nil: there are only the hub's time stamps.
 	Stamper    Stamper
@@ -90,6 +91,7 @@ type Office struct {
 	roots    *x509.CertPool
 	limits   Limits
 	letter   Letterhead
+	trust    Trust
 	stamper  Stamper
 	log      *slog.Logger
 	now      func() time.Time
@@ -102,6 +104,9 @@ type Office struct {
 	regressed atomic.Bool // see HubRegressed
 
 	answering sync.Mutex // one answer of a clerk at a time
+	checking  sync.Mutex // one check of signatures at a time: each may read large files
+
+	arrived chan struct{} // for checkLoop: there is something to check
 
 	wake  chan struct{} // for Run: there is something in began
 	mu    sync.Mutex
@@ -127,9 +132,9 @@ func New(o Options) (*Office, error) {
 		db: o.DB, queue: o.Queue, blobs: o.Blobs, registry: o.Registry, me: id,
 		sealer: seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.Now},
 		seals:  o.Seals,
-		roots:  roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
+		roots:  roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name), trust: o.Trust,
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
-		wake: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
+		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
 	}
 	f.stamper, f.stampRoots = o.Stamper, o.StampRoots
 	f.transfers = transfers{now: o.Now, by: map[storage.ID]*transfer{}}
@@ -189,7 +194,7 @@ func (o *Office) Uses(ctx context.Context, sha [32]byte) (bool, error) {
 	var used bool
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM attachments WHERE sha256 = ?1)
-			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1)`, sha).Scan(&used)
+			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM checks_evidence WHERE sha256 = ?1)`, sha).Scan(&used)
 	})
 	if err != nil {
 		return false, fmt.Errorf("ask for content in use: %w", err)

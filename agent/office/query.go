@@ -47,7 +47,7 @@ func (o *Office) Get(ctx context.Context, id storage.ID) (Document, error) {
 			return err
 		}
 		list := []*row{&r}
-		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeal(tx, &r)); err != nil {
+		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeal(tx, &r), fillChecks(tx, &r)); err != nil {
 			return err
 		}
 		if r.others > 0 || r.Seal != nil {

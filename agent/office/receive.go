@@ -276,6 +276,9 @@ func (o *Office) file(tx *sqlite.Tx, a queue.Arrived, in *arrival, r reply, refu
 	if err := o.trackArrival(tx, seq, a, in, r, refused); err != nil {
 		return err
 	}
+	if err := o.planCheck(tx, seq, len(in.files)); err != nil {
+		return err
+	}
 	if err := o.queue.Done(tx, a.ID); err != nil {
 		return err
 	}

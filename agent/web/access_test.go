@@ -197,6 +197,9 @@ var whoMay = map[string]string{
 	"GET /van-ban-den/{id}/tep/{index}": "lan leader staff", "GET /van-ban-den/{id}/goi": "lan leader staff",
 	"GET /van-ban-di/{id}/tep/{index}": "lan leader staff", "GET /van-ban-di/{id}/goi": "lan leader staff",
 
+	"GET /van-ban-den/{id}/kiem-tra/{index}": "lan leader staff onestop it", "GET /van-ban-den/{id}/ban-da-ky/{index}": "lan leader staff",
+	"POST /van-ban-den/{id}/kiem-lai": "lan",
+
 	"POST /van-ban-den/{id}/tiep-nhan": "lan", "POST /van-ban-den/{id}/tra-lai": "lan",
 	"POST /van-ban-di/{id}/gui-ngay": "lan", "GET /gui": "lan", "POST /gui": "lan", "GET /noi-nhan": "lan",
 

@@ -23,8 +23,10 @@ var scripts = []string{"partial.js", "upload.js", "live.js", "keys.js"}
 // assets are the style sheet and the script under names that carry their
 // digest, so that browsers keep them for good.
 type assets struct {
-	css, js, sign string // addresses; sign is the script of the signing page alone
-	byName        map[string]asset
+	css, js string // addresses
+	sign    string // of the script of the signing page
+	paper   string // of the style of sheets of paper, which other pages do not load
+	byName  map[string]asset
 }
 
 type asset struct {
@@ -46,7 +48,14 @@ func loadAssets() (*assets, error) {
 		}
 		js.Write(squeeze(part))
 	}
-	if a.css, err = a.add("app", ".css", "text/css; charset=utf-8", bytes.ReplaceAll(squeeze(css), []byte("\n"), nil)); err != nil {
+	paper, err := assetFiles.ReadFile("assets/paper.css")
+	if err != nil {
+		return nil, fmt.Errorf("read style sheet: %w", err)
+	}
+	if a.css, err = a.add("app", ".css", "text/css; charset=utf-8", oneLine(css)); err != nil {
+		return nil, err
+	}
+	if a.paper, err = a.add("paper", ".css", "text/css; charset=utf-8", oneLine(paper)); err != nil {
 		return nil, err
 	}
 	if a.js, err = a.add("app", ".js", "text/javascript; charset=utf-8", js.Bytes()); err != nil {
@@ -75,6 +84,10 @@ func squeeze(src []byte) []byte {
 	}
 	return out.Bytes()
 }
+
+// oneLine squeezes a style sheet, whose lines end where the next may follow at
+// once.
+func oneLine(css []byte) []byte { return bytes.ReplaceAll(squeeze(css), []byte("\n"), nil) }
 
 func (a *assets) add(name, ext, kind string, data []byte) (string, error) {
 	sum := sha256.Sum256(data)

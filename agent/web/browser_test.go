@@ -29,7 +29,11 @@ func (b *box) tour() map[string]string {
 		"sent-done": boxPath(b.docs["saved"]) + "?xong=1", "sent-sending": boxPath(b.docs["sending"]),
 		"sent-returned": boxPath(b.docs["returned"]), "sent-many": boxPath(b.docs["many"]), "sent-failed": boxPath(b.docs["failed"]),
 		"slip": boxPath(b.docs["many"]) + "/phieu-gui", "no-page": "/khong-co",
-		"signing": "/ky-so",
+		"signing":     "/ky-so",
+		"signed-good": boxPath(b.docs["signed-good"]), "signed-added": boxPath(b.docs["signed-added"]), "signed-later": boxPath(b.docs["signed-later"]),
+		"signed-unknown": boxPath(b.docs["signed-unknown"]), "signed-changed": boxPath(b.docs["signed-changed"]),
+		"signed-changed-why": boxPath(b.docs["signed-changed"]) + "?vi-sao=1", "signed-revoked": boxPath(b.docs["signed-revoked"]),
+		"report":  boxPath(b.docs["signed-good"]) + "/kiem-tra/0",
 		"account": "/tai-khoan", "password": "/mat-khau",
 	}
 }
@@ -264,7 +268,7 @@ func TestPagesWorkWithoutScripts(t *testing.T) {
 	}
 }
 
-func TestSlipPrintsOnPaper(t *testing.T) {
+func TestSlipAndReportPrintOnOneSheet(t *testing.T) {
 	b := start(t, false, fixed)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
@@ -277,4 +281,15 @@ func TestSlipPrintsOnPaper(t *testing.T) {
 		t.Errorf("the slip of one recipient takes %d sheets", n)
 	}
 	c.keep("slip.pdf", got.Data)
+	for _, name := range []string{"signed-good", "signed-revoked"} {
+		c.open(boxPath(b.docs[name]) + "/kiem-tra/0")
+		got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(got.Data), "/Type /Page\n"); n != 1 {
+			t.Errorf("the report on %s takes %d sheets", name, n)
+		}
+		c.keep(name+".pdf", got.Data)
+	}
 }

@@ -34,10 +34,12 @@ type fakeOffice struct {
 	numbers  int
 	broken   error // answered by every call when set
 	first    map[storage.ID]bool
+	checks   map[storage.ID][]office.Check
+	knowing  office.Knowing // of the last acceptance
 }
 
 func newFakeOffice(now func() time.Time) *fakeOffice {
-	return &fakeOffice{now: now, content: map[[32]byte][]byte{}, progress: map[storage.ID]office.Progress{}, first: map[storage.ID]bool{}, arrivals: 1286, numbers: 40}
+	return &fakeOffice{now: now, content: map[[32]byte][]byte{}, progress: map[storage.ID]office.Progress{}, first: map[storage.ID]bool{}, checks: map[storage.ID][]office.Check{}, arrivals: 1286, numbers: 40}
 }
 
 // change runs fn on the office and counts it as a change.
@@ -266,8 +268,37 @@ func (f *fakeOffice) answer(id storage.ID, state office.State, reason, by string
 	return *d, nil
 }
 
-func (f *fakeOffice) Accept(_ context.Context, id storage.ID, by string) (office.Document, error) {
+func (f *fakeOffice) AcceptKnowing(_ context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error) {
+	f.change(func() {
+		f.knowing = k
+		if d, err := f.find(id); err == nil {
+			d.TrustReason = k.Reason
+		}
+	})
 	return f.answer(id, office.Accepted, "", by)
+}
+
+func (f *fakeOffice) Checks(_ context.Context, id storage.ID) ([]office.Check, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.checks[id]), f.broken
+}
+
+// Recheck finds again what was found before.
+func (f *fakeOffice) Recheck(_ context.Context, id storage.ID, by string) ([]office.Check, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, err := f.find(id)
+	if err != nil {
+		return nil, err
+	}
+	for i := range d.Checks {
+		c := &d.Checks[i]
+		c.Cause, c.By, c.Frozen, c.Report.CheckedAt = "request", by, false, f.now()
+		f.checks[id] = append(f.checks[id], *c)
+	}
+	f.revision++
+	return d.Checks, nil
 }
 
 func (f *fakeOffice) Return(_ context.Context, id storage.ID, reason, by string) (office.Document, error) {

@@ -159,8 +159,16 @@ type DocumentView struct {
 	Intact    bool // every file came as it was sent
 	Steps     []Step
 	CanAnswer bool
-	MayAccept bool // the verdict allows it
-	Unsure    bool // accepting needs a tick that the signer was asked
+	Signed    []CheckPart // attachments with signatures
+	Unsigned  string      // names the others that were looked at
+	Unchecked bool        // the attachments were not looked at
+	MayAccept bool        // the verdicts allow it
+	Unsure    bool        // accepting needs a tick that the signer was asked
+	WhyFirst  string      // address of the explanation that has to be opened before
+	Knowing   string      // label of the reason that accepting needs, "" for none
+	Seen      bool        // the explanation was opened
+	MayCheck  bool        // again
+	Accepting string      // the reason as it was typed
 	Reason    string
 	Returning bool // the form for returning is open
 	MaxReason int
@@ -220,10 +228,8 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 	view.setErrors(v, errs)
 	// A document that was refused on arrival has a record but no files.
 	view.Intact = len(d.Attachments) > 0
-	view.MayAccept = view.Trust.Accept != acceptNever
-	view.Unsure = view.Trust.Accept == acceptUnsure
-	if view.Reason == "" && view.Trust.Accept == acceptNever {
-		view.Reason = view.Trust.Verdict
+	if err := s.signatures(ctx, v, d, &view); err != nil {
+		return err
 	}
 	view.Path = view.Base
 	if d.State == office.Accepted || d.State == office.Returned {
@@ -310,6 +316,7 @@ func (v *visit) facts(d office.Document) []Fact {
 		{v.t("web.fact.received"), formatFull(d.Created)},
 		{v.t("web.fact.size"), formatSize(v.lang, d.Size)},
 		{v.t("web.fact.id"), d.EdXMLID},
+		{v.t("web.accept.recorded"), d.TrustReason},
 	}
 	if d.Box == office.Out {
 		all[0] = Fact{v.t("web.fact.to"), v.recipientsShort(d)}
@@ -332,26 +339,6 @@ func (s *site) file(_ context.Context, v *visit) error {
 		return problem.New(problem.NotFound, "web.no-document", "", nil)
 	}
 	v.redirect(s.Documents.URL(v.r, v.session.Ref, id, index, v.r.URL.Query().Get("tai") != ""))
-	return nil
-}
-
-func (s *site) accept(ctx context.Context, v *visit) error {
-	d, err := s.document(ctx, v, office.In)
-	if err != nil {
-		return err
-	}
-	switch v.trust(d.Seal).Accept {
-	case acceptNever:
-		return s.showIncoming(ctx, v, d, []FieldError{{"reason", v.t("web.in.no-accept")}}, "", http.StatusConflict)
-	case acceptUnsure:
-		if v.r.PostFormValue("asked") == "" {
-			return s.showIncoming(ctx, v, d, []FieldError{{"asked", v.t("web.in.not-asked")}}, "", http.StatusUnprocessableEntity)
-		}
-	}
-	if _, err := s.Office.Accept(ctx, d.ID, v.session.User.Name); err != nil {
-		return s.answerFailed(ctx, v, d.ID, "", err)
-	}
-	v.redirect(boxPath(d) + "?xong=1")
 	return nil
 }
 

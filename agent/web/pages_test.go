@@ -20,7 +20,7 @@ import (
 var views = map[string]any{
 	"signin": SignInView{}, "work": WorkView{}, "incoming": IncomingView{}, "document": DocumentView{}, "send": SendView{},
 	"recipients": RecipientsView{}, "outbox": OutboxView{}, "outgoing": OutgoingView{}, "sent": SentView{}, "slip": SlipView{},
-	"status": StatusView{}, "error": ErrorView{}, "password": PasswordView{}, "account": AccountView{}, "users": UsersView{}, "user": UserView{},
+	"status": StatusView{}, "error": ErrorView{}, "password": PasswordView{}, "account": AccountView{}, "users": UsersView{}, "user": UserView{}, "check": CheckView{},
 	"signs": SignsView{}, "sign": SignView{},
 }
 
@@ -254,6 +254,11 @@ func TestColoursContrast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	paper, err := assetFiles.ReadFile("assets/paper.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = append(data, paper...)
 	pairs := 0
 	for _, rule := range cssRule.FindAllStringSubmatch(string(data), -1) {
 		color := cssColor.FindStringSubmatch(rule[2])

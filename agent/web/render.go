@@ -21,7 +21,7 @@ var templateFiles embed.FS
 var pageNames = []string{
 	"signin", "work", "incoming", "document", "send", "recipients",
 	"outbox", "outgoing", "sent", "slip", "status", "error",
-	"password", "account", "users", "user", "signs", "sign",
+	"password", "account", "users", "user", "check", "signs", "sign",
 }
 
 // pages holds the parsed templates.
@@ -59,7 +59,7 @@ type Page struct {
 	Rev     string
 	Errors  []FieldError
 	CSS, JS string // addresses
-	Print   bool   // the page is a sheet of paper
+	Print   string // address of the style of a sheet of paper, "" for other pages
 }
 
 // MenuItem is one entry of the menu.

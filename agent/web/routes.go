@@ -53,6 +53,9 @@ func (s *site) table() []route {
 
 		{who: account.Answer, pattern: "POST /van-ban-den/{id}/tiep-nhan", do: s.accept},
 		{who: account.Answer, pattern: "POST /van-ban-den/{id}/tra-lai", do: s.sendBack},
+		{who: account.Answer, pattern: "POST /van-ban-den/{id}/kiem-lai", do: s.recheck},
+		{who: account.Lists, pattern: "GET /van-ban-den/{id}/kiem-tra/{index}", do: s.checkReport},
+		{who: account.Content, pattern: "GET /van-ban-den/{id}/ban-da-ky/{index}", do: s.signedRevision},
 		{who: account.Send, pattern: "POST /van-ban-di/{id}/gui-ngay", do: s.sendNow},
 		{who: account.Send, pattern: "GET /gui", do: s.sendForm},
 		{who: account.Send, pattern: "POST /gui", do: s.send, files: true},

@@ -85,6 +85,7 @@ func seed(f *fakeOffice) seeded {
 	answered("accepted", office.Accepted, "", 1286)
 	answered("sent-back", office.Returned, "Văn bản gửi cho xã khác", 0)
 	seedOut(f, s, ago)
+	seedChecks(f, s)
 	return s
 }
 

@@ -21,8 +21,10 @@ type Trust struct {
 
 // What a verdict allows.
 const (
-	acceptFreely = iota
-	acceptUnsure // after asking the sender
+	acceptFreely     = iota
+	acceptUnsure     // after asking the sender
+	acceptWithReason // the reason is kept for ever
+	acceptKnowing    // so too, after the explanation was opened
 	acceptNever
 )
 
@@ -77,3 +79,6 @@ func verdictKey(verdict string, known bool) string {
 	}
 	return verdict
 }
+
+// Acceptable reports whether the office's seal lets the document be accepted.
+func (t Trust) Acceptable() bool { return t.Accept != acceptNever }

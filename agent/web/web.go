@@ -24,6 +24,7 @@ import (
 type Office interface {
 	Records
 	Desk
+	Signatures
 }
 
 // Records reads documents.
@@ -45,7 +46,8 @@ type Records interface {
 // or problem.List.
 type Desk interface {
 	Send(ctx context.Context, d office.Draft) (office.Document, error)
-	Accept(ctx context.Context, id storage.ID, by string) (office.Document, error)
+	// AcceptKnowing accepts; k says why in spite of a verdict that is not good.
+	AcceptKnowing(ctx context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error)
 	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
 	// Progress is the live state of a transfer, false when none is under way.
 	Progress(id storage.ID) (office.Progress, bool)
@@ -92,6 +94,8 @@ type Manager interface {
 type Documents interface {
 	Origin(r *http.Request) string
 	URL(r *http.Request, session string, id storage.ID, index int, save bool) string
+	// Beginning is the address of the first length bytes of an attachment.
+	Beginning(r *http.Request, session string, id storage.ID, index int, length int64) string
 	Look(ctx context.Context, id storage.ID, index int) (httpd.Look, error)
 }
 

@@ -131,6 +131,9 @@ func printDocument(c *cli.Console, w io.Writer, d office.Document) {
 	if d.Seal != nil {
 		line("tram.show.seal", fmt.Sprintf("%s: %s (%s) %s %s", c.T("tram.seal."+d.Seal.Verdict), sealedBy(c, d.Seal), d.Seal.Signer, d.Seal.SignedAt.Format(time.RFC3339), d.Seal.Reason))
 	}
+	for _, check := range d.Checks {
+		line("tram.show.check", fmt.Sprintf("%d. %s %s", check.Attachment+1, c.T("docsign.verdict."+string(check.Verdict())), check.Report.Reason.Text(c.Lang)))
+	}
 	var rows [][]string
 	for _, e := range d.Events {
 		rows = append(rows, []string{e.At.Local().Format(clockForm), c.T("tram.state." + string(e.Step)), e.Office, e.Signer, e.Note})
@@ -140,8 +143,9 @@ func printDocument(c *cli.Console, w io.Writer, d office.Document) {
 }
 
 func acceptCommand(c *cli.Console) *cobra.Command {
-	return withDocument(c, "accept ID", "tram.accept.short", func(cmd *cobra.Command, client *api.Client, id storage.ID) error {
-		d, err := client.Accept(cmd.Context(), id, "cli")
+	var k office.Knowing
+	cmd := withDocument(c, "accept ID", "tram.accept.short", func(cmd *cobra.Command, client *api.Client, id storage.ID) error {
+		d, err := client.AcceptKnowing(cmd.Context(), id, "cli", k)
 		if err != nil {
 			return err
 		}
@@ -149,6 +153,9 @@ func acceptCommand(c *cli.Console) *cobra.Command {
 			fmt.Fprintln(w, c.T("tram.accept.done", i18n.Args{"arrival": d.Arrival}))
 		})
 	})
+	cmd.Flags().StringVar(&k.Reason, "reason", "", "tram.accept.reason")
+	cmd.Flags().BoolVar(&k.SeenFailure, "seen-failure", false, "tram.accept.seen")
+	return cmd
 }
 
 func returnCommand(c *cli.Console) *cobra.Command {

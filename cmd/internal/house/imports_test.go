@@ -51,6 +51,8 @@ var narrow = []struct {
 		"sealing is pure over keys, so that a token or another key store fits in"},
 	{"agent/sealkey/tokenwire", nil, []string{"os", "net", "net/http", "database/sql"},
 		"the codec between tram and its token helper is pure, so that it can be fuzzed and specified"},
+	{"agent/docsign", []string{"agent/i18n"}, []string{"os", "net", "net/http", "database/sql", "log/slog"},
+		"a verdict follows from the file, the anchors and the revocation data handed in, so that it can be repeated from its evidence"},
 	{"agent/tsa", nil, []string{"os", "database/sql"},
 		"time stamps are checked without a file or a store, and without the network but for tsahttp"},
 	{"agent/problem", []string{"agent/i18n"}, []string{"os", "net", "net/http"},
