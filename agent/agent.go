@@ -36,6 +36,9 @@ type Options struct {
 	// CopyRetry is the time between attempts of an older copy; zero is
 	// DefaultCopyRetry.
 	CopyRetry time.Duration
+	// RenewEvery is how often the office looks at its certificate; zero is
+	// DefaultRenewEvery.
+	RenewEvery time.Duration
 }
 
 // Agent is one office's program.
@@ -45,6 +48,8 @@ type Agent struct {
 	clock   *clock.Clock
 	started time.Time
 	joined  chan struct{} // wakes Run after an enrolment over the local socket
+	// rejoined does so when the box was enrolled before.
+	rejoined chan struct{}
 
 	trying sync.Mutex // held by the one attempt to enrol
 
@@ -65,11 +70,14 @@ func New(o Options) (*Agent, error) {
 	if o.CopyRetry == 0 {
 		o.CopyRetry = DefaultCopyRetry
 	}
+	if o.RenewEvery == 0 {
+		o.RenewEvery = DefaultRenewEvery
+	}
 	c, err := clock.Open(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Agent{o: o, log: o.Logger, clock: c, started: c.Now(), joined: make(chan struct{}, 1)}, nil
+	return &Agent{o: o, log: o.Logger, clock: c, started: c.Now(), joined: make(chan struct{}, 1), rejoined: make(chan struct{}, 1)}, nil
 }
 
 // Run locks the data folder and serves until ctx ends. ready is called when the
@@ -106,12 +114,65 @@ func (a *Agent) work(ctx context.Context, ready func()) error {
 			return err
 		}
 	}
-	d, err := openDesk(ctx, a.o, a.clock)
-	if err != nil {
-		return err
+	for ready = sync.OnceFunc(ready); ; {
+		d, err := openDesk(ctx, a.o, a.clock)
+		if err != nil {
+			return err
+		}
+		a.setDesk(d)
+		again, err := a.runDesk(ctx, d, ready)
+		if !again {
+			return err
+		}
+		a.log.Info("this box has joined again: it starts anew with its new identity")
+		if err := a.leave(); err != nil {
+			return err
+		}
 	}
-	a.setDesk(d)
-	return d.run(ctx, ready)
+}
+
+// runDesk runs the desk until ctx ends, or until the box has joined again by a
+// new invite.
+func (a *Agent) runDesk(ctx context.Context, d *desk, ready func()) (again bool, err error) {
+	run, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error {
+		defer stop()
+		again = a.rejoin(run)
+		return nil
+	})
+	err = d.run(run, ready)
+	stop()
+	return group.Wait() == nil && again && ctx.Err() == nil, err
+}
+
+// rejoin waits until the box has joined again: the command line has done it,
+// or an invite that was kept for want of a link has come through. False when
+// ctx ends first.
+func (a *Agent) rejoin(ctx context.Context) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-a.rejoined:
+			return true
+		case <-time.After(a.o.Retry):
+		}
+		r, err := enroll.StatusAgain(a.o.Dir)
+		if err == nil && r.State == enroll.None {
+			continue
+		}
+		if err == nil {
+			r, err = a.resume(ctx, true)
+		}
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("joining again refused", "error", err)
+		}
+		if r.State == enroll.Enrolled {
+			return true
+		}
+	}
 }
 
 // leave closes the desk. It is the last step, when no call over the local
@@ -129,9 +190,12 @@ func (a *Agent) leave() error {
 func (a *Agent) join(ctx context.Context) error {
 	a.log.Info("this box has no identity yet: tram enroll INVITE")
 	for {
-		result, err := a.resume(ctx)
+		result, err := a.resume(ctx, false)
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("enrolment refused", "error", err)
+		}
+		if result.State == enroll.Enrolled {
+			a.clock.Heard(a.clock.Now().Add(result.ClockOffset))
 		}
 		if result.State == enroll.Enrolled || result.State == enroll.Already || identity.Exists(a.o.Dir) {
 			a.log.Info("enrolled", "office", result.Code)
@@ -148,7 +212,7 @@ func (a *Agent) join(ctx context.Context) error {
 
 // resume makes one attempt with the invite that the box holds, unless somebody
 // brings one just now.
-func (a *Agent) resume(ctx context.Context) (enroll.Result, error) {
+func (a *Agent) resume(ctx context.Context, again bool) (enroll.Result, error) {
 	a.trying.Lock()
 	defer a.trying.Unlock()
 	a.mu.Lock()
@@ -160,7 +224,7 @@ func (a *Agent) resume(ctx context.Context) (enroll.Result, error) {
 	defer cancel()
 	a.interrupt = cancel
 	a.mu.Unlock()
-	return enroll.Resume(ctx, enroll.Options{Dir: a.o.Dir, Now: a.clock.Now, Logger: a.log})
+	return enroll.Resume(ctx, enroll.Options{Dir: a.o.Dir, Now: a.clock.Now, Again: again, Logger: a.log})
 }
 
 // visit takes the place of the agent's own attempt, which may be waiting for a
@@ -203,7 +267,11 @@ func (a *Agent) Status(ctx context.Context) (api.Status, error) {
 			return s, fmt.Errorf("read enrolment: %w", err)
 		}
 		s.Office.Code, s.Office.Name, s.Hub = joined.Code, joined.Name, joined.Hub
-		if joined.State != enroll.None {
+		switch joined.State {
+		case enroll.None:
+		case enroll.Waiting:
+			s.State, s.Waits = "waiting", &api.Waits{Code: joined.Why.Code, Args: joined.Why.Args}
+		default:
 			s.State = "pending"
 		}
 		return s, nil

@@ -249,7 +249,7 @@ func TestABoxThatWasEnrolledAnewIsNoCopy(t *testing.T) {
 	first := a.send(codeB, []byte("từ máy thứ nhất"))
 	b.reaches(first.ID, office.Arrived)
 	a.end(t)
-	made, err := p.theHub.Invite(t.Context(), []byte("code,name,parent,kind\n"+codeA+",UBND xã An Bình,H40,xa\n"), ca.InviteOptions{By: "test", New: true})
+	made, err := p.theHub.Invite(t.Context(), []byte("code,name,parent,kind\n"+codeA+",UBND xã An Bình,H40,xa\n"), ca.InviteOptions{By: "test", Replace: true})
 	if err == nil {
 		err = ca.WriteInvites(p.invites, made)
 	}
@@ -271,7 +271,7 @@ func TestABoxThatWasEnrolledAnewIsNoCopy(t *testing.T) {
 	a.reopen()
 	p.eventually("the old box is refused", func() bool {
 		s, err := a.api.Status(t.Context())
-		return err == nil && len(s.Conditions) == 1 && s.Conditions[0].Code == "broker-refuses"
+		return err == nil && len(s.Conditions) == 1 && s.Conditions[0].Code == "certificate-replaced"
 	})
 	fresh.active()
 }

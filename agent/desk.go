@@ -51,7 +51,9 @@ type desk struct {
 	o        Options
 	log      *slog.Logger
 	clock    *clock.Clock
-	id       *identity.Identity
+	id       *identity.Identity // as it was at the start; its certificates are those of live
+	live     *identity.Live
+	renewal  renewal
 	db       *sqlite.DB
 	blobs    *blob.Store
 	queue    *queue.Queue
@@ -91,6 +93,7 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 	if d.id, err = identity.Load(o.Dir); err != nil {
 		return nil, err
 	}
+	d.live = identity.NewLive(d.id)
 	if d.db, err = OpenDB(ctx, o.Dir, sqlite.Options{Logger: d.log, Now: c.Now}); err != nil {
 		return nil, err
 	}
@@ -149,6 +152,7 @@ func (d *desk) openOffice() (err error) {
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
 		Seals:   d.sealer,
+		Renewed: d.take,
 		Trust:   d.trust(),
 		Stamper: stamper, StampRoots: roots,
 		Logger: d.log.With("part", "office"), Now: d.clock.Now,
@@ -183,10 +187,11 @@ func (d *desk) openNode() error {
 	if err != nil {
 		return fmt.Errorf("read own card: %w", err)
 	}
+	d.renewal.serial = card.Serial
 	d.lineage = lineage.New(d.db)
 	check := guard.New(guard.Options{
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
-		Own:   func(string) ([]byte, uint64) { return d.id.Card, card.Serial },
+		Own:   d.own,
 		Boots: d.lineage, Older: d.foundOlder,
 		Current: d.current, Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
@@ -197,7 +202,7 @@ func (d *desk) openNode() error {
 	d.usb = usb.NewLocal(usb.LocalOptions{
 		Office: d.id.Code, Epoch: d.db.Epoch(), Queue: d.queue, Guard: check, Device: d.id.Device,
 		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Name: d.nameOf,
-		Card: func() []byte { return d.id.Card }, Registry: d.registry.Serial,
+		Card: func() []byte { return d.live.Get().Card }, Registry: d.registry.Serial,
 		Logger: d.log.With("part", "usb"), Now: d.clock.Now,
 	})
 	return nil
@@ -209,9 +214,9 @@ func (d *desk) software() string { return "tram " + d.o.Version }
 func (d *desk) openLink() (err error) {
 	servers := d.o.Config.MQTT.Servers
 	if len(servers) == 0 {
-		servers = d.id.Trust.MQTT
+		servers = d.live.Get().Trust.MQTT
 	}
-	secure := d.id.TLS()
+	secure := d.live.TLS()
 	secure.CurvePreferences = identity.KeyExchange(d.o.Config.MQTT.KeyExchange).Curves()
 	d.link, err = mqtt.Dial(mqtt.Options{
 		Servers: servers, TLS: secure, Hub: d.id.Hub, Office: d.id.Code, Software: d.software(),
@@ -236,6 +241,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.seals.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
+	group.Go(func() error { return d.renewals(ctx) })
 	group.Go(func() error {
 		if err := d.registry.WarmSearch(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("names of offices not read", "error", err) // the first search tries again

@@ -3,13 +3,16 @@ package agent
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 
 	"tram/agent/api"
 	"tram/agent/enroll"
+	"tram/agent/i18n"
 	"tram/agent/identity"
+	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/sealbook"
 	"tram/agent/stick"
@@ -33,6 +36,7 @@ func (a *Agent) local() http.Handler {
 		return d.usb, nil
 	})
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
+	a.enrolmentRoutes(mux)
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {
 			if d := a.theDesk(); d != nil {
@@ -72,21 +76,89 @@ func (a *Agent) local() http.Handler {
 	return mux
 }
 
-// enroll keeps the invite in the data folder and tries it at once.
+// enrolmentRoutes are the calls about certificates and joining.
+func (a *Agent) enrolmentRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("POST "+api.RenewPath, api.Handle(a.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		return a.Renew(r.Context())
+	}))
+	take := func(path string, do func(ctx context.Context, body []byte, again bool) (any, error)) {
+		mux.HandleFunc("POST "+path, api.Handle(a.log, func(w http.ResponseWriter, r *http.Request) (any, error) {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEnrolment))
+			if err != nil {
+				return nil, problem.New(problem.Usage, "api.too-large", "", i18n.Args{"limit": maxEnrolment}).Because(err)
+			}
+			return do(r.Context(), body, r.URL.Query().Has("again"))
+		}))
+	}
+	take(api.AgainPath, func(ctx context.Context, body []byte, _ bool) (any, error) { return a.accept(ctx, body, true) })
+	take(api.RequestPath, func(_ context.Context, body []byte, again bool) (any, error) { return a.offlineRequest(body, again) })
+	take(api.ResponsePath, func(_ context.Context, body []byte, _ bool) (any, error) { return a.offlineResponse(body) })
+}
+
+// maxEnrolment bounds an invite or an answer that is handed over, in bytes.
+const maxEnrolment = 2 << 20
+
+// offlineRequest makes the request that goes to the hub by stick.
+func (a *Agent) offlineRequest(invite []byte, again bool) (api.Request, error) {
+	defer a.visit()()
+	path := filepath.Join(a.o.Dir, "received.moi")
+	if err := fsx.WriteFile(path, invite, 0o600); err != nil {
+		return api.Request{}, fmt.Errorf("keep invite: %w", err)
+	}
+	defer os.Remove(path)
+	body, r, err := enroll.OfflineRequest(enroll.Options{Dir: a.o.Dir, Invite: path, Now: a.clock.Now, Again: again, Logger: a.log})
+	return api.Request{State: string(r.State), Request: body}, err
+}
+
+// offlineResponse takes in the answer that came by stick.
+func (a *Agent) offlineResponse(answer []byte) (api.Request, error) {
+	defer a.visit()()
+	again := a.theDesk() != nil
+	r, err := enroll.OfflineResponse(enroll.Options{Dir: a.o.Dir, Now: a.clock.Now, Logger: a.log}, answer)
+	if err == nil && r.State == enroll.Enrolled {
+		a.clock.Heard(a.clock.Now().Add(r.ClockOffset))
+		a.wake(again)
+	}
+	return api.Request{State: string(r.State)}, err
+}
+
+// wake has Run take up a new identity.
+func (a *Agent) wake(again bool) {
+	news := a.joined
+	if again {
+		news = a.rejoined
+	}
+	select {
+	case news <- struct{}{}:
+	default:
+	}
+}
+
 func (a *Agent) enroll(ctx context.Context, invite []byte) (api.Status, error) {
+	return a.accept(ctx, invite, false)
+}
+
+// accept keeps the invite in the data folder and tries it at once; again is for
+// a box that is enrolled.
+func (a *Agent) accept(ctx context.Context, invite []byte, again bool) (api.Status, error) {
 	defer a.visit()()
 	path := filepath.Join(a.o.Dir, "received.moi")
 	if err := fsx.WriteFile(path, invite, 0o600); err != nil {
 		return api.Status{}, fmt.Errorf("keep invite: %w", err)
 	}
 	defer os.Remove(path)
-	_, err := enroll.Enroll(ctx, enroll.Options{Dir: a.o.Dir, Invite: path, Now: a.clock.Now, Logger: a.log})
+	joined, err := enroll.Enroll(ctx, enroll.Options{Dir: a.o.Dir, Invite: path, Now: a.clock.Now, Again: again, Logger: a.log})
 	if err != nil {
 		return api.Status{}, err
 	}
-	select {
-	case a.joined <- struct{}{}:
-	default:
+	if joined.State == enroll.Enrolled {
+		a.clock.Heard(a.clock.Now().Add(joined.ClockOffset))
+	}
+	if !again || joined.State == enroll.Enrolled {
+		a.wake(again)
+	}
+	if again {
+		return api.Status{State: string(joined.State), Office: office.Party{Code: joined.Code, Name: joined.Name}, Hub: joined.Hub}, nil
 	}
 	return a.Status(ctx)
 }

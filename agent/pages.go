@@ -20,6 +20,7 @@ import (
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
+	"tram/agent/identity"
 	"tram/agent/lan"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -199,7 +200,9 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		s.Link.Error = line.Err.Error()
 	}
 	d.lineStatus(s)
-	s.CertUntil, s.UI = d.id.DeviceCert.NotAfter, d.pages.URL()
+	cert := d.live.Get().DeviceCert
+	s.CertUntil, s.UI = cert.NotAfter, d.pages.URL()
+	s.CertDays = api.DaysLeft(s.CertUntil, d.clock.Now())
 	if d.lan != nil {
 		state := d.lan.State()
 		s.Pages = &state
@@ -207,7 +210,9 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 	s.Conditions = health.Check(health.Vitals{
 		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,
-		CertificateEnds: s.CertUntil, BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
+		CertificateEnds: s.CertUntil, CertificateLife: cert.NotAfter.Sub(cert.NotBefore), Refusal: d.renewal.refusal(),
+		Server: d.serverFault(line), ServerAddress: line.Server,
+		BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
 	s.Conditions = append(s.Conditions, d.seals.Conditions()...)
@@ -218,6 +223,14 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		s.Conditions = append(s.Conditions, *halt)
 	}
 	return nil
+}
+
+// serverFault is what is wrong with who answers in the hub's place.
+func (d *desk) serverFault(line mqtt.Status) identity.ServerFault {
+	if line.Up {
+		return ""
+	}
+	return d.live.Get().ServerFault(line.Err)
 }
 
 // halfLife is how fast the shown rate of the line forgets.

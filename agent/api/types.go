@@ -22,17 +22,25 @@ type Status struct {
 	Version    string             `json:"version"`
 	Office     office.Party       `json:"office"`
 	Hub        string             `json:"hub"`
-	State      string             `json:"state"` // "ready", "pending" (invite stored, no link yet), "not-enrolled"
+	State      string             `json:"state"`           // "ready", "pending" (invite stored, no link yet), "waiting" (in the hub's waiting room), "not-enrolled"
+	Waits      *Waits             `json:"waits,omitempty"` // for what, in state "waiting"
 	Link       Link               `json:"link"`
 	Budget     Budget             `json:"budget"`
 	Queue      office.Summary     `json:"queue"`
 	CertUntil  time.Time          `json:"certificate_until"`
+	CertDays   int                `json:"certificate_days_left"`
 	DiskFree   int64              `json:"disk_free"` // bytes
 	Clock      Clock              `json:"clock"`
 	UI         string             `json:"ui"` // address of the clerk's page
 	Pages      *lan.State         `json:"ui_certificate,omitempty"`
 	Started    time.Time          `json:"started"`
 	Conditions []health.Condition `json:"conditions"`
+}
+
+// Waits names what a box waits for: a problem of the catalogue.
+type Waits struct {
+	Code string    `json:"code"`
+	Args i18n.Args `json:"args,omitempty"`
 }
 
 // Link is the state of the line to the hub.

@@ -91,14 +91,15 @@ func (c *Clock) Trusted() (trusted bool, offset time.Duration) {
 	return trusted, c.offset
 }
 
-// Heard takes note of the hub's time, received over an authenticated line. It
-// counts as known when the machine's clock is behind and not believed.
+// Heard takes note of the hub's time, received over an authenticated line or
+// signed by it. A machine's clock that is behind it by more than slack is not
+// believed any longer: that time is past.
 func (c *Clock) Heard(hub time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now, trusted := c.now()
 	c.offset = hub.Sub(now)
-	if !trusted && hub.After(now) {
+	if c.offset > slack || !trusted && hub.After(now) {
 		c.known, c.at = hub, c.machine()
 	}
 }

@@ -42,6 +42,36 @@ func TestP11_DeadBatteryGoesOnFromTheLastKnownTime(t *testing.T) {
 	}
 }
 
+// TestP11_AClockBehindTheHubGoesOnFromItsTime has a believable clock that is
+// months behind: a battery that was changed, and a date set by guess.
+func TestP11_AClockBehindTheHubGoesOnFromItsTime(t *testing.T) {
+	dir := t.TempDir()
+	machine := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	c, err := open(dir, func() time.Time { return machine })
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := machine.AddDate(0, 4, 0)
+	c.Heard(machine.Add(slack))
+	if got := c.Now(); !got.Equal(machine) {
+		t.Errorf("a small difference moves the clock to %v", got)
+	}
+	c.Heard(hub)
+	if err := c.Keep(); err != nil {
+		t.Fatal(err)
+	}
+	machine = machine.Add(time.Minute)
+	if got := c.Now(); !got.Equal(hub.Add(time.Minute)) {
+		t.Errorf("now is %v, want a minute after %v", got, hub)
+	}
+	if c, err = open(dir, func() time.Time { return machine }); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Now(); got.Before(hub) {
+		t.Errorf("after a restart now is %v, before %v", got, hub)
+	}
+}
+
 func TestClockAheadIsShownNotMoved(t *testing.T) {
 	machine := time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC)
 	c, err := open(t.TempDir(), func() time.Time { return machine })

@@ -28,6 +28,8 @@ const (
 	maxLifetime  = 10 * 365 * 24 * time.Hour // longer than any retention of undelivered documents
 	minKeepalive = 10 * time.Second          // below it the pings cost more than the news
 	maxKeepalive = 18 * time.Hour            // MQTT's field ends at 65,535 s
+	minLife      = time.Minute               // of a certificate; below it renewals would chase each other
+	maxLife      = 3 * 365 * 24 * time.Hour
 )
 
 // field is one setting: its key and its place in a struct. Values cross its

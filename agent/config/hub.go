@@ -32,6 +32,7 @@ type HubMQTT struct {
 	Embedded  bool          // run the broker inside tram-hub
 	Address   string        // host:port where the embedded broker listens
 	Server    []string      // host:port of each node of an external broker; needed when Embedded is false
+	CRL       string        // file in which the hub keeps its revocation list for an external broker; "" for none
 	CA        string        // PEM file with the CAs of that broker's certificates, in the data folder; "" when this hub's CA made them
 	Advertise []string      // host:port list that offices are told; empty means Address or Server
 	Keepalive time.Duration // longest silence of the hub's own connection to an external broker
@@ -43,6 +44,12 @@ type HubMQTT struct {
 type HubEnroll struct {
 	Address   string   // host:port where enrolment listens
 	Advertise []string // host:port list written into invites; empty means Address
+	// Life is that of the offices' device certificates; they are renewed at two
+	// thirds of it.
+	Life time.Duration
+	// Grace is how long after its end a certificate that was not revoked may
+	// still be used to renew itself; 0 is none.
+	Grace time.Duration
 }
 
 // HubConsole is where the province's console is served.
@@ -65,7 +72,7 @@ type HubUpstream struct {
 func DefaultHub() *Hub {
 	return &Hub{
 		MQTT:     HubMQTT{Embedded: true, Address: "127.0.0.1:8883", Keepalive: time.Minute, KeyExchange: "economical"},
-		Enroll:   HubEnroll{Address: "127.0.0.1:8884"},
+		Enroll:   HubEnroll{Address: "127.0.0.1:8884", Life: 180 * 24 * time.Hour, Grace: 365 * 24 * time.Hour},
 		Console:  HubConsole{Address: "127.0.0.1:8800"},
 		Language: "vi",
 		Log:      Log{Level: "info", Format: "text"},
@@ -83,11 +90,14 @@ func (h *Hub) fields() []field {
 		address("mqtt.address", &h.MQTT.Address),
 		addresses("mqtt.server", &h.MQTT.Server),
 		text("mqtt.ca", &h.MQTT.CA, maxName),
+		text("mqtt.crl", &h.MQTT.CRL, maxName),
 		addresses("mqtt.advertise", &h.MQTT.Advertise),
 		duration("mqtt.keepalive", &h.MQTT.Keepalive, minKeepalive, maxKeepalive),
 		choice("mqtt.keyexchange", &h.MQTT.KeyExchange, "economical", "post-quantum"),
 		address("enroll.address", &h.Enroll.Address),
 		addresses("enroll.advertise", &h.Enroll.Advertise),
+		duration("enroll.life", &h.Enroll.Life, minLife, maxLife),
+		duration("enroll.grace", &h.Enroll.Grace, 0, maxLife),
 		loopback("console.address", &h.Console.Address),
 		choice("language", &h.Language, "vi", "en"),
 		choice("log.level", &h.Log.Level, "debug", "info", "warn", "error"),

@@ -63,6 +63,10 @@ func (k *checker) dispatch(ctx context.Context, f file, report *Report) error {
 		return k.checkPDF(ctx, f, report)
 	case f.isCMS():
 		return k.checkCMS(ctx, f, report)
+	case f.isXML():
+		return k.checkXML(ctx, f, report)
+	case f.startsWith("PK"):
+		return k.checkPackage(ctx, f, report)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ const (
 	FormatCMS         Format = "cms"          // CMS SignedData with its content inside
 	FormatCMSDetached Format = "cms-detached" // CMS SignedData over another file
 	FormatOOXML       Format = "ooxml"        // Office Open XML package
+	FormatODF         Format = "odf"          // OpenDocument package
 	FormatOther       Format = "other"        // no format with signatures that are known here
 )
 

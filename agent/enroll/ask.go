@@ -28,23 +28,55 @@ const (
 	askTimeout  = 90 * time.Second // from the first packet to the end of the answer
 )
 
-// ask puts the request to the endpoints in turn until one answers. A refusal
-// by the hub ends it; otherwise the gravest of the failures is returned:
-// someone who is not the hub rather than nobody.
-func (o *Options) ask(ctx context.Context, inv *invite.Invite, req *invite.Request) (*invite.Answer, error) {
+// question is something to ask a hub, and how it proves itself and its answer.
+type question struct {
+	hub         string   // name, for people
+	fingerprint string   // of its CA, for people
+	endpoints   []string // host:port, in the order to try
+	path        string
+	body        []byte
+	// verify judges the chain that the server at host has shown.
+	verify func(host string, chain []*x509.Certificate) error
+	parse  func(answer []byte) (*invite.Answer, error)
+}
+
+// asking makes the question of an enrolment.
+func (o *Options) asking(inv *invite.Invite, req *invite.Request) (*question, error) {
 	body, err := req.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
 	}
+	return &question{
+		hub: inv.HubName, fingerprint: invite.Fingerprint(inv.CA), endpoints: inv.Enroll, path: invite.Path, body: body,
+		verify: func(host string, chain []*x509.Certificate) error { return verifyHub(inv, host, chain, o.now(inv)) },
+		parse:  func(raw []byte) (*invite.Answer, error) { return invite.ParseAnswer(raw, inv.Authority.PublicKey) },
+	}, nil
+}
+
+// now is the time by which a hub's certificates are judged. An invite cannot be
+// from the future: a clock that says so, such as one in 1970, is behind.
+func (o *Options) now(inv *invite.Invite) time.Time {
+	if now := o.Now(); now.After(inv.NotBefore) {
+		return now
+	}
+	return inv.NotBefore
+}
+
+// ask puts a question to the endpoints in turn until one answers. A refusal
+// by the hub ends it; otherwise the gravest of the failures is returned:
+// someone who is not the hub rather than nobody.
+func (o *Options) ask(ctx context.Context, q *question) (*invite.Answer, error) {
 	var grave, down error
-	for _, endpoint := range inv.Enroll {
-		answer, err := o.askOne(ctx, inv, endpoint, body)
+	for _, endpoint := range q.endpoints {
+		answer, err := o.askOne(ctx, q, endpoint)
 		if err == nil {
 			return answer, nil
 		}
 		o.Logger.Debug("enrolment endpoint failed", "endpoint", endpoint, "err", err)
 		p := problem.From(err)
 		switch {
+		case waits(p):
+			return nil, err
 		case p.Class == problem.LinkDown || p.Class == problem.Busy:
 			down = errors.Join(down, err)
 		case final(p):
@@ -56,21 +88,21 @@ func (o *Options) ask(ctx context.Context, inv *invite.Invite, req *invite.Reque
 	if grave != nil {
 		return nil, grave
 	}
-	return nil, unreachable(inv, down)
+	return nil, unreachable(q, down)
 }
 
-func unreachable(inv *invite.Invite, err error) *problem.Problem {
+func unreachable(q *question, err error) *problem.Problem {
 	return problem.New(problem.LinkDown, "enroll.unreachable", "", i18n.Args{
-		"hub": inv.HubName, "endpoints": strings.Join(inv.Enroll, ", ")}).Because(err)
+		"hub": q.hub, "endpoints": strings.Join(q.endpoints, ", ")}).Because(err)
 }
 
-func (o *Options) askOne(ctx context.Context, inv *invite.Invite, endpoint string, body []byte) (*invite.Answer, error) {
+func (o *Options) askOne(ctx context.Context, q *question, endpoint string) (*invite.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	client := &http.Client{
 		Transport: &http.Transport{
 			DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				return o.connect(ctx, inv, network, addr)
+				return o.connect(ctx, q, network, addr)
 			},
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
@@ -78,9 +110,9 @@ func (o *Options) askOne(ctx context.Context, inv *invite.Invite, endpoint strin
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+endpoint+invite.Path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+endpoint+q.path, bytes.NewReader(q.body))
 	if err != nil {
-		return nil, unreachable(inv, err)
+		return nil, unreachable(q, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := client.Do(req)
@@ -89,20 +121,20 @@ func (o *Options) askOne(ctx context.Context, inv *invite.Invite, endpoint strin
 		if errors.As(err, &p) {
 			return nil, p
 		}
-		return nil, unreachable(inv, err)
+		return nil, unreachable(q, err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, invite.MaxAnswer+1))
 	if err != nil {
-		return nil, unreachable(inv, err) // cut off: the same request will be answered again
+		return nil, unreachable(q, err) // cut off: the same request will be answered again
 	}
-	return o.read(inv, resp.StatusCode, data)
+	return q.read(resp.StatusCode, data)
 }
 
 // read understands a reply of the hub, which has been proven by TLS.
-func (o *Options) read(inv *invite.Invite, status int, data []byte) (*invite.Answer, error) {
+func (q *question) read(status int, data []byte) (*invite.Answer, error) {
 	bad := func(err error) error {
-		return problem.New(problem.Failed, "enroll.answer", "", i18n.Args{"hub": inv.HubName}).Because(err)
+		return problem.New(problem.Failed, "enroll.answer", "", i18n.Args{"hub": q.hub}).Because(err)
 	}
 	if len(data) > invite.MaxAnswer {
 		return nil, bad(fmt.Errorf("read reply: more than %d bytes", invite.MaxAnswer))
@@ -112,9 +144,9 @@ func (o *Options) read(inv *invite.Invite, status int, data []byte) (*invite.Ans
 		return nil, bad(fmt.Errorf("read reply, status %d: %w", status, err))
 	}
 	if reply.Refusal != nil {
-		return nil, refused(inv, reply.Refusal)
+		return nil, refused(q, reply.Refusal)
 	}
-	answer, err := invite.ParseAnswer(reply.Answer, inv.Authority.PublicKey)
+	answer, err := q.parse(reply.Answer)
 	if err != nil {
 		return nil, bad(err)
 	}
@@ -127,15 +159,23 @@ var refusals = map[string]problem.Class{
 	"invite.revoked": problem.BadInvite, "invite.used": problem.BadInvite, "invite.expired": problem.BadInvite,
 	"invite.not-yet": problem.BadClock, "enroll.request": problem.BadInvite, "enroll.shared-key": problem.BadInvite,
 	"enroll.not-hub": problem.BadInvite, "enroll.for-hub": problem.BadInvite, "enroll.version": problem.BadInvite, "enroll.busy": problem.Busy, "enroll.hub-full": problem.Busy,
-	"enroll.hub-failed": problem.Busy,
+	"enroll.hub-failed": problem.Busy, "enroll.key-revoked": problem.BadInvite, "enroll.turned-away": problem.BadInvite,
+	"waiting.used": problem.Busy, "waiting.expired": problem.Busy, "waiting.active": problem.Busy,
+	"cert.usage": problem.Denied, "cert.self-signed": problem.Denied, "cert.broken-chain": problem.Denied, "cert.unknown-ca": problem.Denied,
+	"cert.revoked": problem.Denied, "cert.replaced": problem.Denied, "cert.not-yet": problem.Denied, "cert.expired": problem.Denied, "cert.other-key": problem.Denied,
+	"cert.other-office": problem.Denied, "cert.no-seal": problem.Denied, "cert.proof": problem.Denied, "cert.unsettled": problem.Busy,
 }
 
-func refused(inv *invite.Invite, r *invite.Refusal) *problem.Problem {
+// waits says whether a refusal of the hub means that a person there has to
+// decide.
+func waits(p *problem.Problem) bool { return strings.HasPrefix(p.Code, "waiting.") }
+
+func refused(q *question, r *invite.Refusal) *problem.Problem {
 	class, known := refusals[r.Code]
 	if !known {
-		return problem.New(problem.Failed, "enroll.refused", "", i18n.Args{"hub": inv.HubName, "text": clean(r.Text)})
+		return problem.New(problem.Failed, "enroll.refused", "", i18n.Args{"hub": q.hub, "text": clean(r.Text)})
 	}
-	args := i18n.Args{"hub": inv.HubName}
+	args := i18n.Args{"hub": q.hub}
 	for k, v := range r.Args {
 		args[k] = clean(v)
 	}
@@ -157,8 +197,8 @@ func clean(s string) string {
 }
 
 // connect makes the TLS connection. The handshake fails, and with it
-// everything after, unless the peer is the hub of the invite.
-func (o *Options) connect(ctx context.Context, inv *invite.Invite, network, addr string) (net.Conn, error) {
+// everything after, unless the peer is the hub that was meant.
+func (o *Options) connect(ctx context.Context, q *question, network, addr string) (net.Conn, error) {
 	plain, err := o.Dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
@@ -169,7 +209,7 @@ func (o *Options) connect(ctx context.Context, inv *invite.Invite, network, addr
 		// The root is not known beforehand, only its hash: VerifyConnection
 		// does the whole verification, and runs before anything is sent.
 		InsecureSkipVerify: true, //nolint:gosec
-		VerifyConnection:   func(cs tls.ConnectionState) error { return verifyHub(inv, host, cs.PeerCertificates, o.Now()) },
+		VerifyConnection:   func(cs tls.ConnectionState) error { return q.verify(host, cs.PeerCertificates) },
 	})
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = plain.Close()
@@ -182,31 +222,57 @@ func (o *Options) connect(ctx context.Context, inv *invite.Invite, network, addr
 // is that root's server certificate for host, and whose root also vouches for
 // the authority that signed the invite.
 func verifyHub(inv *invite.Invite, host string, chain []*x509.Certificate, now time.Time) error {
-	mismatch := func(err error) error {
-		return problem.New(problem.BadInvite, "enroll.ca-mismatch", "", i18n.Args{"hub": inv.HubName, "host": host,
-			"fingerprint": invite.Fingerprint(inv.CA)}).Because(err)
-	}
+	hub := stranger{inv.HubName, host, invite.Fingerprint(inv.CA)}
 	at := slices.IndexFunc(chain, func(c *x509.Certificate) bool { return sha256.Sum256(c.Raw) == inv.CA })
 	if at < 1 {
-		return mismatch(errors.New("verify hub: the CA of the invite is not in its chain"))
+		return hub.mismatch(foreignLeaf(chain, at), errors.New("verify hub: the CA of the invite is not in its chain"))
 	}
 	root, leaf := chain[at], chain[0]
 	if err := identity.CheckAuthority(root, inv.Authority); err != nil {
-		return mismatch(err)
+		return hub.mismatch("enroll.server-authority", err)
+	}
+	return hub.check(root, leaf, now)
+}
+
+// stranger is a server that has still to prove that it is the hub.
+type stranger struct{ hub, host, fingerprint string }
+
+// mismatch is the problem, of that code, that a server is not the hub.
+func (s stranger) mismatch(code string, err error) *problem.Problem {
+	return problem.New(problem.BadInvite, code, "", i18n.Args{"hub": s.hub, "host": s.host, "fingerprint": s.fingerprint}).Because(err)
+}
+
+func foreignLeaf(chain []*x509.Certificate, at int) string {
+	if at < 0 && len(chain) == 1 && bytes.Equal(chain[0].RawIssuer, chain[0].RawSubject) {
+		return "enroll.server-self-signed"
+	}
+	return "enroll.ca-mismatch"
+}
+
+// check says whether leaf is root's server certificate for the host. Problems:
+// enroll.ca-mismatch, enroll.server-…, and enroll.clock when only the dates are
+// wrong.
+func (s stranger) check(root, leaf *x509.Certificate, now time.Time) error {
+	// An office's certificate of the same CA is no server.
+	server := slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) && slices.Equal(leaf.Subject.OrganizationalUnit, []string{identity.UnitServer})
+	if leaf.CheckSignatureFrom(root) == nil && !server {
+		return s.mismatch("enroll.server-usage", errors.New("verify hub: not a server certificate"))
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: s.host, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
-		return problem.New(problem.BadClock, "enroll.clock", "", i18n.Args{"now": now.Format(time.DateTime)}).Because(err)
-	}
-	if err != nil {
-		return mismatch(err)
-	}
-	// An office's certificate of the same CA is no server.
-	if !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || !slices.Equal(leaf.Subject.OrganizationalUnit, []string{identity.UnitServer}) {
-		return mismatch(errors.New("verify hub: not a server certificate"))
+	var name x509.HostnameError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return problem.New(problem.BadClock, "enroll.clock", "", i18n.Args{"now": now.Format(time.DateTime),
+			"from": leaf.NotBefore.Format(time.DateOnly), "to": leaf.NotAfter.Format(time.DateOnly)}).Because(err)
+	case errors.As(err, &name):
+		return s.mismatch("enroll.server-name", err)
+	case err != nil && bytes.Equal(leaf.RawIssuer, root.RawSubject):
+		return s.mismatch("enroll.server-broken-chain", err)
+	case err != nil:
+		return s.mismatch("enroll.ca-mismatch", err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,7 +21,9 @@ import (
 
 	"tram/agent/enroll/invite"
 	"tram/agent/hub/registry"
+	"tram/agent/i18n"
 	"tram/agent/identity"
+	"tram/agent/problem"
 	"tram/storage/fsx"
 	"tram/storage/keystore"
 )
@@ -28,6 +32,7 @@ import (
 const (
 	inviteFile = "invite.moi"
 	ownerFile  = "for" // for which hub and office the keys were made
+	whyFile    = "why" // what the box waits for at the hub, JSON
 )
 
 // CardsFile, in the key folder, holds the registry cards that came with the
@@ -61,8 +66,8 @@ type box struct {
 
 // prepare makes the pending folder hold keys and the invite. Keys of an
 // earlier attempt are used again when they were for the same office and hub. A
-// hub, not nil, brings its own.
-func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys) (*box, error) {
+// hub, not nil, brings its own; a box that joins again those of old.
+func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys, old *identity.Identity) (*box, error) {
 	folder := pendingFolder(dir)
 	if err := keystore.MakeFolder(folder); err != nil {
 		return nil, err
@@ -74,7 +79,7 @@ func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys) (*box, er
 	mark := inv.Hub + "\n" + registry.Key(inv.Code) + "\n"
 	if have, err := keystore.Load(owner); err != nil || string(have) != mark {
 		// First the keys go, then the mark: a cut in between makes new keys.
-		for _, name := range []string{inviteFile, identity.DeviceKeyFile, identity.SealKeyFile, identity.AgeFile} {
+		for _, name := range []string{inviteFile, whyFile, identity.DeviceKeyFile, identity.SealKeyFile, identity.AgeFile} {
 			if err := os.Remove(filepath.Join(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, fmt.Errorf("prepare enrolment: %w", err)
 			}
@@ -88,8 +93,19 @@ func prepare(dir string, inv *invite.Invite, raw []byte, hub *HubKeys) (*box, er
 			return nil, err
 		}
 	}
+	if old != nil {
+		if err := copyKeys(folder, old); err != nil {
+			return nil, err
+		}
+	}
 	if err := makeKeys(folder); err != nil {
 		return nil, err
+	}
+	if have, err := keystore.Load(filepath.Join(folder, inviteFile)); err != nil || !bytes.Equal(have, raw) {
+		// What the box waited for with another invite is over.
+		if err := os.Remove(filepath.Join(folder, whyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("prepare enrolment: %w", err)
+		}
 	}
 	if err := keystore.Save(filepath.Join(folder, inviteFile), raw); err != nil {
 		return nil, err
@@ -103,6 +119,17 @@ func (k *HubKeys) save(folder string) error {
 		return err
 	}
 	return keystore.Save(filepath.Join(folder, identity.AgeFile), []byte(k.Age.String()+"\n"))
+}
+
+// copyKeys puts the keys of an identity where makeKeys would make new ones.
+func copyKeys(folder string, id *identity.Identity) error {
+	if err := keystore.SaveKey(filepath.Join(folder, identity.DeviceKeyFile), id.Device); err != nil {
+		return err
+	}
+	if err := keystore.SaveKey(filepath.Join(folder, identity.SealKeyFile), id.Seal); err != nil {
+		return err
+	}
+	return keystore.Save(filepath.Join(folder, identity.AgeFile), []byte(id.Age.String()+"\n"))
 }
 
 func makeKeys(folder string) error {
@@ -147,9 +174,43 @@ func loadBox(dir string) (*box, error) {
 	return b, nil
 }
 
+// waitingFor is the content of whyFile: a problem of the catalogue.
+type waitingFor struct {
+	Code string    `json:"code"`
+	Args i18n.Args `json:"args"`
+}
+
+// noteWhy keeps what the box waits for, so that it can be shown.
+func (b *box) noteWhy(p *problem.Problem) error {
+	data, err := json.Marshal(waitingFor{p.Code, p.Args})
+	if err != nil {
+		return fmt.Errorf("note why: %w", err)
+	}
+	return keystore.Save(filepath.Join(b.folder, whyFile), data)
+}
+
+// loadWhy reads what noteWhy has kept; nil when the box does not wait.
+func loadWhy(folder string) (*problem.Problem, error) {
+	data, err := keystore.Load(filepath.Join(folder, whyFile))
+	if errors.Is(err, keystore.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, identity.Explain(err, folder)
+	}
+	var w waitingFor
+	if err := json.Unmarshal(data, &w); err != nil {
+		return nil, identity.Explain(err, folder)
+	}
+	return problem.New(problem.Busy, w.Code, "", w.Args), nil
+}
+
 // drop forgets the invite, which is of no more use. The keys stay for the
 // next one.
 func (b *box) drop() error {
+	if err := os.Remove(filepath.Join(b.folder, whyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop invite: %w", err)
+	}
 	if err := os.Remove(filepath.Join(b.folder, inviteFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("drop invite: %w", err)
 	}
@@ -238,7 +299,11 @@ func (b *box) publish(dir string, id *identity.Identity, others [][]byte) error 
 	if err != nil {
 		return err
 	}
-	if err := identity.Save(dir, id, identity.Extra{Name: CardsFile, Data: cards}); err != nil {
+	put := identity.Save
+	if identity.Exists(dir) {
+		put = identity.Replace
+	}
+	if err := put(dir, id, identity.Extra{Name: CardsFile, Data: cards}); err != nil {
 		return err
 	}
 	// The identity stands; what is left of the way there is of no use.

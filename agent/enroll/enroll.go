@@ -25,6 +25,7 @@ import (
 	"filippo.io/age"
 
 	"tram/agent/enroll/invite"
+	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/problem"
@@ -34,12 +35,13 @@ import (
 // State of a box between no invite and identity.
 type State string
 
-// States.
+// States. A box that is Waiting asks again like one that is Pending.
 const (
 	None     State = "none"     // no invite was given yet
 	Pending  State = "pending"  // an invite is kept, the hub not yet reached
 	Enrolled State = "enrolled" // the identity was made just now
 	Already  State = "already"  // the identity was there before
+	Waiting  State = "waiting"  // a person at the hub has to let this box in
 )
 
 // Options of Enroll and Resume.
@@ -49,6 +51,10 @@ type Options struct {
 	Now    func() time.Time                                                  // nil is time.Now
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil is a net.Dialer
 	Logger *slog.Logger                                                      // nil discards
+	// Again has a box that is enrolled join anew with a new invite, after its
+	// certificate was revoked or has run out for good. It keeps its keys, unless
+	// they were revoked; then it makes new ones and puts the old ones aside.
+	Again bool
 	// Hub is set when a hub joins the hub above it. It is then known above
 	// under the keys that it has, and vouched for; nil for an office.
 	Hub *HubKeys
@@ -69,7 +75,7 @@ type Result struct {
 	HubName     string
 	Fingerprint string        // of the CA certificate, to compare with the paper
 	ClockOffset time.Duration // of the hub's clock ahead of this machine's; zero when not learnt
-	// Why says why it is pending; nil otherwise.
+	// Why says why it is pending or waiting; nil otherwise.
 	Why *problem.Problem
 }
 
@@ -95,7 +101,7 @@ const lockName = "enroll.lock"
 // "invite.…" and "enroll.…"), enroll.ca-mismatch, data.locked.
 func Enroll(ctx context.Context, o Options) (Result, error) {
 	o.defaults()
-	if identity.Exists(o.Dir) {
+	if identity.Exists(o.Dir) && !o.Again {
 		// A cut just after the identity was made leaves the way there behind.
 		_ = os.RemoveAll(pendingFolder(o.Dir))
 		return already(o.Dir)
@@ -116,22 +122,48 @@ func Enroll(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer unlock()
-	if identity.Exists(o.Dir) {
-		return already(o.Dir)
+	old, err := o.present(inv)
+	if err != nil || old != nil && !o.Again {
+		return describe(inv, Already), err
 	}
-	box, err := prepare(o.Dir, inv, raw, o.Hub)
+	box, err := prepare(o.Dir, inv, raw, o.Hub, old)
 	if err != nil {
 		return describe(inv, None), err
 	}
+	r, err := o.join(ctx, inv, box)
+	if old == nil || !errors.Is(err, problem.New(0, "enroll.key-revoked", "", nil)) {
+		return r, err
+	}
+	o.Logger.Info("the keys of this box were revoked: it makes new ones", "office", inv.Code)
+	if box, err = prepare(o.Dir, inv, raw, o.Hub, nil); err != nil {
+		return describe(inv, None), err
+	}
 	return o.join(ctx, inv, box)
+}
+
+// present is the identity that the box has, nil for none. Problem
+// invite.other-office when the invite is for another office, invite.other-hub
+// when it is of another hub.
+func (o *Options) present(inv *invite.Invite) (*identity.Identity, error) {
+	if !identity.Exists(o.Dir) {
+		return nil, nil
+	}
+	id, err := identity.Load(o.Dir)
+	if err == nil && registry.Key(id.Code) != registry.Key(inv.Code) {
+		return nil, problem.New(problem.BadInvite, "invite.other-office", "invite", i18n.Args{"code": inv.Code})
+	}
+	if err == nil && id.Hub != inv.Hub {
+		return nil, problem.New(problem.BadInvite, "invite.other-hub", "invite", i18n.Args{"code": inv.Code, "hub": inv.HubName})
+	}
+	return id, err
 }
 
 // Resume goes on with the invite that an earlier Enroll has kept. The result
 // is None when there is none.
 func Resume(ctx context.Context, o Options) (Result, error) {
 	o.defaults()
-	r, inv, err := status(o.Dir)
-	if err != nil || r.State != Pending {
+	r, inv, err := status(o.Dir, o.Again)
+	if err != nil || r.State != Pending && r.State != Waiting {
 		return r, err
 	}
 	unlock, err := lock(o.Dir)
@@ -139,7 +171,7 @@ func Resume(ctx context.Context, o Options) (Result, error) {
 		return r, err
 	}
 	defer unlock()
-	if identity.Exists(o.Dir) {
+	if identity.Exists(o.Dir) && !o.Again {
 		return already(o.Dir)
 	}
 	// An invite that has run out is tried all the same: the hub decides by its
@@ -153,12 +185,19 @@ func Resume(ctx context.Context, o Options) (Result, error) {
 
 // Status says how far the box of data folder dir is.
 func Status(dir string) (Result, error) {
-	r, _, err := status(dir)
+	r, _, err := status(dir, false)
 	return r, err
 }
 
-func status(dir string) (Result, *invite.Invite, error) {
-	if identity.Exists(dir) {
+// StatusAgain says how far a box that is enrolled is with joining anew; None
+// when it is not about to.
+func StatusAgain(dir string) (Result, error) {
+	r, _, err := status(dir, true)
+	return r, err
+}
+
+func status(dir string, again bool) (Result, *invite.Invite, error) {
+	if identity.Exists(dir) && !again {
 		r, err := already(dir)
 		return r, nil, err
 	}
@@ -173,7 +212,13 @@ func status(dir string) (Result, *invite.Invite, error) {
 	if err != nil {
 		return Result{State: None}, nil, unreadable(err, inviteFile)
 	}
-	return describe(inv, Pending), inv, nil
+	r := describe(inv, Pending)
+	if why, err := loadWhy(pendingFolder(dir)); err != nil {
+		return r, inv, err
+	} else if why != nil {
+		r.State, r.Why = Waiting, why
+	}
+	return r, inv, nil
 }
 
 func already(dir string) (Result, error) {
@@ -210,9 +255,18 @@ func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Resul
 	if err != nil {
 		return r, err
 	}
-	answer, err := o.ask(ctx, inv, req)
+	q, err := o.asking(inv, req)
+	if err != nil {
+		return r, err
+	}
+	answer, err := o.ask(ctx, q)
 	if err != nil {
 		p := problem.From(err)
+		if waits(p) {
+			o.Logger.Info("enrolment waits for a person at the hub", "office", inv.Code, "err", err)
+			r.State, r.Why = Waiting, p
+			return r, box.noteWhy(p)
+		}
 		if p.Class == problem.LinkDown || p.Class == problem.Busy {
 			o.Logger.Info("enrolment waits for a link", "office", inv.Code, "err", err)
 			r.Why = p
@@ -221,6 +275,9 @@ func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Resul
 		if final(p) {
 			r.State = None
 			err = errors.Join(err, box.drop())
+		}
+		if p.Code == "enroll.key-revoked" { // the next attempt makes new ones
+			err = errors.Join(err, os.RemoveAll(box.folder))
 		}
 		return r, err
 	}
@@ -240,7 +297,7 @@ func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Resul
 // final says whether asking again with the same invite is pointless.
 func final(p *problem.Problem) bool {
 	switch p.Code {
-	case "invite.used", "invite.revoked", "invite.expired", "invite.unknown", "invite.other-office", "invite.proof",
+	case "invite.used", "enroll.key-revoked", "enroll.turned-away", "invite.revoked", "invite.expired", "invite.unknown", "invite.other-office", "invite.proof",
 		"enroll.not-hub", "enroll.for-hub":
 		return true
 	}

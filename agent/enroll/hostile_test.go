@@ -106,21 +106,22 @@ func TestP7_ImpostorSeesNeitherSecretNorProof(t *testing.T) {
 	tests := []struct {
 		name string
 		cert tls.Certificate
+		code string
 	}{
-		{"own CA of the same name", tls.Certificate{Certificate: chain, PrivateKey: key}},
-		{"own CA, real one behind", tls.Certificate{Certificate: [][]byte{chain[0], root}, PrivateKey: key}},
-		{"self-made CA as leaf", tls.Certificate{Certificate: [][]byte{chain[1]}, PrivateKey: key}},
-		{"device certificate of an office", tls.Certificate{Certificate: [][]byte{office.DeviceCert.Raw, root}, PrivateKey: office.Device}},
-		{"seal certificate of an office", tls.Certificate{Certificate: [][]byte{office.SealCert.Raw, root}, PrivateKey: office.Seal}},
-		{"server certificate without the CA", tls.Certificate{Certificate: [][]byte{h.Server().Cert.Raw}, PrivateKey: h.Server().Key}},
-		{"real certificate, wrong key order", tls.Certificate{Certificate: [][]byte{root, h.Server().Cert.Raw}, PrivateKey: h.Root.Key}},
+		{"own CA of the same name", tls.Certificate{Certificate: chain, PrivateKey: key}, "enroll.ca-mismatch"},
+		{"own CA, real one behind", tls.Certificate{Certificate: [][]byte{chain[0], root}, PrivateKey: key}, "enroll.server-broken-chain"},
+		{"self-made CA as leaf", tls.Certificate{Certificate: [][]byte{chain[1]}, PrivateKey: key}, "enroll.server-self-signed"},
+		{"device certificate of an office", tls.Certificate{Certificate: [][]byte{office.DeviceCert.Raw, root}, PrivateKey: office.Device}, "enroll.server-usage"},
+		{"seal certificate of an office", tls.Certificate{Certificate: [][]byte{office.SealCert.Raw, root}, PrivateKey: office.Seal}, "enroll.server-usage"},
+		{"server certificate without the CA", tls.Certificate{Certificate: [][]byte{h.Server().Cert.Raw}, PrivateKey: h.Server().Key}, "enroll.ca-mismatch"},
+		{"real certificate, wrong key order", tls.Certificate{Certificate: [][]byte{root, h.Server().Cert.Raw}, PrivateKey: h.Root.Key}, "enroll.ca-mismatch"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			addr, seen := impostor(t, &tls.Config{Certificates: []tls.Certificate{tt.cert}})
 			dir := t.TempDir()
 			r, err := Enroll(t.Context(), Options{Dir: dir, Invite: file, Dial: to(addr)})
-			wantProblem(t, err, problem.BadInvite, "enroll.ca-mismatch")
+			wantProblem(t, err, problem.BadInvite, tt.code)
 			if r.State != Pending {
 				t.Errorf("state %s: the invite is lost", r.State)
 			}
@@ -148,7 +149,7 @@ func TestTheSecretNeverTravels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := prepare(t.TempDir(), inv, mustRead(t, file), nil)
+	b, err := prepare(t.TempDir(), inv, mustRead(t, file), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func TestP7_InviteSignedByAnOfficeLeadsNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Enroll(t.Context(), Options{Dir: t.TempDir(), Invite: write(t, "x.moi", raw)})
-	wantProblem(t, err, problem.BadInvite, "enroll.ca-mismatch")
+	wantProblem(t, err, problem.BadInvite, "enroll.server-authority")
 }
 
 func TestAnswersThatDoNotVerifyAreNotUsed(t *testing.T) {

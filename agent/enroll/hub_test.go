@@ -3,6 +3,7 @@ package enroll
 import (
 	"crypto/x509"
 	"testing"
+	"time"
 
 	"tram/agent/hub/ca"
 	"tram/agent/identity"
@@ -41,6 +42,24 @@ func TestAHubJoinsWithItsOwnKeys(t *testing.T) {
 	}
 	if len(id.Trust.Brokers) != 1 || !id.Trust.Brokers[0].Equal(below.Root.Cert) {
 		t.Errorf("CAs of the broker: %v", id.Trust.Brokers)
+	}
+	// Its certificates are renewed like an office's.
+	above.now = func() time.Time { return time.Now().Add(ca.DeviceLife * 3 / 4) }
+	var answer []byte
+	err = above.db.Update(t.Context(), func(tx *sqlite.Tx) error {
+		r, err := above.Prepare(tx, above.reg, "H40.D1")
+		if err != nil {
+			return err
+		}
+		answer, err = above.Renewed(r, [32]byte{}, nil, tx.Now())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Take(o.Dir, answer)
+	if err != nil || !r.Identity.DeviceCert.NotAfter.After(id.DeviceCert.NotAfter) || !same(r.Identity.Device, &below.Device().Key.PublicKey) {
+		t.Errorf("renewed: %+v, %v", r, err)
 	}
 	card, err := above.reg.Lookup("H40.D1")
 	if err != nil || !card.IsHub() || !card.CA.Equal(below.Root.Cert) {

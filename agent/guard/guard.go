@@ -280,10 +280,10 @@ func verifies(signed bundle.Signed, card registry.Card) bool {
 
 // await says how long a header that does not verify is put off, because its
 // sender may have been enrolled anew and its new card be on the way: so long as
-// the header is newer than the card, and the registry here is not known to be
-// newer than the header. 0: there is nothing to wait for.
+// the header is newer than the card, as far as clocks agree, and the registry
+// here is not known to be newer than the header. 0: there is nothing to wait for.
 func (g *Guard) await(card registry.Card, created, now time.Time) time.Duration {
-	if g.o.Current == nil || g.o.Current(card, created) || !created.After(card.Issued) {
+	if g.o.Current == nil || g.o.Current(card, created) || !created.Add(ClockTolerance).After(card.Issued) {
 		return 0
 	}
 	return min(max(now.Sub(created)/10, cardRetry), maxCardRetry)

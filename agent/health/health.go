@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"tram/agent/i18n"
+	"tram/agent/identity"
+	"tram/agent/problem"
 )
 
 // Condition is one thing that is not as it should be.
@@ -26,20 +28,31 @@ const (
 	DiskLow             = "disk-low"
 	ClockUntrusted      = "clock-untrusted"
 	ClockDiffers        = "clock-differs"
-	CertificateExpiring = "certificate-expiring"
+	CertificateExpiring = "certificate-expiring" // soon
+	CertificateEnding   = "certificate-ending"   // very soon
+	CertificateExpired  = "certificate-expired"
+	CertificateRevoked  = "certificate-revoked"
+	CertificateReplaced = "certificate-replaced" // another box has enrolled
+	CertificateTooOld   = "certificate-too-old"  // it ran out too long ago to renew itself
+	CertificateRefused  = "certificate-refused"  // for another reason
 	BrokerRefuses       = "broker-refuses"
-	OlderCopy           = "older-copy"
-	BudgetUsedUp        = "budget-used-up"
-	BudgetForecast      = "budget-forecast"
-	BundlesParked       = "bundles-parked"
-	RegistryRegressed   = "registry-regressed"
+	// ServerUntrusted begins the codes of what is wrong with a server that
+	// answers in the hub's place; an identity.ServerFault ends them.
+	ServerUntrusted   = "server-"
+	OlderCopy         = "older-copy"
+	BudgetUsedUp      = "budget-used-up"
+	BudgetForecast    = "budget-forecast"
+	BundlesParked     = "bundles-parked"
+	RegistryRegressed = "registry-regressed"
 )
 
 const (
 	// clockTolerance is how far the hub's clock may differ before it is shown.
 	clockTolerance = 2 * time.Minute
-	// certificateWarning is how long before its end a certificate is shown.
+	// certificateWarning and certificateAlarm are how long before its end a
+	// certificate is shown; of one with a short life a sixth and a 24th.
 	certificateWarning = 30 * 24 * time.Hour
+	certificateAlarm   = 7 * 24 * time.Hour
 	// diskWarning is how many times the reserve is still free when it is shown.
 	diskWarning = 2
 	// megabyte is that of providers and of the settings.
@@ -54,10 +67,14 @@ type Vitals struct {
 	ClockTrusted    bool
 	ClockOffset     time.Duration // of the hub's clock ahead of ours
 	CertificateEnds time.Time
-	BrokerRefuses   bool  // the broker answers and does not let us in
-	BudgetLimit     int64 // bytes a month over metered lines; 0: no bound
-	BudgetUsed      int64 // bytes this month
-	BudgetForecast  int64 // bytes at the month's end; 0: not known
+	CertificateLife time.Duration
+	Refusal         *problem.Problem     // why the hub gives no new certificate, "cert.…"; nil: it has not said so
+	Server          identity.ServerFault // of who answers in the hub's place; "" for none
+	ServerAddress   string               // its host:port
+	BrokerRefuses   bool                 // the broker answers and does not let us in
+	BudgetLimit     int64                // bytes a month over metered lines; 0: no bound
+	BudgetUsed      int64                // bytes this month
+	BudgetForecast  int64                // bytes at the month's end; 0: not known
 	BudgetResets    time.Time
 	Parked          int // bundles whose frames end the connection each time
 }
@@ -66,6 +83,33 @@ type Vitals struct {
 // knows another one, which began at that time by its own clock.
 func Older(code, name string, began time.Time) Condition {
 	return Condition{Code: OlderCopy, Args: i18n.Args{"code": code, "name": name, "at": began.Local().Format("15:04 02/01/2006")}}
+}
+
+// certificate is what is not as it should be about the device certificate, ""
+// for nothing: the hub's word first, then how near its end is.
+func certificate(v Vitals) (code string, args i18n.Args) {
+	left := v.CertificateEnds.Sub(v.Now)
+	args = i18n.Args{"date": v.CertificateEnds.Format("02/01/2006"), "days": int(left.Abs() / (24 * time.Hour))}
+	if v.Refusal != nil {
+		codes := map[string]string{"cert.revoked": CertificateRevoked, "cert.other-key": CertificateReplaced, "cert.replaced": CertificateReplaced, "cert.expired": CertificateTooOld}
+		if code = codes[v.Refusal.Code]; code == "" {
+			code = CertificateRefused
+		}
+		for k, value := range v.Refusal.Args {
+			args[k] = value
+		}
+		args["problem"] = v.Refusal.Code
+		return code, args
+	}
+	switch {
+	case left < 0:
+		return CertificateExpired, args
+	case left < min(certificateAlarm, v.CertificateLife/24):
+		return CertificateEnding, args
+	case left < min(certificateWarning, v.CertificateLife/6):
+		return CertificateExpiring, args
+	}
+	return "", nil
 }
 
 // Check returns the conditions that hold, in a fixed order.
@@ -79,8 +123,11 @@ func Check(v Vitals) []Condition {
 	add(v.DiskFree < diskWarning*v.DiskReserve, DiskLow, i18n.Args{"free": v.DiskFree >> 20})
 	add(!v.ClockTrusted, ClockUntrusted, i18n.Args{"now": v.Now.Format(time.DateTime)})
 	add(v.ClockTrusted && v.ClockOffset.Abs() > clockTolerance, ClockDiffers, i18n.Args{"minutes": int(v.ClockOffset.Abs() / time.Minute)})
-	add(v.CertificateEnds.Sub(v.Now) < certificateWarning, CertificateExpiring, i18n.Args{"date": v.CertificateEnds.Format("02/01/2006")})
-	add(v.BrokerRefuses, BrokerRefuses, nil)
+	if code, args := certificate(v); code != "" {
+		add(true, code, args)
+	}
+	add(v.BrokerRefuses && v.Refusal == nil, BrokerRefuses, nil)
+	add(v.Server != "", ServerUntrusted+string(v.Server), i18n.Args{"server": v.ServerAddress})
 	budget := i18n.Args{"limit": v.BudgetLimit / megabyte, "used": v.BudgetUsed / megabyte,
 		"forecast": v.BudgetForecast / megabyte, "date": v.BudgetResets.Format("02/01/2006")}
 	usedUp := v.BudgetLimit > 0 && v.BudgetUsed >= v.BudgetLimit

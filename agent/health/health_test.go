@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"tram/agent/i18n"
+	"tram/agent/identity"
+	"tram/agent/problem"
 )
 
 func TestOlderCopySaysWhatHappenedAndWhatToDo(t *testing.T) {
@@ -21,9 +23,16 @@ func TestOlderCopySaysWhatHappenedAndWhatToDo(t *testing.T) {
 	}
 }
 
+// refused has the hub give no new certificate, which the broker then refuses.
+func refused(code string) func(*Vitals) {
+	return func(v *Vitals) {
+		v.BrokerRefuses, v.Refusal = true, problem.New(problem.Denied, code, "", i18n.Args{"code": "H40.12", "at": "2026-11-22", "to": "2026-01-01"})
+	}
+}
+
 func TestCheck(t *testing.T) {
 	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
-	well := Vitals{Now: now, DiskFree: 10 << 30, DiskReserve: 200 << 20, ClockTrusted: true, CertificateEnds: now.AddDate(1, 0, 0)}
+	well := Vitals{Now: now, DiskFree: 10 << 30, DiskReserve: 200 << 20, ClockTrusted: true, CertificateEnds: now.AddDate(0, 3, 0), CertificateLife: 181 * 24 * time.Hour}
 	tests := []struct {
 		name   string
 		change func(*Vitals)
@@ -34,7 +43,22 @@ func TestCheck(t *testing.T) {
 		{"dead battery hides the difference", func(v *Vitals) { v.ClockTrusted, v.ClockOffset = false, time.Hour }, []string{ClockUntrusted}},
 		{"clock ahead of the hub's", func(v *Vitals) { v.ClockOffset = -time.Hour }, []string{ClockDiffers}},
 		{"clock a little off", func(v *Vitals) { v.ClockOffset = time.Minute }, nil},
-		{"certificate ends, broker refuses", func(v *Vitals) { v.CertificateEnds, v.BrokerRefuses = now.AddDate(0, 0, 3), true }, []string{CertificateExpiring, BrokerRefuses}},
+		{"certificate ends, broker refuses", func(v *Vitals) { v.CertificateEnds, v.BrokerRefuses = now.AddDate(0, 0, 20), true }, []string{CertificateExpiring, BrokerRefuses}},
+		{"certificate ends soon", func(v *Vitals) { v.CertificateEnds = now.AddDate(0, 0, 3) }, []string{CertificateEnding}},
+		{"certificate has ended", func(v *Vitals) { v.CertificateEnds = now.Add(-time.Hour) }, []string{CertificateExpired}},
+		{"the short life of a test certificate", func(v *Vitals) { v.CertificateEnds, v.CertificateLife = now.Add(time.Minute), 2*time.Minute }, nil},
+		{"revoked", refused("cert.revoked"), []string{CertificateRevoked}},
+		{"replaced", refused("cert.replaced"), []string{CertificateReplaced}},
+		{"another key", refused("cert.other-key"), []string{CertificateReplaced}},
+		{"ended too long ago", refused("cert.expired"), []string{CertificateTooOld}},
+		{"refused for another reason", refused("cert.usage"), []string{CertificateRefused}},
+		{"a proxy that opens TLS", func(v *Vitals) { v.Server = identity.ServerUnknownCA }, []string{"server-unknown-ca"}},
+		{"a self-signed server", func(v *Vitals) { v.Server = identity.ServerSelfSigned }, []string{"server-self-signed"}},
+		{"a forged server", func(v *Vitals) { v.Server = identity.ServerBrokenChain }, []string{"server-broken-chain"}},
+		{"a server of another address", func(v *Vitals) { v.Server = identity.ServerName }, []string{"server-name"}},
+		{"an office as the server", func(v *Vitals) { v.Server = identity.ServerUsage }, []string{"server-usage"}},
+		{"an old server", func(v *Vitals) { v.Server = identity.ServerExpired }, []string{"server-expired"}},
+		{"a server of the future", func(v *Vitals) { v.Server = identity.ServerNotYet }, []string{"server-not-yet"}},
 		{"budget will not last", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 4, 11 }, []string{BudgetForecast}},
 		{"budget will last", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 4, 10 }, nil},
 		{"budget used up", func(v *Vitals) { v.BudgetLimit, v.BudgetUsed, v.BudgetForecast = 10, 10, 11 }, []string{BudgetUsedUp}},
@@ -51,6 +75,8 @@ func TestCheck(t *testing.T) {
 				for _, lang := range []i18n.Lang{i18n.Vietnamese, i18n.English} {
 					if m := c.Message(lang); m == "health."+c.Code {
 						t.Errorf("%s has no message", c.Code)
+					} else if strings.Contains(m, "{") {
+						t.Errorf("%s is left with placeholders: %s", c.Code, m)
 					}
 				}
 			}

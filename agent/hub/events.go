@@ -14,6 +14,8 @@ import (
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
+	"tram/agent/i18n"
+	"tram/agent/problem"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
@@ -34,6 +36,10 @@ func (h *Hub) greeted(ctx context.Context, peer string, hello wire.Hello) error 
 		}
 	}
 	h.relay.Greeted(peer, relay.Greeting{Has: hello.Registry, Epoch: hello.Epoch})
+	select {
+	case h.greetings <- struct{}{}:
+	default:
+	}
 	return nil
 }
 
@@ -67,6 +73,9 @@ func (h *Hub) relearn(tx *sqlite.Tx, raw []byte) error {
 // admit keeps a box away whose office has enrolled another one since: only the
 // key on the card speaks for the office.
 func (h *Hub) admit(code string, cert *x509.Certificate) error {
+	if p := h.ca.Judge(cert, time.Now(), 0); p != nil {
+		return p
+	}
 	card, err := h.registry.Lookup(code)
 	if errors.Is(err, registry.ErrNotFound) {
 		return nil // a restored hub learns the card from the greeting
@@ -75,7 +84,7 @@ func (h *Hub) admit(code string, cert *x509.Certificate) error {
 		return err
 	}
 	if key, ok := card.Device.(*ecdsa.PublicKey); ok && !key.Equal(cert.PublicKey) {
-		return fmt.Errorf("certificate %x of %q is not of the key on its card", cert.SerialNumber, code)
+		return problem.New(problem.Denied, "cert.other-key", "", i18n.Args{"code": code})
 	}
 	return nil
 }

@@ -56,6 +56,8 @@ const (
 	// backlog is how many outgoing bundles a hub holds in memory for each office,
 	// the most urgent first; the rest waits in the queue.
 	backlog = 32
+	// DefaultRenewEvery is Options.RenewEvery when that is zero.
+	DefaultRenewEvery = 5 * time.Minute
 	// tidyEvery is how often expired bundles and unused content are removed.
 	tidyEvery = 10 * time.Minute
 )
@@ -66,6 +68,9 @@ type Options struct {
 	Config  *config.Hub
 	Logger  *slog.Logger
 	Version string
+	// RenewEvery is how often the hub looks for certificates of offices on the
+	// line that are due; zero is DefaultRenewEvery.
+	RenewEvery time.Duration
 }
 
 // Hub is a hub with its stores open.
@@ -90,9 +95,11 @@ type Hub struct {
 	witness  ca.Witness
 	card     []byte // the hub's own
 	serial   uint64 // of card
-	upstream upstream
-	started  time.Time // when Open was called
-	rebuild  time.Time // until then unknown offices are waited for
+	// greetings has one in it when somebody has greeted since renew last looked.
+	greetings chan struct{}
+	upstream  upstream
+	started   time.Time // when Open was called
+	rebuild   time.Time // until then unknown offices are waited for
 }
 
 // Schemas are the tables of a hub's database.
@@ -111,7 +118,10 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Hub{o: o, log: o.Logger, started: time.Now(), seen: newSeen()}
+	if o.RenewEvery == 0 {
+		o.RenewEvery = DefaultRenewEvery
+	}
+	h := &Hub{o: o, log: o.Logger, started: time.Now(), seen: newSeen(), greetings: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -143,6 +153,7 @@ func (h *Hub) openTrust(ctx context.Context) (err error) {
 	if err := h.ca.SetEndpoints(h.o.Config.EnrollEndpoints(), h.o.Config.MQTTEndpoints()); err != nil {
 		return err
 	}
+	h.ca.Policy = policy(h.o.Config)
 	if h.ca.Brokers, err = brokerCAs(h.o.Dir, h.o.Config.MQTT.CA); err != nil {
 		return err
 	}
@@ -179,7 +190,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return h.relay.Custody(tx, peer, b, o)
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return h.relay.Refused(tx, peer, b, o)
@@ -190,7 +201,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
 		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		Seal: h.seal(), Stamps: h.stamps(),
-		RebuildUntil: h.rebuild, Logger: h.log.With("part", "relay"),
+		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Logger: h.log.With("part", "relay"),
 	})
 	h.lineage = lineage.New(h.db)
 	own, err := registry.ParseCard(h.card, h.registry.Authority())
@@ -268,6 +279,8 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.relay.RunSharing(ctx) })
 	group.Go(func() error { return h.pump(ctx) })
 	group.Go(func() error { return h.tidy(ctx) })
+	group.Go(func() error { return h.renew(ctx) })
+	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }
@@ -295,7 +308,7 @@ func (h *Hub) startBroker(ctx context.Context) error {
 	secure.CurvePreferences = h.keyExchange().Curves()
 	b, err := broker.New(broker.Options{
 		Addr: h.o.Config.MQTT.Address, TLS: secure, Hub: h.ca.Code,
-		Logger: h.log.With("part", "broker"), OnRefused: h.brokerRefused,
+		Logger: h.log.With("part", "broker"), OnRefused: h.brokerRefused, Revoked: h.ca.SerialRevoked, Explain: h.explain,
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"tram/agent/config"
 	"tram/agent/enroll/invite"
@@ -60,6 +61,7 @@ func WriteBroker(ctx context.Context, data string, db *sqlite.DB, cfg *config.Hu
 	}
 	o := broker.ConfigOptions{
 		Addr: cfg.MQTT.Address, Dir: dir, Hub: authority.Code, User: user, Subject: authority.DeviceSubject, Offices: offices,
+		CRL: kind == broker.Mosquitto,
 	}
 	if servers := cfg.MQTT.Server; len(servers) > 0 {
 		o.Addr = servers[0]
@@ -69,7 +71,12 @@ func WriteBroker(ctx context.Context, data string, db *sqlite.DB, cfg *config.Hu
 		return written, err
 	}
 	server := authority.Server()
+	list, err := crlPEM(authority, time.Now())
+	if err != nil {
+		return written, err
+	}
 	errs := []error{
+		fsx.WriteFile(filepath.Join(dir, broker.CRLFile), list, 0o644),
 		keystore.SaveKey(filepath.Join(dir, broker.KeyFile), server.Key),
 		fsx.WriteFile(filepath.Join(dir, broker.CAFile), certPEM(authority.Root.Cert.Raw), 0o644),
 		fsx.WriteFile(filepath.Join(dir, broker.CertFile), certPEM(server.Cert.Raw), 0o644),
@@ -100,8 +107,13 @@ func brokerOffices(ctx context.Context, data string, db *sqlite.DB, authority *c
 		}
 		above = id.Hub
 	}
+	revoked := map[string]bool{}
+	for _, r := range authority.Revocations() {
+		revoked[registry.Key(r.Code)] = true
+	}
 	cards, err := members(ctx, db, known, func(c registry.Card) bool {
-		return c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above
+		gone := !c.Enrolled() && revoked[registry.Key(c.Code)] // until it has enrolled again
+		return c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above && !gone
 	})
 	var codes []string
 	for _, c := range cards {

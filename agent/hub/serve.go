@@ -113,13 +113,7 @@ func (h *Hub) local() http.Handler {
 	mux.HandleFunc("GET /v1/status", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return h.Status(r.Context())
 	}))
-	mux.HandleFunc("POST /v1/invites", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
-		var req InviteRequest
-		if err := api.ReadJSONWithin(r.Body, ca.MaxCSV*2, &req); err != nil {
-			return nil, err
-		}
-		return h.Invite(r.Context(), []byte(req.CSV), req.O)
-	}))
+	h.trustRoutes(mux)
 	mux.HandleFunc("POST /v1/release", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		var req ReleaseRequest
 		if err := api.ReadJSONWithin(r.Body, maxRelease, &req); err != nil {

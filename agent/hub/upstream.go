@@ -26,6 +26,7 @@ const joinEvery = 5 * time.Second
 type upstream struct {
 	mu   sync.RWMutex
 	id   *identity.Identity // nil: there is no hub above
+	live *identity.Live     // of id, for the line; nil until it is served
 	link *mqtt.Client       // nil until it is served
 }
 
@@ -137,15 +138,16 @@ func (h *Hub) serveUpstream(ctx context.Context) error {
 		h.link.ShareBroker()
 	}
 	id, servers := h.upstream.identity(), h.upstreamServers()
+	live := identity.NewLive(id)
 	link, err := mqtt.Dial(mqtt.Options{
-		Servers: servers, TLS: id.TLS(), Hub: id.Hub, Office: id.Code, Software: h.software(),
+		Servers: servers, TLS: live.TLS(), Hub: id.Hub, Office: id.Code, Software: h.software(),
 		Logger: h.log.With("part", "upstream"), Tuning: mqtt.Tuning{KeepAlive: h.o.Config.Upstream.Keepalive},
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the line to the hub above: %w", err)
 	}
 	h.upstream.mu.Lock()
-	h.upstream.link = link
+	h.upstream.link, h.upstream.live = link, live
 	h.upstream.mu.Unlock()
 	defer link.Close()
 	h.log.Info("joined to the hub above", "hub", id.Hub, "servers", servers)

@@ -51,8 +51,11 @@ type Identity struct {
 	Seal       crypto.Signer     // nil for a hub, which seals nothing
 	SealCert   *x509.Certificate // nil for a hub
 	Age        *age.X25519Identity
-	Card       []byte // own registry card
-	Trust      Trust
+	// FormerAge are keys that were Age before, the last one first: what was
+	// encrypted for them is still read.
+	FormerAge []*age.X25519Identity
+	Card      []byte // own registry card
+	Trust     Trust
 }
 
 // Trust is whom an office believes and where it finds its hub.
@@ -76,6 +79,7 @@ const (
 	SealKeyFile    = "seal.key"
 	SealCertFile   = "seal.crt"
 	AgeFile        = "office.age"
+	FormerAgeFile  = "former.age" // one key a line; may be missing
 	TrustFile      = "trust.json"
 	CardFile       = "card"
 )
@@ -96,11 +100,26 @@ type trustFile struct {
 
 const trustVersion = 1
 
-// Exists reports whether data folder dir holds an identity.
+// Exists reports whether data folder dir holds an identity, perhaps one that
+// a cut has left one rename away from its place; see Replace.
 func Exists(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, Folder, TrustFile))
-	return err == nil
+	for _, folder := range []string{Folder, stageFolder} {
+		if _, err := os.Stat(filepath.Join(dir, folder, TrustFile)); err == nil {
+			return true
+		}
+	}
+	return false
 }
+
+// stageFolder holds a key folder until it is complete. Its trust file is
+// written last, so that one with a trust file is.
+const stageFolder = Folder + ".new"
+
+// FormerFolders is how the folders of keys begin that Replace has put aside.
+const FormerFolders = Folder + ".former-"
+
+// maxFormer bounds FormerAge; the oldest are left to their folders.
+const maxFormer = 16
 
 // Extra is a further file that Save puts into the key folder.
 type Extra struct {
@@ -115,20 +134,76 @@ func Save(dir string, id *Identity, extra ...Extra) error {
 	if err := id.Check(); err != nil {
 		return err
 	}
+	if err := settle(dir); err != nil {
+		return err
+	}
 	if Exists(dir) {
 		return id.write(filepath.Join(dir, Folder), extra)
 	}
-	stage := filepath.Join(dir, Folder+".new")
-	if err := os.RemoveAll(stage); err != nil {
-		return fmt.Errorf("save identity: %w", err)
-	}
-	if err := keystore.MakeFolder(stage); err != nil {
-		return fmt.Errorf("save identity: %w", err)
-	}
-	if err := id.write(stage, extra); err != nil {
+	stage, err := id.stage(dir, extra)
+	if err != nil {
 		return err
 	}
 	return Publish(stage, filepath.Join(dir, Folder))
+}
+
+// Replace puts id with its new keys in the place of the identity of data folder
+// dir, all or nothing: a cut at any instant leaves the one or the other. The
+// former keys stay in a folder beside it, and what was encrypted for them can
+// still be read.
+func Replace(dir string, id *Identity, extra ...Extra) error {
+	old, err := Load(dir)
+	if err != nil {
+		return err
+	}
+	next := *id
+	if next.Age.String() != old.Age.String() {
+		next.FormerAge = append([]*age.X25519Identity{old.Age}, old.FormerAge...)
+	} else {
+		next.FormerAge = old.FormerAge
+	}
+	next.FormerAge = next.FormerAge[:min(len(next.FormerAge), maxFormer)]
+	if err := next.Check(); err != nil {
+		return err
+	}
+	stage, err := next.stage(dir, extra)
+	if err != nil {
+		return err
+	}
+	former := ""
+	for n := 1; ; n++ {
+		former = filepath.Join(dir, fmt.Sprintf("%s%d", FormerFolders, n))
+		if _, err := os.Lstat(former); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if err := os.Rename(filepath.Join(dir, Folder), former); err != nil {
+		return fmt.Errorf("replace identity: %w", err)
+	}
+	return Publish(stage, filepath.Join(dir, Folder))
+}
+
+// settle finishes a Replace that was cut between its two renames.
+func settle(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, Folder)); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, stageFolder, TrustFile)); err != nil {
+		return nil
+	}
+	return Publish(filepath.Join(dir, stageFolder), filepath.Join(dir, Folder))
+}
+
+// stage writes id into a folder that Publish then puts in its place.
+func (id *Identity) stage(dir string, extra []Extra) (string, error) {
+	stage := filepath.Join(dir, stageFolder)
+	if err := os.RemoveAll(stage); err != nil {
+		return "", fmt.Errorf("save identity: %w", err)
+	}
+	if err := keystore.MakeFolder(stage); err != nil {
+		return "", fmt.Errorf("save identity: %w", err)
+	}
+	return stage, id.write(stage, extra)
 }
 
 // Publish turns a staged folder into the real one, durably. An empty folder of
@@ -165,6 +240,15 @@ func (id *Identity) write(folder string, extra []Extra) error {
 		}
 	}
 	at := func(name string) string { return filepath.Join(folder, name) }
+	if len(id.FormerAge) > 0 {
+		var text strings.Builder
+		for _, key := range id.FormerAge {
+			text.WriteString(key.String() + "\n")
+		}
+		if err := keystore.Save(at(FormerAgeFile), []byte(text.String())); err != nil {
+			return fmt.Errorf("save identity: %w", err)
+		}
+	}
 	steps := []func() error{
 		func() error { return keystore.SaveKey(at(DeviceKeyFile), id.Device) },
 		func() error { return keystore.SaveKey(at(SealKeyFile), id.Seal) },
@@ -187,6 +271,9 @@ func (id *Identity) write(folder string, extra []Extra) error {
 func Load(dir string) (*Identity, error) {
 	if !Exists(dir) {
 		return nil, None(dir)
+	}
+	if err := settle(dir); err != nil {
+		return nil, err
 	}
 	id, err := load(filepath.Join(dir, Folder))
 	if err != nil {
@@ -234,6 +321,9 @@ func load(folder string) (*Identity, error) {
 	if id.Age, err = LoadAge(at(AgeFile)); err != nil {
 		return nil, err
 	}
+	if id.FormerAge, err = loadFormer(at(FormerAgeFile)); err != nil {
+		return nil, err
+	}
 	if id.Card, err = keystore.Load(at(CardFile)); err != nil {
 		return nil, err
 	}
@@ -252,6 +342,25 @@ func LoadAge(path string) (*age.X25519Identity, error) {
 		return nil, fmt.Errorf("load %s: %w: no age key", filepath.Base(path), keystore.ErrFormat)
 	}
 	return key, nil
+}
+
+func loadFormer(path string) ([]*age.X25519Identity, error) {
+	text, err := keystore.Load(path)
+	if errors.Is(err, keystore.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var keys []*age.X25519Identity
+	for line := range strings.Lines(string(text)) {
+		key, err := age.ParseX25519Identity(strings.TrimSpace(line))
+		if err != nil {
+			return nil, fmt.Errorf("load %s: %w: no age key", filepath.Base(path), keystore.ErrFormat)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 func (id *Identity) loadTrust(path string) error {

@@ -29,6 +29,13 @@ import (
 // office makes a hub and takes one office in.
 func office(t *testing.T, code string) *identity.Identity {
 	t.Helper()
+	id, _ := officeOf(t, code)
+	return id
+}
+
+// officeOf returns the hub, too.
+func officeOf(t *testing.T, code string) (*identity.Identity, *ca.CA) {
+	t.Helper()
 	dir := t.TempDir()
 	c, err := ca.Init(filepath.Join(dir, "hub"), ca.Options{Code: "H40", Name: "UBND tỉnh", Enroll: []string{"localhost:1"}, MQTT: []string{"localhost:2"}})
 	if err != nil {
@@ -63,7 +70,7 @@ func office(t *testing.T, code string) *identity.Identity {
 		if err := req.Prove(inv.Secret, inv.CA); err != nil {
 			return err
 		}
-		r, err := c.Redeem(tx, reg, req)
+		r, err := c.Redeem(tx, reg, req, "")
 		if err != nil {
 			return err
 		}
@@ -73,7 +80,7 @@ func office(t *testing.T, code string) *identity.Identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return id
+	return id, c
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {

@@ -80,7 +80,7 @@ func (o *Office) reply(ctx context.Context, a answer) (reply, error) {
 	if err != nil {
 		return reply{}, fmt.Errorf("answer document: %w", err)
 	}
-	head, err := o.sealer.Seal(seal.Named{Name: seal.StatusName(o.me.Code, id.String()), Data: message}, nil)
+	head, err := o.sealer.Load().Seal(seal.Named{Name: seal.StatusName(o.me.Code, id.String()), Data: message}, nil)
 	if err != nil {
 		return reply{}, fmt.Errorf("seal status: %w", err)
 	}

@@ -130,7 +130,7 @@ func TestP6_EvidenceThatDoesNotHoldChangesNothing(t *testing.T) {
 	before := track(a.get(doc.ID))
 	failed := evidence.Event{Name: evidence.ContentConsignmentFailure, At: w.clock, Office: "H40.2", Reason: evidence.Expired}
 	w.testify(a, w.hubSeal(), "H41", doc, nil, failed)             // another hub's name
-	w.testify(a, a.sealer, "H40.1", doc, nil, failed)              // an office for a hub
+	w.testify(a, *a.sealer.Load(), "H40.1", doc, nil, failed)      // an office for a hub
 	w.testify(a, newWorld(t).hubSeal(), hubCode, doc, nil, failed) // another CA
 	r := evidence.Record{Document: doc.ID, Header: sha256.Sum256(a.header(other.ID)), From: "H40.1", Witness: hubCode, Events: []evidence.Event{failed}}
 	n := notice{Version: 1, Type: "evidence", Evidence: [][]byte{must(evidence.Seal(r, w.hubSeal())), []byte("junk")}, Stamps: []stamped{{doc.ID, []byte("junk")}}}

@@ -200,6 +200,12 @@ func (o *Office) open(ctx context.Context, a queue.Arrived) (opened, error) {
 		}
 	}
 	key, err := bundle.OpenSlip(slip, o.me.Age)
+	for _, former := range o.me.FormerAge {
+		if err == nil {
+			break
+		}
+		key, err = bundle.OpenSlip(slip, former)
+	}
 	if err != nil {
 		return opened{}, reject("key", err)
 	}

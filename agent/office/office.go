@@ -75,8 +75,11 @@ type Options struct {
 	// by; nil: there are only the hub's time stamps.
 	Stamper    Stamper
 	StampRoots *x509.CertPool
-	Logger     *slog.Logger     // nil discards
-	Now        func() time.Time // the office's best knowledge of the time; nil: time.Now
+	// Renewed keeps new certificates that the hub has sent, see
+	// invite.Answer. nil: such a notice is dropped.
+	Renewed func(ctx context.Context, answer []byte) error
+	Logger  *slog.Logger     // nil discards
+	Now     func() time.Time // the office's best knowledge of the time; nil: time.Now
 }
 
 // Office is one office. Its methods may be called from several goroutines.
@@ -86,8 +89,9 @@ type Office struct {
 	blobs    *blob.Store
 	registry *registry.Registry
 	me       *identity.Identity
-	sealer   seal.Sealer
 	seals    func(ctx context.Context, action string) (seal.Sealer, bool, error)
+	sealer   atomic.Pointer[seal.Sealer]
+	renewed  func(ctx context.Context, answer []byte) error
 	roots    *x509.CertPool
 	limits   Limits
 	letter   Letterhead
@@ -130,15 +134,22 @@ func New(o Options) (*Office, error) {
 	roots.AddCert(id.Trust.CA)
 	f := &Office{
 		db: o.DB, queue: o.Queue, blobs: o.Blobs, registry: o.Registry, me: id,
-		sealer: seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.Now},
-		seals:  o.Seals,
-		roots:  roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name), trust: o.Trust,
+		seals:   o.Seals,
+		renewed: o.Renewed, trust: o.Trust,
+		roots: roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
 		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
 	}
 	f.stamper, f.stampRoots = o.Stamper, o.StampRoots
+	f.Use(id)
 	f.transfers = transfers{now: o.Now, by: map[storage.ID]*transfer{}}
 	return f, nil
+}
+
+// Use has the office seal with the certificate of id from now on, after a
+// renewal. Its keys are those that the office has.
+func (o *Office) Use(id *identity.Identity) {
+	o.sealer.Store(&seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.now})
 }
 
 func (l Limits) withDefaults() Limits {

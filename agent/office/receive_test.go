@@ -44,7 +44,7 @@ func forge(w *world, spoil func(*forgery)) uuid.UUID {
 	files := []file{{name: "a.pdf", entry: "a.pdf", media: "application/pdf", content: must(a.stage(w.t.Context(), content))}}
 	id := must(uuid.NewV7())
 	f := &forgery{
-		from: a.id, sealer: a.sealer, message: a.message(id, l, files), name: seal.MessageName, files: [][]byte{content}, key: must(bundle.NewKey()),
+		from: a.id, sealer: *a.sealer.Load(), message: a.message(id, l, files), name: seal.MessageName, files: [][]byte{content}, key: must(bundle.NewKey()),
 		sealed: []seal.File{{Name: "a.pdf", SHA256: files[0].content.SHA256, Size: files[0].content.Size}},
 	}
 	f.slipFor = func(k bundle.Key) ([]byte, error) { return k.Slip(b.id.Age.Recipient().String()) }
@@ -84,8 +84,8 @@ func TestBadDocumentsAreRecordedAndReturned(t *testing.T) {
 		spoil        func(w *world, f *forgery)
 	}{
 		{"good after all", "", func(*world, *forgery) {}},
-		{"sealed by another office", "Con dấu số của C", func(w *world, f *forgery) { f.sealer = w.offices["C"].sealer }},
-		{"sealed under another CA", "không do hệ thống này cấp", func(_ *world, f *forgery) { f.sealer = foreign.offices["A"].sealer }},
+		{"sealed by another office", "Con dấu số của C", func(w *world, f *forgery) { f.sealer = *w.offices["C"].sealer.Load() }},
+		{"sealed under another CA", "không do hệ thống này cấp", func(_ *world, f *forgery) { f.sealer = *foreign.offices["A"].sealer.Load() }},
 		{"sealed with the device key", "không phải của con dấu", func(w *world, f *forgery) {
 			f.sealer.Key, f.sealer.Cert = w.offices["A"].id.Device, w.offices["A"].id.DeviceCert
 		}},
@@ -184,7 +184,7 @@ func status(w *world, from string, about Document, spoil func(*edxml.Status, *bu
 	}
 	spoil(s, &h)
 	raw := bytes.Replace(must(encodeStatus(s)), []byte(">16<"), []byte(">99<"), 1) // 16 stands for a code that is not in the list
-	head := must(n.sealer.Seal(seal.Named{Name: seal.StatusName(from, id.String()), Data: raw}, nil))
+	head := must(n.sealer.Load().Seal(seal.Named{Name: seal.StatusName(from, id.String()), Data: raw}, nil))
 	sent, o, err := key.EncryptBytes(head, bundle.RoleHead)
 	if err != nil {
 		w.t.Fatal(err)

@@ -24,7 +24,7 @@ func (l letter) action() string {
 
 // sealAs seals with the seal for an action. It never falls back to another one.
 func (o *Office) sealAs(ctx context.Context, action string, message seal.Named, files []seal.File) ([]byte, error) {
-	sealer := o.sealer
+	sealer := *o.sealer.Load()
 	if o.seals != nil {
 		own, ok, err := o.seals(ctx, action)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"tram/agent/edxml"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
+	"tram/agent/problem"
 	"tram/agent/seal"
 	"tram/storage"
 	"tram/storage/audit"
@@ -260,6 +261,7 @@ type notice struct {
 	Bundle  uuid.UUID `json:"document"`
 	Office  string    `json:"office"`
 	Code    wire.Code `json:"code"`
+	Answer  []byte    `json:"answer"` // of type "renewed"
 	At      time.Time `json:"at"`
 
 	Evidence [][]byte  `json:"evidence"`
@@ -279,6 +281,9 @@ func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 	var n notice
 	if err := json.Unmarshal(raw, &n); err != nil {
 		return reject("notice", err)
+	}
+	if n.Version == 1 && n.Type == "renewed" {
+		return o.receiveRenewed(ctx, a, n.Answer)
 	}
 	if n.Version == 1 && n.Type == "evidence" && len(n.Evidence)+len(n.Stamps) <= maxTestimony {
 		return o.receiveTestimony(ctx, a, e, n)
@@ -306,6 +311,28 @@ func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 		return audit.Append(tx, audit.Entry{
 			Actor: e.header.From, Action: actionNotice, Subject: n.Bundle.String(),
 			Detail: map[string]string{"type": n.Type, "office": cut(n.Office, bundle.MaxCode), "code": strconv.Itoa(int(n.Code))},
+		})
+	})
+}
+
+// receiveRenewed hands new certificates on to who keeps them. Those that are no
+// good are dropped: the office asks for others before its own run out.
+func (o *Office) receiveRenewed(ctx context.Context, a queue.Arrived, answer []byte) error {
+	if o.renewed == nil {
+		return reject("notice", errors.New("nobody takes certificates here"))
+	}
+	if err := o.renewed(ctx, answer); err != nil {
+		if problem.From(err).Class == problem.BadSeal {
+			return reject("notice", err)
+		}
+		return err
+	}
+	return o.db.Update(ctx, func(tx *sqlite.Tx) error {
+		if err := o.queue.Done(tx, a.ID); err != nil {
+			return err
+		}
+		return audit.Append(tx, audit.Entry{
+			Actor: a.From, Action: actionNotice, Subject: a.ID.String(), Detail: map[string]string{"type": "renewed"},
 		})
 	})
 }

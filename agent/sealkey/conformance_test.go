@@ -128,6 +128,12 @@ func TestP12_EveryKindOfKeySeals(t *testing.T) {
 				conform(t, p, func(t *testing.T) sealkey.Key { return must(sealkey.ParsePKCS12(data, password))(t) })
 			})
 		}
+		t.Run(kind.name+"/PKCS#12 opened when needed", func(t *testing.T) {
+			data := der(t, pkcs12File(t, p, password))
+			conform(t, p, func(*testing.T) sealkey.Key {
+				return sealkey.LockedPKCS12(sealkey.FileOptions{Data: data, Public: p.key.Public(), Password: source(password)})
+			})
+		})
 		t.Run(kind.name+"/token", func(t *testing.T) {
 			h := newSoftHSM(t, "Con dau")
 			h.put(t, p, "con-dau", "0a01")

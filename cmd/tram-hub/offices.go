@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ import (
 func inviteCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "invite", Short: "hub.invite.short"}
 	var o ca.InviteOptions
-	var csv, out string
+	var csv, out, replace string
 	create := &cobra.Command{Use: "create", Short: "hub.invite.create.short", Long: "hub.invite.create.long", Args: cli.Args(0, 0)}
 	f := create.Flags()
 	f.StringVar(&csv, "csv", "", "hub.invite.csv")
@@ -35,27 +36,37 @@ func inviteCommand(c *cli.Console) *cobra.Command {
 	f.Var((*life)(&o.TTL), "ttl", "hub.invite.ttl")
 	f.BoolVar(&o.New, "new", false, "hub.invite.new")
 	f.StringVar(&o.Batch, "batch", "", "hub.invite.batch")
-	for _, name := range []string{"csv", "out"} {
-		if err := create.MarkFlagRequired(name); err != nil {
-			panic(err) // the flag is defined above
-		}
+	f.StringVar(&replace, "replace", "", "hub.invite.replace")
+	if err := create.MarkFlagRequired("out"); err != nil {
+		panic(err) // the flag is defined above
 	}
 	create.RunE = func(cmd *cobra.Command, _ []string) error {
-		data, err := readLimited(csv, ca.MaxCSV)
-		if err != nil {
+		switch {
+		case csv == "" && replace == "":
+			return problem.New(problem.Usage, "cli.required-flag", "csv", i18n.Args{"flag": "--csv", "path": cmd.CommandPath()})
+		case csv != "" && replace != "":
+			return problem.New(problem.Usage, "invite.csv-or-replace", "replace", nil)
+		}
+		var data []byte
+		if replace == "" {
+			var err error
+			if data, err = readLimited(csv, ca.MaxCSV); err != nil {
+				return err
+			}
+		} else if err := c.Confirm(c.T("hub.invite.replace.ask", i18n.Args{"code": replace})); err != nil {
 			return err
 		}
 		o.By = "cli"
-		made, err := invite(cmd.Context(), c, data, o)
+		made, err := invites(cmd.Context(), c, data, replace, o)
 		if err != nil {
 			return err
 		}
-		if err := ca.WriteInvites(out, made); err != nil {
+		if err := errors.Join(ca.WriteInvites(out, made), ca.WriteSheet(out, made, time.Now())); err != nil {
 			return err
 		}
 		return c.Print(summary(made), func(w io.Writer) { printInvites(c, w, made, out) })
 	}
-	group.AddCommand(create)
+	group.AddCommand(create, inviteListCommand(c), inviteRevokeCommand(c), inviteSignCommand(c))
 	return group
 }
 
@@ -106,22 +117,6 @@ func unreadable(path string, err error) *problem.Problem {
 	return problem.New(problem.Usage, "tram.unreadable-file", "csv", i18n.Args{"file": path}).Because(err)
 }
 
-// invite asks the running hub, or works on the data folder when none runs.
-func invite(ctx context.Context, c *cli.Console, csv []byte, o ca.InviteOptions) ([]ca.Made, error) {
-	caller := api.NewCaller(c.Data, hub.SocketName)
-	defer caller.Close()
-	var made []ca.Made
-	err := caller.Call(ctx, http.MethodPost, "/v1/invites", hub.InviteRequest{CSV: string(csv), O: o}, &made)
-	if err == nil || !stopped(err) {
-		return made, err
-	}
-	err = withHub(ctx, c, func(h *hub.Hub) (err error) {
-		made, err = h.Invite(ctx, csv, o)
-		return err
-	})
-	return made, err
-}
-
 // withHub opens the hub's data folder for a moment.
 func withHub(ctx context.Context, c *cli.Console, do func(*hub.Hub) error) error {
 	cfg, err := config.LoadHub(c.Data, nil)
@@ -160,6 +155,7 @@ func printInvites(c *cli.Console, w io.Writer, made []ca.Made, out string) {
 	}
 	c.Table(w, []string{"hub.col.code", "hub.col.name", "hub.col.invite", "hub.col.until", "hub.col.file"}, rows)
 	c.Say("hub.invite.done", i18n.Args{"dir": out})
+	c.Say("hub.invite.sheet", i18n.Args{"file": filepath.Join(out, ca.SheetFile)})
 }
 
 func agentsCommand(c *cli.Console) *cobra.Command {

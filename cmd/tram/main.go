@@ -21,7 +21,8 @@ func program(s cli.Streams) *cli.App {
 	app.Add(
 		enrollCommand(c), runCommand(c), statusCommand(c),
 		sendCommand(c), documentsCommand(c), showCommand(c), getCommand(c),
-		acceptCommand(c), returnCommand(c), queueCommand(c), exportCommand(c), verifyCommand(c), checkCommand(c), caCommand(c), usbCommand(c),
+		acceptCommand(c), returnCommand(c), queueCommand(c), exportCommand(c), verifyCommand(c), checkCommand(c), caCommand(c),
+		certCommand(c), usbCommand(c),
 		auditCommand(c), userCommand(c), sealCommand(c), lanCommand(c), configCommand(c), cli.VersionCommand(c),
 	)
 	app.Add(serviceCommands(c)...)

@@ -45,6 +45,19 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// awaitCode CODE REGEXP PROGRAM ARG… runs a program again and again until it ends
+// with this exit code and its standard output matches.
+func awaitCode(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	match := regexp.MustCompile(args[1])
+	for late := time.Now().Add(30 * time.Second); exitCode(ts, args[2:]) != want || !match.MatchString(ts.ReadFile("stdout")); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(late) {
+			ts.Fatalf("it never ends with %d and %q", want, args[1])
+		}
+	}
+}
+
 // elapse DURATION lets time pass that a program's own clock must see.
 func elapse(ts *testscript.TestScript, _ bool, args []string) {
 	d, err := time.ParseDuration(args[0])

@@ -9,6 +9,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/i18n"
+	"tram/agent/problem"
 	"tram/cmd/internal/cli"
 )
 
@@ -40,6 +41,10 @@ func printStatus(c *cli.Console, w io.Writer, s api.Status) {
 		fmt.Fprintf(w, "  %-22s %s\n", c.T(key), fmt.Sprintf(format, args...))
 	}
 	line("tram.status.office", "%s %s → %s", s.Office.Code, s.Office.Name, s.Hub)
+	if s.Waits != nil {
+		why := problem.New(problem.Busy, s.Waits.Code, "", s.Waits.Args)
+		fmt.Fprintf(w, "! %s\n  %s\n", why.Message(c.Lang), why.Next(c.Lang))
+	}
 	if s.State == "ready" {
 		line("tram.status.queue", "%s", c.T("tram.status.queue-line", i18n.Args{
 			"count": s.Queue.Waiting, "size": cli.Bytes(s.Queue.WaitingBytes),
@@ -54,7 +59,9 @@ func printStatus(c *cli.Console, w io.Writer, s api.Status) {
 		if s.Pages != nil {
 			line("tram.lan.fingerprint", "%s (%s)", s.Pages.Fingerprint, c.T("tram.lan.source."+string(s.Pages.Source)))
 		}
-		line("tram.status.certificate", "%s", s.CertUntil.Local().Format("02/01/2006"))
+		line("tram.status.certificate", "%s", c.T("tram.status.certificate-line", i18n.Args{
+			"date": s.CertUntil.Local().Format("02/01/2006"), "days": s.CertDays,
+		}))
 		line("tram.status.disk", "%s", cli.Bytes(s.DiskFree))
 	}
 	line("tram.status.clock", "%s", s.Clock.Now.Local().Format(clockForm))

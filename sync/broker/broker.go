@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,6 +52,9 @@ type Options struct {
 	// Revoked says whether a certificate has been revoked. It is asked at every
 	// connection; see also Kick.
 	Revoked func(serial *big.Int) bool
+	// Explain puts into words, for the log, why a client's certificate was not
+	// accepted in the TLS handshake; "" leaves it to the TLS library. nil: always.
+	Explain func(cert *x509.Certificate) string
 	// MaxConnections is DefaultMaxConnections when zero.
 	MaxConnections int
 	// MaxHandshakes is DefaultMaxHandshakes when zero.

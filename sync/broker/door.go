@@ -162,7 +162,7 @@ func (d *door) receive(raw net.Conn, establish listeners.EstablishFn) {
 	v, err := d.handshake(raw)
 	if err != nil {
 		if !d.isClosed() {
-			d.b.guard.refuse(Refusal{Remote: raw.RemoteAddr().String(), Action: ActionHandshake, Reason: err.Error()})
+			d.b.guard.refuse(Refusal{Remote: raw.RemoteAddr().String(), Action: ActionHandshake, Reason: d.explain(err)})
 		}
 		d.leave(raw)
 		return
@@ -172,6 +172,18 @@ func (d *door) receive(raw net.Conn, establish listeners.EstablishFn) {
 		defer d.leave(raw)
 		d.serve(v, establish)
 	}()
+}
+
+// explain says why a handshake failed.
+func (d *door) explain(err error) string {
+	var bad *tls.CertificateVerificationError
+	if d.b.o.Explain == nil || !errors.As(err, &bad) || len(bad.UnverifiedCertificates) == 0 {
+		return err.Error()
+	}
+	if text := d.b.o.Explain(bad.UnverifiedCertificates[0]); text != "" {
+		return text
+	}
+	return err.Error()
 }
 
 func (d *door) handshake(raw net.Conn) (*visitor, error) {

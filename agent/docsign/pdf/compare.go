@@ -421,6 +421,8 @@ func (c *comparer) rest() {
 	for num := range c.changed {
 		switch {
 		case c.frame[num]:
+		case c.content[num] && c.addsFonts(num):
+			c.found[Form] = true
 		case c.content[num]: // also one that was named and did not exist
 			c.found[Content] = true
 		case c.known[num]:
@@ -428,6 +430,36 @@ func (c *comparer) rest() {
 			c.found[Form] = true
 		}
 	}
+}
+
+// addsFonts reports whether the change of an object is no more than new names
+// for fonts. Some signers add theirs to a dictionary that form and pages share.
+// A page that named such a font before it was there would now look different:
+// the change counts as one that is seen.
+func (c *comparer) addsFonts(num int) bool {
+	before, err := c.a.Get(Ref{num, c.a.entries[num].Gen})
+	if err != nil {
+		return false
+	}
+	after, err := c.b.Get(Ref{num, c.b.entries[num].Gen})
+	if err != nil {
+		return false
+	}
+	x, ok := before.(Dict)
+	y, ok2 := after.(Dict)
+	if !ok || !ok2 || y.Ambiguous() {
+		return false
+	}
+	for _, key := range differingKeys(x, y) {
+		if _, had := x[key]; had {
+			return false
+		}
+		font, err := c.b.Dict(y[key])
+		if err != nil || font["Type"] != Name("Font") {
+			return false
+		}
+	}
+	return true
 }
 
 // Inside reports whether an object, or a cross-reference section, begins

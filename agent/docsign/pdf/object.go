@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"math"
 	"slices"
 )
 
@@ -43,7 +44,7 @@ type Stream struct {
 }
 
 // Equal reports whether two values are the same, references by number and
-// strings by content. Two streams are the same when they are at one place.
+// strings by content, numbers but for rounding. Two streams are the same when they are at one place.
 func Equal(a, b Object) bool {
 	switch x := a.(type) {
 	case String:
@@ -63,7 +64,25 @@ func Equal(a, b Object) bool {
 	case String, Array, Dict, *Stream:
 		return false
 	}
+	if x, ok := number(a); ok {
+		y, ok := number(b)
+		return ok && math.Abs(x-y) < rounding
+	}
 	return a == b
+}
+
+// rounding is how far numbers may differ and still be the same: programs write
+// them with as many digits as they like.
+const rounding = 1e-6
+
+func number(o Object) (float64, bool) {
+	switch x := o.(type) {
+	case int64:
+		return float64(x), true
+	case float64:
+		return x, true
+	}
+	return 0, false
 }
 
 func equalDicts(x, y Dict) bool {

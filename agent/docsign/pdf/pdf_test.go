@@ -197,6 +197,20 @@ func TestCompareTellsWhatWasAdded(t *testing.T) {
 			t.Errorf("%s: got %v, want %v (%v)", test.name, got, test.want, err)
 		}
 	}
+	fonts := slices.Clone(usual)
+	fonts[2] = "<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font 5 0 R >> /MediaBox [0 0 595.3039370078 842] >>"
+	shared := build(append(fonts, "<< /F1 6 0 R >>", "<< /Type /Font >>")...)
+	for object, want := range map[string][]Change{
+		"<< /F1 6 0 R /F2 6 0 R >>": {Form}, "<< /F1 << /Type /Font >> >>": {Content}, "<< /F1 6 0 R /F2 4 0 R >>": {Content}, "<< >>": {Content},
+	} {
+		if got, err := Compare(open(t, shared), open(t, grow(shared, 5, object))); err != nil || !slices.Equal(got, want) {
+			t.Errorf("fonts become %s: %v, want %v (%v)", object, got, want, err)
+		}
+	}
+	rounded := strings.Replace(fonts[2], "595.3039370078", "595.30393701", 1)
+	if got, err := Compare(open(t, shared), open(t, grow(shared, 3, rounded))); err != nil || len(got) > 0 {
+		t.Errorf("a rounded number: %v %v", got, err)
+	}
 	// A resource may be called like a key that is left aside elsewhere.
 	odd := slices.Clone(usual)
 	odd[2] = "<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /XObject << /Annots 5 0 R /Metadata 5 0 R >> >> >>"

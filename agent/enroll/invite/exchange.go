@@ -216,7 +216,9 @@ type Refusal struct {
 }
 
 // Sign makes the signed bytes of a.
-func (a *Answer) Sign(authority crypto.Signer) ([]byte, error) {
+func (a *Answer) Sign(authority crypto.Signer) ([]byte, error) { return a.sign(answerAAD, authority) }
+
+func (a *Answer) sign(aad string, authority crypto.Signer) ([]byte, error) {
 	var brokers [][]byte
 	for _, c := range a.Brokers {
 		brokers = append(brokers, c.Raw)
@@ -229,7 +231,7 @@ func (a *Answer) Sign(authority crypto.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign answer: %w", err)
 	}
-	raw, err := bundle.SignCOSE(answerAAD, data, authority)
+	raw, err := bundle.SignCOSE(aad, data, authority)
 	if err != nil {
 		return nil, fmt.Errorf("sign answer: %w", err)
 	}
@@ -239,7 +241,11 @@ func (a *Answer) Sign(authority crypto.Signer) ([]byte, error) {
 // ParseAnswer reads an answer signed by authority. What the certificates and
 // cards in it say is the caller's to check.
 func ParseAnswer(raw []byte, authority crypto.PublicKey) (*Answer, error) {
-	data, err := bundle.VerifyCOSE(answerAAD, raw, authority)
+	return parseAnswer(answerAAD, raw, authority)
+}
+
+func parseAnswer(aad string, raw []byte, authority crypto.PublicKey) (*Answer, error) {
+	data, err := bundle.VerifyCOSE(aad, raw, authority)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	}

@@ -68,6 +68,10 @@ const (
 	MaxCert      = 4 << 10  // bytes of a certificate
 )
 
+// Late is how long after its end an invite may still bring its box before a
+// person at the hub. Later it is of no use.
+const Late = 7 * 24 * time.Hour
+
 // Extension of invite files.
 const Extension = ".moi"
 

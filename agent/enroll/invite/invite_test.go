@@ -230,6 +230,14 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
+// TestWords has the examples of the paper: 127.0.0.1 and 63.84.220.193.
+func TestWords(t *testing.T) {
+	sum := [32]byte{127, 0, 0, 1, 63, 84, 220, 193}
+	if got, want := Words(sum), "lusab babad gutih tugad babab babab"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func FuzzParseInvite(f *testing.F) {
 	key, cert := newAuthority(f)
 	raw, err := Sign(sample(cert), key)
@@ -263,6 +271,28 @@ func FuzzParseInvite(f *testing.F) {
 		}
 		if _, err := Parse(again); err != nil {
 			t.Fatalf("%+v does not parse again: %v", inv, err)
+		}
+	})
+}
+
+// FuzzParseRenewal: what is taken is signed by the certificate inside.
+func FuzzParseRenewal(f *testing.F) {
+	key, cert := newAuthority(f)
+	for _, seal := range []*x509.Certificate{nil, cert} {
+		raw, err := (&Renewal{Certificate: cert, Seal: seal, Time: time.Unix(1, 0)}).Sign(key)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Add([]byte{0xd2, 0x84, 0x43, 0xa1, 0x01, 0x26, 0xa0, 0x40, 0x40})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		r, err := ParseRenewal(in)
+		if err != nil {
+			return
+		}
+		if r.Certificate == nil || r.Transcript() != sha256.Sum256(in) {
+			t.Fatalf("accepted %+v", r)
 		}
 	})
 }

@@ -50,15 +50,19 @@ type CA struct {
 	Authority    Pair     // signs invites, cards and enrolment answers
 	Age          *age.X25519Identity
 	Brokers      []*x509.Certificate // CAs of an external broker's nodes, which offices are told; set before use
+	Policy       Policy              // set before use
 
 	folder     string
 	hosts      []string
 	inviteKey  []byte
 	workFactor int // of backups; zero is scryptWorkFactor, tests lower it
 
-	mu     sync.RWMutex // guards the two that Refresh replaces
-	device Pair
-	server Pair
+	mu         sync.RWMutex // guards what follows
+	device     Pair         // Refresh replaces this one and the next
+	server     Pair
+	revoked    map[string]Revocation // by key
+	serials    map[string]bool       // of revoked certificates, hex
+	revokedAll []Revocation
 }
 
 // Options describe a new hub.
@@ -279,6 +283,11 @@ func (c *CA) load() error {
 	if c.Age, err = identity.LoadAge(filepath.Join(c.folder, ageFile)); err != nil {
 		return err
 	}
+	known, err := c.loadRevoked()
+	if err != nil {
+		return err
+	}
+	c.remember(known)
 	return c.check()
 }
 

@@ -28,10 +28,9 @@ const (
 	// shorter life would protect nothing, and boxes whose clock is wrong by
 	// years must still find the certificate valid.
 	ServerLife = 10 * 365 * 24 * time.Hour
-	// DeviceLife is one year for as long as an office cannot renew by itself:
-	// with the 90 days that renewal at two thirds of life will allow, an office
-	// would fall silent within a season and need a person to come by.
-	DeviceLife = 365 * 24 * time.Hour
+	// DeviceLife is half a year: renewed at two thirds of it, a certificate has
+	// two months left whenever an office goes off the line.
+	DeviceLife = 180 * 24 * time.Hour
 	SealLife   = 3 * 365 * 24 * time.Hour
 	// Backdate moves the beginning of office certificates and invites back, for
 	// machines whose clock is slow.
@@ -67,7 +66,7 @@ func issue(template, parent *x509.Certificate, pub crypto.PublicKey, key crypto.
 	serial[0] &= 0x7f // positive within 16 bytes
 	template.SerialNumber = new(big.Int).SetBytes(serial)
 	if template.NotBefore.IsZero() {
-		template.NotBefore = now.Add(-Backdate)
+		template.NotBefore = now.Add(-min(Backdate, life)) // Due counts from there
 	}
 	template.NotAfter = now.Add(life)
 	template.BasicConstraintsValid = true
@@ -142,7 +141,7 @@ func (c *CA) officeDevice(code string, pub crypto.PublicKey, now time.Time) (*x5
 	return issue(&x509.Certificate{
 		Subject:  c.DeviceSubject(code),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}, c.Root.Cert, pub, c.Root.Key, now, DeviceLife)
+	}, c.Root.Cert, pub, c.Root.Key, now, c.Policy.deviceLife())
 }
 
 // officeSeal issues an office's seal certificate. The extended usage for mail
@@ -155,7 +154,7 @@ func (c *CA) officeSeal(code, name string, pub crypto.PublicKey, now time.Time) 
 		Subject:     subject,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
-	}, c.Root.Cert, pub, c.Root.Key, now, SealLife)
+	}, c.Root.Cert, pub, c.Root.Key, now, c.Policy.sealLife())
 }
 
 // DeviceSubject is the subject of the device certificate of an office or the hub.

@@ -109,8 +109,10 @@ func (c *CA) BrokerTLS(admit func(code string, cert *x509.Certificate) error) *t
 }
 
 func (h *enrollHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	limits := map[string]int64{invite.Path: invite.MaxRequest, invite.RenewPath: invite.MaxRenewal}
+	most, found := limits[r.URL.Path]
 	switch {
-	case r.URL.Path != invite.Path:
+	case !found:
 		http.NotFound(w, r)
 		return
 	case r.Method != http.MethodPost:
@@ -123,32 +125,103 @@ func (h *enrollHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, http.StatusTooManyRequests, problem.New(problem.Busy, "enroll.busy", "", nil))
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, invite.MaxRequest))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
 		h.refuse(w, http.StatusBadRequest, problem.New(problem.BadInvite, "enroll.request", "", nil).Because(err))
 		return
 	}
+	if r.URL.Path == invite.RenewPath {
+		h.serveRenew(w, r, body)
+		return
+	}
+	h.serveEnroll(w, r, body)
+}
+
+func (h *enrollHandler) serveEnroll(w http.ResponseWriter, r *http.Request, body []byte) {
 	req, err := invite.DecodeRequest(body)
 	if err != nil {
-		code := "enroll.request"
-		if errors.Is(err, invite.ErrVersion) {
-			code = "enroll.version"
-		}
-		h.refuse(w, http.StatusBadRequest, problem.New(problem.BadInvite, code, "", nil).Because(err))
+		h.refuse(w, http.StatusBadRequest, unreadable(err))
 		return
 	}
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-r.Context().Done():
+	if !h.turn(r.Context()) {
 		return
 	}
+	defer h.done()
 	raw, err := h.enroll(r.Context(), req, r.RemoteAddr)
 	if err != nil {
-		h.fail(w, r, req, err)
+		h.fail(w, r, asker{req.Code, req.Invite.String()}, err)
 		return
 	}
 	h.reply(w, http.StatusOK, invite.Reply{Answer: raw})
+}
+
+// unreadable is the problem that a request cannot be read.
+func unreadable(err error) *problem.Problem {
+	code := "enroll.request"
+	if errors.Is(err, invite.ErrVersion) {
+		code = "enroll.version"
+	}
+	return problem.New(problem.BadInvite, code, "", nil).Because(err)
+}
+
+// turn waits until a request may be worked on; false when its asker has gone.
+func (h *enrollHandler) turn(ctx context.Context) bool {
+	select {
+	case h.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (h *enrollHandler) done() { <-h.slots }
+
+// asker is who made a request, for log and audit chain.
+type asker struct {
+	code   string
+	invite string // of an enrolment; "" for a renewal
+}
+
+// serveRenew gives an office new certificates for its keys. The signature of
+// the request costs a public key operation, so it is made in turn.
+func (h *enrollHandler) serveRenew(w http.ResponseWriter, r *http.Request, body []byte) {
+	if !h.turn(r.Context()) {
+		return
+	}
+	defer h.done()
+	req, err := invite.ParseRenewal(body)
+	if errors.Is(err, invite.ErrSignature) {
+		h.refuse(w, http.StatusForbidden, problem.New(problem.Denied, "cert.proof", "", nil).Because(err))
+		return
+	}
+	if err != nil {
+		h.refuse(w, http.StatusBadRequest, unreadable(err))
+		return
+	}
+	code := req.Certificate.Subject.CommonName
+	raw, err := h.renew(r.Context(), req)
+	if err != nil {
+		h.fail(w, r, asker{code: code}, err)
+		return
+	}
+	h.o.Logger.Info("certificates renewed", "office", code, "remote", r.RemoteAddr)
+	h.reply(w, http.StatusOK, invite.Reply{Answer: raw})
+}
+
+func (h *enrollHandler) renew(ctx context.Context, req *invite.Renewal) (raw []byte, err error) {
+	var r *Redeemed
+	var now time.Time
+	err = h.o.DB.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) (err error) {
+		now = tx.Now()
+		if r, err = h.ca.Renew(tx, h.o.Registry, req); err != nil {
+			return err
+		}
+		return r.delivered(tx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.ca.Renewed(r, req.Transcript(), h.o.Card, now)
 }
 
 // enroll redeems and makes the answer.
@@ -158,19 +231,37 @@ func (h *enrollHandler) enroll(ctx context.Context, req *invite.Request, remote 
 	// A client that goes away must not undo what is being issued.
 	err := h.o.DB.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) (err error) {
 		now = tx.Now()
-		r, err = h.ca.Redeem(tx, h.o.Registry, req)
+		r, err = h.ca.Redeem(tx, h.o.Registry, req, remote)
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	if r.Waiting != nil {
+		return nil, r.Waiting
 	}
 	h.o.Logger.Info("office enrolled", "office", req.Code, "invite", req.Invite.String(), "again", r.Again, "remote", remote,
 		"clock_offset", now.Sub(req.Time).Round(time.Second).String())
 	return h.ca.answer(ctx, h.o.Registry, req, r, h.o.Card, now)
 }
 
+// Sign answers a request that did not come over the line. It returns the
+// office's code and the answer. Problems: enroll.request, enroll.version, those
+// of Redeem and of the waiting room.
+func (c *CA) Sign(ctx context.Context, o EnrollOptions, body []byte) (code string, answer []byte, err error) {
+	req, err := invite.DecodeRequest(body)
+	if err != nil {
+		return "", nil, unreadable(err)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	answer, err = (&enrollHandler{ca: c, o: o}).enroll(ctx, req, "usb")
+	return req.Code, answer, err
+}
+
 // fail answers and records an error of enroll.
-func (h *enrollHandler) fail(w http.ResponseWriter, r *http.Request, req *invite.Request, err error) {
+func (h *enrollHandler) fail(w http.ResponseWriter, r *http.Request, from asker, err error) {
 	var p *problem.Problem
 	switch {
 	case errors.As(err, &p):
@@ -183,19 +274,22 @@ func (h *enrollHandler) fail(w http.ResponseWriter, r *http.Request, req *invite
 	if p.Class == problem.Failed || p.Class == problem.Full {
 		level = slog.LevelError
 	}
-	h.o.Logger.Log(r.Context(), level, "enrolment refused", "office", req.Code, "invite", req.Invite.String(), "remote", r.RemoteAddr, "err", err)
-	if p.Code != "invite.proof" && p.Class != problem.Failed && p.Class != problem.Full {
-		// Only who knows a secret gets this far, so that strangers cannot fill
-		// the log.
-		h.audit(r.Context(), req, p, r.RemoteAddr)
+	h.o.Logger.Log(r.Context(), level, "enrolment refused", "office", from.code, "invite", from.invite, "remote", r.RemoteAddr, "err", err)
+	if p.Code != "invite.proof" && !foreign[p.Code] && p.Class != problem.Failed && p.Class != problem.Full && p.Class != problem.Busy {
+		// Only who knows a secret, or has had a certificate, gets this far, so
+		// that strangers cannot fill the log.
+		h.audit(r.Context(), from, p, r.RemoteAddr)
 	}
 	h.refuse(w, status(p), p)
 }
 
-func (h *enrollHandler) audit(ctx context.Context, req *invite.Request, p *problem.Problem, remote string) {
+// foreign are the problems of certificates that anybody can make.
+var foreign = map[string]bool{"cert.self-signed": true, "cert.unknown-ca": true, "cert.broken-chain": true}
+
+func (h *enrollHandler) audit(ctx context.Context, from asker, p *problem.Problem, remote string) {
 	err := h.o.DB.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) error {
-		return audit.Append(tx, audit.Entry{Actor: actorEnrolment, Action: actionRefused, Subject: req.Code, Detail: map[string]string{
-			detailInvite: req.Invite.String(), detailReason: p.Code, detailRemote: remote,
+		return audit.Append(tx, audit.Entry{Actor: actorEnrolment, Action: actionRefused, Subject: from.code, Detail: map[string]string{
+			detailInvite: from.invite, detailReason: p.Code, detailRemote: remote,
 		}})
 	})
 	if err != nil {
@@ -207,7 +301,7 @@ func status(p *problem.Problem) int {
 	switch p.Class {
 	case problem.Usage:
 		return http.StatusBadRequest
-	case problem.Full:
+	case problem.Full, problem.Busy:
 		return http.StatusServiceUnavailable
 	case problem.Failed:
 		return http.StatusInternalServerError

@@ -94,7 +94,7 @@ func (h *hub) redeem(t testing.TB, req *invite.Request) (*Redeemed, error) {
 	t.Helper()
 	var r *Redeemed
 	err := h.db.Update(t.Context(), func(tx *sqlite.Tx) (err error) {
-		r, err = h.Redeem(tx, h.reg, req)
+		r, err = h.Redeem(tx, h.reg, req, "test")
 		return err
 	})
 	return r, err

@@ -33,10 +33,13 @@ const secretPurpose = "tram-invite-secret-1"
 
 // InviteOptions of CreateInvites.
 type InviteOptions struct {
-	TTL   time.Duration // zero is DefaultInviteLife; at most MaxInviteLife
-	New   bool          // replace invites that are still valid, and invite enrolled offices again
-	Batch string        // name for revoking together; "" is the day, "2026-11-22"
-	By    string        // who asks, for the audit log
+	TTL time.Duration // zero is DefaultInviteLife; at most MaxInviteLife
+	New bool          // replace invites that are still valid, and invite enrolled offices again
+	// Replace makes an invite for a box that takes the place of an office's
+	// present one; without it such a box goes to the waiting room. It implies New.
+	Replace bool
+	Batch   string // name for revoking together; "" is the day, "2026-11-22"
+	By      string // who asks, for the audit log
 }
 
 // InviteState says what CreateInvites did for an office, or how an invite
@@ -80,6 +83,7 @@ func (c *CA) CreateInvites(tx *sqlite.Tx, reg *registry.Registry, offices []Offi
 	if len(c.Enroll) == 0 || len(c.MQTT) == 0 {
 		return nil, problem.New(problem.Usage, "hub.no-endpoint", "", nil)
 	}
+	o.New = o.New || o.Replace
 	if o.Batch == "" {
 		o.Batch = tx.Now().Format(inviteDayBatch)
 	}
@@ -120,6 +124,7 @@ func (c *CA) inviteOffice(tx *sqlite.Tx, reg *registry.Registry, office Office, 
 	row := inviteRow{
 		Code: office.Code, Name: office.Name, Parent: office.Parent, Kind: office.Kind, Batch: o.Batch,
 		NotBefore: tx.Now().Add(-Backdate).Truncate(time.Second), NotAfter: tx.Now().Add(o.TTL).Truncate(time.Second), Created: tx.Now(),
+		Replaces: o.Replace,
 	}
 	if _, err := rand.Read(row.ID[:]); err != nil {
 		return Made{}, fmt.Errorf("create invite: %w", err)
@@ -212,6 +217,7 @@ func FileName(code string) string {
 // InviteInfo is one invite in a list.
 type InviteInfo struct {
 	ID                           invite.ID
+	Short                        string // form of ID that people read out
 	Code, Name, Batch            string
 	State                        InviteState
 	Created, NotBefore, NotAfter time.Time
@@ -236,7 +242,7 @@ func ListInvites(ctx context.Context, db *sqlite.DB, now time.Time, limit int) (
 			if err != nil {
 				return err
 			}
-			list = append(list, InviteInfo{ID: r.ID, Code: r.Code, Name: r.Name, Batch: r.Batch, State: r.state(now),
+			list = append(list, InviteInfo{ID: r.ID, Short: r.ID.ShortCode(), Code: r.Code, Name: r.Name, Batch: r.Batch, State: r.state(now),
 				Created: r.Created, NotBefore: r.NotBefore, NotAfter: r.NotAfter, Redeemed: r.Redeemed})
 		}
 		return rows.Err()
@@ -292,16 +298,17 @@ type inviteRow struct {
 	NotBefore, NotAfter, Created, Redeemed time.Time
 	Revoked                                time.Time
 	Keys                                   []byte
+	Replaces                               bool
 }
 
-const inviteColumns = `id, code, name, parent, kind, batch, not_before, not_after, created_at, redeemed_at, revoked_at, keys_sha256`
+const inviteColumns = `id, code, name, parent, kind, batch, not_before, not_after, created_at, redeemed_at, revoked_at, keys_sha256, replaces`
 
 func scanInvite(row interface{ Scan(...any) error }) (inviteRow, error) {
 	var r inviteRow
 	var id []byte
 	var from, to, created int64
 	var redeemed, revoked sql.NullInt64
-	err := row.Scan(&id, &r.Code, &r.Name, &r.Parent, &r.Kind, &r.Batch, &from, &to, &created, &redeemed, &revoked, &r.Keys)
+	err := row.Scan(&id, &r.Code, &r.Name, &r.Parent, &r.Kind, &r.Batch, &from, &to, &created, &redeemed, &revoked, &r.Keys, &r.Replaces)
 	if err != nil {
 		return r, err
 	}
@@ -320,9 +327,9 @@ func scanInvite(row interface{ Scan(...any) error }) (inviteRow, error) {
 }
 
 func (r inviteRow) insert(tx *sqlite.Tx) error {
-	_, err := tx.Exec(`INSERT INTO invites (id, code_key, code, name, parent, kind, batch, not_before, not_after, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.ID[:], registry.Key(r.Code), r.Code, r.Name, r.Parent, r.Kind, r.Batch, r.NotBefore, r.NotAfter, r.Created)
+	_, err := tx.Exec(`INSERT INTO invites (id, code_key, code, name, parent, kind, batch, not_before, not_after, created_at, replaces)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID[:], registry.Key(r.Code), r.Code, r.Name, r.Parent, r.Kind, r.Batch, r.NotBefore, r.NotAfter, r.Created, r.Replaces)
 	if err != nil {
 		return fmt.Errorf("store invite: %w", err)
 	}

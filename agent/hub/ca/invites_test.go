@@ -77,8 +77,8 @@ func TestCreateInvitesLeavesEnrolledOfficesAlone(t *testing.T) {
 	if again := h.invite(t, InviteOptions{}, "H40.01"); again[0].State != InviteUsed || again[0].Raw != nil {
 		t.Errorf("state %s", again[0].State)
 	}
-	// A replacement is asked for with New; the new keys then count.
-	replacement := h.invite(t, InviteOptions{New: true}, "H40.01")
+	// A replacement is asked for with Replace; the new keys then count.
+	replacement := h.invite(t, InviteOptions{Replace: true}, "H40.01")
 	k2 := newKeys(t)
 	if _, err := h.redeem(t, request(t, replacement[0], k2)); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestCreateInvitesLeavesEnrolledOfficesAlone(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	_, err = h.redeem(t, request(t, made[0], k)) // the old box asks again
-	wantProblem(t, err, problem.BadInvite, "invite.used")
+	wantProblem(t, err, problem.BadInvite, "enroll.key-revoked")
 }
 
 func TestCreateInvitesRefuses(t *testing.T) {
@@ -136,8 +136,15 @@ func TestRedeemBurnsTheInviteAndRepeatsForTheSameKeys(t *testing.T) {
 		"recipient": {k.device, k.seal, newKeys(t).recipient},
 	} {
 		t.Run(name, func(t *testing.T) {
+			now := h.now
+			defer func() { h.now = now }()
 			_, err := h.redeem(t, request(t, made[0], other))
-			wantProblem(t, err, problem.BadInvite, "invite.used")
+			wantProblem(t, err, problem.BadInvite, "invite.used") // long after its end
+			h.now = start
+			r, err := h.redeem(t, request(t, made[0], other))
+			if err != nil || r.Waiting == nil || r.Waiting.Code != "waiting.used" {
+				t.Errorf("%+v, %v", r, err)
+			}
 		})
 	}
 	c, err := registry.ParseCard(first.Card, h.Authority.Key.Public())
@@ -178,7 +185,7 @@ func TestRedeemRefuses(t *testing.T) {
 	h.now = start.AddDate(-1, 0, 0) // the hub's clock is wrong
 	_, err = h.redeem(t, req)
 	wantProblem(t, err, problem.BadClock, "invite.not-yet")
-	h.now = start.Add(DefaultInviteLife + time.Second)
+	h.now = start.Add(DefaultInviteLife + invite.Late + time.Second)
 	_, err = h.redeem(t, req)
 	wantProblem(t, err, problem.BadInvite, "invite.expired")
 	h.now = start
@@ -208,7 +215,7 @@ func TestFailedRedeemLeavesTheInvite(t *testing.T) {
 	req := request(t, made[0], newKeys(t))
 	crash := errors.New("later step failed")
 	err := h.db.Update(t.Context(), func(tx *sqlite.Tx) error {
-		if _, err := h.Redeem(tx, h.reg, req); err != nil {
+		if _, err := h.Redeem(tx, h.reg, req, "test"); err != nil {
 			return err
 		}
 		return crash

@@ -25,14 +25,19 @@ type Redeemed struct {
 	Device, Seal *x509.Certificate
 	Card         []byte // the office's card with its keys
 	Again        bool   // nothing new was issued: the same keys asked before
+	// Waiting says why nothing was issued: the box waits for a person's word.
+	// The rest is zero then.
+	Waiting *problem.Problem
 }
 
 // Redeem takes an office in: it burns the invite of the request, issues both
 // certificates and the card with the keys, all in tx. The same keys asking
-// again get the same certificates, for their answer may have been lost; other
-// keys get problem invite.used. Nothing is told about an invite to those who
-// do not know its secret.
-func (c *CA) Redeem(tx *sqlite.Tx, reg *registry.Registry, req *invite.Request) (*Redeemed, error) {
+// again get the same certificates, for their answer may have been lost. What is
+// odd goes to the waiting room: other keys for a used invite, an invite that
+// has lately run out, an office that has a box already. Nothing is told about
+// an invite to those who do not know its secret. remote is for the people who
+// look into the waiting room.
+func (c *CA) Redeem(tx *sqlite.Tx, reg *registry.Registry, req *invite.Request, remote string) (*Redeemed, error) {
 	if !req.Proven(c.secret(req.Invite), c.Hash()) {
 		return nil, refusal("invite.proof", req.Code)
 	}
@@ -61,30 +66,52 @@ func (c *CA) Redeem(tx *sqlite.Tx, reg *registry.Registry, req *invite.Request) 
 	if err != nil {
 		return nil, fmt.Errorf("redeem invite: %w", err)
 	}
-	if !row.Redeemed.IsZero() {
-		if !hmac.Equal(row.Keys, keys[:]) {
-			return nil, refusal("invite.used", row.Code)
-		}
+	if !row.Redeemed.IsZero() && hmac.Equal(row.Keys, keys[:]) {
 		return c.again(tx, reg, row, device)
 	}
-	switch now := tx.Now(); {
-	case now.Before(row.NotBefore):
+	if tx.Now().Before(row.NotBefore) {
 		return nil, problem.New(problem.BadClock, "invite.not-yet", "", i18n.Args{
-			"code": row.Code, "from": row.NotBefore.Format(time.DateOnly), "now": now.Format(time.DateOnly)})
-	case now.After(row.NotAfter):
-		return nil, problem.New(problem.BadInvite, "invite.expired", "", i18n.Args{
-			"code": row.Code, "to": row.NotAfter.Format(time.DateOnly), "now": now.Format(time.DateOnly)})
+			"code": row.Code, "from": row.NotBefore.Format(time.DateOnly), "now": tx.Now().Format(time.DateOnly)})
 	}
-	res, err := tx.Exec(`UPDATE invites SET redeemed_at = ?, keys_sha256 = ?, device_spki_sha256 = ? WHERE id = ? AND redeemed_at IS NULL`,
-		tx.Now(), keys, spki, row.ID[:])
+	odd, err := oddity(tx, reg, row, device)
 	if err != nil {
-		return nil, fmt.Errorf("redeem invite: %w", err)
+		return nil, err
 	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return nil, errors.Join(fmt.Errorf("redeem invite: %d rows", n), err)
+	if odd != "" {
+		if p, err := wait(tx, row, keys, odd, remote); p != nil || err != nil {
+			return &Redeemed{Waiting: p}, err
+		}
+	}
+	if _, err := tx.Exec(`UPDATE invites SET redeemed_at = ?, keys_sha256 = ?, device_spki_sha256 = ? WHERE id = ?`,
+		tx.Now(), keys, spki, row.ID[:]); err != nil {
+		return nil, fmt.Errorf("redeem invite: %w", err)
 	}
 	card.Device, card.Recipient = device, req.Recipient
 	return c.admit(tx, reg, row, card, seal)
+}
+
+// oddity is why a person has to look at a box that redeems an invite, "" when
+// nobody has.
+func oddity(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, device crypto.PublicKey) (WaitReason, error) {
+	switch late := tx.Now().Sub(row.NotAfter); {
+	case late > invite.Late && !row.Redeemed.IsZero():
+		return "", refusal("invite.used", row.Code)
+	case late > invite.Late:
+		return "", problem.New(problem.BadInvite, "invite.expired", "", i18n.Args{
+			"code": row.Code, "to": row.NotAfter.Format(time.DateOnly), "now": tx.Now().Format(time.DateOnly)})
+	case !row.Redeemed.IsZero():
+		return WaitUsed, nil
+	case late > 0:
+		return WaitExpired, nil
+	}
+	card, err := reg.LookupTx(tx, row.Code)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return "", fmt.Errorf("redeem invite: %w", err)
+	}
+	if err == nil && card.Enrolled() && !row.Replaces && !keyIn([]crypto.PublicKey{card.Device}, device) {
+		return WaitActive, nil
+	}
+	return "", nil
 }
 
 // joining checks what a hub brings beside an office's keys, and begins its card.
@@ -138,6 +165,11 @@ func (c *CA) requestKeys(tx *sqlite.Tx, reg *registry.Registry, code string, req
 			Because(fmt.Errorf("%w: device key and seal key are the same", ErrRequest))
 	}
 	for _, pub := range []crypto.PublicKey{device, seal} {
+		if gone, err := c.keyRevoked(pub); err != nil {
+			return nil, nil, err
+		} else if gone {
+			return nil, nil, refusal("enroll.key-revoked", code)
+		}
 		owner, err := keyOwner(tx, code, pub)
 		if err != nil {
 			return nil, nil, err
@@ -170,7 +202,7 @@ func (c *CA) again(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, device 
 	if !device.(interface{ Equal(crypto.PublicKey) bool }).Equal(card.Device) {
 		return nil, refusal("invite.used", row.Code) // enrolled anew since, with other keys
 	}
-	certs, err := issuedFor(tx, row.ID)
+	certs, err := c.issuedFor(tx, row.ID)
 	if err != nil {
 		return nil, fmt.Errorf("redeem invite: %w", err)
 	}
@@ -187,9 +219,19 @@ func (c *CA) again(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, device 
 
 // admit issues what an office needs and the card with its keys.
 func (c *CA) admit(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, card registry.Card, seal crypto.PublicKey) (*Redeemed, error) {
-	d, s, err := c.issueOffice(tx, row, card.Device, seal)
+	d, s, err := c.issueOffice(tx, row, &row.ID, card.Device, seal)
 	if err != nil {
 		return nil, err
+	}
+	// The office's former box, if there was one, is out from here on.
+	old, err := reg.LookupTx(tx, row.Code)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return nil, fmt.Errorf("redeem invite: %w", err)
+	}
+	if err == nil {
+		if _, err := c.revokeKeys(tx, old, []crypto.PublicKey{card.Device, seal}, ReasonReplaced, actorEnrolment); err != nil {
+			return nil, err
+		}
 	}
 	card.Expires = d.NotAfter
 	raw, err := reg.Issue(tx, card, c.Authority.Key)
@@ -202,21 +244,23 @@ func (c *CA) admit(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, card re
 	if err != nil {
 		return nil, fmt.Errorf("redeem invite: %w", err)
 	}
-	return &Redeemed{Device: d, Seal: s, Card: raw}, nil
+	r := &Redeemed{Device: d, Seal: s, Card: raw}
+	return r, r.delivered(tx)
 }
 
-// issueOffice issues and records both certificates of an office.
-func (c *CA) issueOffice(tx *sqlite.Tx, row inviteRow, device, seal crypto.PublicKey) (d, s *x509.Certificate, err error) {
+// issueOffice issues and records both certificates of an office. from is the
+// invite that brought them; nil for a renewal.
+func (c *CA) issueOffice(tx *sqlite.Tx, row inviteRow, from *invite.ID, device, seal crypto.PublicKey) (d, s *x509.Certificate, err error) {
 	if d, err = c.officeDevice(row.Code, device, tx.Now()); err != nil {
 		return nil, nil, err
 	}
 	if s, err = c.officeSeal(row.Code, row.Name, seal, tx.Now()); err != nil {
 		return nil, nil, err
 	}
-	if err := record(tx, row.Code, identity.UnitDevice, d, &row.ID, actorEnrolment); err != nil {
+	if err := record(tx, row.Code, identity.UnitDevice, d, from, actorEnrolment); err != nil {
 		return nil, nil, err
 	}
-	if err := record(tx, row.Code, identity.UnitSeal, s, &row.ID, actorEnrolment); err != nil {
+	if err := record(tx, row.Code, identity.UnitSeal, s, from, actorEnrolment); err != nil {
 		return nil, nil, err
 	}
 	return d, s, nil
@@ -229,7 +273,7 @@ func (c *CA) answer(ctx context.Context, reg *registry.Registry, req *invite.Req
 	if err != nil {
 		return nil, err
 	}
-	more, err := reg.Since(ctx, 0, invite.AnswerCards)
+	more, err := reg.Around(ctx, req.Code, invite.AnswerCards)
 	if err != nil {
 		return nil, err
 	}

@@ -75,6 +75,11 @@ func (c *CA) IssueSeal(tx *sqlite.Tx, reg *registry.Registry, q SealRequest) (*x
 	if owner != "" || c.Root.Key.PublicKey.Equal(pub) {
 		return nil, problem.New(problem.BadInvite, "enroll.shared-key", "", i18n.Args{"code": card.Code, "owner": owner})
 	}
+	if gone, err := c.keyRevoked(pub); err != nil {
+		return nil, err
+	} else if gone {
+		return nil, refusal("enroll.key-revoked", card.Code)
+	}
 	subject := c.subject(card.Name, identity.UnitSeal)
 	subject.SerialNumber = card.Code
 	subject.ExtraNames = seal.SubjectOf(q.Role, person)
@@ -82,7 +87,7 @@ func (c *CA) IssueSeal(tx *sqlite.Tx, reg *registry.Registry, q SealRequest) (*x
 		Subject:     subject,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection},
-	}, c.Root.Cert, pub, c.Root.Key, tx.Now(), SealLife)
+	}, c.Root.Cert, pub, c.Root.Key, tx.Now(), c.Policy.sealLife())
 	if err != nil {
 		return nil, err
 	}

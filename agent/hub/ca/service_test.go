@@ -102,10 +102,10 @@ func TestEnrollHandlerBoundsWhatStrangersMayDo(t *testing.T) {
 	if code, _ := post(t, h.handler(), encode(t, request(t, made[0], newKeys(t)))); code != http.StatusOK {
 		t.Fatal(code)
 	}
-	if code, reply = post(t, h.handler(), encode(t, request(t, made[0], newKeys(t)))); reply.Refusal == nil || reply.Refusal.Code != "invite.used" {
+	if code, reply = post(t, h.handler(), encode(t, request(t, made[0], newKeys(t)))); reply.Refusal == nil || reply.Refusal.Code != "waiting.used" {
 		t.Errorf("status %d, %+v", code, reply.Refusal)
 	}
-	if after := h.actions(t); after[actionRefused] != before[actionRefused]+1 {
+	if after := h.actions(t); after[actionWaiting] != before[actionWaiting]+1 {
 		t.Errorf("audit %v", after)
 	}
 	w := httptest.NewRecorder()

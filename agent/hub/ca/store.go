@@ -36,6 +36,10 @@ const (
 	actionRevoked       = "invite.revoked"
 	actionRefused       = "invite.refused"
 	actionCardsRestored = "registry.restored"
+	actionCertRevoked   = "certificate.revoked"
+	actionRenewed       = "certificate.renewed"
+	actionWaiting       = "enrolment.waiting"
+	actionDecided       = "enrolment.decided"
 	actorHub            = "hub"
 	actorEnrolment      = "enrolment"
 	detailSerial        = "serial"
@@ -47,6 +51,7 @@ const (
 	detailBatch         = "batch"
 	detailRemote        = "remote"
 	detailCount         = "count"
+	detailDecision      = "decision"
 )
 
 // record stores an issued certificate and its audit entry. A certificate that
@@ -77,8 +82,9 @@ func record(tx *sqlite.Tx, code, unit string, cert *x509.Certificate, from *invi
 	return audit.Append(tx, audit.Entry{Actor: actor, Action: actionCertificate, Subject: code, Detail: detail})
 }
 
-// issuedFor returns the certificates that an invite brought, by unit.
-func issuedFor(tx *sqlite.Tx, id invite.ID) (map[string]*x509.Certificate, error) {
+// issuedFor returns the certificates that an invite brought, by unit. Those of
+// a box that another one has taken the place of are left out.
+func (c *CA) issuedFor(tx *sqlite.Tx, id invite.ID) (map[string]*x509.Certificate, error) {
 	rows, err := tx.Query(`SELECT unit, der FROM certificates WHERE invite = ? ORDER BY issued_at, serial`, id[:])
 	if err != nil {
 		return nil, fmt.Errorf("read certificates: %w", err)
@@ -91,8 +97,12 @@ func issuedFor(tx *sqlite.Tx, id invite.ID) (map[string]*x509.Certificate, error
 		if err := rows.Scan(&unit, &der); err != nil {
 			return nil, fmt.Errorf("read certificates: %w", err)
 		}
-		if certs[unit], err = x509.ParseCertificate(der); err != nil {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
 			return nil, fmt.Errorf("read certificates: %w", err)
+		}
+		if _, gone := c.Revoked(cert); !gone {
+			certs[unit] = cert
 		}
 	}
 	return certs, rows.Err()
@@ -127,6 +137,9 @@ func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err e
 	reg.Originate()
 	restored, err := c.takeRestored(tx, reg)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.takeRevoked(tx); err != nil {
 		return nil, err
 	}
 	own := map[string]*x509.Certificate{

@@ -318,7 +318,7 @@ var (
 	encoding = must(cbor.CoreDetEncOptions().EncMode())
 	decoding = must(cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden,
-		TagsMd: cbor.TagsForbidden, MaxNestedLevels: 4, MaxArrayElements: MaxCards, MaxMapPairs: 64,
+		TagsMd: cbor.TagsForbidden, MaxNestedLevels: 6, MaxArrayElements: MaxCards, MaxMapPairs: MaxCards,
 	}.DecMode())
 )
 

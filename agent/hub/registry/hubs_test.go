@@ -16,7 +16,7 @@ import (
 
 // tier is a hub with its registry.
 type tier struct {
-	t         *testing.T
+	t         testing.TB
 	code      string
 	authority *ecdsa.PrivateKey
 	ca        *x509.Certificate
@@ -24,7 +24,7 @@ type tier struct {
 	reg       *Registry
 }
 
-func newTier(t *testing.T, code string) *tier {
+func newTier(t testing.TB, code string) *tier {
 	t.Helper()
 	h := &tier{t: t, code: code, authority: newKey(t)}
 	h.db, h.reg = open(t, h.authority)

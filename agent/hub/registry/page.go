@@ -65,7 +65,7 @@ type pageBody struct {
 	Issued    []int64             `cbor:"7,keyasint"` // seconds before the serial
 	Expires   []int64             `cbor:"8,keyasint"` // unix seconds, 0 for none
 	Device    [][]byte            `cbor:"9,keyasint"` // compressed point, empty for none
-	Recipient []string            `cbor:"10,keyasint"`
+	Recipient [][]byte            `cbor:"10,keyasint"`
 	More      map[uint64]rarePart `cbor:"11,keyasint,omitempty"` // by the card's place
 }
 
@@ -124,10 +124,17 @@ func (b *pageBody) add(i uint64, c Card, before uint64) error {
 	if key, ok := c.Device.(*ecdsa.PublicKey); ok {
 		device = compress(key)
 	}
+	recipient := []byte{}
+	if c.Recipient != "" {
+		var err error
+		if recipient, err = rawRecipient(c.Recipient); err != nil {
+			return err
+		}
+	}
 	b.Code, b.Name, b.Parent = append(b.Code, c.Code), append(b.Name, c.Name), append(b.Parent, c.Parent)
 	b.Kind, b.Hub = append(b.Kind, c.Kind), append(b.Hub, c.Hub)
 	b.Serial, b.Issued = append(b.Serial, c.Serial-before), append(b.Issued, int64(c.Serial/1000)-seconds(c.Issued))
-	b.Expires, b.Device, b.Recipient = append(b.Expires, seconds(c.Expires)), append(b.Device, device), append(b.Recipient, c.Recipient)
+	b.Expires, b.Device, b.Recipient = append(b.Expires, seconds(c.Expires)), append(b.Device, device), append(b.Recipient, recipient)
 	rare := rarePart{succession: c.Succession.encode()}
 	if c.IsHub() {
 		der, err := x509.MarshalPKIXPublicKey(c.Authority)
@@ -218,7 +225,7 @@ func (b *pageBody) card(i int, serial uint64) (Card, error) {
 	rare := b.More[uint64(i)]
 	p := card{
 		Version: cardVersion, Code: b.Code[i], Name: b.Name[i], Parent: b.Parent[i], Kind: b.Kind[i], Hub: b.Hub[i],
-		Serial: serial, Issued: int64(serial/1000) - b.Issued[i], Expires: b.Expires[i], Recipient: b.Recipient[i],
+		Serial: serial, Issued: int64(serial/1000) - b.Issued[i], Expires: b.Expires[i],
 		Authority: rare.Authority, CA: rare.CA, succession: rare.succession,
 	}
 	if len(b.Device[i]) > 0 {
@@ -228,6 +235,12 @@ func (b *pageBody) card(i int, serial uint64) (Card, error) {
 		}
 		if p.Device, err = x509.MarshalPKIXPublicKey(key); err != nil {
 			return Card{}, fmt.Errorf("%w: device key: %w", ErrCard, err)
+		}
+	}
+	if len(b.Recipient[i]) > 0 {
+		var err error
+		if p.Recipient, err = textRecipient(b.Recipient[i]); err != nil {
+			return Card{}, fmt.Errorf("%w: recipient: %w", ErrCard, err)
 		}
 	}
 	return p.card()

@@ -97,6 +97,56 @@ func (r *Registry) Children(ctx context.Context, code string, limit int) ([]Card
 	return cards, nil
 }
 
+// Around returns the signed cards of at most limit offices that an office most
+// likely writes to: the one above it and those beside and below it, then others,
+// each time those with keys first. It is for a hub's own registry.
+func (r *Registry) Around(ctx context.Context, code string, limit int) (cards [][]byte, err error) {
+	parent := ""
+	if c, err := r.Lookup(code); err == nil {
+		parent = Key(c.Parent)
+	} else if !errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("list offices around %q: %w", code, err)
+	}
+	seen := map[string]bool{}
+	err = r.db.View(ctx, func(tx *sqlite.Tx) error {
+		for _, where := range []string{
+			`WHERE (code_key = ?1 OR parent_key IN (?1, ?2)) ORDER BY code_key <> ?1, device IS NULL, code_key`,
+			`WHERE device IS NOT NULL ORDER BY code_key`, `ORDER BY code_key`,
+		} {
+			args := []any{parent, Key(code)}[:strings.Count(where, "?1, ?2")*2]
+			if cards, err = around(tx, `SELECT code_key, raw FROM cards `+where, args, limit, seen, cards); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list offices around %q: %w", code, err)
+	}
+	return cards, nil
+}
+
+// around adds what a query finds to cards, up to limit.
+func around(tx *sqlite.Tx, query string, args []any, limit int, seen map[string]bool, cards [][]byte) ([][]byte, error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for len(cards) < limit && rows.Next() {
+		var key string
+		var raw []byte
+		if err := rows.Scan(&key, &raw); err != nil {
+			return nil, err
+		}
+		if !seen[key] {
+			seen[key] = true
+			cards = append(cards, raw)
+		}
+	}
+	return cards, rows.Err()
+}
+
 // childrenTx returns all offices directly below code that have not ended.
 func (r *Registry) childrenTx(tx *sqlite.Tx, code string) ([]Card, error) {
 	return r.rows(tx, `SELECT raw FROM cards WHERE parent_key = ? AND into_key = '' ORDER BY code_key`, Key(code))

@@ -316,6 +316,14 @@ func (r *Relay) takeNotice(tx *sqlite.Tx, peer string, payload []byte) error {
 		return r.passNotice(tx, peer, n)
 	case typeEvidence:
 		return r.takeEvidence(tx, peer, n.Evidence)
+	case typeRenewed:
+		if r.o.Renewed == nil || !r.isAbove(peer) {
+			return &unreadable{fmt.Sprintf("certificates from %q, which is not the hub above", peer)}
+		}
+		if err := r.o.Renewed(n.Answer); err != nil {
+			return &unreadable{err.Error()} // the office asks when they run out
+		}
+		return nil
 	}
 	for _, id := range n.Bundles {
 		if err := r.release(tx, id, peer); err != nil {
@@ -334,7 +342,7 @@ func parseNotice(payload []byte) (Notice, error) {
 	switch {
 	case n.Version != noticeVersion:
 		return n, &unreadable{fmt.Sprintf("notice of version %d", n.Version)}
-	case n.Type != typeUndeliverable && n.Type != typePassed && n.Type != typeEvidence:
+	case n.Type != typeUndeliverable && n.Type != typePassed && n.Type != typeEvidence && n.Type != typeRenewed:
 		return n, &unreadable{fmt.Sprintf("notice of type %.40q", n.Type)}
 	case len(n.Bundles) > idsPerReport:
 		return n, &unreadable{fmt.Sprintf("notice about %d bundles", len(n.Bundles))}

@@ -9,6 +9,7 @@ import (
 
 	"tram/storage"
 	"tram/storage/blob"
+	"tram/storage/sqlite"
 	"tram/sync/bundle"
 	"tram/sync/wire"
 )
@@ -68,6 +69,9 @@ type Notice struct {
 	Bundle uuid.UUID `json:"document,omitzero"`
 	Office string    `json:"office,omitempty"`
 	Code   wire.Code `json:"code,omitzero"`
+	// Answer is what the hub signed with new certificates for the reader, see
+	// invite.Answer.
+	Answer []byte `json:"answer,omitempty"`
 	// Bundles need not be held any longer.
 	Bundles []uuid.UUID `json:"documents,omitempty"`
 	// Evidence are sealed records of package evidence, Stamps time stamps on the
@@ -81,6 +85,7 @@ const (
 	noticeVersion     = 1
 	typeUndeliverable = "undeliverable"
 	typePassed        = "passed"
+	typeRenewed       = "renewed"
 )
 
 // message packs a notice for a neighbour.
@@ -91,4 +96,14 @@ func (r *Relay) message(to string, n Notice, urgency uint8, about uuid.UUID) (pa
 		return packed{}, err
 	}
 	return r.pack(bundle.Header{To: []string{to}, Kind: bundle.KindNotice, Urgency: urgency, InReplyTo: about}, payload, bundle.RoleNotice)
+}
+
+// SendRenewed queues new certificates for a neighbour. It returns the bundle
+// that carries them.
+func (r *Relay) SendRenewed(tx *sqlite.Tx, to string, answer []byte) (storage.ID, error) {
+	p, err := r.message(to, Notice{Type: typeRenewed, Answer: answer}, 0, uuid.Nil)
+	if err != nil {
+		return storage.ID{}, fmt.Errorf("make notice: %w", err)
+	}
+	return p.bundle.ID, r.put(tx, p)
 }

@@ -67,8 +67,11 @@ type Options struct {
 	// TellAfter is how long what is to be told a neighbour is gathered; zero:
 	// DefaultTell.
 	TellAfter time.Duration
-	Logger    *slog.Logger
-	Now       func() time.Time
+	// Renewed takes in new certificates that the hub above has sent. nil: there
+	// is no hub above.
+	Renewed func(answer []byte) error
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 // Relay routes the hub's bundles.

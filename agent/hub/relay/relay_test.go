@@ -413,3 +413,40 @@ func TestExpiredBundlesLeave(t *testing.T) {
 		t.Error("an expired bundle is still offered")
 	}
 }
+
+// TestP7_AnEnterpriseWritesToWhomItIsAllowed: by the rules on its card, whatever
+// its own program thinks of them. Answers always go.
+func TestP7_AnEnterpriseWritesToWhomItIsAllowed(t *testing.T) {
+	s := newStage(t, time.Time{})
+	allow := func(kind string, rules ...string) {
+		t.Helper()
+		card, err := s.registry.Lookup("A")
+		must(t, err)
+		card.Kind, card.May = kind, append([]string{}, rules...)
+		must(t, s.db.Update(t.Context(), func(tx *sqlite.Tx) error {
+			_, err := s.registry.Issue(tx, card, s.authority)
+			return err
+		}))
+	}
+	objects := []bundle.Object{bundle.Describe(nil, bundle.RoleHead, bundle.Plain), bundle.Describe(nil, bundle.RoleSlips, bundle.Plain)}
+	want := func(kind bundle.Kind, code wire.Code, to ...string) {
+		t.Helper()
+		d := s.relay.Policy(t.Context(), "A", bundle.Header{From: "A", To: to, Kind: kind, Objects: objects})
+		if got := d; got == nil && code != wire.CodeNone || got != nil && (got.Code != code || got.After != 0) {
+			t.Errorf("kind %s to %v: %+v, want code %d", kind, to, got, code)
+		}
+	}
+	want(bundle.KindDocument, wire.CodeNone, "B", "C")
+	allow(registry.KindEnterprise)
+	want(bundle.KindDocument, wire.CodeNotAllowed, "B")
+	want(bundle.KindDossier, wire.CodeNotAllowed, "B")
+	want(bundle.KindStatus, wire.CodeNone, "B")
+	allow(registry.KindEnterprise, "B")
+	want(bundle.KindDocument, wire.CodeNone, "b")
+	want(bundle.KindDocument, wire.CodeNotAllowed, "B", "C")
+	want(bundle.KindDocument, wire.CodeNotAllowed, "unknown")
+	allow("xa", "C")
+	want(bundle.KindDocument, wire.CodeNotAllowed, "B")
+	allow("xa")
+	want(bundle.KindDocument, wire.CodeNone, "B")
+}

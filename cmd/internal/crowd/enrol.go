@@ -107,7 +107,7 @@ func (c *Crowd) enrolSome(ctx context.Context, db *sqlite.DB, authority *ca.CA, 
 			if err != nil {
 				return err
 			}
-			answer, err := authority.Redeem(tx, reg, req)
+			answer, err := authority.Redeem(tx, reg, req, "")
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,153 @@
+package enroll
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"tram/agent/enroll/invite"
+	"tram/agent/hub/registry"
+	"tram/agent/i18n"
+	"tram/agent/identity"
+	"tram/agent/problem"
+)
+
+// Renewed is what a renewal brought.
+type Renewed struct {
+	Identity *identity.Identity // with the new certificates, already stored
+	Hub      time.Time          // the hub's clock, signed by it
+}
+
+// Renew asks the hub for new certificates of the keys that this box has. The
+// present device certificate proves the box, even when it has run out: how long
+// after is the hub's policy. Options.Invite is not used. Problems:
+// identity.none, data.locked, enroll.unreachable, enroll.ca-mismatch,
+// enroll.answer, and those of the hub, "cert.…".
+func Renew(ctx context.Context, o Options) (Renewed, error) {
+	o.defaults()
+	unlock, err := lock(o.Dir)
+	if err != nil {
+		return Renewed{}, err
+	}
+	defer unlock()
+	id, err := identity.Load(o.Dir)
+	if err != nil {
+		return Renewed{}, err
+	}
+	req := &invite.Renewal{Certificate: id.DeviceCert, Seal: id.SealCert, Time: o.Now()}
+	_, _ = rand.Read(req.Nonce[:]) // never fails
+	body, err := req.Sign(id.Device)
+	if err != nil {
+		return Renewed{}, err
+	}
+	name, print := id.Trust.HubName, Fingerprint(id.Trust.CA)
+	answer, err := o.ask(ctx, &question{
+		hub: name, fingerprint: print, endpoints: id.Trust.Enroll, path: invite.RenewPath, body: body,
+		verify: func(host string, chain []*x509.Certificate) error {
+			return stranger{name, host, print}.check(id.Trust.CA, chain[0], id.Now(o.Now()))
+		},
+		parse: func(raw []byte) (*invite.Answer, error) {
+			return invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
+		},
+	})
+	if err != nil {
+		return Renewed{}, err
+	}
+	if answer.Transcript != req.Transcript() {
+		return Renewed{}, badAnswer(id, errors.New("check answer: it is for another request"))
+	}
+	return keep(o.Dir, id, answer)
+}
+
+// Take takes in new certificates that the hub has sent of its own accord.
+// Older ones than those that the box has change nothing. Problems:
+// identity.none, data.locked, enroll.answer.
+func Take(dir string, raw []byte) (Renewed, error) {
+	unlock, err := lock(dir)
+	if err != nil {
+		return Renewed{}, err
+	}
+	defer unlock()
+	id, err := identity.Load(dir)
+	if err != nil {
+		return Renewed{}, err
+	}
+	answer, err := invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
+	if err != nil {
+		return Renewed{}, badAnswer(id, err)
+	}
+	return keep(dir, id, answer)
+}
+
+func badAnswer(id *identity.Identity, err error) *problem.Problem {
+	return problem.New(problem.BadSeal, "enroll.answer", "", i18n.Args{"hub": id.Trust.HubName}).Because(err)
+}
+
+// keep checks the answer of a renewal and stores what it brings. A cut between
+// two files leaves certificates of the same keys, each good by itself.
+func keep(dir string, id *identity.Identity, a *invite.Answer) (Renewed, error) {
+	next, err := renewed(id, a)
+	if err != nil {
+		return Renewed{}, badAnswer(id, err)
+	}
+	if err := identity.Save(dir, next); err != nil {
+		return Renewed{}, err
+	}
+	return Renewed{Identity: next, Hub: a.Time}, nil
+}
+
+// renewed is id with what an answer brings. The keys stay, so that nothing
+// that was encrypted for the office or sealed by it changes its meaning.
+func renewed(id *identity.Identity, a *invite.Answer) (*identity.Identity, error) {
+	switch {
+	case a.Invite != invite.ID{}:
+		return nil, errors.New("check answer: it is for an enrolment")
+	case a.Hub != id.Trust.Hub:
+		return nil, fmt.Errorf("check answer: hub %q instead of %q", a.Hub, id.Trust.Hub)
+	case !a.CA.Equal(id.Trust.CA):
+		return nil, errors.New("check answer: another CA certificate")
+	case !a.Authority.Equal(id.Trust.Authority):
+		return nil, errors.New("check answer: another authority certificate")
+	}
+	card, err := registry.ParseCard(a.Card, a.Authority.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("check answer: own card: %w", err)
+	}
+	if registry.Key(card.Code) != registry.Key(id.Code) || !same(id.Device, card.Device) {
+		return nil, errors.New("check answer: own card has another code or key")
+	}
+	next := *id
+	next.Name, next.Trust.HubName = card.Name, a.HubName
+	next.Trust.MQTT, next.Trust.Enroll, next.Trust.Brokers = a.MQTT, a.Enroll, a.Brokers
+	next.Card = newer(a.Card, id.Card, a.Authority.PublicKey)
+	if a.Device.NotAfter.After(id.DeviceCert.NotAfter) {
+		next.DeviceCert = a.Device
+	}
+	if id.SealCert == nil || a.Seal.NotAfter.After(id.SealCert.NotAfter) {
+		next.SealCert = a.Seal
+	}
+	// Also certificates that are older than ours must be ours.
+	proof := next
+	proof.DeviceCert, proof.SealCert = a.Device, a.Seal
+	if err := proof.Check(); err != nil {
+		return nil, fmt.Errorf("check answer: %w", err)
+	}
+	return &next, nil
+}
+
+// newer is the card with the higher serial.
+func newer(a, b []byte, authority crypto.PublicKey) []byte {
+	ours, err := registry.ParseCard(b, authority)
+	if err != nil {
+		return a
+	}
+	theirs, err := registry.ParseCard(a, authority)
+	if err != nil || theirs.Serial < ours.Serial {
+		return b
+	}
+	return a
+}
