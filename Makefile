@@ -29,7 +29,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build run test test-short kill kill-tree stampede brokers bench lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree stampede brokers bench lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -37,6 +37,9 @@ help: ## list the targets
 
 build: ## programs for this machine, in bin/
 	go build $(BUILDFLAGS) -o bin/ ./cmd/...
+
+token: ## tram-token, the helper for PKCS#11 tokens: the one program with cgo, for this machine, in bin/
+	CGO_ENABLED=1 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/tram-token
 
 run: build ## a hub and two offices with sample documents, until Ctrl-C
 	bin/tram-lab demo
@@ -94,6 +97,7 @@ vet:
 
 staticcheck:
 	GOOS=windows go vet ./cmd/tram ./cmd/tram-hub
+	CGO_ENABLED=1 go vet ./cmd/tram-token
 	go run $(STATICCHECK) ./...
 
 # -e: a test dependency of a dependency (github.com/google/pprof) is not to be

@@ -25,6 +25,7 @@ import (
 	"tram/agent/lineage"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/agent/sealbook"
 	"tram/agent/stick"
 	"tram/agent/tsa/tsahttp"
 	"tram/agent/web/account"
@@ -70,6 +71,7 @@ type desk struct {
 	lineage  *lineage.Lineage
 	book     *countersign.Book
 	older    older
+	seals    *sealbook.Book
 }
 
 // Schemas are the tables of an office's database.
@@ -138,6 +140,7 @@ func (d *desk) openRegistry(ctx context.Context) (err error) {
 
 func (d *desk) openOffice() (err error) {
 	c := d.o.Config
+	d.seals = sealbook.New(sealbook.Options{Dir: d.o.Dir, Identity: d.id, Logger: d.log.With("part", "seals"), Now: d.clock.Now})
 	stamper, roots, err := d.stamper()
 	if err != nil {
 		return err
@@ -150,6 +153,7 @@ func (d *desk) openOffice() (err error) {
 		Letterhead: office.Letterhead{
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
+		Seals:   d.sealer,
 		Renewed: d.take,
 		Trust:   d.trust(),
 		Stamper: stamper, StampRoots: roots,
@@ -239,6 +243,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.office.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
+	group.Go(func() error { return d.seals.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.renewals(ctx) })
@@ -307,6 +312,9 @@ func (d *desk) close() error {
 	}
 	if d.pages != nil {
 		errs = append(errs, d.pages.Close())
+	}
+	if d.seals != nil {
+		errs = append(errs, d.seals.Close())
 	}
 	if d.queue != nil {
 		errs = append(errs, d.queue.Close())

@@ -14,6 +14,7 @@ import (
 	"tram/agent/identity"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/agent/sealbook"
 	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage"
@@ -34,6 +35,7 @@ func (a *Agent) local() http.Handler {
 		}
 		return d.usb, nil
 	})
+	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	a.enrolmentRoutes(mux)
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {

@@ -124,7 +124,7 @@ func (d *desk) site() (http.Handler, error) {
 		Office: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
-			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(),
+			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(), SignAgent: d.o.Config.UI.Signing,
 		},
 		Logger: d.log.With("part", "pages"), Now: d.clock.Now,
 	})
@@ -218,6 +218,7 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 	if f := d.book.Finding(); f != nil {
 		s.Conditions = append(s.Conditions, health.Log(f.Seq))
 	}
+	s.Conditions = append(s.Conditions, d.seals.Conditions()...)
 	if d.office.HubRegressed() {
 		s.Conditions = append(s.Conditions, health.Condition{Code: health.RegistryRegressed, Args: i18n.Args{"hub": d.id.Hub}})
 	}

@@ -378,7 +378,7 @@ func (s *server) send(_ http.ResponseWriter, r *http.Request) (any, error) {
 	draft := office.Draft{
 		To: req.To, Subject: req.Subject, Urgency: office.Urgency(req.Urgency), Type: req.Type,
 		Number: req.Number, Notation: req.Notation, Date: req.Date, Signer: req.Signer,
-		Position: req.Position, Content: req.Content, Classification: req.Classification, Cleared: req.Cleared, By: req.By,
+		Position: req.Position, Content: req.Content, Classification: req.Classification, Cleared: req.Cleared, Copied: req.Copied, By: req.By,
 	}
 	upload := &sequence{parts: parts}
 	for i, name := range req.Files {

@@ -99,6 +99,7 @@ type DraftRequest struct {
 	Content        string   `json:"content,omitempty"`
 	Classification string   `json:"classification,omitempty"`
 	Cleared        bool     `json:"cleared,omitempty"` // a person decided that a word that looks like a secrecy mark is none
+	Copied         bool     `json:"copied,omitempty"`  // a copy (sao y, sao lục, trích sao)
 	Files          []string `json:"files"`             // names
 	By             string   `json:"by,omitempty"`
 }

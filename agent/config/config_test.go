@@ -194,6 +194,8 @@ func TestRulesBetweenSettings(t *testing.T) {
 		{"one port for both origins", "[ui]\naddress = \"127.0.0.1:9\"\ndocuments = \"127.0.0.1:9\"\n", "ui.documents"},
 		{"certificate without its key", "[ui]\ncertificate = \"/etc/ssl/tram.pem\"\n", "ui.key"},
 		{"file without its full path", "[ui]\ncertificate = \"tram.pem\"\nkey = \"/etc/ssl/tram.key\"\n", "ui.certificate"},
+		{"a signing agent on another machine", "[ui]\nsigning = \"wss://192.168.1.9:8987\"\n", "ui.signing"},
+		{"a signing agent with more behind it", "[ui]\nsigning = \"wss://127.0.0.1:8987; script-src *\"\n", "ui.signing"},
 		{"a name that is none", "[ui]\nnames = [\"tram xã\"]\n", "ui.names"},
 		{"control character", "[office]\nsigner = \"a\\u0007\"\n", "office.signer"},
 	}

@@ -161,6 +161,14 @@ func optionalPath(key string, p *string) field {
 	return stringField(key, "/…", p, func(s string) bool { return s == "" || isPrintable(s) && filepath.IsAbs(s) })
 }
 
+// signingAgent is the WebSocket address of a program on the reader's own PC.
+// It is put into the policy of a page, so it must be an origin and no more.
+func signingAgent(key string, p *string) field {
+	return stringField(key, "wss://127.0.0.1:PORT", p, agentPattern.MatchString)
+}
+
+var agentPattern = regexp.MustCompile(`^wss://(127\.0\.0\.1|localhost):[0-9]{1,5}$`)
+
 // hostNames are names or IP addresses under which a machine is known.
 func hostNames(key string, p *[]string) field {
 	return list(key, "NAME | IP, …", p, func(all []string) bool {

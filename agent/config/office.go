@@ -41,6 +41,8 @@ type UI struct {
 	// Certificate and Key are PEM files that somebody else looks after; both ""
 	// for the certificate that package lan keeps.
 	Certificate, Key string
+	// Signing is where the signing agent on the clerk's own PC listens.
+	Signing string
 }
 
 // Log is how the program writes its log.
@@ -94,7 +96,7 @@ type OfficeMQTT struct {
 // DefaultOffice returns the settings of an office where nobody set anything.
 func DefaultOffice() *Office {
 	return &Office{
-		UI:        UI{Address: "127.0.0.1:8701"},
+		UI:        UI{Address: "127.0.0.1:8701", Signing: "wss://127.0.0.1:8987"},
 		Language:  "vi",
 		Log:       Log{Level: "info", Format: "text"},
 		Office:    Letterhead{Abbreviation: "UBND"},
@@ -115,6 +117,7 @@ func (o *Office) fields() []field {
 		hostNames("ui.names", &o.UI.Names),
 		optionalPath("ui.certificate", &o.UI.Certificate),
 		optionalPath("ui.key", &o.UI.Key),
+		signingAgent("ui.signing", &o.UI.Signing),
 		choice("language", &o.Language, "vi", "en"),
 		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &o.Log.Format, "text", "json"),

@@ -122,6 +122,7 @@ func (h *Hub) local() http.Handler {
 		}
 		return h.Release(r.Context(), req.Code, "cli")
 	}))
+	h.sealRoutes(mux)
 	h.officeRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux

@@ -115,7 +115,7 @@ type letter struct {
 	date             edxml.Date
 	signer, position string
 	by               string
-	cleared          bool
+	cleared, copied  bool
 	at               time.Time
 }
 

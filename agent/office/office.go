@@ -67,7 +67,10 @@ type Options struct {
 	Identity   *identity.Identity
 	Limits     Limits
 	Letterhead Letterhead
-	Trust      Trust // for signatures in attachments; nil trusts nobody
+	// Seals gives the sealer for an action of [SealDocument] and the others; ok
+	// is false where the enrolment's seal is the one. nil: it always is.
+	Seals func(ctx context.Context, action string) (s seal.Sealer, ok bool, err error)
+	Trust Trust // for signatures in attachments; nil trusts nobody
 	// Stamper is an external time stamp authority, StampRoots whom to believe it
 	// by; nil: there are only the hub's time stamps.
 	Stamper    Stamper
@@ -86,6 +89,7 @@ type Office struct {
 	blobs    *blob.Store
 	registry *registry.Registry
 	me       *identity.Identity
+	seals    func(ctx context.Context, action string) (seal.Sealer, bool, error)
 	sealer   atomic.Pointer[seal.Sealer]
 	renewed  func(ctx context.Context, answer []byte) error
 	roots    *x509.CertPool
@@ -130,6 +134,7 @@ func New(o Options) (*Office, error) {
 	roots.AddCert(id.Trust.CA)
 	f := &Office{
 		db: o.DB, queue: o.Queue, blobs: o.Blobs, registry: o.Registry, me: id,
+		seals:   o.Seals,
 		renewed: o.Renewed, trust: o.Trust,
 		roots: roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),

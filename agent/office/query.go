@@ -50,13 +50,18 @@ func (o *Office) Get(ctx context.Context, id storage.ID) (Document, error) {
 		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeal(tx, &r), fillChecks(tx, &r)); err != nil {
 			return err
 		}
-		if r.others > 0 {
+		if r.others > 0 || r.Seal != nil {
 			head, err = getHead(tx, r.seq)
 		}
 		return err
 	})
 	if err != nil {
 		return Document{}, fmt.Errorf("get document: %w", err)
+	}
+	if r.Seal != nil {
+		if err := o.fillSigner(&r.Document, head); err != nil {
+			return Document{}, fmt.Errorf("get document: %w", err)
+		}
 	}
 	if r.others > 0 {
 		if err := o.fillOthers(&r.Document, head); err != nil {

@@ -157,7 +157,7 @@ func (s *source) Read(p []byte) (int, error) {
 // seal makes the bundle of a checked draft and saves everything. reserved is
 // the number from the series, 0 when it was given.
 func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file, reserved int) (Document, error) {
-	head, err := o.sealDocument(id, l, files)
+	head, err := o.sealDocument(ctx, id, l, files)
 	if err != nil {
 		return Document{}, err
 	}
@@ -248,7 +248,7 @@ func (o *Office) outgoing(id storage.ID, l letter, files []file) Document {
 }
 
 // sealDocument makes the head. It names the files' entries.
-func (o *Office) sealDocument(id storage.ID, l letter, files []file) ([]byte, error) {
+func (o *Office) sealDocument(ctx context.Context, id storage.ID, l letter, files []file) ([]byte, error) {
 	taken := map[string]bool{seal.MessageName: true}
 	sealed := make([]seal.File, len(files))
 	for i := range files {
@@ -260,11 +260,7 @@ func (o *Office) sealDocument(id storage.ID, l letter, files []file) ([]byte, er
 	if err != nil {
 		return nil, fmt.Errorf("write message: %w", err)
 	}
-	head, err := o.sealer.Load().Seal(seal.Named{Name: seal.MessageName, Data: message}, sealed)
-	if err != nil {
-		return nil, fmt.Errorf("seal document: %w", err)
-	}
-	return head, nil
+	return o.sealAs(ctx, l.action(), seal.Named{Name: seal.MessageName, Data: message}, sealed)
 }
 
 // numeric reads a number given by hand when it is a plain one.

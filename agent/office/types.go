@@ -88,6 +88,8 @@ type Seal struct {
 	Reason   string    `json:"reason,omitempty"`
 	Signer   string    `json:"signer"`
 	Name     string    `json:"name"`
+	Role     string    `json:"role,omitempty"`   // what the seal stands for: "agency", "leader", "copy"; from Get only
+	Person   string    `json:"person,omitempty"` // who sealed, "" for the office as such; from Get only
 	SignedAt time.Time `json:"signed_at"`
 	Checked  time.Time `json:"checked"`
 	Issuer   string    `json:"issuer"`
@@ -142,6 +144,7 @@ type Draft struct {
 	Content        string // summary; "" repeats the subject
 	Classification string // anything but "" is a state secret and refused
 	Cleared        bool   // a person has read the warning of a secret's mark in the words and declares that there is no state secret
+	Copied         bool   // a copy (sao y, sao lục, trích sao): sealed with the seal for copies
 	Files          []Upload
 	By             string // sign-in name or "cli", for the audit log
 }

@@ -135,6 +135,7 @@ func judge(signed, der []byte, t Trust, stamped time.Time) Verdict {
 		Code: sig.Cert.Subject.SerialNumber, Name: sig.Cert.Subject.CommonName, SignedAt: sig.SignedAt.UTC(),
 		Issuer: sig.Cert.Issuer.String(), Serial: sig.Cert.SerialNumber.Text(16), Cert: sig.Cert, Stamped: stamped,
 	}
+	v.Role, v.Person = SignerOf(sig.Cert)
 	v.Result, v.Reason = sig.check(signed, t, stamped)
 	return v
 }

@@ -181,6 +181,8 @@ type Verdict struct {
 	Reason   Reason    // "" when passed
 	Code     string    // office code: serialNumber of the certificate's subject
 	Name     string    // office name: common name of the certificate's subject
+	Role     Role      // what the seal stands for
+	Person   string    // who seals, "" for the office as such
 	SignedAt time.Time // the signer's own word
 	Issuer   string    // distinguished name of the certificate's issuer
 	Serial   string    // certificate serial number, lower-case hex

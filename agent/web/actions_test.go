@@ -24,6 +24,11 @@ import (
 // and content in turn and stand before the fields, but behind the token.
 func (v *browser) form(fields url.Values, files ...string) (*http.Response, string) {
 	v.t.Helper()
+	return v.formTo("/gui", fields, files...)
+}
+
+func (v *browser) formTo(path string, fields url.Values, files ...string) (*http.Response, string) {
+	v.t.Helper()
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	if _, given := fields[tokenField]; !given {
@@ -50,7 +55,7 @@ func (v *browser) form(fields url.Values, files ...string) (*http.Response, stri
 	if err := w.Close(); err != nil {
 		v.t.Fatal(err)
 	}
-	req, err := http.NewRequest(http.MethodPost, v.url+"/gui", &body)
+	req, err := http.NewRequest(http.MethodPost, v.url+path, &body)
 	if err != nil {
 		v.t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ var scripts = []string{"partial.js", "upload.js", "live.js", "keys.js"}
 // digest, so that browsers keep them for good.
 type assets struct {
 	css, js string // addresses
+	sign    string // of the script of the signing page
 	paper   string // of the style of sheets of paper, which other pages do not load
 	byName  map[string]asset
 }
@@ -58,6 +59,13 @@ func loadAssets() (*assets, error) {
 		return nil, err
 	}
 	if a.js, err = a.add("app", ".js", "text/javascript; charset=utf-8", js.Bytes()); err != nil {
+		return nil, err
+	}
+	sign, err := assetFiles.ReadFile("assets/sign.js")
+	if err != nil {
+		return nil, fmt.Errorf("read script: %w", err)
+	}
+	if a.sign, err = a.add("sign", ".js", "text/javascript; charset=utf-8", squeeze(sign)); err != nil {
 		return nil, err
 	}
 	return a, nil

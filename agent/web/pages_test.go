@@ -21,6 +21,7 @@ var views = map[string]any{
 	"signin": SignInView{}, "work": WorkView{}, "incoming": IncomingView{}, "document": DocumentView{}, "send": SendView{},
 	"recipients": RecipientsView{}, "outbox": OutboxView{}, "outgoing": OutgoingView{}, "sent": SentView{}, "slip": SlipView{},
 	"status": StatusView{}, "error": ErrorView{}, "password": PasswordView{}, "account": AccountView{}, "users": UsersView{}, "user": UserView{}, "check": CheckView{},
+	"signs": SignsView{}, "sign": SignView{},
 }
 
 // fill sets every field below v to something that shows.
@@ -85,7 +86,7 @@ var (
 	inline   = regexp.MustCompile(`(?i)<script(?:[^>]*)>[^<]|<style|\sstyle=|\son[a-z]+=|javascript:`)
 	outside  = regexp.MustCompile(`(?:src|href|action)="(?:https?:)?//`)
 	leftover = regexp.MustCompile(`\{[a-z_]+\}|ZgotmplZ|<no value>|&lt;nil&gt;|>web\.[a-z]|"web\.[a-z]|problem\.[a-z]`)
-	jsWords  = regexp.MustCompile(`data-(remove|found|copying)="[^"]*"`)
+	jsWords  = regexp.MustCompile(`data-(remove|found|copying|refused)="[^"]*"`)
 )
 
 // checkMarkup fails on inline code, foreign addresses, missing words and raw
@@ -107,7 +108,7 @@ func checkMarkup(t *testing.T, what, html string) {
 }
 
 // keyForm finds whole keys; those that code completes end in a dot or hyphen.
-var keyForm = regexp.MustCompile(`"((?:problem\.)?(?:web|httpd|account|urgency)\.[a-z.-]*)"`)
+var keyForm = regexp.MustCompile(`"((?:problem\.)?(?:web|httpd|account|urgency|signing)\.[a-z.-]*)"`)
 
 func TestEveryTextKeyExistsAndEveryKeyIsUsed(t *testing.T) {
 	used, prefixes := map[string]bool{}, []string{}
@@ -194,7 +195,7 @@ func TestAssetsKeepTheirBudgetAndTheirNames(t *testing.T) {
 func TestDenyList(t *testing.T) {
 	denied := regexp.MustCompile(`:has\(|color-mix|oklch|light-dark|text-wrap|popover|@scope|field-sizing|subgrid|withResolvers|toSorted|groupBy|AbortSignal\.(any|timeout)|toBase64|Intl\.Segmenter|DurationFormat|URL\.parse|ariaLabel|crypto\.subtle|randomUUID|navigator\.clipboard|serviceWorker|&\s*[.:{]\w`)
 	files, err := fs.Glob(assetFiles, "assets/*")
-	if err != nil || len(files) != 6 {
+	if err != nil || len(files) != 7 {
 		t.Fatalf("assets: %v, %v", files, err)
 	}
 	for _, name := range files {

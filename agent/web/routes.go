@@ -60,6 +60,17 @@ func (s *site) table() []route {
 		{who: account.Send, pattern: "GET /gui", do: s.sendForm},
 		{who: account.Send, pattern: "POST /gui", do: s.send, files: true},
 		{who: account.Send, pattern: "GET /noi-nhan", do: s.recipients},
+
+		{who: account.Send, pattern: "GET /ky-so", do: s.signList},
+		{who: account.Send, pattern: "POST /ky-so", do: s.signNew, files: true},
+		{who: account.Send, pattern: "GET /ky-so/{id}", do: s.signOne},
+		{who: account.Send, pattern: "GET /ky-so/{id}/tep", do: s.signFile},
+		{who: account.Send, pattern: "POST /ky-so/{id}/goi", do: s.signCall},
+		{who: account.Send, pattern: "POST /ky-so/{id}/tai-len", do: s.signBring, files: true},
+		{who: account.Send, pattern: "POST /ky-so/{id}/bo", do: s.signDrop},
+		// The signing agent is no browser: its tokens stand in the address.
+		{who: anybody, pattern: "GET /ky/{token}", do: s.agentFetch},
+		{who: anybody, pattern: "POST /ky/{token}", do: s.agentDeliver, files: true},
 	}
 	for _, box := range []string{"van-ban-den", "van-ban-di"} {
 		all = append(all,

@@ -42,7 +42,8 @@ type SendView struct {
 	More       bool // the optional fields are open
 	From       string
 	Kept       []KeptFile
-	ChooseNew  bool // files were sent along and must be chosen again
+	Signed     []KeptFile // from the signing page
+	ChooseNew  bool       // files were sent along and must be chosen again
 	MaxSize    string
 	MaxBytes   int64
 	MaxSubject int
@@ -54,8 +55,10 @@ type Option struct {
 	Chosen      bool
 }
 
-// KeptFile is a file of the document that is being sent again.
+// KeptFile is a file of the document that is being sent again, or one that was
+// signed before.
 type KeptFile struct {
+	ID         string // of a signed one
 	Index      int
 	Name, Size string
 	Kept       bool
@@ -91,6 +94,7 @@ func (s *site) sendForm(ctx context.Context, v *visit) error {
 			return err
 		}
 	}
+	s.addSigned(v, &view, v.r.URL.Query()["ky"])
 	return s.showSend(ctx, v, view, nil, http.StatusOK)
 }
 
@@ -167,6 +171,7 @@ func (s *site) send(ctx context.Context, v *visit) error {
 			return err
 		}
 	}
+	s.addSigned(v, &view, up.fields["signed"])
 	draft, errs := s.draft(ctx, v, view, up)
 	if errs != nil {
 		return s.showSend(ctx, v, view, errs, http.StatusUnprocessableEntity)
@@ -182,6 +187,9 @@ func (s *site) send(ctx context.Context, v *visit) error {
 	turn.end(d.ID, err == nil)
 	if err != nil {
 		return s.sendFailed(ctx, v, view, err)
+	}
+	for _, k := range view.Signed {
+		s.signing.Drop(v.session.User.Name, k.ID)
 	}
 	v.redirect(boxPath(d) + "?xong=1")
 	return nil
@@ -249,6 +257,9 @@ func (s *site) draft(ctx context.Context, v *visit, view SendView, up *upload) (
 		if k.Kept {
 			d.Files = append(d.Files, s.keptUpload(ctx, uuid.MustParse(view.From), k))
 		}
+	}
+	for _, k := range view.Signed {
+		d.Files = append(d.Files, s.signedUpload(v, k))
 	}
 	for _, f := range up.files {
 		if f.size == 0 {

@@ -50,7 +50,7 @@ func (v *visit) trust(seal *office.Seal) Trust {
 	}
 	t := Trust{Tone: look.tone, Mark: look.mark, Accept: look.accept, Verdict: v.t("web.seal." + verdictKey(seal.Verdict, known)),
 		SignedAt: formatISO(seal.SignedAt), Checked: formatFull(seal.Checked),
-		Signer: joinDots(seal.Name, seal.Signer), Scope: v.t("web.seal.scope")}
+		Signer: joinDots(v.sealedBy(seal), seal.Name, seal.Signer), Scope: v.t("web.seal.scope")}
 	if seal.Reason != "" {
 		key := "web.seal.reason." + seal.Reason
 		if !i18n.Has(key) {

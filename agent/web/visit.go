@@ -122,7 +122,7 @@ func (s *site) toSignIn(v *visit) {
 		q.Set("tiep", v.r.URL.RequestURI())
 	} else if v.r.Method != http.MethodGet {
 		page := v.r.URL.Path
-		for _, action := range []string{"/tiep-nhan", "/tra-lai", "/gui-ngay", "/kiem-lai", "/dang-xuat-het"} {
+		for _, action := range []string{"/tiep-nhan", "/tra-lai", "/gui-ngay", "/kiem-lai", "/dang-xuat-het", "/goi", "/tai-len", "/bo"} {
 			page = strings.TrimSuffix(page, action)
 		}
 		q.Set("tiep", page)

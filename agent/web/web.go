@@ -15,6 +15,7 @@ import (
 	"tram/agent/httpd"
 	"tram/agent/line"
 	"tram/agent/office"
+	"tram/agent/vgca"
 	"tram/agent/web/account"
 	"tram/storage"
 )
@@ -129,6 +130,9 @@ type Config struct {
 	// Zero takes the default. Hard: the form comes back with a message.
 	MaxFile, MaxUpload int64
 	MaxFiles           int
+	// SignAgent is the WebSocket address of the signing agent on the clerk's own
+	// PC; "" is vgca.DefaultAgent.
+	SignAgent string
 	// Secure says that browsers come over TLS, for the cookie.
 	Secure bool
 }
@@ -162,6 +166,7 @@ type site struct {
 	// visitCookie names the cookie that ties forms to a browser before sign-in.
 	visitCookie string
 	turns       turns
+	signing     *vgca.Desk
 }
 
 // New makes the pages. The handler expects the guards of httpd in front of it.
@@ -184,6 +189,9 @@ func newSite(o Options) (*site, error) {
 		o.Now = time.Now
 	}
 	c := &o.Config
+	if c.SignAgent == "" {
+		c.SignAgent = vgca.DefaultAgent
+	}
 	if c.MaxFile == 0 {
 		c.MaxFile = DefaultMaxFile
 	}
@@ -206,6 +214,7 @@ func newSite(o Options) (*site, error) {
 	if s.pages, err = loadPages(); err != nil {
 		return nil, err
 	}
+	s.signing = vgca.NewDesk(vgca.Options{Dir: c.UploadDir, Pattern: uploadPattern, MaxFile: min(c.MaxFile, maxSignFile), Logger: o.Logger, Now: o.Now})
 	return s, nil
 }
 

@@ -129,7 +129,7 @@ func printDocument(c *cli.Console, w io.Writer, d office.Document) {
 		line("tram.show.file", fmt.Sprintf("%s  %s  sha256 %s", a.Name, cli.Bytes(a.Size), a.SHA256))
 	}
 	if d.Seal != nil {
-		line("tram.show.seal", fmt.Sprintf("%s: %s (%s) %s %s", c.T("tram.seal."+d.Seal.Verdict), d.Seal.Name, d.Seal.Signer, d.Seal.SignedAt.Format(time.RFC3339), d.Seal.Reason))
+		line("tram.show.seal", fmt.Sprintf("%s: %s (%s) %s %s", c.T("tram.seal."+d.Seal.Verdict), sealedBy(c, d.Seal), d.Seal.Signer, d.Seal.SignedAt.Format(time.RFC3339), d.Seal.Reason))
 	}
 	for _, check := range d.Checks {
 		line("tram.show.check", fmt.Sprintf("%d. %s %s", check.Attachment+1, c.T("docsign.verdict."+string(check.Verdict())), check.Report.Reason.Text(c.Lang)))

@@ -31,6 +31,7 @@ func sendCommand(c *cli.Console) *cobra.Command {
 	f.StringVar(&d.Notation, "notation", "", "tram.send.notation")
 	f.StringVar(&d.Date, "date", "", "tram.send.date")
 	f.StringVar(&d.Classification, "classification", "", "tram.send.classification")
+	f.BoolVar(&d.Copied, "copy", false, "tram.send.copy")
 	f.BoolVar(&d.Cleared, "cleared", false, "tram.send.cleared")
 	for _, name := range []string{"to", "subject"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {

@@ -31,6 +31,8 @@ type sealVerdict struct {
 	Reason   seal.Reason      `json:"reason,omitempty"`
 	Code     string           `json:"code"`
 	Name     string           `json:"name"`
+	Role     seal.Role        `json:"role,omitempty"`
+	Person   string           `json:"person,omitempty"`
 	SignedAt time.Time        `json:"signed_at"`
 	Stamped  time.Time        `json:"stamped,omitzero"` // proven to exist then
 	Issuer   string           `json:"issuer"`
@@ -63,8 +65,8 @@ func describe(r verify.Report) verification {
 	for _, l := range r.Lines {
 		d := l.Seal.Verdict
 		one := sealVerdict{
-			Kind: l.Kind, Result: d.Result, Reason: d.Reason, Code: d.Code, Name: d.Name, SignedAt: d.SignedAt, Stamped: d.Stamped,
-			Issuer: d.Issuer, Serial: d.Serial, Events: events(l), Files: []fileCheck{},
+			Kind: l.Kind, Result: d.Result, Reason: d.Reason, Code: d.Code, Name: d.Name, Role: d.Role, Person: d.Person,
+			SignedAt: d.SignedAt, Stamped: d.Stamped, Issuer: d.Issuer, Serial: d.Serial, Events: events(l), Files: []fileCheck{},
 		}
 		for _, f := range l.Seal.Files {
 			one.Files = append(one.Files, fileCheck{f.Name, hex.EncodeToString(f.SHA256[:]), f.OK})
@@ -116,10 +118,18 @@ func reasonText(lang i18n.Lang, reason seal.Reason) string {
 	return string(reason)
 }
 
+// signer says whose seal it is, in which role and by whose hand.
+func signer(v seal.Verdict) string {
+	if v.Role == "" {
+		return v.Name
+	}
+	return strings.TrimSuffix(v.Name+", "+both("seal.role."+string(v.Role), nil)+" "+v.Person, " ")
+}
+
 func printReport(w io.Writer, r verify.Report) {
 	for _, l := range r.Lines {
 		v := l.Seal.Verdict
-		fmt.Fprintf(w, "%c %s: %s (%s) %s – %s\n", mark(v.Result), both("tram.seal."+string(v.Result), nil), cli.OneLine(v.Name), cli.OneLine(v.Code),
+		fmt.Fprintf(w, "%c %s: %s (%s) %s – %s\n", mark(v.Result), both("tram.seal."+string(v.Result), nil), cli.OneLine(signer(v)), cli.OneLine(v.Code),
 			v.SignedAt.Local().Format(clockForm), both("verify.kind."+string(l.Kind), nil))
 		printReason(w, string(v.Reason))
 		for _, e := range events(l) {
