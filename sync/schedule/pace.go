@@ -217,15 +217,15 @@ func (p *Pace) window() int64 {
 	chunk := int64(p.Chunk())
 	rate := p.rate.get()
 	once := int64(rate * (p.shortest.path(rate) + AckDelay).Seconds())
-	spare := int64(rate*spareTime.Seconds()) - fast
-	window := max(gain*once+chunk, 2*chunk) + min(max(spare, 0), maxSpare)
+	window := max(gain*once+chunk, 2*chunk)
 	switch {
 	case p.draining:
-		window = max(once*5/8, chunk)
+		return max(once*5/8, chunk)
 	case !p.measured:
-		window = max(window, min(firstWindow+p.delivered, slowStart))
+		return max(window, min(firstWindow+p.delivered, slowStart))
 	}
-	return window
+	spare := int64(rate*spareTime.Seconds()) - fast
+	return window + min(max(spare, 0), maxSpare)
 }
 
 // Chunk is how many bytes of an object go in one piece.
