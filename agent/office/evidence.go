@@ -188,7 +188,7 @@ func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evide
 		ev.Step = AtHub // the recipient itself says when it has it
 	}
 	if e.Final() && ev.Office != "" {
-		if moved, err := advance(tx, seq, ev.Office, Failed, "", ev.Note); err != nil {
+		if moved, err := advance(tx, seq, ev.Office, Failed, "", failure(ev, e)); err != nil {
 			return err
 		} else if moved > 0 {
 			ev.Step = Failed
@@ -204,20 +204,40 @@ func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evide
 	return insertEvent(tx, seq, ev, 0)
 }
 
-// evidenceNote says an event in words.
+// Words are what people read of an event. What hubs and time stamp authorities
+// testify is kept as the key of a text, or a name, and said in their language.
+func (e Event) Words(lang i18n.Lang) string {
+	switch {
+	case e.Evidence != EvidenceRecord && e.Evidence != EvidenceStamp:
+		return e.Note
+	case i18n.Has(e.Note):
+		return i18n.T(lang, e.Note)
+	case e.Evidence == EvidenceStamp:
+		return i18n.T(lang, "office.stamp.external", i18n.Args{"name": e.Note})
+	default:
+		return i18n.T(lang, "office.evidence.other", i18n.Args{"event": e.Note})
+	}
+}
+
+// evidenceNote is the key of an event's text, or the event's name.
 func evidenceNote(e evidence.Event) string {
 	key := "office.evidence." + string(e.Name)
 	if e.Reason != "" {
 		key += "." + string(e.Reason)
 	}
 	if !i18n.Has(key) {
-		return i18n.T(i18n.Vietnamese, "office.evidence.other", i18n.Args{"event": printable(string(e.Name))})
+		return printable(string(e.Name))
 	}
-	note := i18n.T(i18n.Vietnamese, key)
+	return key
+}
+
+// failure says why a document will not reach its recipient.
+func failure(ev Event, e evidence.Event) string {
+	reason := ev.Words(i18n.Vietnamese)
 	if e.Code != 0 {
-		note += ": " + refusalText(e.Code, "")
+		reason += ": " + refusalText(e.Code, "")
 	}
-	return note
+	return reason
 }
 
 // fileStamp keeps a time stamp of a hub on the seal of a document of ours.
@@ -253,9 +273,9 @@ func (o *Office) keepStamp(tx *sqlite.Tx, seq int64, authority string, token []b
 	if again, err := o.keepTestimony(tx, seq, EvidenceStamp, authority, report.Time, token); err != nil || again {
 		return err
 	}
-	note := i18n.T(i18n.Vietnamese, "office.stamp.external", i18n.Args{"name": printable(report.Authority)})
+	note := printable(report.Authority)
 	if report.Reserve {
-		note = i18n.T(i18n.Vietnamese, "office.stamp.reserve")
+		note = "office.stamp.reserve"
 	}
 	o.changed(tx)
 	return insertEvent(tx, seq, Event{

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"tram/agent/evidence"
+	"tram/agent/i18n"
 	"tram/agent/seal"
 	"tram/agent/tsa"
 	"tram/agent/verify"
@@ -230,7 +231,7 @@ func TestP8_AnExternalTimeStampComesWhenThereIsALine(t *testing.T) {
 	}
 	stamps := 0
 	for _, e := range a.get(doc.ID).Events {
-		if e.Evidence == EvidenceStamp && e.Signer == externalAuthority && strings.Contains(e.Note, "TSA thử") {
+		if e.Evidence == EvidenceStamp && e.Signer == externalAuthority && strings.Contains(e.Words(i18n.English), "Time stamp of TSA thử") {
 			stamps++
 		}
 	}
@@ -367,6 +368,27 @@ func TestP12_AnExportPassesWithTheCAAlone(t *testing.T) {
 	} {
 		if r, err := check(spoiled(t, file, name)); err != nil || r.Result != seal.Failed || r.Reason != want && name != "META-INF/signature001.p7s" {
 			t.Errorf("%s changed: %s %s, %v", name, r.Result, r.Reason, err)
+		}
+	}
+}
+
+// TestEvidenceIsSaidInTheReadersLanguage holds what is kept apart from words.
+func TestEvidenceIsSaidInTheReadersLanguage(t *testing.T) {
+	for _, c := range []struct {
+		event Event
+		vi    string
+		en    string
+	}{
+		{Event{Evidence: EvidenceRecord, Note: evidenceNote(evidence.Event{Name: evidence.SubmissionAcceptance})},
+			"Trạm đã nhận giữ văn bản từ nơi gửi", "The hub took the document over from its sender"},
+		{Event{Evidence: EvidenceRecord, Note: evidenceNote(evidence.Event{Name: "LaterEvent"})},
+			"Chứng cứ của trạm: LaterEvent", "Evidence of the hub: LaterEvent"},
+		{Event{Evidence: EvidenceStamp, Note: "office.stamp.reserve"},
+			"Dấu thời gian dự phòng của trạm tỉnh trên dấu của cơ quan", "Time stamp of last resort, given by the hub, on the office's seal"},
+		{Event{Evidence: EvidenceStatus, Note: "Sai thẩm quyền"}, "Sai thẩm quyền", "Sai thẩm quyền"},
+	} {
+		if vi, en := c.event.Words(i18n.Vietnamese), c.event.Words(i18n.English); vi != c.vi || en != c.en {
+			t.Errorf("%+v: %q, %q", c.event, vi, en)
 		}
 	}
 }

@@ -76,8 +76,8 @@ type Event struct {
 	Office   string    `json:"office"` // the recipient concerned, "" for all
 	At       time.Time `json:"at"`
 	Learnt   time.Time `json:"learnt"`
-	Signer   string    `json:"signer"` // office, hub or authority that signed the evidence
-	Note     string    `json:"note,omitempty"`
+	Signer   string    `json:"signer"`             // office, hub or authority that signed the evidence
+	Note     string    `json:"note,omitempty"`     // for people by [Event.Words]
 	Evidence string    `json:"evidence,omitempty"` // "seal", "custody", "status", "notice", "evidence", "stamp"
 }
 

@@ -110,7 +110,7 @@ func (v *visit) testimony(d office.Document, r office.Recipient) []Step {
 		if !testified(e) || !concerns(e, r) {
 			continue
 		}
-		s := Step{Tone: "done", Label: e.Note, When: v.clock(e.At), Proof: v.proof(e)}
+		s := Step{Tone: "done", Label: e.Words(v.lang), When: v.clock(e.At), Proof: v.proof(e)}
 		if e.Step == office.Failed {
 			s.Tone = "bad"
 		}
@@ -124,7 +124,7 @@ func (v *visit) fill(s *Step, e *office.Event) {
 	if e == nil {
 		return
 	}
-	s.When, s.Note = v.clock(e.At), e.Note
+	s.When, s.Note = v.clock(e.At), e.Words(v.lang)
 	s.Proof = v.proof(*e)
 }
 

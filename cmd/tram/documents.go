@@ -136,7 +136,7 @@ func printDocument(c *cli.Console, w io.Writer, d office.Document) {
 	}
 	var rows [][]string
 	for _, e := range d.Events {
-		rows = append(rows, []string{e.At.Local().Format(clockForm), c.T("tram.state." + string(e.Step)), e.Office, e.Signer, e.Note})
+		rows = append(rows, []string{e.At.Local().Format(clockForm), c.T("tram.state." + string(e.Step)), e.Office, e.Signer, e.Words(c.Lang)})
 	}
 	fmt.Fprintln(w)
 	c.Table(w, []string{"tram.col.time", "tram.col.step", "tram.col.office", "tram.col.signer", "tram.col.note"}, rows)
