@@ -71,8 +71,34 @@ func (r *Relay) witnessed(tx *sqlite.Tx, peer string, b storage.Bundle, e eviden
 	return nil
 }
 
-// took testifies that this hub took a document over, to where it came from and
-// to the offices that get it from here, and watches its time.
+// heldBack notes an event to be told to a recipient when it has the document:
+// before, it could not tell what the evidence is about.
+func (r *Relay) heldBack(tx *sqlite.Tx, peer string, b storage.Bundle, e evidence.Event) error {
+	if err := r.witnessed(tx, peer, b, e); err != nil {
+		return err
+	}
+	return r.hold(tx, `UPDATE outcomes SET held = 1 WHERE bundle = ? AND peer = ?`, peer, b.ID)
+}
+
+// tellHeld lets what was held back for a recipient go.
+func (r *Relay) tellHeld(tx *sqlite.Tx, peer string, id storage.ID) error {
+	return r.hold(tx, `UPDATE outcomes SET held = 0 WHERE bundle = ? AND peer = ? AND held = 1`, peer, id)
+}
+
+// dropHeld drops what was held back for a recipient that will not have it.
+func (r *Relay) dropHeld(tx *sqlite.Tx, peer string, id storage.ID) error {
+	return r.hold(tx, `DELETE FROM outcomes WHERE bundle = ? AND peer = ? AND held = 1`, peer, id)
+}
+
+func (r *Relay) hold(tx *sqlite.Tx, query, peer string, id storage.ID) error {
+	if _, err := tx.Exec(query, id, peer); err != nil {
+		return fmt.Errorf("hold evidence of %s for %s: %w", id, peer, err)
+	}
+	return nil
+}
+
+// took testifies that this hub took a document over, to where it came from and,
+// once they have it, to the offices that get it from here, and watches its time.
 func (r *Relay) took(tx *sqlite.Tx, a queue.Arrived, targets []queue.Target, stamp []byte) error {
 	if !r.testifies(a.Bundle) {
 		return nil
@@ -81,18 +107,15 @@ func (r *Relay) took(tx *sqlite.Tx, a queue.Arrived, targets []queue.Target, sta
 	if strings.EqualFold(a.From, a.Peer) {
 		e.Name = evidence.SubmissionAcceptance
 	}
-	tell := []string{a.Peer}
+	if err := r.witnessed(tx, a.Peer, a.Bundle, e); err != nil {
+		return err
+	}
 	for _, t := range targets {
 		hub, err := r.isHub(tx, t.Peer)
+		if err == nil && !hub && !strings.EqualFold(t.Peer, a.Peer) {
+			err = r.heldBack(tx, t.Peer, a.Bundle, e)
+		}
 		if err != nil {
-			return err
-		}
-		if !hub {
-			tell = append(tell, t.Peer)
-		}
-	}
-	for _, peer := range tell {
-		if err := r.witnessed(tx, peer, a.Bundle, e); err != nil {
 			return err
 		}
 	}
@@ -141,6 +164,9 @@ func (r *Relay) consigned(tx *sqlite.Tx, peer string, b storage.Bundle, at time.
 	if hub, err := r.isHub(tx, peer); err != nil || hub {
 		return err // that hub testifies for itself
 	}
+	if err := r.tellHeld(tx, peer, b.ID); err != nil {
+		return err
+	}
 	from, err := r.o.Queue.Source(tx, b.ID)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
@@ -187,6 +213,11 @@ func (r *Relay) missed(tx *sqlite.Tx, id storage.ID, reason evidence.Reason, cod
 		}
 		for _, e.Office = range behind {
 			if err := r.witnessed(tx, from, b, e); err != nil {
+				return err
+			}
+		}
+		if reason == evidence.Expired {
+			if err := r.dropHeld(tx, peer, id); err != nil {
 				return err
 			}
 		}
@@ -320,11 +351,11 @@ func (r *Relay) tellOne(ctx context.Context) (more bool, err error) {
 
 // gather reads what there is to tell one neighbour.
 func (r *Relay) gather(tx *sqlite.Tx) (t told, err error) {
-	err = tx.QueryRow(`SELECT coalesce(min(peer), '') FROM (SELECT min(peer) AS peer FROM outcomes UNION ALL SELECT min(peer) FROM testimony)`).Scan(&t.peer)
+	err = tx.QueryRow(`SELECT coalesce(min(peer), '') FROM (SELECT min(peer) AS peer FROM outcomes WHERE held = 0 UNION ALL SELECT min(peer) FROM testimony)`).Scan(&t.peer)
 	if err != nil || t.peer == "" {
 		return t, err
 	}
-	rows, err := tx.Query(`SELECT seq, bundle, header, sender, event, office, reason, code, at FROM outcomes WHERE peer = ? ORDER BY seq LIMIT ?`,
+	rows, err := tx.Query(`SELECT seq, bundle, header, sender, event, office, reason, code, at FROM outcomes WHERE peer = ? AND held = 0 ORDER BY seq LIMIT ?`,
 		t.peer, eventsPerNotice)
 	if err != nil {
 		return t, err

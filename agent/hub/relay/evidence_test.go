@@ -88,10 +88,13 @@ func TestP10_TheHubTestifiesWhatItTookAndDelivered(t *testing.T) {
 	if got, _ := s.testified("A", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::"}) {
 		t.Errorf("the sender is told %q", got)
 	}
+	if got, _ := s.testified("B", id, roots); len(got) != 0 {
+		t.Errorf("the recipient is told %q of a document that it does not have", got)
+	}
+	s.custody("B", id)
 	if got, _ := s.testified("B", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::"}) {
 		t.Errorf("the recipient is told %q", got)
 	}
-	s.custody("B", id)
 	if got, _ := s.testified("A", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::", "ContentConsignment:B:"}) {
 		t.Errorf("the sender is told %q", got)
 	}
@@ -129,6 +132,9 @@ func TestARefusalIsTestified(t *testing.T) {
 	must(t, s.queue.Settle(t.Context(), "B", id, storage.Outcome{Code: uint16(wire.CodeTooLarge), Text: "too large", At: time.Now()}))
 	if got, _ := s.testified("A", id, roots); !slices.Contains(got, "ContentConsignmentFailure:B:undeliverable") {
 		t.Errorf("the sender is told %q", got)
+	}
+	if got, _ := s.testified("B", id, roots); len(got) != 0 {
+		t.Errorf("the recipient is told %q of a document that it refused", got)
 	}
 }
 

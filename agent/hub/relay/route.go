@@ -260,6 +260,9 @@ func (r *Relay) Refused(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.
 	}); err != nil {
 		return err
 	}
+	if err := r.dropHeld(tx, peer, b.ID); err != nil {
+		return err
+	}
 	return r.release(tx, b.ID, peer)
 }
 

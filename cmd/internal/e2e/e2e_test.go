@@ -191,6 +191,9 @@ func TestP10_ADocumentTravels(t *testing.T) {
 		t.Errorf("track at the sender is %v, want %v", got, want)
 	}
 	for _, e := range accepted.Events {
+		if e.Evidence == office.EvidenceRecord || e.Evidence == office.EvidenceStamp {
+			continue // stands beside the step of another witness
+		}
 		if signer := map[office.State]string{office.Saved: codeA, office.AtHub: "H40", office.Delivered: codeB, office.Accepted: codeB}[e.Step]; e.Signer != signer {
 			t.Errorf("step %s is signed by %q, want %q", e.Step, e.Signer, signer)
 		}

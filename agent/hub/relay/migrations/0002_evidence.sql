@@ -1,5 +1,5 @@
 -- What this hub has witnessed of a document and not yet told: to be sealed, for
--- a neighbour.
+-- a neighbour. held: for a recipient that does not have the document yet.
 CREATE TABLE outcomes (
   seq    INTEGER PRIMARY KEY,
   peer   TEXT    NOT NULL,
@@ -10,9 +10,11 @@ CREATE TABLE outcomes (
   office TEXT    NOT NULL,
   reason TEXT    NOT NULL,
   code   INTEGER NOT NULL,
-  at     INTEGER NOT NULL
+  at     INTEGER NOT NULL,
+  held   INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1))
 ) STRICT;
-CREATE INDEX outcomes_peer ON outcomes (peer);
+CREATE INDEX outcomes_peer ON outcomes (peer) WHERE held = 0;
+CREATE INDEX outcomes_held ON outcomes (bundle, peer) WHERE held = 1;
 
 -- Signed things on their way to a neighbour: evidence of other hubs, and time
 -- stamps of this one.
