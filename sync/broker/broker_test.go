@@ -178,6 +178,32 @@ func TestRevokedCertificateIsRefused(t *testing.T) {
 	s.refused("H40.01", broker.ActionConnect, "")
 }
 
+// TestARefusedClientHearsWhy: it has sent on when it is refused, for in TLS 1.3
+// its handshake ends first. The alert must not be lost with a reset.
+func TestARefusedClientHearsWhy(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	config := s.ca.ClientConfig("H40.01")
+	config.Certificates = linktest.NewAuthority(t).ClientConfig("H40.01").Certificates
+	for range 20 {
+		conn, err := tls.Dial("tcp", s.b.Addr(), config)
+		if err != nil {
+			t.Fatalf("dial: %v", err)
+		}
+		for range 10 {
+			if _, err := conn.Write(make([]byte, 100)); err != nil {
+				t.Errorf("write: %v", err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		_, err = conn.Read(make([]byte, 1))
+		if err == nil || !strings.Contains(err.Error(), "unknown certificate authority") {
+			t.Errorf("refused with %v, want the alert", err)
+		}
+		conn.Close()
+	}
+}
+
 func TestP9_OversizedPacketIsRefusedBeforeAllocation(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"runtime"
@@ -137,6 +138,13 @@ func (d *door) admit(conn net.Conn) bool {
 	return true
 }
 
+// lingerTime and lingerBytes bound how long, and how much, is read from a
+// connection whose handshake was refused.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 64 << 10
+)
+
 // inside says that a connection has passed the handshake.
 func (d *door) inside(conn net.Conn) {
 	d.mu.Lock()
@@ -163,6 +171,7 @@ func (d *door) receive(raw net.Conn, establish listeners.EstablishFn) {
 	if err != nil {
 		if !d.isClosed() {
 			d.b.guard.refuse(Refusal{Remote: raw.RemoteAddr().String(), Action: ActionHandshake, Reason: d.explain(err)})
+			linger(raw)
 		}
 		d.leave(raw)
 		return
@@ -172,6 +181,17 @@ func (d *door) receive(raw net.Conn, establish listeners.EstablishFn) {
 		defer d.leave(raw)
 		d.serve(v, establish)
 	}()
+}
+
+// linger lets the alert of a refused handshake reach the other side. It has sent
+// on in the meantime, and closing before that is read resets the connection, and
+// with it what was not read there: the reason.
+func linger(raw net.Conn) {
+	half, ok := raw.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || raw.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, raw, lingerBytes) // whatever ends it, nothing more is to be done
 }
 
 // explain says why a handshake failed.

@@ -291,12 +291,13 @@ func (r *Relay) Testify(ctx context.Context) error {
 	if err := r.late(ctx); err != nil {
 		return err
 	}
-	for {
-		more, err := r.tellOne(ctx)
-		if err != nil || !more {
+	for after, more := "", true; more; {
+		var err error
+		if after, more, err = r.tellOne(ctx, after); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // told is what goes into one notice.
@@ -309,30 +310,45 @@ type told struct {
 	testimony []int64
 }
 
-// tellOne queues one notice, if there is something to tell.
-func (r *Relay) tellOne(ctx context.Context) (more bool, err error) {
+// tellOne queues one notice to a neighbour behind after, if there is something
+// to tell. What an office without keys, as one that was revoked, is to be told
+// waits for its new ones, and it is skipped.
+func (r *Relay) tellOne(ctx context.Context, after string) (skip string, more bool, err error) {
 	var t told
+	keys := true
 	err = r.o.DB.View(ctx, func(tx *sqlite.Tx) (err error) {
-		t, err = r.gather(tx)
-		return err
+		if t, err = r.gather(tx, after); err != nil || t.peer == "" {
+			return err
+		}
+		card, err := r.o.Registry.LookupTx(tx, t.peer)
+		keys = err != nil || card.Enrolled()
+		return nil
 	})
-	if err != nil || t.peer == "" {
-		return false, err
+	switch {
+	case err != nil || t.peer == "":
+		return after, false, err
+	case !keys:
+		return t.peer, true, nil
 	}
+	return after, true, r.tell(ctx, t)
+}
+
+// tell queues one notice.
+func (r *Relay) tell(ctx context.Context, t told) error {
 	n := Notice{Type: typeEvidence, Evidence: t.evidence, Stamps: t.stamps}
 	for _, record := range t.records {
 		head, err := evidence.Seal(record, *r.o.Seal)
 		if err != nil {
-			return false, err
+			return err
 		}
 		n.Evidence = append(n.Evidence, head)
 	}
 	p, err := r.message(t.peer, n, 0, uuid.Nil)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
-		return false, fmt.Errorf("make notice: %w", err)
+		return fmt.Errorf("make notice: %w", err)
 	}
 	gone := err != nil
-	return true, r.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+	return r.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
 		for table, rows := range map[string][]int64{"outcomes": t.outcomes, "testimony": t.testimony} {
 			for _, seq := range rows {
 				if _, err := tx.Exec(`DELETE FROM `+table+` WHERE seq = ?`, seq); err != nil {
@@ -349,9 +365,10 @@ func (r *Relay) tellOne(ctx context.Context) (more bool, err error) {
 	})
 }
 
-// gather reads what there is to tell one neighbour.
-func (r *Relay) gather(tx *sqlite.Tx) (t told, err error) {
-	err = tx.QueryRow(`SELECT coalesce(min(peer), '') FROM (SELECT min(peer) AS peer FROM outcomes WHERE held = 0 UNION ALL SELECT min(peer) FROM testimony)`).Scan(&t.peer)
+// gather reads what there is to tell the first neighbour behind after.
+func (r *Relay) gather(tx *sqlite.Tx, after string) (t told, err error) {
+	err = tx.QueryRow(`SELECT coalesce(min(peer), '') FROM (SELECT min(peer) AS peer FROM outcomes WHERE held = 0 AND peer > ?
+		UNION ALL SELECT min(peer) FROM testimony WHERE peer > ?)`, after, after).Scan(&t.peer)
 	if err != nil || t.peer == "" {
 		return t, err
 	}

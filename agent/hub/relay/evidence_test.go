@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/evidence"
+	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
 	"tram/agent/seal"
 	"tram/agent/tsa"
@@ -193,4 +194,32 @@ func (s *stage) foreign(id storage.ID) []byte {
 	}, *other.relay.Options().Seal)
 	must(s.t, err)
 	return head
+}
+
+// TestP10_AnOfficeWithoutKeysHoldsUpNobodysEvidence: one that was revoked has
+// none until it enrols anew.
+func TestP10_AnOfficeWithoutKeysHoldsUpNobodysEvidence(t *testing.T) {
+	s := newStage(t, time.Time{})
+	roots := s.witness(hubCode)
+	id := s.arrive("B")
+	s.routed()
+	s.custody("B", id)
+	card, err := s.registry.Lookup("A")
+	must(t, err)
+	keyless := card
+	keyless.Device, keyless.Recipient = nil, ""
+	issue := func(c registry.Card) {
+		must(t, s.db.Update(t.Context(), func(tx *sqlite.Tx) error {
+			_, err := s.registry.Issue(tx, c, s.authority)
+			return err
+		}))
+	}
+	issue(keyless)
+	if got, _ := s.testified("B", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::"}) {
+		t.Errorf("the recipient is told %q", got)
+	}
+	issue(card)
+	if got, _ := s.testified("A", id, roots); !slices.Equal(got, []string{"SubmissionAcceptance::", "ContentConsignment:B:"}) {
+		t.Errorf("with keys again the sender is told %q", got)
+	}
 }
