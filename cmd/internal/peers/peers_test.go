@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -67,6 +68,7 @@ func TestMailGivesTheDocumentBack(t *testing.T) {
 func TestUploadGoesOnWhereTheServerSays(t *testing.T) {
 	d := Document{Name: "c.pdf", Data: content(100_000)}
 	const kept = 30_000
+	var mu sync.Mutex // a handler may still run when the client asks again
 	var stored []byte
 	var offsets []int
 	mux := http.NewServeMux()
@@ -75,9 +77,13 @@ func TestUploadGoesOnWhereTheServerSays(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 	})
 	mux.HandleFunc("HEAD /files/1", func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		w.Header().Set("Upload-Offset", strconv.Itoa(len(stored)))
 	})
 	mux.HandleFunc("PATCH /files/1", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		at, _ := strconv.Atoi(r.Header.Get("Upload-Offset"))
 		offsets = append(offsets, at)
 		var body bytes.Buffer
