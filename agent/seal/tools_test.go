@@ -4,22 +4,15 @@ import (
 	"archive/zip"
 	"bytes"
 	"io"
-	"os"
 	"os/exec"
 	"testing"
+
+	"tram/agent/tooltest"
 )
 
-// tool finds a foreign program. Where CI is set it must be there.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") != "" {
-		t.Fatalf("%s is missing", name)
-	}
-	if err != nil {
-		t.Skipf("%s is not installed: the check of our seal by a foreign program did not run", name)
-	}
-	return path
+	return tooltest.Find(t, name, "the check of our seal by a foreign program")
 }
 
 func run(t *testing.T, command string, args ...string) (string, error) {

@@ -26,6 +26,7 @@ import (
 	"tram/agent/problem"
 	"tram/agent/seal"
 	"tram/agent/sealkey"
+	"tram/agent/sealkey/tokentest"
 	"tram/storage/keystore"
 )
 
@@ -60,7 +61,7 @@ func newOffice(t *testing.T) *office {
 	if err := keystore.MakeFolder(filepath.Join(o.dir, identity.Folder)); err != nil {
 		t.Fatal(err)
 	}
-	o.book = New(Options{Dir: o.dir, Identity: o.id, Helper: helperProgram, Now: func() time.Time { return o.now }})
+	o.book = New(Options{Dir: o.dir, Identity: o.id, Helper: tokentest.Program, Now: func() time.Time { return o.now }})
 	t.Cleanup(func() { _ = o.book.Close() })
 	return o
 }
@@ -239,26 +240,7 @@ func TestEachActionHasOneSeal(t *testing.T) {
 	}
 }
 
-// helperProgram is the built tram-token.
-var helperProgram string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "sealbook")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	helperProgram = filepath.Join(dir, "tram-token")
-	build := exec.Command("go", "build", "-o", helperProgram, "tram/cmd/tram-token")
-	build.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build tram-token: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(tokentest.Main(m)) }
 
 func tool(t *testing.T, name string, args ...string) {
 	t.Helper()

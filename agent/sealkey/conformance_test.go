@@ -17,6 +17,7 @@ import (
 
 	"tram/agent/seal"
 	"tram/agent/sealkey"
+	"tram/agent/sealkey/tokentest"
 )
 
 // conform is the suite of the contract [sealkey.Key]. Each implementation
@@ -157,7 +158,7 @@ func must[K sealkey.Key](key K, err error) func(t *testing.T) sealkey.Key {
 func source(pin string) sealkey.Source { return func() ([]byte, error) { return []byte(pin), nil } }
 
 func openToken(t *testing.T, h softHSM, change func(*sealkey.TokenOptions)) (sealkey.Unlocker, error) {
-	o := sealkey.TokenOptions{Helper: helperProgram, Module: h.library, Token: h.label}
+	o := sealkey.TokenOptions{Helper: tokentest.Program, Module: h.library, Token: h.label}
 	if change != nil {
 		change(&o)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tram/agent/sealkey"
+	"tram/agent/sealkey/tokentest"
 )
 
 var digest = sha256.Sum256([]byte("văn bản"))
@@ -178,7 +179,7 @@ func TestWhatIsNotOnTheTokenIsNamed(t *testing.T) {
 			t.Errorf("the key is not found as %s: %v", name, err)
 		}
 	}
-	list, err := sealkey.ListTokens(t.Context(), sealkey.TokenOptions{Helper: helperProgram, Module: h.library})
+	list, err := sealkey.ListTokens(t.Context(), sealkey.TokenOptions{Helper: tokentest.Program, Module: h.library})
 	if err != nil || len(list) != 1 || len(list[0].Keys) != 2 || list[0].Label != h.label || list[0].Tries != "many" {
 		t.Errorf("the list is %+v, %v", list, err)
 	}
@@ -220,7 +221,7 @@ func TestTheHelperIsStartedAnew(t *testing.T) {
 	dir := t.TempDir()
 	run := script(t, `echo run >>`+dir+`/runs
 if [ -e `+dir+`/broken ]; then exit 1; fi
-exec `+helperProgram+` "$@"`)
+exec `+tokentest.Program+` "$@"`)
 	key, err := openToken(t, h, func(o *sealkey.TokenOptions) { o.Helper = run })
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +247,7 @@ func TestClosingEndsACallThatIsUnderWay(t *testing.T) {
 	h, _ := newToken(t)
 	flag := filepath.Join(t.TempDir(), "hang")
 	run := script(t, `if [ -e `+flag+` ]; then exec sleep 60; fi
-exec `+helperProgram+` "$@"`)
+exec `+tokentest.Program+` "$@"`)
 	key, err := openToken(t, h, func(o *sealkey.TokenOptions) { o.Helper, o.PIN = run, source(userPIN) })
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
@@ -19,32 +18,16 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/sealkey/tokentest"
 	"tram/storage/keystore"
 )
-
-// helperProgram is the built tram-token.
-var helperProgram string
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "--module" {
 		fakeHelper(filepath.Base(os.Args[2]))
 		return
 	}
-	dir, err := os.MkdirTemp("", "sealkey")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	helperProgram = filepath.Join(dir, "tram-token")
-	build := exec.Command("go", "build", "-o", helperProgram, "tram/cmd/tram-token")
-	build.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build tram-token: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(tokentest.Main(m))
 }
 
 // tool runs a foreign program and gives what it printed.

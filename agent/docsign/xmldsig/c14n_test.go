@@ -7,19 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tram/agent/tooltest"
 )
 
-// tool finds a foreign program. Where CI is set it must be there.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") != "" {
-		t.Fatalf("%s is missing", name)
-	}
-	if err != nil {
-		t.Skipf("%s is not installed: the comparison with it did not run", name)
-	}
-	return path
+	return tooltest.Find(t, name, "the comparison with it")
 }
 
 func mustParse(t testing.TB, s string) *node {
