@@ -5,7 +5,10 @@ import (
 	"go/token"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"tram/agent/i18n"
 )
@@ -73,5 +76,25 @@ func TestEveryTextAskedForIsInTheCatalogue(t *testing.T) {
 				t.Errorf("%s: the catalogue lacks %s", f.at(call), key)
 			}
 		})
+	}
+}
+
+// TestCommandsAreDescribedAlike: the lines of a help stand below each other.
+func TestCommandsAreDescribedAlike(t *testing.T) {
+	found := 0
+	for _, key := range i18n.Keys() {
+		if !strings.HasSuffix(key, ".short") {
+			continue
+		}
+		found++
+		for _, lang := range []i18n.Lang{i18n.Vietnamese, i18n.English} {
+			text := i18n.T(lang, key)
+			if first, _ := utf8.DecodeRuneInString(text); !unicode.IsUpper(first) {
+				t.Errorf("%s: %q does not begin with a capital", key, text)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no command was found: the rule holds for nothing")
 	}
 }
