@@ -1,9 +1,9 @@
 package vgca
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"tram/agent/docsign"
 	"tram/agent/i18n"
 	"tram/agent/problem"
 )
@@ -47,7 +48,6 @@ type Job struct {
 // Signature is one that was added here.
 type Signature struct {
 	Signer string // common name of the certificate; not judged
-	Issuer string
 	Method Method // "" when it was signed outside and brought by hand
 	At     time.Time
 }
@@ -291,7 +291,7 @@ func (d *Desk) Fetch(text string) (Job, *os.File, error) {
 
 // Deliver takes the signed file from whoever shows the token of a call. When
 // it is good the tokens of the call are dead. Problems: signing.*.
-func (d *Desk) Deliver(text string, r io.Reader) (Job, error) {
+func (d *Desk) Deliver(ctx context.Context, text string, r io.Reader) (Job, error) {
 	d.mu.Lock()
 	j, t, err := d.redeem(text, true)
 	if err != nil {
@@ -300,17 +300,17 @@ func (d *Desk) Deliver(text string, r io.Reader) (Job, error) {
 	}
 	id, owner, method := j.ID, j.owner, t.method
 	d.mu.Unlock()
-	return d.replace(owner, id, method, r, t)
+	return d.replace(ctx, owner, id, method, r, t)
 }
 
 // Bring takes a file that was signed outside, from its owner.
-func (d *Desk) Bring(owner, id string, r io.Reader) (Job, error) {
-	return d.replace(owner, id, "", r, nil)
+func (d *Desk) Bring(ctx context.Context, owner, id string, r io.Reader) (Job, error) {
+	return d.replace(ctx, owner, id, "", r, nil)
 }
 
 // replace checks a signed file against the one at hand and takes it. A token
 // must still be alive at the end: two deliveries at once are one.
-func (d *Desk) replace(owner, id string, m Method, r io.Reader, t *token) (Job, error) {
+func (d *Desk) replace(ctx context.Context, owner, id string, m Method, r io.Reader, t *token) (Job, error) {
 	before, old, err := d.Open(owner, id)
 	if err != nil {
 		return Job{}, err
@@ -320,7 +320,7 @@ func (d *Desk) replace(owner, id string, m Method, r io.Reader, t *token) (Job, 
 	if err != nil {
 		return Job{}, err
 	}
-	cert, err := d.check(old, before.Size, path, size)
+	signer, err := d.check(ctx, old, before.Size, path, size)
 	_ = old.Close() // Windows removes no open file
 	if err != nil {
 		d.remove(path)
@@ -340,7 +340,7 @@ func (d *Desk) replace(owner, id string, m Method, r io.Reader, t *token) (Job, 
 	d.remove(j.path)
 	d.revoke(id)
 	j.path, j.Size = path, size
-	j.Signatures = append(j.Signatures, Signature{Signer: cert.Subject.CommonName, Issuer: cert.Issuer.CommonName, Method: m, At: d.o.Now()})
+	j.Signatures = append(j.Signatures, Signature{Signer: signer.Name, Method: m, At: d.o.Now()})
 	return j.copy(), nil
 }
 
@@ -353,13 +353,13 @@ func (d *Desk) alive(t *token) bool {
 	return false
 }
 
-func (d *Desk) check(old *os.File, oldSize int64, path string, size int64) (*x509.Certificate, error) {
+func (d *Desk) check(ctx context.Context, old *os.File, oldSize int64, path string, size int64) (docsign.Party, error) {
 	now, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return docsign.Party{}, err
 	}
 	defer now.Close()
-	return Extension(old, now, oldSize, size)
+	return Extension(ctx, old, now, oldSize, size)
 }
 
 func explain(err error) error {

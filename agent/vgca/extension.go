@@ -2,19 +2,14 @@ package vgca
 
 import (
 	"bytes"
-	"crypto"
-	_ "crypto/sha256" // digests of signatures
-	_ "crypto/sha512"
-	"crypto/x509"
-	"encoding/asn1"
-	"encoding/hex"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
+	"slices"
+	"time"
 
-	"tram/agent/seal"
+	"tram/agent/docsign"
 )
 
 // What can be wrong with a file that comes back.
@@ -33,43 +28,39 @@ var (
 // picture of it, and fonts.
 const MaxUpdate = 16 << 20
 
-// byteRange is the entry of a signature (ISO 32000-1, 12.8.1).
-var byteRange = regexp.MustCompile(`/ByteRange\s*\[\s*0\s+(\d{1,12})\s+(\d{1,12})\s+(\d{1,12})\s*\]`)
-
 // Extension checks that now is old, byte for byte, with an incremental update
-// at its end, and that this update holds a signature over everything but its
-// own value. It gives the signer's certificate, which is not judged here.
-// Errors: [ErrNotExtended], [ErrNotSigned], [ErrSignature], those of reading.
+// at its end, and that a signature in this update covers the whole file. It
+// gives the signer, who is not judged here. Errors: [ErrNotExtended],
+// [ErrNotSigned], [ErrSignature], those of reading.
 //
 // What the update draws is the signer's own doing, and signed as such.
-func Extension(old, now io.ReaderAt, oldSize, nowSize int64) (*x509.Certificate, error) {
+func Extension(ctx context.Context, old, now io.ReaderAt, oldSize, nowSize int64) (docsign.Party, error) {
 	if nowSize <= oldSize || nowSize-oldSize > MaxUpdate {
-		return nil, ErrNotExtended
+		return docsign.Party{}, ErrNotExtended
 	}
 	if err := samePrefix(old, now, oldSize); err != nil {
-		return nil, err
+		return docsign.Party{}, err
 	}
-	update := make([]byte, nowSize-oldSize)
-	if _, err := io.ReadFull(io.NewSectionReader(now, oldSize, nowSize-oldSize), update); err != nil {
-		return nil, fmt.Errorf("read update: %w", err)
-	}
-	from, to, err := gap(update, oldSize, nowSize)
+	report, err := docsign.Check(ctx, "signed.pdf", now, nowSize, docsign.Options{Now: time.Now()})
 	if err != nil {
-		return nil, err
+		return docsign.Party{}, fmt.Errorf("check signatures: %w", err)
 	}
-	der, err := contents(update[from-oldSize : to-oldSize])
-	if err != nil {
-		return nil, err
+	for _, s := range report.Signatures {
+		switch {
+		case s.Scope.Kind != docsign.ScopeWhole || s.Scope.Length != nowSize || s.Kind == docsign.KindTimestamp:
+		case slices.Contains(wrong, s.SubIndication):
+			return docsign.Party{}, fmt.Errorf("%w: %s: %s", ErrSignature, s.SubIndication, s.Reason.Detail)
+		default:
+			return s.Signer, nil
+		}
 	}
-	cert, err := seal.DetachedSigner(der, func(h crypto.Hash) ([]byte, error) {
-		sum := h.New()
-		_, err := io.Copy(sum, io.MultiReader(io.NewSectionReader(now, 0, from), io.NewSectionReader(now, to, nowSize-to)))
-		return sum.Sum(nil), err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
-	}
-	return cert, nil
+	return docsign.Party{}, ErrNotSigned
+}
+
+// wrong is what makes a signature one of nobody. Whether the signer is to be
+// trusted is for those who get the file.
+var wrong = []docsign.SubIndication{
+	docsign.HashFailure, docsign.SigCryptoFailure, docsign.FormatFailure, docsign.CryptoConstraintsFailure,
 }
 
 func samePrefix(old, now io.ReaderAt, size int64) error {
@@ -86,45 +77,4 @@ func samePrefix(old, now io.ReaderAt, size int64) error {
 		}
 	}
 	return nil
-}
-
-// gap finds the one signature value in the update around which all the rest of
-// the file is signed, as offsets in the file, brackets included.
-func gap(update []byte, oldSize, nowSize int64) (from, to int64, err error) {
-	found := 0
-	for _, m := range byteRange.FindAllSubmatch(update, -1) {
-		var n [3]int64
-		for i := range n {
-			n[i], _ = strconv.ParseInt(string(m[i+1]), 10, 64) // at most twelve digits
-		}
-		if a, b := n[0], n[1]; b+n[2] == nowSize && a >= oldSize && a < b && b <= nowSize {
-			from, to = a, b
-			found++
-		}
-	}
-	if found != 1 {
-		return 0, 0, ErrNotSigned
-	}
-	before := bytes.TrimRight(update[:from-oldSize], "\x00\t\n\f\r ")
-	if !bytes.HasSuffix(before, []byte("/Contents")) {
-		return 0, 0, ErrNotSigned
-	}
-	return from, to, nil
-}
-
-// contents reads a hexadecimal string that holds DER and zeros behind it.
-func contents(text []byte) ([]byte, error) {
-	if len(text) < 2 || text[0] != '<' || text[len(text)-1] != '>' {
-		return nil, ErrNotSigned
-	}
-	raw, err := hex.DecodeString(string(text[1 : len(text)-1]))
-	if err != nil {
-		return nil, ErrNotSigned
-	}
-	var v asn1.RawValue
-	rest, err := asn1.Unmarshal(raw, &v)
-	if err != nil || len(bytes.Trim(rest, "\x00")) > 0 {
-		return nil, fmt.Errorf("%w: no single value", ErrSignature)
-	}
-	return v.FullBytes, nil
 }

@@ -2,6 +2,7 @@ package vgca_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -27,11 +28,11 @@ func signer(t testing.TB) *vgcatest.Simulator {
 }
 
 func extension(old, now []byte) (string, error) {
-	cert, err := vgca.Extension(bytes.NewReader(old), bytes.NewReader(now), int64(len(old)), int64(len(now)))
+	signer, err := vgca.Extension(context.Background(), bytes.NewReader(old), bytes.NewReader(now), int64(len(old)), int64(len(now)))
 	if err != nil {
 		return "", err
 	}
-	return cert.Subject.CommonName, nil
+	return signer.Name, nil
 }
 
 func TestP6_OnlyAFileThatExtendsTheOldOneAndIsSignedWhollyIsTaken(t *testing.T) {
@@ -170,7 +171,7 @@ func TestP7_ATokenOpensWhatItsCallIsForAndNothingElse(t *testing.T) {
 		return err
 	}
 	bring := func(token string, file []byte) error {
-		_, err := d.Deliver(token, bytes.NewReader(file))
+		_, err := d.Deliver(t.Context(), token, bytes.NewReader(file))
 		return err
 	}
 	wantProblem(t, "fetching with an earlier call's token", read(stale), "signing.gone")

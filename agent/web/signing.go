@@ -182,7 +182,7 @@ func (s *site) sendFile(v *visit, job vgca.Job, f *os.File) error {
 func (s *site) signBring(ctx context.Context, v *visit) error {
 	id := v.r.PathValue("id")
 	err := s.oneFile(v, func(_ string, r io.Reader) error {
-		_, err := s.signing.Bring(v.session.User.Name, id, r)
+		_, err := s.signing.Bring(v.r.Context(), v.session.User.Name, id, r)
 		return err
 	})
 	if p := problem.From(err); err != nil && p.Class != problem.Failed && p.Class != problem.Denied && p.Class != problem.NotFound {
@@ -230,7 +230,7 @@ func (s *site) agentDeliver(_ context.Context, v *visit) error {
 		if part.FileName() == "" {
 			continue
 		}
-		job, err := s.signing.Deliver(v.r.PathValue("token"), part)
+		job, err := s.signing.Deliver(v.r.Context(), v.r.PathValue("token"), part)
 		return s.answerAgent(v, err, job.Name)
 	}
 	return s.answerAgent(v, problem.New(problem.Usage, "signing.one-file", "", nil), "")
