@@ -216,12 +216,16 @@ func FileName(code string) string {
 
 // InviteInfo is one invite in a list.
 type InviteInfo struct {
-	ID                           invite.ID
-	Short                        string // form of ID that people read out
-	Code, Name, Batch            string
-	State                        InviteState
-	Created, NotBefore, NotAfter time.Time
-	Redeemed                     time.Time // zero when unused
+	ID        string      `json:"id"`    // hex
+	Short     string      `json:"short"` // form of ID that people read out
+	Code      string      `json:"code"`
+	Name      string      `json:"name"`
+	Batch     string      `json:"batch"`
+	State     InviteState `json:"state"`
+	Created   time.Time   `json:"created"`
+	NotBefore time.Time   `json:"not_before"`
+	NotAfter  time.Time   `json:"not_after"`
+	Redeemed  time.Time   `json:"redeemed,omitzero"` // zero when unused
 }
 
 // ListInvites returns invites, newest first, at most limit of them; limit zero
@@ -242,7 +246,7 @@ func ListInvites(ctx context.Context, db *sqlite.DB, now time.Time, limit int) (
 			if err != nil {
 				return err
 			}
-			list = append(list, InviteInfo{ID: r.ID, Short: r.ID.ShortCode(), Code: r.Code, Name: r.Name, Batch: r.Batch, State: r.state(now),
+			list = append(list, InviteInfo{ID: r.ID.String(), Short: r.ID.ShortCode(), Code: r.Code, Name: r.Name, Batch: r.Batch, State: r.state(now),
 				Created: r.Created, NotBefore: r.NotBefore, NotAfter: r.NotAfter, Redeemed: r.Redeemed})
 		}
 		return rows.Err()
