@@ -160,8 +160,8 @@ func (o *Office) trackIncoming(tx *sqlite.Tx, seq int64, witness string, e evide
 	if e.Name != evidence.SubmissionAcceptance && e.Name != evidence.RelayAcceptance {
 		return nil
 	}
-	res, err := tx.Exec(`UPDATE events SET signer = ?, evidence = ?, at = ? WHERE document = ? AND step = ? AND signer = ''`,
-		witness, EvidenceRecord, e.At, seq, string(AtHub))
+	res, err := tx.Exec(`UPDATE events SET signer = ?, evidence = ?, note = ?, at = ? WHERE document = ? AND step = ? AND signer = ''`,
+		witness, EvidenceRecord, evidenceNote(e), e.At, seq, string(AtHub))
 	if err != nil {
 		return fmt.Errorf("sign step of track: %w", err)
 	}
@@ -208,7 +208,7 @@ func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evide
 // testify is kept as the key of a text, or a name, and said in their language.
 func (e Event) Words(lang i18n.Lang) string {
 	switch {
-	case e.Evidence != EvidenceRecord && e.Evidence != EvidenceStamp:
+	case e.Note == "" || e.Evidence != EvidenceRecord && e.Evidence != EvidenceStamp:
 		return e.Note
 	case i18n.Has(e.Note):
 		return i18n.T(lang, e.Note)

@@ -96,8 +96,8 @@ func TestP10_AtTheReceiverTheHubHasSigned(t *testing.T) {
 		t.Errorf("track is %q", track(got))
 	}
 	for _, e := range got.Events {
-		if e.Step == AtHub && !e.At.Equal(at) {
-			t.Errorf("at the hub at %v, signed for %v", e.At, at)
+		if e.Step == AtHub && (!e.At.Equal(at) || e.Words(i18n.English) != "The hub took the document over from its sender") {
+			t.Errorf("at the hub at %v, signed for %v: %q", e.At, at, e.Words(i18n.English))
 		}
 	}
 	w.audited()
@@ -385,6 +385,7 @@ func TestEvidenceIsSaidInTheReadersLanguage(t *testing.T) {
 			"Chứng cứ của trạm: LaterEvent", "Evidence of the hub: LaterEvent"},
 		{Event{Evidence: EvidenceStamp, Note: "office.stamp.reserve"},
 			"Dấu thời gian dự phòng của trạm tỉnh trên dấu của cơ quan", "Time stamp of last resort, given by the hub, on the office's seal"},
+		{Event{Evidence: EvidenceRecord}, "", ""},
 		{Event{Evidence: EvidenceStatus, Note: "Sai thẩm quyền"}, "Sai thẩm quyền", "Sai thẩm quyền"},
 	} {
 		if vi, en := c.event.Words(i18n.Vietnamese), c.event.Words(i18n.English); vi != c.vi || en != c.en {

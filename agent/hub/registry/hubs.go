@@ -57,10 +57,14 @@ func follow(code string, lookup func(string) (Card, error)) (Card, error) {
 
 // Issuer returns the certificate of the CA that issued an office's seal: own,
 // that of the reader's hub, or the one on the card of the hub where the office is
-// enrolled. No other CA can seal for it (P7). An office without a card is taken
-// for one of the reader's hub. ErrChain when its hub has no card.
+// enrolled; a hub's seal on evidence is of its own CA, whatever hub is above it.
+// No other CA can seal for it (P7). An office without a card is taken for one of
+// the reader's hub. ErrChain when its hub has no card.
 func (r *Registry) Issuer(code string, own *x509.Certificate) (*x509.Certificate, error) {
 	c, err := r.Lookup(code)
+	if err == nil && c.IsHub() {
+		return c.CA, nil
+	}
 	if errors.Is(err, ErrNotFound) || err == nil && c.Hub == "" {
 		return own, nil
 	}

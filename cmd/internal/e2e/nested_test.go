@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,12 +93,13 @@ func TestP10_ADocumentTravelsThreeTiers(t *testing.T) {
 			t.Fatal(err)
 		}
 		reaches(t, way.from, doc.ID, office.Accepted)
+		witnessed(t, way.from, doc.ID)
 		container := filepath.Join(t.TempDir(), "x.asice")
 		if _, err := tr.east.Run(t.Context(), "tram", "export", "--data", way.from.Dir, doc.ID.String(), "--out", container); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := tr.east.Run(t.Context(), "tram", "verify", "--data", way.to.Dir, container); err != nil {
-			t.Error(err) // seals of two hubs' offices in it
+			t.Error(err) // seals of two hubs' offices in it, and of a hub that is below another
 		}
 	}
 	for _, w := range []*world.World{tr.east, tr.province, tr.west} {
@@ -105,6 +108,15 @@ func TestP10_ADocumentTravelsThreeTiers(t *testing.T) {
 			t.Errorf("audit chain: %v %s", err, out)
 		}
 	}
+}
+
+// witnessed waits until an office has its hubs' evidence on a document.
+func witnessed(t *testing.T, o *world.Office, id storage.ID) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("evidence on %s at %s", id, o.Spec.Code), func() bool {
+		d, err := o.API.Get(t.Context(), id)
+		return err == nil && slices.ContainsFunc(d.Events, func(e office.Event) bool { return e.Evidence == office.EvidenceRecord })
+	})
 }
 
 // backUp keeps what raises a hub again, and returns how to burn that hub down
