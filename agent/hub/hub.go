@@ -95,6 +95,7 @@ type Hub struct {
 	lineage  *lineage.Lineage
 	logs     logs
 	witness  ca.Witness
+	crl      crlFile
 	card     []byte // the hub's own
 	serial   uint64 // of card
 	// greetings has one in it when somebody has greeted since renew last looked.

@@ -353,11 +353,28 @@ func (c *CA) Revocations() []Revocation {
 	return slices.Clone(c.revokedAll)
 }
 
+// Dismissed says that the keys of an office were revoked and that it has not
+// enrolled again.
+func (c *CA) Dismissed(card registry.Card) bool {
+	if card.Enrolled() {
+		return false
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.ContainsFunc(c.revokedAll, func(r Revocation) bool { return registry.Key(r.Code) == registry.Key(card.Code) })
+}
+
 // CRL makes the revocation list of this CA (RFC 5280), DER: certificates that
 // would still be valid, under a number that grows with time.
+//
+// Its thisUpdate lies in the past, and grows by a second with each revocation:
+// it knows whole seconds, and of two lists with the same one OpenSSL, which
+// brokers read them with, goes by that which it read first.
 func (c *CA) CRL(now time.Time) ([]byte, error) {
+	revoked := c.Revocations()
+	since := now.Add(min(0, time.Duration(len(revoked))*time.Second-Backdate))
 	var entries []x509.RevocationListEntry
-	for _, r := range c.Revocations() {
+	for _, r := range revoked {
 		serial, ok := new(big.Int).SetString(r.Serial, 16)
 		if !ok || now.After(r.NotAfter) {
 			continue
@@ -365,7 +382,7 @@ func (c *CA) CRL(now time.Time) ([]byte, error) {
 		entries = append(entries, x509.RevocationListEntry{SerialNumber: serial, RevocationTime: r.At, ReasonCode: r.Reason.code()})
 	}
 	list := &x509.RevocationList{
-		Number: big.NewInt(now.UnixMilli()), ThisUpdate: now.Add(-Backdate), NextUpdate: now.Add(CRLLife), RevokedCertificateEntries: entries,
+		Number: big.NewInt(now.UnixMilli()), ThisUpdate: since, NextUpdate: now.Add(CRLLife), RevokedCertificateEntries: entries,
 	}
 	der, err := x509.CreateRevocationList(rand.Reader, list, c.Root.Cert, c.Root.Key)
 	if err != nil {
