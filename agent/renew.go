@@ -23,6 +23,10 @@ const (
 	// renewPause is the least time between two requests for renewal, in units of
 	// how often the office looks.
 	renewPause = 12
+	// silence is how long, in the same units, the hub may answer nothing, or the
+	// broker just end each connection, until this box asks why: a broker of
+	// another maker does not tell a box that it was revoked.
+	silence = 120
 )
 
 // renewal is what this box knows of its certificates beside themselves.
@@ -30,6 +34,7 @@ type renewal struct {
 	mu      sync.Mutex
 	refused *problem.Problem // why the hub gives no new ones; nil: it has not said so
 	serial  uint64           // of the present card
+	asked   time.Time        // when it was last asked about silence
 }
 
 func (r *renewal) refusal() *problem.Problem {
@@ -42,6 +47,17 @@ func (r *renewal) setRefusal(p *problem.Problem) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refused = p
+}
+
+// silent says whether to ask about silence now.
+func (r *renewal) silent(lasts, most time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if lasts < most || time.Since(r.asked) < most {
+		return false
+	}
+	r.asked = time.Now()
+	return true
 }
 
 // renewals asks the hub for new certificates when the present ones are nearly
@@ -72,13 +88,18 @@ func (d *desk) renewals(ctx context.Context) error {
 // mustAsk says whether the hub has to be asked. It leaves the hub time to send
 // new certificates by itself from two thirds of their life on.
 func (d *desk) mustAsk() bool {
-	cert := d.live.Get().DeviceCert
-	if errors.Is(d.link.Status().Err, mqtt.ErrRefused) && !d.link.Status().Up {
+	link := d.link.Status()
+	if errors.Is(link.Err, mqtt.ErrRefused) && !link.Up {
 		return true
 	}
-	if d.link.Status().Up {
-		d.renewal.setRefusal(nil)
+	lasts := d.node.Silence(d.id.Hub)
+	if !link.Connected && mqtt.ClosedByBroker(link.Err) {
+		lasts = time.Since(link.Since)
 	}
+	if d.renewal.silent(lasts, silence*d.o.RenewEvery) {
+		return true
+	}
+	cert := d.live.Get().DeviceCert
 	return cert.NotAfter.Sub(d.clock.Now()) < cert.NotAfter.Sub(cert.NotBefore)/4
 }
 
@@ -94,7 +115,6 @@ func (d *desk) askRenewal(ctx context.Context) error {
 	if err := d.use(r.Identity); err != nil {
 		return err
 	}
-	d.renewal.setRefusal(nil)
 	d.link.Kick()
 	return nil
 }
@@ -118,6 +138,7 @@ func (d *desk) use(id *identity.Identity) error {
 	d.renewal.mu.Lock()
 	d.renewal.serial = card.Serial
 	d.renewal.mu.Unlock()
+	d.renewal.setRefusal(nil)
 	d.live.Set(id)
 	d.office.Use(id)
 	d.log.Info("certificates renewed", "until", id.DeviceCert.NotAfter)
