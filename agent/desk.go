@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -54,7 +55,8 @@ type desk struct {
 	clock    *clock.Clock
 	id       *identity.Identity // as it was at the start; its certificates are those of live
 	live     *identity.Live
-	renewal  renewal
+	serial   atomic.Uint64 // of the present card
+	renewer  *enroll.Renewer
 	db       *sqlite.DB
 	blobs    *blob.Store
 	queue    *queue.Queue
@@ -189,7 +191,7 @@ func (d *desk) openNode() error {
 	if err != nil {
 		return fmt.Errorf("read own card: %w", err)
 	}
-	d.renewal.serial = card.Serial
+	d.serial.Store(card.Serial)
 	d.lineage = lineage.New(d.db)
 	d.book = countersign.NewBook(countersign.BookOptions{
 		DB: d.db, Office: d.id.Code, Epoch: d.db.Epoch(), Key: countersign.Keys(d.registry), Log: d.log.With("part", "audit"), Now: d.clock.Now,
@@ -230,6 +232,12 @@ func (d *desk) openLink() (err error) {
 	if err != nil {
 		return fmt.Errorf("prepare the line: %w", err)
 	}
+	d.renewer = enroll.NewRenewer(enroll.RenewerOptions{
+		Options: enroll.Options{Dir: d.o.Dir, Now: d.clock.Now, Logger: d.log}, Look: d.o.RenewEvery,
+		Certificate: func() *x509.Certificate { return d.live.Get().DeviceCert },
+		Line:        func() (mqtt.Status, time.Duration) { return d.link.Status(), d.node.Silence(d.id.Hub) },
+		Use:         d.renewed,
+	})
 	return nil
 }
 
@@ -246,7 +254,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.seals.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
-	group.Go(func() error { return d.renewals(ctx) })
+	group.Go(func() error { return d.renewer.Run(ctx) })
 	group.Go(func() error {
 		if err := d.registry.WarmSearch(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("names of offices not read", "error", err) // the first search tries again

@@ -151,7 +151,7 @@ func (o observer) Progress(_ string, id storage.ID, sent, total int64) {
 
 func (o observer) Session(_ string, up bool, _ wire.Hello) {
 	if up {
-		o.d.renewal.setRefusal(nil)
+		o.d.renewer.Taken()
 		o.d.line.Session()
 	} else {
 		o.d.office.LinkDown()

@@ -166,8 +166,11 @@ type observer struct{ h *Hub }
 func (o observer) Progress(string, storage.ID, int64, int64) {}
 
 func (o observer) Session(peer string, up bool, hello wire.Hello) {
-	if o.h.upstream.is(peer) {
-		return // the fleet is what lies below
+	if o.h.upstream.is(peer) { // the fleet is what lies below
+		if up {
+			o.h.upstream.taken()
+		}
+		return
 	}
 	o.h.seen.put(peer, up, hello.Software)
 }

@@ -16,6 +16,7 @@ import (
 	"tram/agent/enroll"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/registry"
+	"tram/agent/identity"
 	"tram/storage"
 	"tram/storage/fsx"
 	"tram/storage/sqlite"
@@ -135,20 +136,27 @@ func (h *Hub) renewOne(ctx context.Context, code string) error {
 	})
 }
 
-// renewedAbove takes in what the hub above has sent to this one. The line to it
-// uses it at the next connection.
+// renewedAbove takes in what the hub above has sent to this one.
 func (h *Hub) renewedAbove(answer []byte) error {
 	r, err := enroll.Take(ca.UpstreamFolder(h.o.Dir), answer)
 	if err != nil {
 		return err
 	}
+	h.upstream.taken()
+	h.useAbove(r.Identity)
+	return nil
+}
+
+// useAbove has the line to the hub above use new certificates from its next
+// connection on.
+func (h *Hub) useAbove(id *identity.Identity) {
 	h.upstream.mu.Lock()
 	defer h.upstream.mu.Unlock()
-	h.upstream.id = r.Identity
+	h.upstream.id = id
 	if h.upstream.live != nil {
-		h.upstream.live.Set(r.Identity)
+		h.upstream.live.Set(id)
 	}
-	return nil
+	h.log.Info("certificates of this hub at the hub above renewed", "until", id.DeviceCert.NotAfter)
 }
 
 // CertRevoked is the answer of `tram-hub cert revoke`.
