@@ -210,6 +210,7 @@ func (d *desk) openNode() error {
 		Office: d.id.Code, Epoch: d.db.Epoch(), Queue: d.queue, Guard: check, Device: d.id.Device,
 		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Name: d.nameOf,
 		Card: func() []byte { return d.live.Get().Card }, Registry: d.registry.Serial,
+		Log:    d.logByStick,
 		Logger: d.log.With("part", "usb"), Now: d.clock.Now,
 	})
 	return nil

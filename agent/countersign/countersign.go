@@ -4,7 +4,8 @@
 // An audit chain alone is whole after somebody with the box's disk has written
 // it anew. So the office says in its greeting where its log stands, the hub
 // signs that and remembers it, and at the next contact the log must still
-// contain what was signed: [Book] is the office's half, [Ledger] the hub's.
+// contain what was signed: [Book] is the office's half, [Ledger] the hub's. The
+// packages of a stick are contacts too, which may come late and in any order.
 //
 // It promises that a log which was edited, cut short or set back before what
 // its hub has countersigned is found out at the next contact, by both sides,

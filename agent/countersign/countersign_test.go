@@ -29,7 +29,8 @@ type stage struct {
 	book   *Book
 	ledger *Ledger
 	now    time.Time
-	deaf   bool // the office does not hear what the hub answers
+	deaf   bool   // the office does not hear what the hub answers
+	number uint64 // of its last package
 }
 
 const (

@@ -234,6 +234,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Office: h.ca.Code, Epoch: h.db.Epoch(), Queue: h.queue, Guard: check, Device: h.id.Device,
 		Journal: stick.NewJournal(h.db, h.ca.Code), Neighbour: h.neighbour, Greeted: h.greetedByStick, Before: h.beforeStick, Name: h.nameOf,
 		Card: func() []byte { return h.card }, Registry: h.registry.Serial, Logger: h.log.With("part", "usb"),
+		Log: h.logs.byStick,
 	})
 	return h.openUpstream(ctx)
 }

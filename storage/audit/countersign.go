@@ -42,10 +42,11 @@ func HashOf(tx *sqlite.Tx, seq int64) (hash [32]byte, ok bool, err error) {
 }
 
 // KeepCountersignature stores a countersignature, also one that the chain does
-// not bear out: then [Verify] says so from now on. Of one entry the first
-// stays.
+// not bear out: then [Verify] says so from now on. Of one entry the first hash
+// stays, with its latest signature.
 func KeepCountersignature(tx *sqlite.Tx, c Countersignature) error {
-	_, err := tx.Exec(`INSERT INTO countersigned (seq, hash, witness, at, raw) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+	_, err := tx.Exec(`INSERT INTO countersigned (seq, hash, witness, at, raw) VALUES (?1, ?2, ?3, ?4, ?5)
+		ON CONFLICT (seq) DO UPDATE SET at = ?4, raw = ?5 WHERE hash = ?2 AND witness = ?3 AND at < ?4`,
 		c.Seq, c.Hash, c.Witness, c.At, c.Raw)
 	if err == nil {
 		_, err = tx.Exec(`DELETE FROM countersigned WHERE seq <= (SELECT seq FROM countersigned ORDER BY seq DESC LIMIT 1 OFFSET ?)`, maxCountersigned)
@@ -56,10 +57,10 @@ func KeepCountersignature(tx *sqlite.Tx, c Countersignature) error {
 	return nil
 }
 
-// LastCountersignature returns that of the highest entry; ok is false when
+// LastCountersignature returns the latest by the witness's clock; ok is false when
 // there is none.
 func LastCountersignature(tx *sqlite.Tx) (c Countersignature, ok bool, err error) {
-	list, err := countersignatures(tx, `ORDER BY seq DESC LIMIT 1`)
+	list, err := countersignatures(tx, `ORDER BY at DESC, seq DESC LIMIT 1`)
 	if err != nil || len(list) == 0 {
 		return c, false, err
 	}
