@@ -215,6 +215,11 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
+	if s.Pages != nil && s.Pages.Source != lan.SelfMade {
+		if c, holds := health.Pages(d.clock.Now(), s.Pages.Until, lan.Soon); holds {
+			s.Conditions = append(s.Conditions, c)
+		}
+	}
 	if f := d.book.Finding(); f != nil {
 		s.Conditions = append(s.Conditions, health.Log(f.Seq))
 	}

@@ -38,8 +38,10 @@ type BookOptions struct {
 type Book struct {
 	o BookOptions
 
-	mu      sync.Mutex
-	read    time.Time // when the log was last read whole
+	reading sync.Mutex // held while the log is read
+	read    time.Time  // when it was last read whole
+
+	mu      sync.Mutex // of what is asked for at any time
 	finding *audit.BrokenError
 }
 
@@ -63,8 +65,8 @@ func (b *Book) Finding() *audit.BrokenError {
 
 // verify reads the log, whole when that is due.
 func (b *Book) verify(ctx context.Context, force bool) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	now := b.o.Now()
 	if since := now.Sub(b.read); !force && !b.read.IsZero() && since >= 0 && since < FullEvery {
 		return nil
@@ -75,12 +77,14 @@ func (b *Book) verify(ctx context.Context, force bool) error {
 		return err
 	}
 	b.read = now
-	if broken != nil && (b.finding == nil || b.finding.Seq != broken.Seq) {
+	if before := b.Finding(); broken != nil && (before == nil || before.Seq != broken.Seq) {
 		b.o.Log.Error("the audit log was changed", "entry", broken.Seq, "reason", broken.Why)
 		if err := b.note(ctx, broken); err != nil {
 			return err
 		}
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.finding = broken
 	return nil
 }

@@ -153,15 +153,15 @@ func decodeWord(raw []byte) (word, error) {
 }
 
 // Check checks a stored countersignature with the device key of its hub, for
-// [audit.VerifyCountersigned]. One that was made with another key, which the
-// hub had earlier, passes unchecked: the hub itself has remembered it.
+// [audit.VerifyCountersigned]. One that names another key, which the hub may have
+// had earlier, is [audit.ErrUnchecked].
 func Check(c audit.Countersignature, device crypto.PublicKey) error {
 	id, err := bundle.KeyID(device)
 	if err != nil {
 		return fmt.Errorf("check countersignature: %w", err)
 	}
 	if !bytes.Equal(bundle.KIDOf(c.Raw), id) {
-		return nil
+		return fmt.Errorf("%w: %q has another key now", audit.ErrUnchecked, c.Witness)
 	}
 	s, err := Open(c.Raw, device)
 	if err != nil {
@@ -188,7 +188,7 @@ func Checker(key func(hub string) (crypto.PublicKey, bool)) func(audit.Countersi
 	return func(c audit.Countersignature) error {
 		device, known := key(c.Witness)
 		if !known {
-			return fmt.Errorf("check countersignature: no key of %q is known", c.Witness)
+			return fmt.Errorf("%w: no key of %q is known", audit.ErrUnchecked, c.Witness)
 		}
 		return Check(c, device)
 	}

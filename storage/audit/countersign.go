@@ -84,9 +84,14 @@ func countersignatures(tx *sqlite.Tx, order string) ([]Countersignature, error) 
 	return list, rows.Err()
 }
 
+// ErrUnchecked says that a countersignature could not be checked: then it counts
+// neither for nor against the chain.
+var ErrUnchecked = errors.New("countersignature cannot be checked")
+
 // VerifyCountersigned is [Verify] that also checks each countersignature with
 // check, which says whether its signature holds. A bad signature is a
-// *[BrokenError] too.
+// *[BrokenError] too, unless it is [ErrUnchecked]. The report names the last one
+// that was checked.
 func VerifyCountersigned(ctx context.Context, db *sqlite.DB, check func(Countersignature) error) (Report, error) {
 	rep, err := Verify(ctx, db)
 	if err != nil {
@@ -100,9 +105,14 @@ func VerifyCountersigned(ctx context.Context, db *sqlite.DB, check func(Counters
 	if err != nil {
 		return rep, fmt.Errorf("verify audit log: %w", err)
 	}
+	rep.Countersigned, rep.Witness, rep.WitnessedAt = 0, "", time.Time{}
 	for _, c := range list {
-		if err := check(c); err != nil {
+		switch err := check(c); {
+		case errors.Is(err, ErrUnchecked):
+		case err != nil:
 			return rep, fmt.Errorf("verify audit log: %w", &BrokenError{Seq: c.Seq, Why: "its countersignature does not hold: " + err.Error()})
+		default:
+			rep.Countersigned, rep.Witness, rep.WitnessedAt = c.Seq, c.Witness, c.At
 		}
 	}
 	return rep, nil
