@@ -138,10 +138,10 @@ func renewed(id *identity.Identity, a *invite.Answer) (*identity.Identity, error
 	next.Name, next.Trust.HubName = card.Name, a.HubName
 	next.Trust.MQTT, next.Trust.Enroll, next.Trust.Brokers = a.MQTT, a.Enroll, a.Brokers
 	next.Card = newer(a.Card, id.Card, a.Authority.PublicKey)
-	if a.Device.NotAfter.After(id.DeviceCert.NotAfter) {
+	if better(a.Device, id.DeviceCert, trust.CA) {
 		next.DeviceCert = a.Device
 	}
-	if id.SealCert == nil || a.Seal.NotAfter.After(id.SealCert.NotAfter) {
+	if id.SealCert == nil || better(a.Seal, id.SealCert, trust.CA) {
 		next.SealCert = a.Seal
 	}
 	// Also certificates that are older than ours must be ours.
@@ -151,6 +151,16 @@ func renewed(id *identity.Identity, a *invite.Answer) (*identity.Identity, error
 		return nil, fmt.Errorf("check answer: %w", err)
 	}
 	return &next, nil
+}
+
+// better says whether new is to stand in the place of old: the present CA issued
+// it alone, or it lasts longer.
+func better(new, old, ca *x509.Certificate) bool {
+	newOne, oldOne := new.CheckSignatureFrom(ca) == nil, old.CheckSignatureFrom(ca) == nil
+	if newOne != oldOne {
+		return newOne
+	}
+	return new.NotAfter.After(old.NotAfter)
 }
 
 // newer is the card with the higher serial.
