@@ -2,13 +2,13 @@ package enroll
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"strings"
 	"sync"
 	"time"
 
+	"tram/agent/identity"
 	"tram/agent/problem"
 	"tram/sync/mqtt"
 )
@@ -30,8 +30,8 @@ const (
 type RenewerOptions struct {
 	Options
 	Look time.Duration // 0 is DefaultLook
-	// Certificate is the present device certificate.
-	Certificate func() *x509.Certificate
+	// Identity is the present one of the box.
+	Identity func() *identity.Identity
 	// Line is how the line to the hub is, and for how long the hub owes an answer
 	// on it.
 	Line func() (mqtt.Status, time.Duration)
@@ -41,8 +41,9 @@ type RenewerOptions struct {
 
 // Renewer asks the hub for new certificates when the present ones are nearly
 // over, when they are over, and when the hub or its broker will not hear this
-// box: then the answer says why. As a rule the hub has sent new ones over the
-// session long before. It is for offices and for hubs below another one.
+// box, or cannot prove itself: then the answer says why. As a rule the hub has
+// sent all that over the session long before. It is for offices and for hubs
+// below another one.
 type Renewer struct {
 	o       RenewerOptions
 	log     *slog.Logger
@@ -104,10 +105,12 @@ func (r *Renewer) Run(ctx context.Context) error {
 	}
 }
 
-// turnedAway says whether the broker does not accept this box.
+// turnedAway says whether the broker does not accept this box, or has a
+// certificate of a CA that this box does not know: the hub may have another one
+// since this box was last on the line, which the answer names.
 func (r *Renewer) turnedAway() bool {
 	line, _ := r.o.Line()
-	return errors.Is(line.Err, mqtt.ErrRefused) && !line.Up
+	return !line.Up && (errors.Is(line.Err, mqtt.ErrRefused) || r.o.Identity().ServerFault(line.Err) == identity.ServerUnknownCA)
 }
 
 // mustAsk says whether the hub has to be asked otherwise. It leaves the hub time
@@ -120,7 +123,7 @@ func (r *Renewer) mustAsk() bool {
 	if r.silent(owed) {
 		return true
 	}
-	cert := r.o.Certificate()
+	cert := r.o.Identity().DeviceCert
 	return cert.NotAfter.Sub(r.o.Now()) < cert.NotAfter.Sub(cert.NotBefore)/4
 }
 

@@ -2,6 +2,7 @@ package enroll
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -30,20 +31,12 @@ func (h *hub) enrolled(t *testing.T, code string) string {
 	return dir
 }
 
-func load(t *testing.T, dir string) *identity.Identity {
-	t.Helper()
-	id, err := identity.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
 // TestWhenABoxAsksByItself counts the requests of an hour and a half without a
 // line to the enrolment port, by what is known of the line to the broker.
 func TestWhenABoxAsksByItself(t *testing.T) {
 	dir := newHub(t, "H40").enrolled(t, "H40.01")
-	cert := load(t, dir).DeviceCert
+	id := load(t, dir)
+	unknown := &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}, UnverifiedCertificates: []*x509.Certificate{newHub(t, "H41").Server().Cert}}
 	refused := fmt.Errorf("connect: %w", mqtt.ErrRefused)
 	const far = 90 * 24 * time.Hour
 	for name, c := range map[string]struct {
@@ -60,6 +53,9 @@ func TestWhenABoxAsksByItself(t *testing.T) {
 		}, 90 * time.Minute, 0},
 		"refused": {far, func(time.Duration) (mqtt.Status, time.Duration) {
 			return mqtt.Status{Err: refused}, 0
+		}, 10*time.Minute - time.Second, 10},
+		"a broker of a CA that is not known": {far, func(time.Duration) (mqtt.Status, time.Duration) {
+			return mqtt.Status{Err: unknown}, 0
 		}, 10*time.Minute - time.Second, 10},
 		"refused, before another session was agreed": {far, func(time.Duration) (mqtt.Status, time.Duration) {
 			return mqtt.Status{Connected: true, Up: true, Err: refused}, 0
@@ -88,15 +84,15 @@ func TestWhenABoxAsksByItself(t *testing.T) {
 				start, asked := time.Now(), 0
 				r := NewRenewer(RenewerOptions{
 					Options: Options{
-						Dir: dir, Now: func() time.Time { return cert.NotAfter.Add(time.Since(start) - c.left) },
+						Dir: dir, Now: func() time.Time { return id.DeviceCert.NotAfter.Add(time.Since(start) - c.left) },
 						Dial: func(context.Context, string, string) (net.Conn, error) {
 							asked++
 							return nil, errors.New("network is unreachable")
 						},
 					},
-					Certificate: func() *x509.Certificate { return cert },
-					Line:        func() (mqtt.Status, time.Duration) { return c.line(time.Since(start)) },
-					Use:         func(Renewed) error { return nil },
+					Identity: func() *identity.Identity { return id },
+					Line:     func() (mqtt.Status, time.Duration) { return c.line(time.Since(start)) },
+					Use:      func(Renewed) error { return nil },
 				})
 				ctx, cancel := context.WithTimeout(t.Context(), c.within)
 				defer cancel()

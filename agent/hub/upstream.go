@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -164,16 +163,16 @@ func (h *Hub) serveUpstream(ctx context.Context) error {
 	id, servers := h.upstream.identity(), h.upstreamServers()
 	live := identity.NewLive(id)
 	link, err := mqtt.Dial(mqtt.Options{
-		Servers: servers, TLS: live.TLS(), Hub: id.Hub, Office: id.Code, Software: h.software(),
+		Servers: servers, TLS: live.TLS(), Roots: live.Roots, Hub: id.Hub, Office: id.Code, Software: h.software(),
 		Logger: h.log.With("part", "upstream"), Tuning: mqtt.Tuning{KeepAlive: h.o.Config.Upstream.Keepalive},
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the line to the hub above: %w", err)
 	}
 	renewer := enroll.NewRenewer(enroll.RenewerOptions{
-		Options:     enroll.Options{Dir: ca.UpstreamFolder(h.o.Dir), Logger: h.log.With("part", "upstream")},
-		Certificate: func() *x509.Certificate { return live.Get().DeviceCert },
-		Line:        func() (mqtt.Status, time.Duration) { return link.Status(), h.node.Silence(id.Hub) },
+		Options:  enroll.Options{Dir: ca.UpstreamFolder(h.o.Dir), Logger: h.log.With("part", "upstream")},
+		Identity: live.Get,
+		Line:     func() (mqtt.Status, time.Duration) { return link.Status(), h.node.Silence(id.Hub) },
 		Use: func(r enroll.Renewed) error {
 			h.useAbove(r.Identity)
 			link.Kick()

@@ -273,20 +273,21 @@ func TestRevocationsOutliveTheStoreAndOpenSSLReadsTheList(t *testing.T) {
 	_, err = h.redeem(t, request(t, m[0], lost))
 	wantProblem(t, err, problem.BadInvite, "enroll.key-revoked")
 
-	der, err := h.CRL(time.Now())
-	if err != nil {
-		t.Fatal(err)
+	lists, err := h.CRLs(time.Now())
+	if err != nil || len(lists) != 1 {
+		t.Fatalf("%d lists, %v", len(lists), err)
 	}
+	der := lists[0]
 	list, err := x509.ParseRevocationList(der)
 	if err != nil || list.CheckSignatureFrom(h.Root.Cert) != nil || len(list.RevokedCertificateEntries) != 2 ||
 		list.RevokedCertificateEntries[0].ReasonCode != 1 || !list.NextUpdate.After(time.Now().Add(CRLLife-time.Minute)) {
 		t.Errorf("%+v, %v", list, err)
 	}
-	later, err := h.CRL(time.Now().Add(time.Second))
+	later, err := h.CRLs(time.Now().Add(time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l, err := x509.ParseRevocationList(later); err != nil || l.Number.Cmp(list.Number) <= 0 {
+	if l, err := x509.ParseRevocationList(later[0]); err != nil || l.Number.Cmp(list.Number) <= 0 {
 		t.Errorf("number %v after %v, %v", l.Number, list.Number, err)
 	}
 	dir := t.TempDir()
@@ -315,11 +316,11 @@ func TestEachRevocationDatesTheListLater(t *testing.T) {
 	for i := range 3 {
 		code := fmt.Sprintf("H40.0%d", i+1)
 		h.enrolled(t, code)
-		der, err := h.CRL(now)
+		lists, err := h.CRLs(now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, err := x509.ParseRevocationList(der)
+		list, err := x509.ParseRevocationList(lists[0])
 		if err != nil || !list.ThisUpdate.After(before) || list.ThisUpdate.After(now.Add(-time.Hour)) {
 			t.Errorf("list %d is of %v after %v (error %v)", i, list.ThisUpdate, before, err)
 		}
@@ -330,11 +331,11 @@ func TestEachRevocationDatesTheListLater(t *testing.T) {
 		})
 	}
 	h.remember(slices.Repeat(h.Revocations(), 50_000)) // of many years
-	der, err := h.CRL(now)
+	lists, err := h.CRLs(now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list, err := x509.ParseRevocationList(der); err != nil || list.ThisUpdate.After(now) {
+	if list, err := x509.ParseRevocationList(lists[0]); err != nil || list.ThisUpdate.After(now) {
 		t.Errorf("a long list is of %v, in the future (error %v)", list.ThisUpdate, err)
 	}
 }

@@ -364,13 +364,14 @@ func (c *CA) Dismissed(card registry.Card) bool {
 	return slices.ContainsFunc(c.revokedAll, func(r Revocation) bool { return registry.Key(r.Code) == registry.Key(card.Code) })
 }
 
-// CRL makes the revocation list of this CA (RFC 5280), DER: certificates that
-// would still be valid, under a number that grows with time.
+// CRLs makes the revocation lists of this hub's CAs (RFC 5280), DER, the present
+// one's first: certificates that would still be valid, under a number that grows
+// with time. Serials are random: each list names those of all CAs.
 //
-// Its thisUpdate lies in the past, and grows by a second with each revocation:
+// Their thisUpdate lies in the past, and grows by a second with each revocation:
 // it knows whole seconds, and of two lists with the same one OpenSSL, which
 // brokers read them with, goes by that which it read first.
-func (c *CA) CRL(now time.Time) ([]byte, error) {
+func (c *CA) CRLs(now time.Time) (lists [][]byte, err error) {
 	revoked := c.Revocations()
 	since := now.Add(min(0, time.Duration(len(revoked))*time.Second-Backdate))
 	var entries []x509.RevocationListEntry
@@ -384,9 +385,12 @@ func (c *CA) CRL(now time.Time) ([]byte, error) {
 	list := &x509.RevocationList{
 		Number: big.NewInt(now.UnixMilli()), ThisUpdate: since, NextUpdate: now.Add(CRLLife), RevokedCertificateEntries: entries,
 	}
-	der, err := x509.CreateRevocationList(rand.Reader, list, c.Root.Cert, c.Root.Key)
-	if err != nil {
-		return nil, fmt.Errorf("make revocation list: %w", err)
+	for _, pair := range c.Signing() {
+		der, err := x509.CreateRevocationList(rand.Reader, list, pair.Cert, pair.Key)
+		if err != nil {
+			return nil, fmt.Errorf("make revocation list: %w", err)
+		}
+		lists = append(lists, der)
 	}
-	return der, nil
+	return lists, nil
 }
