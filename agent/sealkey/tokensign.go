@@ -144,9 +144,9 @@ func (t *token) Unlock(ctx context.Context, pin []byte, last bool) error {
 	}
 	t.forget()
 	t.pin, t.spent = bytes.Clone(pin), false
-	var timer *time.Timer
-	timer = time.AfterFunc(t.o.PINLife, func() { t.expire(timer) })
-	t.expiry = timer
+	t.entered++
+	entered := t.entered
+	t.expiry = time.AfterFunc(t.o.PINLife, func() { t.expire(entered) })
 	return nil
 }
 
@@ -156,16 +156,14 @@ func (t *token) forget() {
 	t.pin = nil
 	if t.expiry != nil {
 		t.expiry.Stop()
-		t.expiry = nil
 	}
 }
 
-// expire ends the login of a person, unless a PIN was entered since the timer was
-// set.
-func (t *token) expire(timer *time.Timer) {
+// expire ends the login of a person, unless a later one has entered a PIN.
+func (t *token) expire(entered int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.expiry == timer {
+	if t.entered == entered {
 		t.forget()
 		t.drop()
 	}
