@@ -208,7 +208,7 @@ func (v *visit) revocationWords(r docsign.Report) string {
 		return v.t("web.trust.revocation.unknown")
 	}
 	return v.t("web.trust.revocation.known", i18n.Args{"source": strings.ToUpper(oldest.Source), "time": formatFull(oldest.Issued),
-		"span": v.span(r.CheckedAt.Sub(oldest.Issued))})
+		"span": i18n.Span(v.lang, r.CheckedAt.Sub(oldest.Issued))})
 }
 
 func (v *visit) signature(s docsign.Signature) SignatureView {
