@@ -152,7 +152,7 @@ func (s *Store) look() {
 			s.o.Logger.Warn("revocation list left out", "file", f.path, "error", err)
 			continue
 		}
-		s.lists = append(s.lists, listFile{f.path, list.RawIssuer, list.ThisUpdate})
+		s.lists = append(s.lists, listFile{f.path, list.Issuer, list.ThisUpdate})
 	}
 	slices.SortStableFunc(s.lists, func(a, b listFile) int { return b.issued.Compare(a.issued) })
 }
@@ -228,7 +228,7 @@ func parseCertificates(raw []byte) ([]*x509.Certificate, error) {
 	return all, nil
 }
 
-func readList(path string) (*x509.RevocationList, error) {
+func readList(path string) (*docsign.CRL, error) {
 	raw, err := readFile(path, docsign.MaxCRL)
 	if err != nil {
 		return nil, err
