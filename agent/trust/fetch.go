@@ -133,8 +133,10 @@ func (s *Store) fetchFor(ctx context.Context, w *want) error {
 	var err error
 	for _, one := range from {
 		err = s.fetch(ctx, one, w.cert, w.issuer)
-		if _, fresh := s.known(w.cert, w.issuer); err == nil && !fresh {
-			err = fmt.Errorf("%w: list does not speak about the certificate", errRefused)
+		if err == nil {
+			if _, fresh := s.known(w.cert, w.issuer); !fresh { // it is the list of others, as it was
+				err = fmt.Errorf("%w: list does not speak about the certificate", errRefused)
+			}
 		}
 		switch {
 		case err == nil:

@@ -394,3 +394,24 @@ func (a *asker) isRunning() bool {
 	defer a.mu.Unlock()
 	return a.running
 }
+
+// TestAListOfOthersIsAskedForOnce: the certificate of an authority names a list
+// that is kept and speaks about users only.
+func TestAListOfOthersIsAskedForOnce(t *testing.T) {
+	w := newWorld(t)
+	user := issue(t, w.root, "user", 7, listAt(w.URL+"/ca.crl"))
+	authority := issue(t, w.root, "authority", 8, listAt(w.URL+"/ca.crl"), func(c *x509.Certificate) { c.IsCA = true })
+	w.serve(w.root.crl(t, w.now, extension(true, []byte{0x30, 3, 0x81, 1, 0xff}, 2, 5, 29, 28)))
+	if e := w.lookup(user); len(e) != 1 {
+		t.Fatalf("the user gets %v", e)
+	}
+	_, before := w.Terms()
+	for range 3 {
+		if e := w.lookup(authority); len(e) != 0 {
+			t.Errorf("the authority gets %v", e)
+		}
+	}
+	if _, mark := w.Terms(); mark != before || len(w.requests()) != 2 {
+		t.Errorf("%d requests, mark changed %v", len(w.requests()), mark != before)
+	}
+}
