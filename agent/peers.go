@@ -152,6 +152,7 @@ func (o observer) Progress(_ string, id storage.ID, sent, total int64) {
 func (o observer) Session(_ string, up bool, _ wire.Hello) {
 	if up {
 		o.d.line.Session()
+		o.d.trust.Retry()
 	} else {
 		o.d.office.LinkDown()
 	}

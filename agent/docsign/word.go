@@ -14,7 +14,7 @@ type Verdict string
 const (
 	VerdictPassed       Verdict = "passed"
 	VerdictAdditions    Verdict = "additions"    // valid; something was added later, which a later signature or the author allows
-	VerdictLater        Verdict = "later"        // revocation could not be checked yet: checked again by itself
+	VerdictLater        Verdict = "later"        // could not be checked yet: checked again by itself
 	VerdictUnidentified Verdict = "unidentified" // no chain to an anchor: accept only with a reason
 	VerdictDoubtful     Verdict = "doubtful"     // not concluded for another reason: accept only with a reason
 	VerdictFailed       Verdict = "failed"       // blocks acceptance
@@ -41,6 +41,9 @@ func word(o Outcome, additions bool) Verdict {
 	case Indeterminate:
 		switch o.SubIndication {
 		case TryLater:
+			if o.Reason.Code == onHold {
+				return VerdictDoubtful
+			}
 			return VerdictLater
 		case NoCertificateChain, NoSigningCertificate:
 			return VerdictUnidentified

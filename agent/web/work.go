@@ -98,7 +98,7 @@ func (v *visit) workRow(d office.Document) WorkRow {
 func (v *visit) workIn(d office.Document) WorkRow {
 	row := v.workRow(d)
 	row.Who = partyName(d.From)
-	row.When = v.t("web.work.arrived", i18n.Args{"time": v.clock(d.Created), "span": v.span(v.now.Sub(d.Created))})
+	row.When = v.t("web.work.arrived", i18n.Args{"time": v.clock(d.Created), "span": i18n.Span(v.lang, v.now.Sub(d.Created))})
 	row.Action = v.t("web.work.open")
 	return row
 }
@@ -124,7 +124,7 @@ func (v *visit) workBack(d office.Document) WorkRow {
 func (v *visit) workUnsent(d office.Document) WorkRow {
 	row := v.workRow(d)
 	row.Who = v.recipientsShort(d)
-	row.When = v.t("web.work.saved", i18n.Args{"time": v.clock(d.Created), "span": v.span(v.now.Sub(d.Created))})
+	row.When = v.t("web.work.saved", i18n.Args{"time": v.clock(d.Created), "span": i18n.Span(v.lang, v.now.Sub(d.Created))})
 	row.Action = v.t("web.work.look")
 	return row
 }
