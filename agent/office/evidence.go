@@ -188,7 +188,7 @@ func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evide
 		ev.Step = AtHub // the recipient itself says when it has it
 	}
 	if e.Final() && ev.Office != "" {
-		if moved, err := advance(tx, seq, ev.Office, Failed, "", failure(ev, e)); err != nil {
+		if moved, err := advance(tx, seq, ev.Office, Failed, "", failure(e)); err != nil {
 			return err
 		} else if moved > 0 {
 			ev.Step = Failed
@@ -204,21 +204,6 @@ func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evide
 	return insertEvent(tx, seq, ev, 0)
 }
 
-// Words are what people read of an event. What hubs and time stamp authorities
-// testify is kept as the key of a text, or a name, and said in their language.
-func (e Event) Words(lang i18n.Lang) string {
-	switch {
-	case e.Note == "" || e.Evidence != EvidenceRecord && e.Evidence != EvidenceStamp:
-		return e.Note
-	case i18n.Has(e.Note):
-		return i18n.T(lang, e.Note)
-	case e.Evidence == EvidenceStamp:
-		return i18n.T(lang, "office.stamp.external", i18n.Args{"name": e.Note})
-	default:
-		return i18n.T(lang, "office.evidence.other", i18n.Args{"event": e.Note})
-	}
-}
-
 // evidenceNote is the key of an event's text, or the event's name.
 func evidenceNote(e evidence.Event) string {
 	key := "office.evidence." + string(e.Name)
@@ -232,12 +217,15 @@ func evidenceNote(e evidence.Event) string {
 }
 
 // failure says why a document will not reach its recipient.
-func failure(ev Event, e evidence.Event) string {
-	reason := ev.Words(i18n.Vietnamese)
-	if e.Code != 0 {
-		reason += ": " + refusalText(e.Code, "")
+func failure(e evidence.Event) wording {
+	what := said(evidenceNote(e))
+	if !i18n.Has(what.said.Key) {
+		what = said("office.evidence.other", i18n.Args{"event": what.said.Key})
 	}
-	return reason
+	if e.Code == 0 {
+		return what
+	}
+	return said("office.evidence.because", i18n.Args{"event": what.said, "why": refusal(e.Code, "").said})
 }
 
 // fileStamp keeps a time stamp of a hub on the seal of a document of ours.

@@ -306,3 +306,18 @@ func contrast(t *testing.T, a, b string) float64 {
 	x, y := light(a), light(b)
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
+
+func TestReasonsOfTheProgramAreSaidInTheReadersLanguage(t *testing.T) {
+	b := start(t, false, fixed)
+	v := b.as("lan")
+	one := boxPath(b.docs["failed"])
+	for lang, other := range map[i18n.Lang]i18n.Lang{i18n.Vietnamese: i18n.English, i18n.English: i18n.Vietnamese} {
+		v.post("/ngon-ngu", map[string][]string{"lang": {string(lang)}})
+		for _, path := range []string{"/viec-can-lam", one, one + "/phieu-gui"} {
+			_, page := v.get(path)
+			if want, not := i18n.T(lang, "office.refused.18"), i18n.T(other, "office.refused.18"); !strings.Contains(page, want) || strings.Contains(page, not) {
+				t.Errorf("%s in %s does not say %q, or says it in the other language too", path, lang, want)
+			}
+		}
+	}
+}
