@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tram/agent"
+	"tram/agent/hub"
 	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/office"
@@ -103,5 +104,40 @@ func edit(t *testing.T, dir, statement string) {
 	defer db.Close()
 	if err := db.Update(t.Context(), func(tx *sqlite.Tx) error { _, err := tx.Exec(statement); return err }); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestP10_ADocumentThatTheHubRefusesIsRefusedInWriting: the office wrote it while
+// it was allowed to, and offers it when it is so no more.
+func TestP10_ADocumentThatTheHubRefusesIsRefusedInWriting(t *testing.T) {
+	p := found(t)
+	const code = "H40.DN"
+	p.invite("code,name,parent,kind\n" + code + ",Công ty Cấp nước,H40,enterprise\n")
+	p.startHub()
+	p.join(codeA)
+	firm := p.join(code)
+	change := hub.OfficeChange{Act: hub.ActAllow, Code: code, May: []string{codeA}}
+	if _, err := p.theHub.ChangeOffice(t.Context(), change, "test"); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually("the rule", func() bool { return firm.tries(codeA) == "" })
+	p.stopHub()
+	doc := firm.send(codeA, []byte("viết khi còn được phép"))
+	p.offices(func(h *hub.Hub) error {
+		change.May = []string{codeB}
+		_, err := h.ChangeOffice(t.Context(), change, "test")
+		return err
+	})
+	p.startHub()
+	firm.tracked(doc.ID, "failed::H40:evidence")
+	got := firm.reaches(doc.ID, office.Failed)
+	last := got.Events[len(got.Events)-1]
+	for lang, want := range map[i18n.Lang]string{
+		i18n.Vietnamese: "Trạm không nhận văn bản: Trung tâm không cho phép cơ quan này gửi tới nơi nhận đó.",
+		i18n.English:    "The hub did not take the document: The hub does not allow this office to write to that recipient.",
+	} {
+		if words := last.Words(lang); words != want {
+			t.Errorf("%s: %q, want %q", lang, words, want)
+		}
 	}
 }

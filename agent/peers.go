@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -130,11 +131,11 @@ func (d *desk) nameOf(code string) string {
 
 // refused writes a refusal of the guard into log and audit chain.
 func (d *desk) refused(ctx context.Context, r guard.Refusal) {
-	d.log.Warn("refused", "peer", r.Peer, "action", r.Action, "id", r.Bundle, "reason", r.Reason)
+	d.log.Warn("refused", "peer", r.Peer, "action", r.Action, "id", r.Bundle, "reason", r.Reason, "unsaid", r.Unsaid)
 	err := d.db.Update(ctx, func(tx *sqlite.Tx) error {
 		return audit.Append(tx, audit.Entry{
 			Actor: r.Peer, Action: "refused." + r.Action, Subject: r.Bundle.String(),
-			Detail: map[string]string{"reason": r.Reason},
+			Detail: map[string]string{"reason": r.Reason, "unsaid": strconv.Itoa(r.Unsaid)},
 		})
 	})
 	if err != nil {

@@ -134,6 +134,9 @@ func printReport(w io.Writer, r verify.Report) {
 		printReason(w, string(v.Reason))
 		for _, e := range events(l) {
 			fmt.Fprintf(w, "    %s %s %s %s\n", e.At.Local().Format(clockForm), cli.OneLine(string(e.Name)), cli.OneLine(e.Office), cli.OneLine(string(e.Reason)))
+			if key := fmt.Sprint("office.refused.", e.Code); i18n.Has(key) {
+				fmt.Fprintf(w, "      %s\n", both(key, nil))
+			}
 		}
 		for _, f := range l.Seal.Files {
 			sign := cli.Done

@@ -288,7 +288,7 @@ func (r *Relay) Testify(ctx context.Context) error {
 	}
 	r.telling.Lock()
 	defer r.telling.Unlock()
-	if err := r.late(ctx); err != nil {
+	if err := errors.Join(r.late(ctx), r.forgetDenials(ctx)); err != nil {
 		return err
 	}
 	for after, more := "", true; more; {
