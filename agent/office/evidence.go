@@ -82,6 +82,11 @@ func (o *Office) fileTestimony(tx *sqlite.Tx, from string, n notice) (kept int, 
 			return kept, bad, err
 		}
 	}
+	for _, raw := range n.Cards {
+		if err := note(o.keepCard(tx, raw)); err != nil {
+			return kept, bad, err
+		}
+	}
 	return kept, bad, nil
 }
 

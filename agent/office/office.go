@@ -91,6 +91,7 @@ type Office struct {
 	me       *identity.Identity
 	seals    func(ctx context.Context, action string) (seal.Sealer, bool, error)
 	sealer   atomic.Pointer[seal.Sealer]
+	card     atomic.Pointer[[]byte] // own registry card
 	renewed  func(ctx context.Context, answer []byte) error
 	roots    *x509.CertPool
 	limits   Limits
@@ -149,6 +150,7 @@ func New(o Options) (*Office, error) {
 // Use has the office seal with the certificate of id from now on, after a
 // renewal. Its keys are those that the office has.
 func (o *Office) Use(id *identity.Identity) {
+	o.card.Store(&id.Card)
 	o.sealer.Store(&seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.now})
 }
 

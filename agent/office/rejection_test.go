@@ -77,7 +77,7 @@ func testifiesRejection(t *testing.T, w *world, a *node, doc Document, code wire
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(w.ca.cert)
-	report, err := verify.Container(bytes.NewReader(file.Bytes()), int64(file.Len()), seal.Trust{Roots: seal.Only(roots), Now: w.clock})
+	report, err := verify.Container(bytes.NewReader(file.Bytes()), int64(file.Len()), verify.Trust{Trust: seal.Trust{Roots: seal.Only(roots), Now: w.clock}})
 	if err != nil || report.Result != seal.Passed {
 		t.Fatalf("report %+v, %v", report, err)
 	}

@@ -266,6 +266,7 @@ type notice struct {
 
 	Evidence [][]byte  `json:"evidence"`
 	Stamps   []stamped `json:"stamps"`
+	Cards    [][]byte  `json:"cards"` // of those whom the evidence is about
 }
 
 // maxTestimony bounds the pieces of evidence in one notice.
@@ -285,7 +286,7 @@ func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 	if n.Version == 1 && n.Type == "renewed" {
 		return o.receiveRenewed(ctx, a, n.Answer)
 	}
-	if n.Version == 1 && n.Type == "evidence" && len(n.Evidence)+len(n.Stamps) <= maxTestimony {
+	if n.Version == 1 && n.Type == "evidence" && len(n.Evidence)+len(n.Stamps)+len(n.Cards) <= maxTestimony {
 		return o.receiveTestimony(ctx, a, e, n)
 	}
 	if n.Version != 1 || n.Type != "undeliverable" {
