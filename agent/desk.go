@@ -140,7 +140,7 @@ func (d *desk) openRegistry(ctx context.Context) (err error) {
 
 func (d *desk) openOffice() (err error) {
 	c := d.o.Config
-	d.seals = sealbook.New(sealbook.Options{Dir: d.o.Dir, Identity: d.id, Logger: d.log.With("part", "seals"), Now: d.clock.Now})
+	d.seals = sealbook.New(sealbook.Options{Dir: d.o.Dir, Identity: d.live, Logger: d.log.With("part", "seals"), Now: d.clock.Now})
 	stamper, roots, err := d.stamper()
 	if err != nil {
 		return err
@@ -225,7 +225,7 @@ func (d *desk) openLink() (err error) {
 	secure := d.live.TLS()
 	secure.CurvePreferences = identity.KeyExchange(d.o.Config.MQTT.KeyExchange).Curves()
 	d.link, err = mqtt.Dial(mqtt.Options{
-		Servers: servers, TLS: secure, Hub: d.id.Hub, Office: d.id.Code, Software: d.software(),
+		Servers: servers, TLS: secure, Roots: d.live.Roots, Hub: d.id.Hub, Office: d.id.Code, Software: d.software(),
 		Logger: d.log.With("part", "mqtt"), Tuning: mqtt.Tuning{KeepAlive: d.o.Config.MQTT.Keepalive},
 	})
 	if err != nil {

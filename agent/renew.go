@@ -46,8 +46,10 @@ func (r *renewal) setRefusal(p *problem.Problem) {
 
 // renewals asks the hub for new certificates when the present ones are nearly
 // over, when they are over, and when the broker refuses this box: then the
-// answer says why. As a rule the hub has sent new ones over the session long
-// before.
+// answer says why. It asks as well when the broker's certificate is of a CA that
+// this box does not know: the hub may have another one since this box was last on
+// the line, which the answer names. As a rule the hub has sent all that over the
+// session long before.
 func (d *desk) renewals(ctx context.Context) error {
 	for wait := 0; ; wait-- {
 		if wait <= 0 && d.mustAsk() {
@@ -73,11 +75,10 @@ func (d *desk) renewals(ctx context.Context) error {
 // new certificates by itself from two thirds of their life on.
 func (d *desk) mustAsk() bool {
 	cert := d.live.Get().DeviceCert
-	if errors.Is(d.link.Status().Err, mqtt.ErrRefused) && !d.link.Status().Up {
-		return true
-	}
-	if d.link.Status().Up {
+	if s := d.link.Status(); s.Up {
 		d.renewal.setRefusal(nil)
+	} else if errors.Is(s.Err, mqtt.ErrRefused) || d.live.Get().ServerFault(s.Err) == identity.ServerUnknownCA {
+		return true
 	}
 	return cert.NotAfter.Sub(d.clock.Now()) < cert.NotAfter.Sub(cert.NotBefore)/4
 }

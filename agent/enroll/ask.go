@@ -35,6 +35,7 @@ type question struct {
 	endpoints   []string // host:port, in the order to try
 	path        string
 	body        []byte
+	known       []string // of CAs, see identity.KnownCA
 	// verify judges the chain that the server at host has shown.
 	verify func(host string, chain []*x509.Certificate) error
 	parse  func(answer []byte) (*invite.Answer, error)
@@ -48,6 +49,7 @@ func (o *Options) asking(inv *invite.Invite, req *invite.Request) (*question, er
 	}
 	return &question{
 		hub: inv.HubName, fingerprint: invite.Fingerprint(inv.CA), endpoints: inv.Enroll, path: invite.Path, body: body,
+		known:  []string{identity.KnownCA(inv.CA)},
 		verify: func(host string, chain []*x509.Certificate) error { return verifyHub(inv, host, chain, o.now(inv)) },
 		parse:  func(raw []byte) (*invite.Answer, error) { return invite.ParseAnswer(raw, inv.Authority.PublicKey) },
 	}, nil
@@ -206,6 +208,7 @@ func (o *Options) connect(ctx context.Context, q *question, network, addr string
 	host := identity.Host(addr)
 	conn := tls.Client(plain, &tls.Config{
 		MinVersion: tls.VersionTLS13, CurvePreferences: identity.Economical.Curves(), ServerName: host,
+		NextProtos: append([]string{"http/1.1"}, q.known...),
 		// The root is not known beforehand, only its hash: VerifyConnection
 		// does the whole verification, and runs before anything is sent.
 		InsecureSkipVerify: true, //nolint:gosec

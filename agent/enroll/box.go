@@ -251,10 +251,8 @@ func (b *box) identity(inv *invite.Invite, req *invite.Request, a *invite.Answer
 	switch {
 	case a.Invite != inv.ID || a.Transcript != sum:
 		return nil, errors.New("check answer: it is for another request")
-	case sha256.Sum256(a.CA.Raw) != inv.CA:
-		return nil, errors.New("check answer: another CA certificate")
-	case !a.Authority.Equal(inv.Authority):
-		return nil, errors.New("check answer: another authority certificate")
+	case !same(a.Authority.PublicKey, inv.Authority.PublicKey):
+		return nil, errors.New("check answer: another authority key")
 	case a.Hub != inv.Hub:
 		return nil, fmt.Errorf("check answer: hub %q instead of %q", a.Hub, inv.Hub)
 	}
@@ -262,7 +260,7 @@ func (b *box) identity(inv *invite.Invite, req *invite.Request, a *invite.Answer
 	if err != nil {
 		return nil, fmt.Errorf("check answer: own card: %w", err)
 	}
-	if registry.Key(card.Code) != registry.Key(inv.Code) || card.Recipient != b.age.Recipient().String() || !same(b.device, card.Device) {
+	if registry.Key(card.Code) != registry.Key(inv.Code) || card.Recipient != b.age.Recipient().String() || !same(b.device.Public(), card.Device) {
 		return nil, errors.New("check answer: own card has another code or key")
 	}
 	for i, raw := range a.Cards {
@@ -273,7 +271,13 @@ func (b *box) identity(inv *invite.Invite, req *invite.Request, a *invite.Answer
 	id := &identity.Identity{
 		Code: card.Code, Name: card.Name, Hub: a.Hub, Device: b.device, DeviceCert: a.Device, Seal: b.seal, SealCert: a.Seal,
 		Age: b.age, Card: a.Card,
-		Trust: identity.Trust{CA: a.CA, Authority: a.Authority, Hub: a.Hub, HubName: a.HubName, MQTT: a.MQTT, Enroll: a.Enroll, Brokers: a.Brokers},
+		Trust: identity.Trust{CA: a.CA, Authority: a.Authority, Next: a.Next, Former: a.Former, Hub: a.Hub, HubName: a.HubName,
+			MQTT: a.MQTT, Enroll: a.Enroll, Brokers: a.Brokers},
+	}
+	// The invite may be from before the hub's CA was changed.
+	named := func(c *x509.Certificate) bool { return sha256.Sum256(c.Raw) == inv.CA }
+	if err := identity.Vouched(named, id.Trust.Issuers(), a.Vouchers); err != nil {
+		return nil, fmt.Errorf("check answer: %w", err)
 	}
 	if err := id.Check(); err != nil {
 		return nil, fmt.Errorf("check answer: %w", err)
@@ -281,9 +285,9 @@ func (b *box) identity(inv *invite.Invite, req *invite.Request, a *invite.Answer
 	return id, nil
 }
 
-func same(key crypto.Signer, pub crypto.PublicKey) bool {
-	own, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && pub != nil && own.Equal(pub)
+func same(a, b crypto.PublicKey) bool {
+	key, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && b != nil && key.Equal(b)
 }
 
 // publish writes the identity and the first cards; from here on the box is

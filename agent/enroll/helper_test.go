@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +20,8 @@ import (
 // hub is a real hub with its enrolment service on a local port.
 type hub struct {
 	*ca.CA
+	dir     string
+	server  *http.Server
 	addr    string
 	db      *sqlite.DB
 	reg     *registry.Registry
@@ -34,8 +35,8 @@ func newHub(t testing.TB, code string) *hub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hub{addr: l.Addr().String(), now: time.Now}
-	h.CA, err = ca.Init(filepath.Join(t.TempDir(), "hub"), ca.Options{Code: code, Name: "UBND tỉnh " + code,
+	h := &hub{dir: filepath.Join(t.TempDir(), "hub"), addr: l.Addr().String(), now: time.Now}
+	h.CA, err = ca.Init(h.dir, ca.Options{Code: code, Name: "UBND tỉnh " + code,
 		Enroll: []string{h.addr}, MQTT: []string{"127.0.0.1:8883"}})
 	if err != nil {
 		t.Fatal(err)
@@ -48,8 +49,21 @@ func newHub(t testing.TB, code string) *hub {
 	if h.reg, err = registry.New(h.db, h.Authority.Key.Public(), registry.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	h.serve(t, l)
+	t.Cleanup(func() {
+		_ = h.server.Close()
+		if err := h.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// serve begins to answer on l.
+func (h *hub) serve(t testing.TB, l net.Listener) {
+	t.Helper()
 	var card []byte
-	err = h.db.Update(t.Context(), func(tx *sqlite.Tx) (err error) {
+	err := h.db.Update(t.Context(), func(tx *sqlite.Tx) (err error) {
 		card, err = h.Register(tx, h.reg)
 		return err
 	})
@@ -57,17 +71,29 @@ func newHub(t testing.TB, code string) *hub {
 		t.Fatal(err)
 	}
 	h.handler = h.EnrollHandler(ca.EnrollOptions{DB: h.db, Registry: h.reg, Card: card})
-	server := h.EnrollServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }), nil)
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = server.ServeTLS(l, "", "") })
-	t.Cleanup(func() {
-		_ = server.Close()
-		wg.Wait()
-		if err := h.db.Close(); err != nil {
-			t.Error(err)
+	h.server = h.EnrollServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }), nil)
+	server := h.server
+	go func() { _ = server.ServeTLS(l, "", "") }() // ends with Close
+}
+
+// rotate stops the service, does a step of the change of the CA, and goes on.
+func (h *hub) rotate(t testing.TB, steps ...ca.Step) {
+	t.Helper()
+	if err := h.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		next, err := ca.Rotate(h.dir, step, time.Now())
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	return h
+		h.CA = next
+	}
+	l, err := net.Listen("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.serve(t, l)
 }
 
 // invite writes invites for codes into a folder and returns the files.

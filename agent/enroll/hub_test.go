@@ -37,7 +37,7 @@ func TestAHubJoinsWithItsOwnKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !same(id.Device, &below.Device().Key.PublicKey) || id.Age.String() != below.Age.String() {
+	if !same(id.Device.Public(), &below.Device().Key.PublicKey) || id.Age.String() != below.Age.String() {
 		t.Error("the hub has other keys above than below")
 	}
 	if len(id.Trust.Brokers) != 1 || !id.Trust.Brokers[0].Equal(below.Root.Cert) {
@@ -58,7 +58,7 @@ func TestAHubJoinsWithItsOwnKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := Take(o.Dir, answer)
-	if err != nil || !r.Identity.DeviceCert.NotAfter.After(id.DeviceCert.NotAfter) || !same(r.Identity.Device, &below.Device().Key.PublicKey) {
+	if err != nil || !r.Identity.DeviceCert.NotAfter.After(id.DeviceCert.NotAfter) || !same(r.Identity.Device.Public(), &below.Device().Key.PublicKey) {
 		t.Errorf("renewed: %+v, %v", r, err)
 	}
 	card, err := above.reg.Lookup("H40.D1")

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tram/agent/enroll/invite"
@@ -45,10 +47,13 @@ func Renew(ctx context.Context, o Options) (Renewed, error) {
 		return Renewed{}, err
 	}
 	name, print := id.Trust.HubName, Fingerprint(id.Trust.CA)
+	servers := id.Trust.Servers()
 	answer, err := o.ask(ctx, &question{
 		hub: name, fingerprint: print, endpoints: id.Trust.Enroll, path: invite.RenewPath, body: body,
+		known: known(servers),
 		verify: func(host string, chain []*x509.Certificate) error {
-			return stranger{name, host, print}.check(id.Trust.CA, chain[0], id.Now(o.Now()))
+			by := slices.IndexFunc(servers, func(ca *x509.Certificate) bool { return chain[0].CheckSignatureFrom(ca) == nil })
+			return stranger{name, host, print}.check(servers[max(by, 0)], chain[0], id.Now(o.Now()))
 		},
 		parse: func(raw []byte) (*invite.Answer, error) {
 			return invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
@@ -83,6 +88,14 @@ func Take(dir string, raw []byte) (Renewed, error) {
 	return keep(dir, id, answer)
 }
 
+// known is what the hub's service is told of the CAs that can be checked.
+func known(cas []*x509.Certificate) (words []string) {
+	for _, c := range cas {
+		words = append(words, identity.KnownCA(sha256.Sum256(c.Raw)))
+	}
+	return words
+}
+
 func badAnswer(id *identity.Identity, err error) *problem.Problem {
 	return problem.New(problem.BadSeal, "enroll.answer", "", i18n.Args{"hub": id.Trust.HubName}).Because(err)
 }
@@ -108,26 +121,27 @@ func renewed(id *identity.Identity, a *invite.Answer) (*identity.Identity, error
 		return nil, errors.New("check answer: it is for an enrolment")
 	case a.Hub != id.Trust.Hub:
 		return nil, fmt.Errorf("check answer: hub %q instead of %q", a.Hub, id.Trust.Hub)
-	case !a.CA.Equal(id.Trust.CA):
-		return nil, errors.New("check answer: another CA certificate")
-	case !a.Authority.Equal(id.Trust.Authority):
-		return nil, errors.New("check answer: another authority certificate")
+	}
+	trust, err := id.Trust.Succeed(a.CA, a.Authority, a.Next, a.Former, a.Vouchers)
+	if err != nil {
+		return nil, fmt.Errorf("check answer: %w", err)
 	}
 	card, err := registry.ParseCard(a.Card, a.Authority.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("check answer: own card: %w", err)
 	}
-	if registry.Key(card.Code) != registry.Key(id.Code) || !same(id.Device, card.Device) {
+	if registry.Key(card.Code) != registry.Key(id.Code) || !same(id.Device.Public(), card.Device) {
 		return nil, errors.New("check answer: own card has another code or key")
 	}
 	next := *id
+	next.Trust = trust
 	next.Name, next.Trust.HubName = card.Name, a.HubName
 	next.Trust.MQTT, next.Trust.Enroll, next.Trust.Brokers = a.MQTT, a.Enroll, a.Brokers
 	next.Card = newer(a.Card, id.Card, a.Authority.PublicKey)
-	if a.Device.NotAfter.After(id.DeviceCert.NotAfter) {
+	if better(a.Device, id.DeviceCert, trust.CA) {
 		next.DeviceCert = a.Device
 	}
-	if id.SealCert == nil || a.Seal.NotAfter.After(id.SealCert.NotAfter) {
+	if id.SealCert == nil || better(a.Seal, id.SealCert, trust.CA) {
 		next.SealCert = a.Seal
 	}
 	// Also certificates that are older than ours must be ours.
@@ -137,6 +151,16 @@ func renewed(id *identity.Identity, a *invite.Answer) (*identity.Identity, error
 		return nil, fmt.Errorf("check answer: %w", err)
 	}
 	return &next, nil
+}
+
+// better says whether new is to stand in the place of old: the present CA issued
+// it alone, or it lasts longer.
+func better(new, old, ca *x509.Certificate) bool {
+	newOne, oldOne := new.CheckSignatureFrom(ca) == nil, old.CheckSignatureFrom(ca) == nil
+	if newOne != oldOne {
+		return newOne
+	}
+	return new.NotAfter.After(old.NotAfter)
 }
 
 // newer is the card with the higher serial.

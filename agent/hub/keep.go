@@ -78,7 +78,7 @@ func WriteBroker(ctx context.Context, data string, db *sqlite.DB, cfg *config.Hu
 	errs := []error{
 		fsx.WriteFile(filepath.Join(dir, broker.CRLFile), list, 0o644),
 		keystore.SaveKey(filepath.Join(dir, broker.KeyFile), server.Key),
-		fsx.WriteFile(filepath.Join(dir, broker.CAFile), certPEM(authority.Root.Cert.Raw), 0o644),
+		fsx.WriteFile(filepath.Join(dir, broker.CAFile), signingPEM(authority), 0o644),
 		fsx.WriteFile(filepath.Join(dir, broker.CertFile), certPEM(server.Cert.Raw), 0o644),
 		fsx.WriteFile(filepath.Join(dir, "README.txt"), brokerPage(kind, dir, written), 0o644),
 	}
@@ -99,6 +99,17 @@ func brokerOffices(ctx context.Context, data string, db *sqlite.DB, authority *c
 	if err != nil {
 		return nil, err
 	}
+	cards, err := ownMembers(ctx, data, db, known, authority)
+	var codes []string
+	for _, c := range cards {
+		codes = append(codes, c.Code)
+	}
+	return codes, err
+}
+
+// ownMembers are the offices, and hubs below, that are enrolled with the hub in
+// data or invited to it, but for those that were revoked.
+func ownMembers(ctx context.Context, data string, db *sqlite.DB, known *registry.Registry, authority *ca.CA) ([]registry.Card, error) {
 	above := ""
 	if dir := ca.UpstreamFolder(data); identity.Exists(dir) {
 		id, err := identity.Load(dir)
@@ -111,15 +122,10 @@ func brokerOffices(ctx context.Context, data string, db *sqlite.DB, authority *c
 	for _, r := range authority.Revocations() {
 		revoked[registry.Key(r.Code)] = true
 	}
-	cards, err := members(ctx, db, known, func(c registry.Card) bool {
+	return members(ctx, db, known, func(c registry.Card) bool {
 		gone := !c.Enrolled() && revoked[registry.Key(c.Code)] // until it has enrolled again
 		return c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above && !gone
 	})
-	var codes []string
-	for _, c := range cards {
-		codes = append(codes, c.Code)
-	}
-	return codes, err
 }
 
 // brokerPage says how the broker is started and how an office joins, in both
@@ -134,6 +140,14 @@ func brokerPage(kind broker.Kind, dir string, config broker.Configured) []byte {
 		page = append(page, "\n\n"...)
 	}
 	return page
+}
+
+// signingPEM are the CAs that have issued certificates in force.
+func signingPEM(authority *ca.CA) (text []byte) {
+	for _, pair := range authority.Signing() {
+		text = append(text, certPEM(pair.Cert.Raw)...)
+	}
+	return text
 }
 
 func certPEM(der []byte) []byte {

@@ -80,7 +80,7 @@ func (h *Hub) renew(ctx context.Context) error {
 }
 
 func (h *Hub) renewDue(ctx context.Context) error {
-	due, err := ca.DueOffices(ctx, h.db, time.Now())
+	due, err := h.ca.DueOffices(ctx, h.db, time.Now())
 	if err != nil || len(due) == 0 {
 		return err
 	}
@@ -191,13 +191,17 @@ func (h *Hub) writeCRL(now time.Time) error {
 	return nil
 }
 
-// crlPEM is the revocation list of a hub in the form that brokers read.
+// crlPEM are the revocation lists of a hub in the form that brokers read.
 func crlPEM(authority *ca.CA, now time.Time) ([]byte, error) {
-	der, err := authority.CRL(now)
+	lists, err := authority.CRLs(now)
 	if err != nil {
 		return nil, err
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), nil
+	var text []byte
+	for _, der := range lists {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})...)
+	}
+	return text, nil
 }
 
 // keepCRL writes the revocation list anew every day.

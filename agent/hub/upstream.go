@@ -140,7 +140,7 @@ func (h *Hub) serveUpstream(ctx context.Context) error {
 	id, servers := h.upstream.identity(), h.upstreamServers()
 	live := identity.NewLive(id)
 	link, err := mqtt.Dial(mqtt.Options{
-		Servers: servers, TLS: live.TLS(), Hub: id.Hub, Office: id.Code, Software: h.software(),
+		Servers: servers, TLS: live.TLS(), Roots: live.Roots, Hub: id.Hub, Office: id.Code, Software: h.software(),
 		Logger: h.log.With("part", "upstream"), Tuning: mqtt.Tuning{KeepAlive: h.o.Config.Upstream.Keepalive},
 	})
 	if err != nil {

@@ -14,8 +14,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -58,17 +56,6 @@ type Identity struct {
 	Trust     Trust
 }
 
-// Trust is whom an office believes and where it finds its hub.
-type Trust struct {
-	CA, Authority *x509.Certificate
-	Hub           string   // code of the hub
-	HubName       string   // its name
-	MQTT, Enroll  []string // host:port, tried in this order
-	// Brokers are CAs that may have issued the certificates of the broker's
-	// nodes, beside CA. They are believed in nothing else.
-	Brokers []*x509.Certificate
-}
-
 // Folder is the name of the key folder in a data folder.
 const Folder = "keys"
 
@@ -83,22 +70,6 @@ const (
 	TrustFile      = "trust.json"
 	CardFile       = "card"
 )
-
-// trustFile is trust.json.
-type trustFile struct {
-	Version   int      `json:"version"`
-	Code      string   `json:"code"`
-	Name      string   `json:"name"`
-	Hub       string   `json:"hub"`
-	HubName   string   `json:"hub_name"`
-	CA        string   `json:"ca"`        // PEM
-	Authority string   `json:"authority"` // PEM
-	MQTT      []string `json:"mqtt"`
-	Enroll    []string `json:"enroll"`
-	Brokers   []string `json:"brokers,omitempty"` // PEM
-}
-
-const trustVersion = 1
 
 // Exists reports whether data folder dir holds an identity.
 func Exists(dir string) bool {
@@ -216,17 +187,9 @@ func Publish(stage, folder string) error {
 }
 
 func (id *Identity) write(folder string, extra []Extra) error {
-	var brokers []string
-	for _, c := range id.Trust.Brokers {
-		brokers = append(brokers, pemOf(c))
-	}
-	trust, err := json.MarshalIndent(trustFile{
-		Version: trustVersion, Code: id.Code, Name: id.Name, Hub: id.Trust.Hub, HubName: id.Trust.HubName,
-		CA: pemOf(id.Trust.CA), Authority: pemOf(id.Trust.Authority), MQTT: id.Trust.MQTT, Enroll: id.Trust.Enroll,
-		Brokers: brokers,
-	}, "", "  ")
+	trust, err := id.trustJSON()
 	if err != nil {
-		return fmt.Errorf("save identity: %w", err)
+		return err
 	}
 	for _, e := range extra {
 		if err := keystore.Save(filepath.Join(folder, e.Name), e.Data); err != nil {
@@ -250,7 +213,7 @@ func (id *Identity) write(folder string, extra []Extra) error {
 		func() error { return keystore.Save(at(CardFile), id.Card) },
 		func() error { return keystore.SaveCert(at(SealCertFile), id.SealCert) },
 		func() error { return keystore.SaveCert(at(DeviceCertFile), id.DeviceCert) },
-		func() error { return keystore.Save(at(TrustFile), append(trust, '\n')) },
+		func() error { return keystore.Save(at(TrustFile), trust) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -354,38 +317,6 @@ func loadFormer(path string) ([]*age.X25519Identity, error) {
 	return keys, nil
 }
 
-func (id *Identity) loadTrust(path string) error {
-	data, err := keystore.Load(path)
-	if err != nil {
-		return err
-	}
-	var t trustFile
-	if err := json.Unmarshal(data, &t); err != nil {
-		return fmt.Errorf("load trust: %w", err)
-	}
-	if t.Version != trustVersion {
-		return fmt.Errorf("load trust: version %d, this program reads %d", t.Version, trustVersion)
-	}
-	ca, err := certOf(t.CA)
-	if err != nil {
-		return fmt.Errorf("load trust: ca: %w", err)
-	}
-	authority, err := certOf(t.Authority)
-	if err != nil {
-		return fmt.Errorf("load trust: authority: %w", err)
-	}
-	id.Code, id.Name, id.Hub = t.Code, t.Name, t.Hub
-	id.Trust = Trust{CA: ca, Authority: authority, Hub: t.Hub, HubName: t.HubName, MQTT: t.MQTT, Enroll: t.Enroll}
-	for _, text := range t.Brokers {
-		c, err := certOf(text)
-		if err != nil {
-			return fmt.Errorf("load trust: broker: %w", err)
-		}
-		id.Trust.Brokers = append(id.Trust.Brokers, c)
-	}
-	return nil
-}
-
 // Check is the consistency that the package promises; Save and Load hold to it.
 func (id *Identity) Check() error {
 	if id.Trust.CA == nil || id.Device == nil || id.DeviceCert == nil || id.Seal == nil || id.SealCert == nil || id.Age == nil {
@@ -394,13 +325,14 @@ func (id *Identity) Check() error {
 	if err := CheckAuthority(id.Trust.CA, id.Trust.Authority); err != nil {
 		return fmt.Errorf("check identity: %w", err)
 	}
-	if err := checkLeaf(id.Trust.CA, id.DeviceCert, id.Device, UnitDevice); err != nil {
+	issuers := id.Trust.Issuers()
+	if err := checkLeaf(issuers, id.DeviceCert, id.Device, UnitDevice); err != nil {
 		return fmt.Errorf("check identity: device certificate: %w", err)
 	}
 	if cn := id.DeviceCert.Subject.CommonName; cn != id.Code {
 		return fmt.Errorf("check identity: device certificate is for %q, not %q", cn, id.Code)
 	}
-	if err := checkLeaf(id.Trust.CA, id.SealCert, id.Seal, UnitSeal); err != nil {
+	if err := checkLeaf(issuers, id.SealCert, id.Seal, UnitSeal); err != nil {
 		return fmt.Errorf("check identity: seal certificate: %w", err)
 	}
 	if sn := id.SealCert.Subject.SerialNumber; sn != id.Code {
@@ -409,8 +341,9 @@ func (id *Identity) Check() error {
 	return nil
 }
 
-func checkLeaf(ca, cert *x509.Certificate, key crypto.Signer, unit string) error {
-	if err := checkIssued(ca, cert, unit); err != nil {
+func checkLeaf(issuers []*x509.Certificate, cert *x509.Certificate, key crypto.Signer, unit string) error {
+	by := slices.IndexFunc(issuers, func(ca *x509.Certificate) bool { return cert.CheckSignatureFrom(ca) == nil })
+	if err := checkIssued(issuers[max(by, 0)], cert, unit); err != nil {
 		return err
 	}
 	if pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(cert.PublicKey) {
@@ -460,16 +393,4 @@ func DeviceCode(cert *x509.Certificate) (string, error) {
 		return "", errors.New("read office code: certificate names no office")
 	}
 	return cert.Subject.CommonName, nil
-}
-
-func pemOf(cert *x509.Certificate) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
-}
-
-func certOf(text string) (*x509.Certificate, error) {
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		return nil, errors.New("no PEM certificate")
-	}
-	return x509.ParseCertificate(block.Bytes)
 }

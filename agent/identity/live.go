@@ -2,6 +2,7 @@ package identity
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"sync/atomic"
 	"time"
 )
@@ -24,7 +25,7 @@ func (l *Live) Get() *Identity { return l.now.Load() }
 func (l *Live) Set(id *Identity) { l.now.Store(id) }
 
 // TLS is Identity.TLS, with the certificate that is the present one when a
-// connection is made.
+// connection is made. Its roots are those of now; see Roots.
 func (l *Live) TLS() *tls.Config {
 	cfg := l.Get().TLS()
 	cfg.Certificates = nil
@@ -35,3 +36,6 @@ func (l *Live) TLS() *tls.Config {
 	cfg.Time = func() time.Time { return l.Get().Now(time.Now()) }
 	return cfg
 }
+
+// Roots are the CAs of servers that are believed at present.
+func (l *Live) Roots() *x509.CertPool { return l.Get().roots() }

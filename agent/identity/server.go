@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -45,7 +46,7 @@ func (id *Identity) ServerFault(err error) ServerFault {
 		return ServerUsage
 	case bytes.Equal(leaf.RawIssuer, leaf.RawSubject):
 		return ServerSelfSigned
-	case bytes.Equal(leaf.RawIssuer, id.Trust.CA.RawSubject):
+	case slices.ContainsFunc(id.Trust.Servers(), func(ca *x509.Certificate) bool { return bytes.Equal(leaf.RawIssuer, ca.RawSubject) }):
 		return ServerBrokenChain
 	}
 	return ServerUnknownCA

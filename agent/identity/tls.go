@@ -12,9 +12,9 @@ import (
 // brackets), or take it from [Identity.TLSFor].
 //
 //   - Only the leaf certificate is sent; the hub has the CA.
-//   - The CA of enrolment is the only root, with those that the hub named for
-//     the nodes of a broker that is not its own. TLS 1.3 where both sides can, else
-//     TLS 1.2, for brokers of other makers.
+//   - Roots are the hub's CA and the one announced to follow it, with those that
+//     the hub named for the nodes of a broker that is not its own. TLS 1.3 where
+//     both sides can, else TLS 1.2, for brokers of other makers.
 //   - Key exchange is that of [Economical]; set CurvePreferences to change it.
 //   - No session tickets: a resumed handshake sends the ticket, which holds the
 //     client's certificate, and saves nothing on the way up.
@@ -22,15 +22,10 @@ import (
 //     certificate, see [Identity.Now], so that a dead clock battery does not
 //     cut the box off from the hub that could tell it the time.
 func (id *Identity) TLS() *tls.Config {
-	roots := x509.NewCertPool()
-	roots.AddCert(id.Trust.CA)
-	for _, c := range id.Trust.Brokers {
-		roots.AddCert(c)
-	}
 	return &tls.Config{
 		MinVersion:       tls.VersionTLS12,
 		CurvePreferences: Economical.Curves(),
-		RootCAs:          roots,
+		RootCAs:          id.roots(),
 		Time:             func() time.Time { return id.Now(time.Now()) },
 
 		SessionTicketsDisabled: true,
@@ -38,6 +33,10 @@ func (id *Identity) TLS() *tls.Config {
 			Certificate: [][]byte{id.DeviceCert.Raw}, PrivateKey: id.Device, Leaf: id.DeviceCert,
 		}},
 	}
+}
+
+func (id *Identity) roots() *x509.CertPool {
+	return Pool(append(id.Trust.Servers(), id.Trust.Brokers...))
 }
 
 // TLSFor is TLS for one endpoint, "host:port", "[ipv6]:port" or a bare host.

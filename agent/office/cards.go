@@ -3,9 +3,11 @@ package office
 import (
 	"bytes"
 	"crypto"
+	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"tram/agent/hub/registry"
 	"tram/agent/seal"
@@ -15,7 +17,7 @@ import (
 // keepCard keeps a card that its authority has signed, when it is the newest of
 // its office.
 func (o *Office) keepCard(tx *sqlite.Tx, raw []byte) error {
-	card, err := registry.ParseCard(raw, o.me.Trust.Authority.PublicKey)
+	card, err := registry.ParseCard(raw, o.latest.Load().Trust.Authority.PublicKey)
 	if err != nil {
 		return &rejected{err}
 	}
@@ -41,7 +43,8 @@ func (o *Office) KeepCard(tx *sqlite.Tx, raw []byte) error {
 }
 
 // Proves reports whether this office holds the card of an office under the
-// authority's own signature, with the keys that it has in the registry now.
+// authority's own signature, with the keys and CAs that it has in the registry
+// now.
 func (o *Office) Proves(tx *sqlite.Tx, code string) (bool, error) {
 	now, err := o.registry.LookupTx(tx, code)
 	if errors.Is(err, registry.ErrNotFound) {
@@ -65,7 +68,7 @@ func sameKeys(a, b registry.Card) bool {
 	if a.IsHub() != b.IsHub() || !equal(a.Device, b.Device) {
 		return false
 	}
-	return !a.IsHub() || a.Authority.Equal(b.Authority) && bytes.Equal(a.CA.Raw, b.CA.Raw)
+	return !a.IsHub() || a.Authority.Equal(b.Authority) && slices.EqualFunc(a.CAs(), b.CAs(), (*x509.Certificate).Equal)
 }
 
 // signedCard is the newest card of an office here under the authority's own
@@ -88,10 +91,10 @@ func (o *Office) signedCard(tx *sqlite.Tx, code string) (best registry.Card, raw
 		return best, nil, fmt.Errorf("look up signed card: %w", err)
 	}
 	if o.isMe(code) {
-		found = append(found, *o.card.Load())
+		found = append(found, o.latest.Load().Card)
 	}
 	for _, signed := range found {
-		card, err := registry.ParseCard(signed, o.me.Trust.Authority.PublicKey)
+		card, err := registry.ParseCard(signed, o.latest.Load().Trust.Authority.PublicKey)
 		if err == nil && registry.Key(card.Code) == registry.Key(code) && card.Serial > best.Serial {
 			best, raw = card, bytes.Clone(signed)
 		}
@@ -149,7 +152,7 @@ func (o *Office) cardsFor(tx *sqlite.Tx, seq int64) ([]seal.Extra, error) {
 	if len(extra) == 0 {
 		return nil, nil
 	}
-	return append(extra, seal.Extra{Name: seal.AuthorityName(o.me.Trust.Hub), Data: o.me.Trust.Authority.Raw}), nil
+	return append(extra, seal.Extra{Name: seal.AuthorityName(o.me.Trust.Hub), Data: o.latest.Load().Trust.Authority.Raw}), nil
 }
 
 // signers are the offices and hubs that a query over a document names.

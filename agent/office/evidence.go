@@ -15,6 +15,7 @@ import (
 	"tram/agent/evidence"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
+	"tram/agent/identity"
 	"tram/agent/seal"
 	"tram/agent/tsa"
 	"tram/storage"
@@ -135,18 +136,16 @@ func (o *Office) about(tx *sqlite.Tx, r evidence.Record) (seq int64, box Box, er
 	return seq, box, nil
 }
 
-// hubRoots is the CA of a hub: our own, or that on the card of another.
+// hubRoots are the CAs of a hub: our own's, or those on the card of another.
 func (o *Office) hubRoots(code string) *x509.CertPool {
 	if o.isHub(code) {
-		return o.roots
+		return identity.Pool(*o.issuers.Load())
 	}
 	card, err := o.registry.Lookup(code)
-	if err != nil || !card.IsHub() || card.CA == nil {
+	if err != nil || !card.IsHub() {
 		return nil
 	}
-	pool := x509.NewCertPool()
-	pool.AddCert(card.CA)
-	return pool
+	return identity.Pool(card.CAs())
 }
 
 func (o *Office) keepTestimony(tx *sqlite.Tx, seq int64, kind, witness string, at time.Time, data []byte) (again bool, err error) {

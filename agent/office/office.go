@@ -91,9 +91,9 @@ type Office struct {
 	me       *identity.Identity
 	seals    func(ctx context.Context, action string) (seal.Sealer, bool, error)
 	sealer   atomic.Pointer[seal.Sealer]
-	card     atomic.Pointer[[]byte] // own registry card
+	latest   atomic.Pointer[identity.Identity] // as of Use
 	renewed  func(ctx context.Context, answer []byte) error
-	roots    *x509.CertPool
+	issuers  atomic.Pointer[[]*x509.Certificate] // CAs of our hub
 	limits   Limits
 	letter   Letterhead
 	trust    Trust
@@ -131,13 +131,11 @@ func New(o Options) (*Office, error) {
 		o.Now = time.Now
 	}
 	id := o.Identity
-	roots := x509.NewCertPool()
-	roots.AddCert(id.Trust.CA)
 	f := &Office{
 		db: o.DB, queue: o.Queue, blobs: o.Blobs, registry: o.Registry, me: id,
 		seals:   o.Seals,
 		renewed: o.Renewed, trust: o.Trust,
-		roots: roots, limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
+		limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
 		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
 	}
@@ -147,10 +145,12 @@ func New(o Options) (*Office, error) {
 	return f, nil
 }
 
-// Use has the office seal with the certificate of id from now on, after a
-// renewal. Its keys are those that the office has.
+// Use has the office seal with the certificate of id from now on, and believe
+// its CAs, after a renewal. Its keys are those that the office has.
 func (o *Office) Use(id *identity.Identity) {
-	o.card.Store(&id.Card)
+	issuers := id.Trust.Issuers()
+	o.issuers.Store(&issuers)
+	o.latest.Store(id)
 	o.sealer.Store(&seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.now})
 }
 

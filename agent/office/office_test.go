@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/identity"
 	"tram/agent/problem"
 	"tram/agent/seal"
 	"tram/storage"
@@ -330,7 +331,7 @@ func TestExportIsAContainerWithReceipts(t *testing.T) {
 		if err := n.Export(t.Context(), sent.ID, &file); err != nil {
 			t.Fatalf("%s: %v", code, err)
 		}
-		report, err := seal.VerifyContainerAt(bytes.NewReader(file.Bytes()), int64(file.Len()), n.roots, w.clock)
+		report, err := seal.VerifyContainerAt(bytes.NewReader(file.Bytes()), int64(file.Len()), identity.Pool(*n.issuers.Load()), w.clock)
 		if err != nil || report.Result != seal.Passed {
 			t.Errorf("%s: %s %s, %v", code, report.Result, report.Reason, err)
 		}

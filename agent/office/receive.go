@@ -15,6 +15,7 @@ import (
 	"tram/agent/edxml"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
+	"tram/agent/identity"
 	"tram/agent/problem"
 	"tram/agent/seal"
 	"tram/storage"
@@ -141,16 +142,14 @@ func (o *Office) openHead(raw []byte, from string) (seal.Head, error) {
 	return head, nil
 }
 
-// rootsOf is the CA that issued the seal of an office, ours or that of another
-// hub. Its card may be on its way: that error passes.
+// rootsOf are the CAs that may have issued the seal of an office, ours or those
+// of another hub. Its card may be on its way: that error passes.
 func (o *Office) rootsOf(code string) (*x509.CertPool, error) {
-	issuer, err := o.registry.Issuer(code, o.me.Trust.CA)
+	issuers, err := o.registry.Issuers(code, *o.issuers.Load())
 	if err != nil {
 		return nil, err
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(issuer)
-	return roots, nil
+	return identity.Pool(issuers), nil
 }
 
 // readMessage reads the sealed message and fills the document in.
@@ -367,7 +366,7 @@ func (o *Office) fillOthers(d *Document, h sealedHead) error {
 	if err != nil {
 		return err
 	}
-	head, err := seal.OpenHead(raw, o.roots, o.now())
+	head, err := seal.OpenHead(raw, identity.Pool(*o.issuers.Load()), o.now())
 	if err != nil {
 		return err
 	}

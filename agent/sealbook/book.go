@@ -40,7 +40,7 @@ import (
 // Options of a [Book]. Dir and Identity are needed.
 type Options struct {
 	Dir      string // data folder
-	Identity *identity.Identity
+	Identity *identity.Live
 	Helper   string           // path of the token helper; "" is the one beside this program
 	Logger   *slog.Logger     // nil discards
 	Now      func() time.Time // nil: time.Now
@@ -124,7 +124,7 @@ func (b *Book) ready(ctx context.Context, s Seal) (opened, error) {
 	if err != nil {
 		return k, Explain(s.Name, err)
 	}
-	if err := CheckCertificate(b.o.Identity, s.Name, k.cert, k.key.Public(), b.o.Now()); err != nil {
+	if err := CheckCertificate(b.o.Identity.Get(), s.Name, k.cert, k.key.Public(), b.o.Now()); err != nil {
 		return k, err
 	}
 	return k, Explain(s.Name, k.key.Ready(ctx))
@@ -310,7 +310,7 @@ type Entry struct {
 
 // List gives all seals, the enrolment's first. It opens no key.
 func (b *Book) List() ([]Entry, error) {
-	id := b.o.Identity
+	id := b.o.Identity.Get()
 	seals, err := load(b.o.Dir)
 	if err != nil {
 		return nil, problem.New(problem.Failed, "seal.book", "", nil).Because(err)
@@ -336,4 +336,4 @@ func (b *Book) List() ([]Entry, error) {
 }
 
 // Code is the office's code.
-func (b *Book) Code() string { return b.o.Identity.Code }
+func (b *Book) Code() string { return b.o.Identity.Get().Code }

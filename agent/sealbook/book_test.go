@@ -61,7 +61,7 @@ func newOffice(t *testing.T) *office {
 	if err := keystore.MakeFolder(filepath.Join(o.dir, identity.Folder)); err != nil {
 		t.Fatal(err)
 	}
-	o.book = New(Options{Dir: o.dir, Identity: o.id, Helper: tokentest.Program, Now: func() time.Time { return o.now }})
+	o.book = New(Options{Dir: o.dir, Identity: identity.NewLive(o.id), Helper: tokentest.Program, Now: func() time.Time { return o.now }})
 	t.Cleanup(func() { _ = o.book.Close() })
 	return o
 }

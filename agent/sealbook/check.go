@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,9 +25,10 @@ func CheckCertificate(id *identity.Identity, name string, cert *x509.Certificate
 	fault := func(code string, err error) error {
 		return problem.New(problem.BadSeal, "seal.certificate-"+code, "certificate", args).Because(err)
 	}
-	switch err := cert.CheckSignatureFrom(id.Trust.CA); {
-	case err != nil:
-		return fault("issuer", err)
+	issued := func(ca *x509.Certificate) bool { return cert.CheckSignatureFrom(ca) == nil }
+	switch {
+	case !slices.ContainsFunc(id.Trust.Issuers(), issued):
+		return fault("issuer", cert.CheckSignatureFrom(id.Trust.CA))
 	case !seal.IsSealCert(cert):
 		return fault("usage", nil)
 	case !strings.EqualFold(cert.Subject.SerialNumber, id.Code):

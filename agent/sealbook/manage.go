@@ -66,7 +66,7 @@ func (b *Book) Add(ctx context.Context, n NewSeal) (Added, error) {
 		return Added{}, Explain(n.Name, err)
 	}
 	defer key.Close()
-	request, err := makeRequest(key, b.o.Identity)
+	request, err := makeRequest(key, b.o.Identity.Get())
 	if err != nil {
 		return Added{}, Explain(n.Name, err)
 	}
@@ -79,7 +79,7 @@ func (b *Book) Add(ctx context.Context, n NewSeal) (Added, error) {
 	if err := keystore.Save(added.Request, request); err != nil {
 		return Added{}, err
 	}
-	if certs := key.Certificates(); len(certs) > 0 && CheckCertificate(b.o.Identity, n.Name, certs[0], key.Public(), b.o.Now()) == nil {
+	if certs := key.Certificates(); len(certs) > 0 && CheckCertificate(b.o.Identity.Get(), n.Name, certs[0], key.Public(), b.o.Now()) == nil {
 		added.Cert = certs[0]
 		if err := keystore.SaveCert(certPath(b.o.Dir, n.Name), certs[0]); err != nil {
 			return Added{}, err
@@ -194,7 +194,7 @@ func (b *Book) Certify(name string, cert *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if err := CheckCertificate(b.o.Identity, name, cert, request.PublicKey, b.o.Now()); err != nil {
+	if err := CheckCertificate(b.o.Identity.Get(), name, cert, request.PublicKey, b.o.Now()); err != nil {
 		return err
 	}
 	return keystore.SaveCert(certPath(b.o.Dir, name), cert)
@@ -303,9 +303,7 @@ func (b *Book) Test(ctx context.Context, name string, ask func() ([]byte, error)
 	if err != nil {
 		return Tested{}, Explain(name, err)
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(b.o.Identity.Trust.CA)
-	opened, err := seal.OpenHead(head, roots, b.o.Now())
+	opened, err := seal.OpenHead(head, identity.Pool(b.o.Identity.Get().Trust.Issuers()), b.o.Now())
 	if err != nil {
 		return Tested{}, err
 	}
@@ -317,7 +315,7 @@ func (b *Book) Test(ctx context.Context, name string, ask func() ([]byte, error)
 
 func (b *Book) tested(ctx context.Context, s Seal, ask func() ([]byte, error)) (crypto.Signer, error) {
 	if s.Kind == KindEnrolled {
-		return b.o.Identity.Seal, nil
+		return b.o.Identity.Get().Seal, nil
 	}
 	k, err := b.take(ctx, s)
 	if err != nil {

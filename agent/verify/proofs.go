@@ -68,6 +68,8 @@ type desk struct {
 type authority struct {
 	entry string
 	cert  *x509.Certificate
+	cas   []*x509.Certificate // of its hub, which the reader's CA vouches for
+	roots *x509.CertPool      // the reader's and cas
 	verdict
 }
 
@@ -81,11 +83,11 @@ type filed struct {
 // newDesk judges the authorities in a file, then the cards by them.
 func newDesk(receipts []seal.Receipt, t Trust) *desk {
 	d := &desk{trust: t, cards: map[string]filed{}}
-	hubs := map[string]string{} // codes that cards claim for authority keys, not proven yet
+	hubs := map[string]registry.Card{} // by authority key, as cards claim that are not proven yet
 	for _, r := range receipts {
 		if seal.IsCard(r.Name) {
 			if c, err := registry.PeekCard(r.Data); err == nil && c.IsHub() {
-				hubs[keyText(c.Authority)] = c.Code
+				hubs[keyText(c.Authority)] = c
 			}
 		}
 	}
@@ -111,8 +113,8 @@ func keyText(key crypto.PublicKey) string {
 }
 
 // authority judges a certificate against the CA of the hub whose card, in the
-// file, has its key.
-func (d *desk) authority(r seal.Receipt, hubs map[string]string) authority {
+// file, has its key; or against another CA of that hub, for which the CA vouches.
+func (d *desk) authority(r seal.Receipt, hubs map[string]registry.Card) authority {
 	a := authority{entry: r.Name, verdict: fails(ReasonAuthority)}
 	cert, err := x509.ParseCertificate(r.Data)
 	if err != nil {
@@ -126,18 +128,19 @@ func (d *desk) authority(r seal.Receipt, hubs map[string]string) authority {
 	if _, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok {
 		return a
 	}
-	var roots *x509.CertPool
-	if d.trust.Roots != nil {
-		roots = d.trust.Roots(hubs[keyText(cert.PublicKey)])
-	}
-	if roots == nil {
+	hub := hubs[keyText(cert.PublicKey)]
+	if a.roots = d.given(hub.Code); a.roots == nil {
 		a.verdict = undecided(seal.ReasonNoRoots)
 		return a
 	}
-	chains, err := cert.Verify(x509.VerifyOptions{
-		Roots: roots, CurrentTime: within(d.trust.Now, cert), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	if err != nil || identity.CheckAuthority(chains[0][len(chains[0])-1], cert) != nil {
+	if hub.IsHub() && identity.Vouched(func(ca *x509.Certificate) bool { return d.chains(ca, a.roots) != nil }, hub.CAs(), hub.Vouchers) == nil {
+		a.cas, a.roots = hub.CAs(), a.roots.Clone()
+		for _, ca := range a.cas {
+			a.roots.AddCert(ca)
+		}
+	}
+	chains := d.chains(cert, a.roots)
+	if chains == nil || identity.CheckAuthority(chains[0][len(chains[0])-1], cert) != nil {
 		a.verdict = fails(ReasonAuthorityChain)
 		return a
 	}
@@ -147,6 +150,17 @@ func (d *desk) authority(r seal.Receipt, hubs map[string]string) authority {
 	}
 	a.verdict = verdict{result: seal.Passed}
 	return a
+}
+
+// chains are those from a certificate to roots; nil: there is none.
+func (d *desk) chains(cert *x509.Certificate, roots *x509.CertPool) [][]*x509.Certificate {
+	chains, err := cert.Verify(x509.VerifyOptions{
+		Roots: roots, CurrentTime: within(d.trust.Now, cert), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	if err != nil {
+		return nil
+	}
+	return chains
 }
 
 // within is a time in the life of a certificate, now if possible: that it has
@@ -215,19 +229,31 @@ func (d *desk) signed(code string, at time.Time, verify func(crypto.PublicKey) e
 	return fails(seal.ReasonSignature)
 }
 
-// roots extends those of a reader by what the authority of his CA vouches for:
-// the CA on the card of a hub seals for that hub and for the offices whose cards
-// name it, and no other does.
+// roots extends those of a reader by what his CA and its authority vouch for: a
+// CA for the others of its own hub, the authority for those of other hubs. The CAs
+// on the card of a hub seal for that hub and for the offices whose cards name it,
+// and no others do.
 func (d *desk) roots(code string) *x509.CertPool {
 	card, v := d.of(code)
 	if v.result == seal.Passed && !card.IsHub() && card.Hub != "" {
 		card, v = d.of(card.Hub)
+		if v.result != seal.Passed {
+			return d.given(code)
+		}
+	}
+	for _, a := range d.authorities {
+		if a.result == seal.Passed && (v.result != seal.Passed || !card.IsHub() || card.Authority.Equal(a.cert.PublicKey)) {
+			return a.roots
+		}
 	}
 	if v.result == seal.Passed && card.IsHub() {
-		pool := x509.NewCertPool()
-		pool.AddCert(card.CA)
-		return pool
+		return identity.Pool(card.CAs())
 	}
+	return d.given(code)
+}
+
+// given are the roots that the reader came with.
+func (d *desk) given(code string) *x509.CertPool {
 	if d.trust.Roots == nil {
 		return nil
 	}
@@ -240,12 +266,29 @@ func (d *desk) stamps() *x509.CertPool {
 		return nil
 	}
 	pool := d.trust.Stamps.Clone()
+	for _, a := range d.authorities {
+		if a.result != seal.Passed {
+			continue
+		}
+		for _, ca := range a.cas {
+			pool.AddCert(ca)
+		}
+	}
 	for _, f := range d.cards {
-		if f.result == seal.Passed && f.card.IsHub() {
-			pool.AddCert(f.card.CA)
+		if f.result != seal.Passed || !f.card.IsHub() || d.own(f.card) {
+			continue
+		}
+		for _, ca := range f.card.CAs() {
+			pool.AddCert(ca)
 		}
 	}
 	return pool
+}
+
+// own reports whether a card is of a hub whose authority has signed the cards: its
+// CAs are for its CA to vouch for.
+func (d *desk) own(card registry.Card) bool {
+	return slices.ContainsFunc(d.authorities, func(a authority) bool { return a.result == seal.Passed && card.Authority.Equal(a.cert.PublicKey) })
 }
 
 // bad lists the authorities and cards that are no good.

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/hub/registry"
+	"tram/agent/identity"
 	"tram/agent/seal"
 	"tram/agent/verify"
 	"tram/sync/bundle"
@@ -266,5 +267,53 @@ func TestARevokedAuthorityVouchesForNothing(t *testing.T) {
 	r, err := verify.Container(bytes.NewReader(file), int64(len(file)), verify.Trust{Trust: seal.Trust{Roots: seal.Only(h.pool), CRLs: list, Now: at}})
 	if err != nil || r.Result != seal.Failed || r.Reason != seal.ReasonRevoked {
 		t.Errorf("%s %s, %v: %s", r.Result, r.Reason, err, proofs(r))
+	}
+}
+
+// TestP7_ACAVouchesForTheOneThatFollowsIt: a reader who has the CA of before
+// checks what was sealed and exported after the change, and the other way round.
+// The authority's word brings in no CA of its own hub.
+func TestP7_ACAVouchesForTheOneThatFollowsIt(t *testing.T) {
+	h, next := newHub(t, "H40"), newAuthority(t)
+	renewed := next.reissue(h.cert)
+	vouch := func(by *authority, other *x509.Certificate) []byte {
+		raw, err := identity.Vouch(by.key, other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	words := [][]byte{vouch(h.authority, next.cert), vouch(next, h.authority.cert)}
+	forged, err := identity.Vouch(h.signer, next.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name     string
+		reader   *authority
+		sealed   []byte
+		vouchers [][]byte
+		result   seal.Result
+		reason   seal.Reason
+	}{
+		{"reader of before, sealed after", h.authority, next.document("H40.12"), words, seal.Passed, ""},
+		{"reader of before, sealed before", h.authority, h.document("H40.12"), words, seal.Passed, ""},
+		{"reader of today, sealed before", next, h.document("H40.12"), words, seal.Passed, ""},
+		{"nobody vouches", h.authority, h.document("H40.12"), nil, seal.Failed, verify.ReasonAuthorityChain},
+		{"the authority vouches", h.authority, h.document("H40.12"), [][]byte{forged}, seal.Failed, verify.ReasonAuthorityChain},
+		{"a stranger reads", newAuthority(t), h.document("H40.12"), words, seal.Failed, seal.ReasonChain},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := h.whole()
+			p[authorityOf] = renewed.Raw
+			p[hubCard] = h.card("H40", func(card *registry.Card) {
+				card.Authority, card.CA, card.OtherCAs, card.Vouchers = &h.signer.PublicKey, next.cert, []*x509.Certificate{h.authority.cert}, c.vouchers
+			})
+			file := container(t, c.sealed, p.extra()...)
+			r, err := verify.Container(bytes.NewReader(file), int64(len(file)), verify.Trust{Trust: seal.Trust{Roots: seal.Only(c.reader.pool), Now: at}, Vouching: true})
+			if err != nil || r.Result != c.result || r.Reason != c.reason {
+				t.Errorf("%s %s, %v: %s; want %s %s", r.Result, r.Reason, err, proofs(r), c.result, c.reason)
+			}
+		})
 	}
 }

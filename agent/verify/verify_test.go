@@ -60,6 +60,22 @@ func (a *authority) certify(c *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certi
 	return key, cert
 }
 
+// reissue makes a certificate of this authority for the key and name of another.
+func (a *authority) reissue(cert *x509.Certificate) *x509.Certificate {
+	a.t.Helper()
+	c := *cert
+	c.RawIssuer, c.AuthorityKeyId = nil, nil
+	der, err := x509.CreateCertificate(rand.Reader, &c, a.cert, cert.PublicKey, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	again, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return again
+}
+
 // revoke makes a list that revokes a certificate.
 func (a *authority) revoke(cert *x509.Certificate) []*x509.RevocationList {
 	a.t.Helper()

@@ -63,10 +63,10 @@ func writeBroker(ctx context.Context, c *cli.Console, kind broker.Kind, out, use
 	return hub.WriteBroker(ctx, c.Data, db, cfg, kind, out, user)
 }
 
-// caCommand backs up and restores what makes the hub the hub.
+// caCommand keeps what makes the hub the hub.
 func caCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "ca", Short: "hub.ca.short"}
-	group.AddCommand(backupCommand(c), restoreCommand(c))
+	group.AddCommand(backupCommand(c), restoreCommand(c), rotateCommand(c))
 	return group
 }
 

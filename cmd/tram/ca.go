@@ -19,7 +19,10 @@ func caCommand(c *cli.Console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: id.Trust.CA.Raw})
+			var text []byte
+			for _, ca := range id.Trust.Issuers() {
+				text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})...)
+			}
 			return c.Print(map[string]string{"ca": string(text)}, func(w io.Writer) { _, _ = w.Write(text) })
 		},
 	}

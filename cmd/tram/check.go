@@ -120,7 +120,7 @@ func appendCerts(pool *x509.CertPool, file, flag string) error {
 	return nil
 }
 
-// trusted is the CA in the file given, or for each office that of its hub, as
+// trusted are the CAs in the file given, or for each office those of its hub, as
 // this office knows it; and whom to believe time stamps by.
 func trusted(ctx context.Context, c *cli.Console, file string) (t verify.Trust, done func(), err error) {
 	if file == "" {
@@ -144,8 +144,7 @@ func known(ctx context.Context, c *cli.Console) (t verify.Trust, done func(), er
 	if err != nil {
 		return t, nil, err
 	}
-	own := x509.NewCertPool()
-	own.AddCert(id.Trust.CA)
+	own := identity.Pool(id.Trust.Issuers())
 	if _, err := os.Stat(filepath.Join(c.Data, agent.DatabaseFile)); errors.Is(err, os.ErrNotExist) {
 		return alone(own), func() {}, nil // enrolled, not run yet
 	}
@@ -161,13 +160,11 @@ func known(ctx context.Context, c *cli.Console) (t verify.Trust, done func(), er
 	}
 	t.Stamps = own.Clone()
 	t.Roots = func(code string) *x509.CertPool {
-		issuer, err := offices.Issuer(code, id.Trust.CA)
+		issuers, err := offices.Issuers(code, id.Trust.Issuers())
 		if err != nil {
 			return own
 		}
-		pool := x509.NewCertPool()
-		pool.AddCert(issuer)
-		return pool
+		return identity.Pool(issuers)
 	}
 	return t, done, nil
 }

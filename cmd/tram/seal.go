@@ -38,7 +38,7 @@ func withBook(c *cli.Console, do func(*sealbook.Book) error) error {
 	if err != nil {
 		return err
 	}
-	b := sealbook.New(sealbook.Options{Dir: c.Data, Identity: id, Logger: c.Logger("error", "text")})
+	b := sealbook.New(sealbook.Options{Dir: c.Data, Identity: identity.NewLive(id), Logger: c.Logger("error", "text")})
 	defer b.Close()
 	return do(b)
 }

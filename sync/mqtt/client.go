@@ -75,7 +75,7 @@ func Dial(o Options) (*Client, error) {
 		spread: tuning.AnnounceSpread,
 		done:   make(chan struct{}),
 	}
-	c.open = &opener{servers: o.Servers, tls: o.TLS, tuning: tuning, dial: o.DialContext, stats: &c.stats}
+	c.open = &opener{servers: o.Servers, tls: o.TLS, roots: o.Roots, tuning: tuning, dial: o.DialContext, stats: &c.stats}
 	c.keeper = newKeeper(tuning.Backoff, o.Logger.With("office", o.Office, "hub", o.Hub), &c.stats)
 	c.keeper.connect, c.keeper.lost = c.connect, c.lost
 	c.spec = &spec{

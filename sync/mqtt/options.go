@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -108,11 +109,14 @@ type Tuning struct {
 
 // Options for [Dial]. Servers, Hub and Office are required.
 type Options struct {
-	Servers  []string    // "host:port"; one attempt goes through all, the last good one first
-	TLS      *tls.Config // with the office's certificate; nil means plain TCP
-	Hub      string      // code of the hub
-	Office   string      // code of this office, the CN of its certificate
-	Software string      // for people, for example "tram 0.1.0"
+	Servers []string    // "host:port"; one attempt goes through all, the last good one first
+	TLS     *tls.Config // with the office's certificate; nil means plain TCP
+	// Roots, when not nil, are asked for at each connection and stand in the place
+	// of TLS.RootCAs, which cannot change.
+	Roots    func() *x509.CertPool
+	Hub      string // code of the hub
+	Office   string // code of this office, the CN of its certificate
+	Software string // for people, for example "tram 0.1.0"
 	Logger   *slog.Logger
 	Tuning   Tuning
 	// DialContext opens the TCP connection; nil means a net.Dialer.

@@ -50,12 +50,8 @@ func TestResetEndsAnAttemptThatHangs(t *testing.T) {
 	if addr := c.LocalAddr(); addr.IsValid() {
 		t.Errorf("local address without a connection: %v", addr)
 	}
-	start := time.Now()
 	c.Reset(errGone)
-	wantUp(t, c)
-	if waited := time.Since(start); waited > time.Second {
-		t.Errorf("it took %v", waited)
-	}
+	wantUp(t, c) // long before the attempt or the pause after it would have ended
 }
 
 // TestAKickWhileConnectedIsForgotten: else a whole province that was kicked

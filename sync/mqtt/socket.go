@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -73,6 +74,7 @@ func DefaultSocketOptions() SocketOptions {
 type opener struct {
 	servers []string
 	tls     *tls.Config
+	roots   func() *x509.CertPool // nil: those of tls
 	tuning  Tuning
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	stats   *counters
@@ -118,6 +120,9 @@ func (o *opener) open(ctx context.Context, server string) (conn net.Conn, line *
 	// Full records cost 22 bytes for 16 KiB instead of for 1.4 kB; nothing can
 	// be done with half an MQTT packet anyway.
 	config.DynamicRecordSizingDisabled = true
+	if o.roots != nil {
+		config.RootCAs = o.roots()
+	}
 	if config.ServerName == "" {
 		host, _, err := net.SplitHostPort(server)
 		if err != nil {

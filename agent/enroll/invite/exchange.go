@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 
 	"tram/agent/hub/registry"
+	"tram/agent/identity"
 	"tram/sync/bundle"
 )
 
@@ -179,6 +180,11 @@ type Answer struct {
 	MQTT       []string
 	Brokers    []*x509.Certificate // CAs of the broker's nodes beside CA
 	Time       time.Time           // the hub's clock, milliseconds
+	// Next is the CA that is to follow CA, nil for none; Former are those before
+	// it, and Vouchers the words of each for the others, see identity.Vouch.
+	Next     *x509.Certificate
+	Former   []*x509.Certificate
+	Vouchers [][]byte
 }
 
 type answerPayload struct {
@@ -197,6 +203,9 @@ type answerPayload struct {
 	MQTT       []string `cbor:"13,keyasint"`
 	Time       int64    `cbor:"14,keyasint"` // unix milliseconds
 	Brokers    [][]byte `cbor:"15,keyasint,omitempty"`
+	Next       []byte   `cbor:"16,keyasint,omitempty"`
+	Former     [][]byte `cbor:"17,keyasint,omitempty"`
+	Vouchers   [][]byte `cbor:"18,keyasint,omitempty"`
 }
 
 // Reply is the JSON body of the hub's response: an answer, or a refusal.
@@ -219,15 +228,16 @@ type Refusal struct {
 func (a *Answer) Sign(authority crypto.Signer) ([]byte, error) { return a.sign(answerAAD, authority) }
 
 func (a *Answer) sign(aad string, authority crypto.Signer) ([]byte, error) {
-	var brokers [][]byte
-	for _, c := range a.Brokers {
-		brokers = append(brokers, c.Raw)
-	}
-	data, err := encoding.Marshal(answerPayload{
+	p := answerPayload{
 		Version: version, Invite: a.Invite[:], Transcript: a.Transcript[:], Device: a.Device.Raw, Seal: a.Seal.Raw,
 		CA: a.CA.Raw, Authority: a.Authority.Raw, Card: a.Card, Cards: a.Cards, Hub: a.Hub, HubName: a.HubName,
-		Enroll: a.Enroll, MQTT: a.MQTT, Time: a.Time.UnixMilli(), Brokers: brokers,
-	})
+		Enroll: a.Enroll, MQTT: a.MQTT, Time: a.Time.UnixMilli(),
+		Brokers: ders(a.Brokers), Former: ders(a.Former), Vouchers: a.Vouchers,
+	}
+	if a.Next != nil {
+		p.Next = a.Next.Raw
+	}
+	data, err := encoding.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("sign answer: %w", err)
 	}
@@ -257,17 +267,7 @@ func parseAnswer(aad string, raw []byte, authority crypto.PublicKey) (*Answer, e
 		Card: p.Card, Cards: p.Cards, Hub: p.Hub, HubName: p.HubName, Enroll: p.Enroll, MQTT: p.MQTT,
 		Time: time.UnixMilli(p.Time).UTC(),
 	}
-	if len(p.Brokers) > MaxBrokers {
-		return nil, fmt.Errorf("%w: answer: %d broker certificates", ErrMalformed, len(p.Brokers))
-	}
-	for _, der := range p.Brokers {
-		c, err := parseCert(der)
-		if err != nil {
-			return nil, fmt.Errorf("%w: answer: broker certificate: %w", ErrMalformed, err)
-		}
-		a.Brokers = append(a.Brokers, c)
-	}
-	var errs [8]error
+	var errs [11]error
 	errs[0] = fill(a.Invite[:], p.Invite)
 	errs[1] = fill(a.Transcript[:], p.Transcript)
 	a.Device, errs[2] = parseCert(p.Device)
@@ -276,8 +276,57 @@ func parseAnswer(aad string, raw []byte, authority crypto.PublicKey) (*Answer, e
 	a.Authority, errs[5] = parseCert(p.Authority)
 	errs[6] = checkEndpoints(a.Enroll)
 	errs[7] = checkEndpoints(a.MQTT)
+	a.Brokers, errs[8] = parseCerts(p.Brokers, MaxBrokers)
+	errs[9] = a.successors(p)
+	a.Vouchers, errs[10] = p.Vouchers, checkVouchers(p.Vouchers)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("%w: answer: %w", ErrMalformed, err)
 	}
 	return a, nil
+}
+
+// successors reads the hub's other CAs.
+func (a *Answer) successors(p answerPayload) (err error) {
+	if len(p.Next) > 0 {
+		if a.Next, err = parseCert(p.Next); err != nil {
+			return fmt.Errorf("next CA: %w", err)
+		}
+	}
+	if a.Former, err = parseCerts(p.Former, identity.MaxOtherCAs); err != nil {
+		return fmt.Errorf("former CAs: %w", err)
+	}
+	return nil
+}
+
+func checkVouchers(vouchers [][]byte) error {
+	if len(vouchers) > identity.MaxVouchers {
+		return fmt.Errorf("%d vouchers", len(vouchers))
+	}
+	for _, v := range vouchers {
+		if len(v) > identity.MaxVoucher {
+			return fmt.Errorf("voucher of %d bytes", len(v))
+		}
+	}
+	return nil
+}
+
+func ders(certs []*x509.Certificate) (list [][]byte) {
+	for _, c := range certs {
+		list = append(list, c.Raw)
+	}
+	return list
+}
+
+func parseCerts(list [][]byte, most int) (certs []*x509.Certificate, err error) {
+	if len(list) > most {
+		return nil, fmt.Errorf("%d certificates, at most %d are read", len(list), most)
+	}
+	for _, der := range list {
+		c, err := parseCert(der)
+		if err != nil {
+			return nil, err
+		}
+		certs = append(certs, c)
+	}
+	return certs, nil
 }

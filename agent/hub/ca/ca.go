@@ -52,6 +52,7 @@ type CA struct {
 	Brokers      []*x509.Certificate // CAs of an external broker's nodes, which offices are told; set before use
 	Policy       Policy              // set before use
 
+	others     succession // beside Root
 	folder     string
 	hosts      []string
 	inviteKey  []byte
@@ -191,7 +192,7 @@ func (o *Options) generate(folder string) error {
 		keys[name] = key
 	}
 	var err error
-	if c.Root, err = c.makeRoot(keys[rootName], now); err != nil {
+	if c.Root, err = c.makeRoot(keys[rootName], 1, time.Time{}, now); err != nil {
 		return err
 	}
 	pairs := map[string]func() (Pair, error){
@@ -246,6 +247,9 @@ func (p Pair) save(folder, name string) error {
 // identity.damaged.
 func Load(dir string) (*CA, error) {
 	folder := filepath.Join(dir, identity.Folder)
+	if err := settle(dir); err != nil {
+		return nil, fmt.Errorf("load hub: %w", err)
+	}
 	if !Exists(dir) {
 		return nil, problem.New(problem.NotEnrolled, "hub.none", "data", i18n.Args{"dir": dir})
 	}
@@ -288,7 +292,10 @@ func (c *CA) load() error {
 		return err
 	}
 	c.remember(known)
-	return c.check()
+	if err := c.check(); err != nil {
+		return err
+	}
+	return c.loadSuccession()
 }
 
 func loadPair(folder, name string) (Pair, error) {
@@ -349,7 +356,7 @@ func (c *CA) Identity(card []byte) *identity.Identity {
 	device := c.Device()
 	return &identity.Identity{
 		Code: c.Code, Name: c.Name, Hub: c.Code, Device: device.Key, DeviceCert: device.Cert, Age: c.Age, Card: card,
-		Trust: identity.Trust{CA: c.Root.Cert, Authority: c.Authority.Cert, Hub: c.Code, HubName: c.Name, MQTT: c.MQTT, Enroll: c.Enroll, Brokers: c.Brokers},
+		Trust: c.trust(),
 	}
 }
 

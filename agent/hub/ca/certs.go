@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"tram/agent/identity"
@@ -88,10 +89,17 @@ func issue(template, parent *x509.Certificate, pub crypto.PublicKey, key crypto.
 	return x509.ParseCertificate(der)
 }
 
-func (c *CA) makeRoot(key *ecdsa.PrivateKey, now time.Time) (Pair, error) {
+// makeRoot makes the CA of that generation, see generation. from is when it
+// becomes valid; zero is now less Backdate.
+func (c *CA) makeRoot(key *ecdsa.PrivateKey, number int, from, now time.Time) (Pair, error) {
+	name := "Tram CA " + c.Code
+	if number > 1 {
+		name += generationMark + strconv.Itoa(number)
+	}
 	cert, err := issue(&x509.Certificate{
-		Subject:  pkix.Name{CommonName: "Tram CA " + c.Code, Organization: []string{cutRDN(c.Name)}},
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, IsCA: true, MaxPathLenZero: true,
+		Subject:   pkix.Name{CommonName: name, Organization: []string{cutRDN(c.Name)}},
+		NotBefore: from,
+		KeyUsage:  x509.KeyUsageCertSign | x509.KeyUsageCRLSign, IsCA: true, MaxPathLenZero: true,
 	}, nil, &key.PublicKey, key, now, RootLife)
 	return Pair{Key: key, Cert: cert}, err
 }

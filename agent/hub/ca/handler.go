@@ -72,13 +72,15 @@ func (c *CA) EnrollServer(h http.Handler, logger *slog.Logger) *http.Server {
 }
 
 // EnrollTLS is the server side of enrolment: no client certificate, and the
-// CA certificate along with the leaf, because the office only knows its hash.
+// CA certificate along with the leaf, because the office only knows its hash. An
+// office that knows the former CA alone is shown the former certificate.
 func (c *CA) EnrollTLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, CurvePreferences: identity.Economical.Curves(),
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			s := c.Server()
-			return &tls.Certificate{Certificate: [][]byte{s.Cert.Raw, c.Root.Cert.Raw}, PrivateKey: s.Key, Leaf: s.Cert}, nil
+		NextProtos: []string{"http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			s, root := c.shown(hello.SupportedProtos)
+			return &tls.Certificate{Certificate: [][]byte{s.Cert.Raw, root.Raw}, PrivateKey: s.Key, Leaf: s.Cert}, nil
 		},
 	}
 }
@@ -89,11 +91,9 @@ func (c *CA) EnrollTLS() *tls.Config {
 // the one on its card. Set CurvePreferences for another key exchange than
 // identity.Economical.
 func (c *CA) BrokerTLS(admit func(code string, cert *x509.Certificate) error) *tls.Config {
-	pool := x509.NewCertPool()
-	pool.AddCert(c.Root.Cert)
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, CurvePreferences: identity.Economical.Curves(), SessionTicketsDisabled: true,
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: identity.Pool(c.Roots()),
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			s := c.Server()
 			return &tls.Certificate{Certificate: [][]byte{s.Cert.Raw}, PrivateKey: s.Key, Leaf: s.Cert}, nil

@@ -65,10 +65,6 @@ func (c *CA) chain(cert *x509.Certificate) string {
 	return "cert.unknown-ca"
 }
 
-// Roots are the CA certificates that this hub accepts from its offices, the
-// present one first.
-func (c *CA) Roots() []*x509.Certificate { return []*x509.Certificate{c.Root.Cert} }
-
 // checkHolder says whether the key of a certificate, which Judge has let pass,
 // is still that of the office it names. Problems: cert.other-key,
 // cert.other-office, and cert.unsettled while a restored hub has not heard from

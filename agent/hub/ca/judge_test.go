@@ -271,20 +271,21 @@ func TestRevocationsOutliveTheStoreAndOpenSSLReadsTheList(t *testing.T) {
 	_, err = h.redeem(t, request(t, m[0], lost))
 	wantProblem(t, err, problem.BadInvite, "enroll.key-revoked")
 
-	der, err := h.CRL(time.Now())
-	if err != nil {
-		t.Fatal(err)
+	lists, err := h.CRLs(time.Now())
+	if err != nil || len(lists) != 1 {
+		t.Fatalf("%d lists, %v", len(lists), err)
 	}
+	der := lists[0]
 	list, err := x509.ParseRevocationList(der)
 	if err != nil || list.CheckSignatureFrom(h.Root.Cert) != nil || len(list.RevokedCertificateEntries) != 2 ||
 		list.RevokedCertificateEntries[0].ReasonCode != 1 || !list.NextUpdate.After(time.Now().Add(CRLLife-time.Minute)) {
 		t.Errorf("%+v, %v", list, err)
 	}
-	later, err := h.CRL(time.Now().Add(time.Second))
+	later, err := h.CRLs(time.Now().Add(time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l, err := x509.ParseRevocationList(later); err != nil || l.Number.Cmp(list.Number) <= 0 {
+	if l, err := x509.ParseRevocationList(later[0]); err != nil || l.Number.Cmp(list.Number) <= 0 {
 		t.Errorf("number %v after %v, %v", l.Number, list.Number, err)
 	}
 	dir := t.TempDir()

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/x509"
 	"database/sql"
 	"errors"
@@ -25,6 +26,9 @@ type Redeemed struct {
 	Device, Seal *x509.Certificate
 	Card         []byte // the office's card with its keys
 	Again        bool   // nothing new was issued: the same keys asked before
+
+	code string // of the office
+	told []byte // what the answer says of this hub's CAs, see toldOf
 	// Waiting says why nothing was issued: the box waits for a person's word.
 	// The rest is zero then.
 	Waiting *problem.Problem
@@ -38,7 +42,7 @@ type Redeemed struct {
 // an invite to those who do not know its secret. remote is for the people who
 // look into the waiting room.
 func (c *CA) Redeem(tx *sqlite.Tx, reg *registry.Registry, req *invite.Request, remote string) (*Redeemed, error) {
-	if !req.Proven(c.secret(req.Invite), c.Hash()) {
+	if _, proven := c.provenFor(req); !proven {
 		return nil, refusal("invite.proof", req.Code)
 	}
 	row, err := scanInvite(tx.QueryRow(`SELECT `+inviteColumns+` FROM invites WHERE id = ?`, req.Invite[:]))
@@ -177,7 +181,7 @@ func (c *CA) requestKeys(tx *sqlite.Tx, reg *registry.Registry, code string, req
 		if owner != "" {
 			return nil, nil, problem.New(problem.BadInvite, "enroll.shared-key", "", i18n.Args{"code": code, "owner": owner})
 		}
-		if c.Root.Key.PublicKey.Equal(pub) {
+		if c.isOwnKey(pub) {
 			return nil, nil, problem.New(problem.BadInvite, "enroll.shared-key", "", i18n.Args{"code": code, "owner": c.Code})
 		}
 	}
@@ -244,7 +248,7 @@ func (c *CA) admit(tx *sqlite.Tx, reg *registry.Registry, row inviteRow, card re
 	if err != nil {
 		return nil, fmt.Errorf("redeem invite: %w", err)
 	}
-	r := &Redeemed{Device: d, Seal: s, Card: raw}
+	r := c.redeemed(Redeemed{Device: d, Seal: s, Card: raw}, row.Code)
 	return r, r.delivered(tx)
 }
 
@@ -269,7 +273,8 @@ func (c *CA) issueOffice(tx *sqlite.Tx, row inviteRow, from *invite.ID, device, 
 // answer makes the signed answer to req. Cards that do not fit are left to
 // the sync.
 func (c *CA) answer(ctx context.Context, reg *registry.Registry, req *invite.Request, r *Redeemed, hubCard []byte, now time.Time) ([]byte, error) {
-	sum, err := req.Transcript(c.Hash())
+	invited, _ := c.provenFor(req)
+	sum, err := req.Transcript(invited)
 	if err != nil {
 		return nil, err
 	}
@@ -285,8 +290,20 @@ func (c *CA) answer(ctx context.Context, reg *registry.Registry, req *invite.Req
 		cards = append(cards, card)
 	}
 	a := &invite.Answer{
-		Invite: req.Invite, Transcript: sum, Device: r.Device, Seal: r.Seal, CA: c.Root.Cert, Authority: c.Authority.Cert,
-		Card: r.Card, Cards: cards, Hub: c.Code, HubName: c.Name, Enroll: c.Enroll, MQTT: c.MQTT, Time: now, Brokers: c.Brokers,
+		Invite: req.Invite, Transcript: sum, Device: r.Device, Seal: r.Seal, Card: r.Card, Cards: cards, Hub: c.Code, HubName: c.Name, Enroll: c.Enroll, MQTT: c.MQTT, Time: now, Brokers: c.Brokers,
 	}
+	c.vouch(a)
 	return a.Sign(c.Authority.Key)
+}
+
+// provenFor is the hash of the CA that the invite of a request named, the
+// present one or one before it, when the request proves that it has the invite.
+func (c *CA) provenFor(req *invite.Request) (ca [sha256.Size]byte, proven bool) {
+	for _, root := range c.Roots() {
+		ca = sha256.Sum256(root.Raw)
+		if req.Proven(c.secret(req.Invite), ca) {
+			return ca, true
+		}
+	}
+	return ca, false
 }

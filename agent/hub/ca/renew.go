@@ -1,12 +1,14 @@
 package ca
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"tram/agent/enroll/invite"
@@ -14,7 +16,6 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/problem"
-	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
 )
@@ -25,6 +26,12 @@ const renewAgain = time.Hour
 
 // ErrNothingDue says that an office's certificates need not be renewed yet.
 var ErrNothingDue = errors.New("nothing is due")
+
+// due says whether an office needs a new certificate in the place of this one:
+// two thirds of its life are over, or another CA issues now.
+func (c *CA) due(cert *x509.Certificate, now time.Time) bool {
+	return Due(cert, now) || !bytes.Equal(cert.RawIssuer, c.Root.Cert.RawSubject)
+}
 
 // Due says whether two thirds of the life of a certificate are over.
 func Due(cert *x509.Certificate, now time.Time) bool {
@@ -67,13 +74,20 @@ func (c *CA) Prepare(tx *sqlite.Tx, reg *registry.Registry, code string) (*Redee
 		return nil, err
 	}
 	// Without a record, after a restore, the office asks by itself.
-	if have == nil || seal == nil || !Due(have.cert, tx.Now()) && !Due(seal.cert, tx.Now()) {
+	if have == nil || seal == nil {
 		return nil, ErrNothingDue
+	}
+	again := c.Policy.deviceLife() / 3
+	if !c.due(have.cert, tx.Now()) && !c.due(seal.cert, tx.Now()) {
+		if told, err := c.Told(tx, code); err != nil || told {
+			return nil, errors.Join(ErrNothingDue, err)
+		}
+		again = math.MaxInt64 // the same with the CAs that are to be believed
 	}
 	if p := c.Judge(have.cert, tx.Now(), c.Policy.grace()); p != nil {
 		return nil, p
 	}
-	return c.reissue(tx, reg, card, nil, c.Policy.deviceLife()/3)
+	return c.reissue(tx, reg, card, nil, again)
 }
 
 func fingerprintOf(card registry.Card) ([]byte, error) {
@@ -109,8 +123,8 @@ func (c *CA) reissue(tx *sqlite.Tx, reg *registry.Registry, card registry.Card, 
 	if err != nil {
 		return nil, err
 	}
-	if device != nil && seal != nil && tx.Now().Sub(device.issued) < again && !Due(device.cert, tx.Now()) {
-		return &Redeemed{Device: device.cert, Seal: seal.cert, Card: raw, Again: true}, nil
+	if device != nil && seal != nil && tx.Now().Sub(device.issued) < again && !c.due(device.cert, tx.Now()) {
+		return c.redeemed(Redeemed{Device: device.cert, Seal: seal.cert, Card: raw, Again: true}, card.Code), nil
 	}
 	old := shown
 	if seal != nil {
@@ -132,7 +146,7 @@ func (c *CA) reissue(tx *sqlite.Tx, reg *registry.Registry, card registry.Card, 
 	err = audit.Append(tx, audit.Entry{Actor: actorEnrolment, Action: actionRenewed, Subject: card.Code, Detail: map[string]string{
 		detailSerial: d.SerialNumber.Text(16), detailNotAfter: d.NotAfter.UTC().Format(time.RFC3339),
 	}})
-	return &Redeemed{Device: d, Seal: s, Card: raw}, err
+	return c.redeemed(Redeemed{Device: d, Seal: s, Card: raw}, card.Code), err
 }
 
 // issued is a certificate of the store.
@@ -166,80 +180,11 @@ func latest(tx *sqlite.Tx, code, unit string, key []byte, delivered bool) (*issu
 // that transcript or, when it is zero, for an office that did not ask.
 func (c *CA) Renewed(r *Redeemed, transcript [sha256.Size]byte, hubCard []byte, now time.Time) ([]byte, error) {
 	a := &invite.Answer{
-		Transcript: transcript, Device: r.Device, Seal: r.Seal, CA: c.Root.Cert, Authority: c.Authority.Cert, Card: r.Card,
+		Transcript: transcript, Device: r.Device, Seal: r.Seal, Card: r.Card,
 		Cards: [][]byte{hubCard}, Hub: c.Code, HubName: c.Name, Enroll: c.Enroll, MQTT: c.MQTT, Time: now, Brokers: c.Brokers,
 	}
+	c.vouch(a)
 	return a.SignRenewed(c.Authority.Key)
-}
-
-// NoteSent remembers which bundle carries new certificates to an office.
-func (r *Redeemed) NoteSent(tx *sqlite.Tx, bundle storage.ID) error {
-	_, err := tx.Exec(`UPDATE certificates SET notice = ?, sent_at = ? WHERE serial IN (?, ?)`,
-		bundle, tx.Now(), r.Device.SerialNumber.Bytes(), r.Seal.SerialNumber.Bytes())
-	if err != nil {
-		return fmt.Errorf("note renewal: %w", err)
-	}
-	return nil
-}
-
-// NoteDelivered remembers that an office has what a bundle carried. Other
-// bundles are none of its business.
-func NoteDelivered(tx *sqlite.Tx, bundle storage.ID) error {
-	_, err := tx.Exec(`UPDATE certificates SET delivered_at = ? WHERE notice = ? AND delivered_at IS NULL`, tx.Now(), bundle)
-	if err != nil {
-		return fmt.Errorf("note renewal: %w", err)
-	}
-	return nil
-}
-
-// delivered remembers that an office was answered with r. An answer that is
-// lost is asked for again.
-func (r *Redeemed) delivered(tx *sqlite.Tx) error {
-	_, err := tx.Exec(`UPDATE certificates SET delivered_at = ? WHERE serial IN (?, ?) AND delivered_at IS NULL`,
-		tx.Now(), r.Device.SerialNumber.Bytes(), r.Seal.SerialNumber.Bytes())
-	if err != nil {
-		return fmt.Errorf("note renewal: %w", err)
-	}
-	return nil
-}
-
-// sendAgain is when certificates that were sent and have not reached their
-// office are sent anew: the first bundle may have run out.
-const sendAgain = 24 * time.Hour
-
-// maxDue bounds how many offices DueOffices returns; the rest follows when
-// these have been dealt with.
-const maxDue = 2000
-
-// DueOffices are offices, by folded code, whose certificates are due and not
-// under way already, those that end first before others.
-func DueOffices(ctx context.Context, db *sqlite.DB, now time.Time) ([]string, error) {
-	var due []string
-	err := db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT code_key FROM certificates c
-			WHERE unit IN ('device', 'seal') AND delivered_at IS NOT NULL AND 3 * (not_after - ?) < not_after - not_before
-			AND NOT EXISTS (SELECT 1 FROM certificates n WHERE n.code_key = c.code_key AND n.unit = c.unit
-				AND n.delivered_at IS NOT NULL AND n.not_after > c.not_after)
-			AND NOT EXISTS (SELECT 1 FROM certificates n WHERE n.code_key = c.code_key AND n.unit = c.unit
-				AND n.delivered_at IS NULL AND n.sent_at > ?)
-			GROUP BY code_key ORDER BY min(not_after) LIMIT ?`, now, now.Add(-sendAgain), maxDue)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var code string
-			if err := rows.Scan(&code); err != nil {
-				return err
-			}
-			due = append(due, code)
-		}
-		return rows.Err()
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for certificates that are due: %w", err)
-	}
-	return due, nil
 }
 
 // Certificate is one certificate of an office in a list.

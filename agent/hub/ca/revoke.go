@@ -353,9 +353,10 @@ func (c *CA) Revocations() []Revocation {
 	return slices.Clone(c.revokedAll)
 }
 
-// CRL makes the revocation list of this CA (RFC 5280), DER: certificates that
-// would still be valid, under a number that grows with time.
-func (c *CA) CRL(now time.Time) ([]byte, error) {
+// CRLs makes the revocation lists of this hub's CAs (RFC 5280), DER, the present
+// one's first: certificates that would still be valid, under a number that grows
+// with time. Serials are random: each list names those of all CAs.
+func (c *CA) CRLs(now time.Time) (lists [][]byte, err error) {
 	var entries []x509.RevocationListEntry
 	for _, r := range c.Revocations() {
 		serial, ok := new(big.Int).SetString(r.Serial, 16)
@@ -367,9 +368,12 @@ func (c *CA) CRL(now time.Time) ([]byte, error) {
 	list := &x509.RevocationList{
 		Number: big.NewInt(now.UnixMilli()), ThisUpdate: now.Add(-Backdate), NextUpdate: now.Add(CRLLife), RevokedCertificateEntries: entries,
 	}
-	der, err := x509.CreateRevocationList(rand.Reader, list, c.Root.Cert, c.Root.Key)
-	if err != nil {
-		return nil, fmt.Errorf("make revocation list: %w", err)
+	for _, pair := range c.Signing() {
+		der, err := x509.CreateRevocationList(rand.Reader, list, pair.Cert, pair.Key)
+		if err != nil {
+			return nil, fmt.Errorf("make revocation list: %w", err)
+		}
+		lists = append(lists, der)
 	}
-	return der, nil
+	return lists, nil
 }

@@ -72,7 +72,7 @@ func (c *CA) IssueSeal(tx *sqlite.Tx, reg *registry.Registry, q SealRequest) (*x
 	if err != nil {
 		return nil, err
 	}
-	if owner != "" || c.Root.Key.PublicKey.Equal(pub) {
+	if owner != "" || c.isOwnKey(pub) {
 		return nil, problem.New(problem.BadInvite, "enroll.shared-key", "", i18n.Args{"code": card.Code, "owner": owner})
 	}
 	if gone, err := c.keyRevoked(pub); err != nil {

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,8 +154,10 @@ func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err e
 	want := registry.Card{
 		Code: c.Code, Name: c.Name, Kind: registry.KindHub, Device: &c.Device().Key.PublicKey,
 		Recipient: c.Age.Recipient().String(), Expires: c.Device().Cert.NotAfter,
-		Authority: &c.Authority.Key.PublicKey, CA: c.Root.Cert,
+		Authority: &c.Authority.Key.PublicKey, CA: c.Root.Cert, Vouchers: c.others.vouchers,
 	}
+	of := c.trust()
+	want.OtherCAs = of.Issuers()[1:]
 	have, err := reg.LookupTx(tx, c.Code)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err
@@ -162,6 +165,7 @@ func (c *CA) Register(tx *sqlite.Tx, reg *registry.Registry) (card []byte, err e
 	// After a restore the card is issued anew in any case: so the registry is of a
 	// newer version than any that the hub handed out before it was lost.
 	if err == nil && !restored && have.IsHub() && have.Name == want.Name && have.Recipient == want.Recipient && have.Expires.Equal(want.Expires) &&
+		slices.EqualFunc(have.CAs(), want.CAs(), (*x509.Certificate).Equal) &&
 		want.Device.(interface{ Equal(crypto.PublicKey) bool }).Equal(have.Device) {
 		return reg.Raw(tx, c.Code)
 	}
@@ -218,7 +222,10 @@ func (c *CA) takeRestored(tx *sqlite.Tx, reg *registry.Registry) (restored bool,
 func (c *CA) Refresh(now time.Time) (changed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if due(c.device.Cert, now) {
+	if err := c.sweep(); err != nil {
+		return false, fmt.Errorf("refresh certificates: %w", err)
+	}
+	if oldOwn(c.device.Cert, now) {
 		pair, err := c.makeHubDevice(c.device.Key, now)
 		if err != nil {
 			return false, err
@@ -228,7 +235,7 @@ func (c *CA) Refresh(now time.Time) (changed bool, err error) {
 		}
 		c.device, changed = pair, true
 	}
-	if due(c.server.Cert, now) || !names(c.server.Cert, c.hosts) {
+	if oldOwn(c.server.Cert, now) || !names(c.server.Cert, c.hosts) {
 		pair, err := c.makeServer(c.server.Key, now)
 		if err != nil {
 			return changed, err
@@ -241,9 +248,10 @@ func (c *CA) Refresh(now time.Time) (changed bool, err error) {
 	return changed, nil
 }
 
-// due says whether two thirds of a certificate's life are over. It counts from
+// oldOwn says whether two thirds of the life of one of the hub's own certificates
+// are over. It counts from
 // the end, for the beginning of the hub's own certificates is the CA's.
-func due(cert *x509.Certificate, now time.Time) bool {
+func oldOwn(cert *x509.Certificate, now time.Time) bool {
 	return cert.NotAfter.Sub(now) < ServerLife/3
 }
 

@@ -66,7 +66,7 @@ func (c *CA) testimonyPair(name string, now time.Time, issue func(*ecdsa.Private
 		}
 	case err != nil:
 		return Pair{}, err
-	case pair.Cert.CheckSignatureFrom(c.Root.Cert) == nil && !due(pair.Cert, now):
+	case pair.Cert.CheckSignatureFrom(c.Root.Cert) == nil && !oldOwn(pair.Cert, now):
 		return pair, nil
 	}
 	if pair, err = issue(pair.Key, now); err != nil {

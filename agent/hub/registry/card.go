@@ -24,6 +24,7 @@ import (
 	"filippo.io/age"
 	"github.com/fxamacker/cbor/v2"
 
+	"tram/agent/identity"
 	"tram/storage"
 	"tram/sync/bundle"
 )
@@ -69,6 +70,11 @@ type Card struct {
 	// signs its cards, and the certificate that issued its offices' seals.
 	Authority *ecdsa.PublicKey
 	CA        *x509.Certificate
+	// OtherCAs are the CA announced to follow CA and those before it, which
+	// issued seals too. Vouchers are the words of each for the others, see
+	// identity.Vouch.
+	OtherCAs []*x509.Certificate
+	Vouchers [][]byte
 	Succession
 }
 
@@ -108,6 +114,13 @@ type card struct {
 	Authority []byte `cbor:"12,keyasint,omitempty"` // SubjectPublicKeyInfo DER
 	CA        []byte `cbor:"13,keyasint,omitempty"` // DER
 	succession
+	rotation
+}
+
+// rotation is what the card of a hub says of its other CAs.
+type rotation struct {
+	OtherCAs [][]byte `cbor:"18,keyasint,omitempty"` // DER
+	Vouchers [][]byte `cbor:"19,keyasint,omitempty"`
 }
 
 // Key is the form of a code that is the same for all its spellings.
@@ -169,6 +182,7 @@ func (c Card) payload() ([]byte, error) {
 	if c.CA != nil {
 		p.CA = c.CA.Raw
 	}
+	p.rotation = c.rotation()
 	var err error
 	if c.Authority != nil {
 		if p.Authority, err = x509.MarshalPKIXPublicKey(c.Authority); err != nil {
@@ -283,6 +297,9 @@ func (p card) hub(c *Card) (err error) {
 		return fmt.Errorf("%w: authority key without CA certificate, or the reverse", ErrCard)
 	}
 	if len(p.Authority) == 0 {
+		if len(p.OtherCAs)+len(p.Vouchers) > 0 {
+			return fmt.Errorf("%w: CAs of an office that is no hub", ErrCard)
+		}
 		return nil
 	}
 	if c.Authority, err = parseKey(p.Authority); err != nil {
@@ -292,10 +309,41 @@ func (p card) hub(c *Card) (err error) {
 		return fmt.Errorf("%w: CA certificate: %w", ErrCard, err)
 	}
 	if !c.CA.IsCA {
-		return fmt.Errorf("%w: certificate is not of a CA", ErrCard)
+		return fmt.Errorf("%w: %w", ErrCard, errNoCA)
 	}
+	return p.others(c)
+}
+
+// others checks and fills in the hub's other CAs.
+func (p card) others(c *Card) error {
+	if len(p.OtherCAs) > identity.MaxOtherCAs || len(p.Vouchers) > identity.MaxVouchers {
+		return fmt.Errorf("%w: %d other CAs, %d vouchers", ErrCard, len(p.OtherCAs), len(p.Vouchers))
+	}
+	for _, der := range p.OtherCAs {
+		ca, err := x509.ParseCertificate(der)
+		if err != nil || !ca.IsCA {
+			return fmt.Errorf("%w: other CA certificate: %w", ErrCard, errors.Join(err, errNoCA))
+		}
+		c.OtherCAs = append(c.OtherCAs, ca)
+	}
+	c.Vouchers = p.Vouchers
 	return nil
 }
+
+func (c Card) rotation() (r rotation) {
+	for _, ca := range c.OtherCAs {
+		r.OtherCAs = append(r.OtherCAs, ca.Raw)
+	}
+	r.Vouchers = c.Vouchers
+	return r
+}
+
+// CAs are those of a hub, the present one first.
+func (c Card) CAs() []*x509.Certificate {
+	return append([]*x509.Certificate{c.CA}, c.OtherCAs...)
+}
+
+var errNoCA = errors.New("certificate is not of a CA")
 
 func parseKey(der []byte) (*ecdsa.PublicKey, error) {
 	key, err := x509.ParsePKIXPublicKey(der)

@@ -1,14 +1,15 @@
 package registry
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
+	"tram/agent/identity"
 	"tram/storage/sqlite"
 )
 
@@ -55,15 +56,15 @@ func follow(code string, lookup func(string) (Card, error)) (Card, error) {
 	return c, fmt.Errorf("find the way to office %q: %w: more than %d hubs", code, ErrChain, MaxTiers)
 }
 
-// Issuer returns the certificate of the CA that issued an office's seal: own,
-// that of the reader's hub, or the one on the card of the hub where the office is
-// enrolled; a hub's seal on evidence is of its own CA, whatever hub is above it.
-// No other CA can seal for it (P7). An office without a card is taken for one of
-// the reader's hub. ErrChain when its hub has no card.
-func (r *Registry) Issuer(code string, own *x509.Certificate) (*x509.Certificate, error) {
+// Issuers returns the certificates of the CAs that may have issued an office's
+// seal: own, those of the reader's hub, or those on the card of the hub where the
+// office is enrolled; a hub's seal on evidence is of its own CAs, whatever hub is
+// above it. No other CA can seal for it (P7). An office without a card is taken
+// for one of the reader's hub. ErrChain when its hub has no card.
+func (r *Registry) Issuers(code string, own []*x509.Certificate) ([]*x509.Certificate, error) {
 	c, err := r.Lookup(code)
 	if err == nil && c.IsHub() {
-		return c.CA, nil
+		return c.CAs(), nil
 	}
 	if errors.Is(err, ErrNotFound) || err == nil && c.Hub == "" {
 		return own, nil
@@ -73,7 +74,7 @@ func (r *Registry) Issuer(code string, own *x509.Certificate) (*x509.Certificate
 	}
 	hub, err := r.Lookup(c.Hub)
 	if err == nil && hub.IsHub() {
-		return hub.CA, nil
+		return hub.CAs(), nil
 	}
 	if err == nil || errors.Is(err, ErrNotFound) {
 		err = fmt.Errorf("find issuer of the seal of %q: %w: no CA of hub %q", code, ErrChain, c.Hub)
@@ -147,8 +148,14 @@ func (r *Registry) adoptAll(tx *sqlite.Tx, from Source, cards []Card) (Adopted, 
 	for _, c := range cards {
 		mine := Key(c.Code) == Key(from.Own) || Key(c.Hub) == Key(from.Own)
 		self := Key(c.Code) == Key(from.Code)
-		if mine && from.Above || self && !from.Above {
-			continue // what this hub says better itself
+		if self && !from.Above {
+			if err := r.succeed(tx, from, c, &a); err != nil {
+				return a, fmt.Errorf("adopt CAs of %q: %w", c.Code, err)
+			}
+			continue // the rest this hub says better itself
+		}
+		if mine && from.Above {
+			continue // as this
 		}
 		if err := r.adopt(tx, from, c, self, &a); err != nil {
 			return a, fmt.Errorf("adopt card of %q from %q: %w", c.Code, from.Code, err)
@@ -179,21 +186,56 @@ func (r *Registry) adopt(tx *sqlite.Tx, from Source, c Card, self bool, a *Adopt
 			return err
 		}
 	}
-	origin := c.Serial
-	var before int64
-	err = tx.QueryRow(`SELECT origin FROM cards WHERE code_key = ?`, Key(c.Code)).Scan(&before)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	before, err := origin(tx, c.Code)
+	if err != nil || known && (c.Serial <= before || same(old, c)) {
 		return err
 	}
-	if known && (origin <= uint64(before) || same(old, c)) {
+	c.Old, c.May = append([]string{}, c.Old...), append([]string{}, c.May...) // none is not "as before"
+	return r.issueFrom(tx, from, c, c.Serial, a)
+}
+
+// succeed takes in that the hub below has other CAs now. Those that it had must
+// vouch for them.
+func (r *Registry) succeed(tx *sqlite.Tx, from Source, c Card, a *Adopted) error {
+	old, err := r.LookupTx(tx, c.Code)
+	if errors.Is(err, ErrNotFound) || err == nil && (!old.IsHub() || !c.IsHub()) {
 		return nil
 	}
-	c.Old, c.May = append([]string{}, c.Old...), append([]string{}, c.May...) // none is not "as before"
+	if err != nil {
+		return err
+	}
+	before, err := origin(tx, c.Code)
+	if err != nil || c.Serial <= before || slices.EqualFunc(old.CAs(), c.CAs(), (*x509.Certificate).Equal) {
+		return err
+	}
+	known := func(ca *x509.Certificate) bool { return identity.Among(old.CAs(), ca) }
+	if err := identity.Vouched(known, c.CAs(), c.Vouchers); err != nil {
+		r.log.Warn("CAs of a hub below not taken over", "hub", c.Code, "error", err)
+		a.Refused = append(a.Refused, c.Code)
+		return nil
+	}
+	old.CA, old.OtherCAs, old.Vouchers = c.CA, c.OtherCAs, c.Vouchers
+	return r.issueFrom(tx, from, old, c.Serial, a)
+}
+
+// origin is the serial that the card of an office had at the neighbour that it
+// came from; 0 for none.
+func origin(tx *sqlite.Tx, code string) (uint64, error) {
+	var serial int64
+	err := tx.QueryRow(`SELECT origin FROM cards WHERE code_key = ?`, Key(code)).Scan(&serial)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("look up origin of card: %w", err)
+	}
+	return uint64(serial), nil
+}
+
+// issueFrom issues a card anew that had the serial origin at its neighbour.
+func (r *Registry) issueFrom(tx *sqlite.Tx, from Source, c Card, origin uint64, a *Adopted) error {
 	if _, err := r.Issue(tx, c, from.Signer); err != nil {
 		return err
 	}
 	a.Changed++
-	_, err = tx.Exec(`UPDATE cards SET origin = ? WHERE code_key = ?`, int64(origin), Key(c.Code))
+	_, err := tx.Exec(`UPDATE cards SET origin = ? WHERE code_key = ?`, int64(origin), Key(c.Code))
 	return err
 }
 
@@ -244,7 +286,7 @@ func same(a, b Card) bool {
 	if ha != hb || ha && !ka.(*ecdsa.PublicKey).Equal(kb) || a.IsHub() != b.IsHub() {
 		return false
 	}
-	if a.IsHub() && (!a.Authority.Equal(b.Authority) || !bytes.Equal(a.CA.Raw, b.CA.Raw)) {
+	if a.IsHub() && (!a.Authority.Equal(b.Authority) || !slices.EqualFunc(a.CAs(), b.CAs(), (*x509.Certificate).Equal)) {
 		return false
 	}
 	return a.Code == b.Code && a.Name == b.Name && a.Parent == b.Parent && a.Kind == b.Kind && a.Hub == b.Hub &&

@@ -28,18 +28,25 @@ func newTier(t testing.TB, code string) *tier {
 	t.Helper()
 	h := &tier{t: t, code: code, authority: newKey(t)}
 	h.db, h.reg = open(t, h.authority)
+	h.ca = newCA(t, "CA "+code, h.authority)
+	h.issue(h.card())
+	return h
+}
+
+func newCA(t testing.TB, name string, key *ecdsa.PrivateKey) *x509.Certificate {
+	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "CA " + code}, IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}, &x509.Certificate{}, &h.authority.PublicKey, h.authority)
+	}, &x509.Certificate{}, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.ca, err = x509.ParseCertificate(der); err != nil {
+	ca, err := x509.ParseCertificate(der)
+	if err != nil {
 		t.Fatal(err)
 	}
-	h.issue(h.card())
-	return h
+	return ca
 }
 
 func (h *tier) card() Card {
@@ -121,8 +128,8 @@ func (h *tier) wantWay(code, near string) {
 // wantIssuer says whose CA seals for an office, as h sees it.
 func (h *tier) wantIssuer(code string, want *tier) {
 	h.t.Helper()
-	ca, err := h.reg.Issuer(code, h.ca)
-	if err != nil || !ca.Equal(want.ca) {
+	cas, err := h.reg.Issuers(code, []*x509.Certificate{h.ca})
+	if err != nil || len(cas) != 1 || !cas[0].Equal(want.ca) {
 		h.t.Errorf("%s believes seals of %s by another CA than that of %s (error %v)", h.code, code, want.code, err)
 	}
 }
@@ -251,7 +258,7 @@ func TestAChainOfCardsThatDoesNotEndIsAnError(t *testing.T) {
 	if _, err := h.reg.Neighbour("X"); !errors.Is(err, ErrChain) {
 		t.Errorf("without the hub's card: %v", err)
 	}
-	if _, err := h.reg.Issuer("X", h.ca); !errors.Is(err, ErrChain) {
+	if _, err := h.reg.Issuers("X", nil); !errors.Is(err, ErrChain) {
 		t.Errorf("issuer without the hub's card: %v", err)
 	}
 	h.issue(Card{Code: "Y", Name: "y", Hub: "X"})

@@ -74,6 +74,7 @@ type rarePart struct {
 	Authority []byte `cbor:"12,keyasint,omitempty"`
 	CA        []byte `cbor:"13,keyasint,omitempty"`
 	succession
+	rotation
 }
 
 // IsPage says whether the payload of a registry bundle is a page; else it is a
@@ -135,7 +136,7 @@ func (b *pageBody) add(i uint64, c Card, before uint64) error {
 	b.Kind, b.Hub = append(b.Kind, c.Kind), append(b.Hub, c.Hub)
 	b.Serial, b.Issued = append(b.Serial, c.Serial-before), append(b.Issued, int64(c.Serial/1000)-seconds(c.Issued))
 	b.Expires, b.Device, b.Recipient = append(b.Expires, seconds(c.Expires)), append(b.Device, device), append(b.Recipient, recipient)
-	rare := rarePart{succession: c.Succession.encode()}
+	rare := rarePart{succession: c.Succession.encode(), rotation: c.rotation()}
 	if c.IsHub() {
 		der, err := x509.MarshalPKIXPublicKey(c.Authority)
 		if err != nil {
@@ -226,7 +227,7 @@ func (b *pageBody) card(i int, serial uint64) (Card, error) {
 	p := card{
 		Version: cardVersion, Code: b.Code[i], Name: b.Name[i], Parent: b.Parent[i], Kind: b.Kind[i], Hub: b.Hub[i],
 		Serial: serial, Issued: int64(serial/1000) - b.Issued[i], Expires: b.Expires[i],
-		Authority: rare.Authority, CA: rare.CA, succession: rare.succession,
+		Authority: rare.Authority, CA: rare.CA, succession: rare.succession, rotation: rare.rotation,
 	}
 	if len(b.Device[i]) > 0 {
 		key, err := uncompress(b.Device[i])

@@ -192,6 +192,7 @@ var answers = map[string][]string{
 	"cmd/tram-hub.brokerCommand":       {"tram-hub broker config"},
 	"cmd/tram-hub.backupCommand":       {"tram-hub ca backup"},
 	"cmd/tram-hub.restoreCommand":      {"tram-hub ca restore"},
+	"cmd/tram-hub.rotateCommand":       {"tram-hub ca rotate"},
 	"cmd/tram-hub.statusCommand":       {"tram-hub status"},
 	"cmd/tram-hub.upstreamCommand":     {"tram-hub upstream enroll"},
 	"cmd/tram-hub.agentsCommand":       {"tram-hub agents"},
