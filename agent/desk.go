@@ -200,6 +200,7 @@ func (d *desk) openNode() error {
 	check := guard.New(guard.Options{
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
 		Own:   d.own,
+		Held:  d.holds,
 		Boots: d.lineage, Logs: d.book, Older: d.foundOlder,
 		Current: d.current, Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})

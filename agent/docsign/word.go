@@ -54,9 +54,12 @@ func word(o Outcome, additions bool) Verdict {
 }
 
 // Text is the reason in a language, "" when there is none.
-func (r Reason) Text(lang i18n.Lang) string {
+func (r Reason) Text(lang i18n.Lang) string { return r.Said().Text(lang) }
+
+// Said is the reason as a message, nil when there is none.
+func (r Reason) Said() *i18n.Said {
 	if r.Code == "" {
-		return ""
+		return nil
 	}
 	args := i18n.Args{}
 	for key, value := range r.Args {
@@ -67,7 +70,7 @@ func (r Reason) Text(lang i18n.Lang) string {
 		}
 		args[key] = value
 	}
-	return i18n.T(lang, "docsign.reason."+r.Code, args)
+	return i18n.Say("docsign.reason."+r.Code, args)
 }
 
 // vietnam is the zone in which people read times.

@@ -217,7 +217,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Own: h.ownCard, Held: h.holds, Taken: h.taken, Boots: h.lineage, Logs: h.logs, Older: h.foundOlder,
 		Remembers: h.remembers,
 		Current:   h.current,
-		Policy:    h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
+		Policy:    h.relay.Policy, Greeted: h.greeted, Refused: h.refused, Denied: h.relay.Denied,
 	})
 	h.node = exchange.NewNode(exchange.Options{
 		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue, Guard: check,

@@ -162,7 +162,7 @@ func (o *Office) permits(doc Document, checks []Check, k Knowing) error {
 				name = a.Name
 			}
 		}
-		args := i18n.Args{"file": name, "why": c.why()}
+		args := i18n.Args{"file": name, "why": c.Report.Reason.Said()}
 		switch c.Verdict() {
 		case docsign.VerdictFailed:
 			if k.Reason == "" || !k.SeenFailure {
@@ -176,9 +176,6 @@ func (o *Office) permits(doc Document, checks []Check, k Knowing) error {
 	}
 	return nil
 }
-
-// why is the reason of the verdict, or that of the worst signature.
-func (c Check) why() string { return c.Report.Reason.Text(i18n.Vietnamese) }
 
 // freeze records the verdicts that stood at the acceptance, and why it was
 // accepted.

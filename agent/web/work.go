@@ -107,12 +107,12 @@ func (v *visit) workBack(d office.Document) WorkRow {
 	row := v.workRow(d)
 	for _, r := range d.To {
 		if r.State == office.Returned || r.State == office.Failed {
-			row.Who, row.Why = partyName(r.Party), r.Reason
+			row.Who, row.Why = partyName(r.Party), r.ReasonIn(v.lang)
 			break
 		}
 	}
 	if row.Why == "" {
-		row.Why = d.Reason
+		row.Why = d.ReasonIn(v.lang)
 	}
 	row.Action, row.ActionHref = v.t("web.work.mend"), "/gui?tu="+d.ID.String()
 	if !v.may(account.Send) {
