@@ -119,8 +119,8 @@ func FuzzExtension(f *testing.F) {
 	if _, err := extension(old, once); err != nil {
 		f.Fatalf("the sample: %v", err)
 	}
-	value := regexp.MustCompile(`/Contents <[0-9a-fA-F]*>`)
-	at := value.FindIndex(once)
+	value := regexp.MustCompile(`^/Contents <[0-9a-fA-F\x00\t\n\f\r ]*>$`) // with white space of PDF
+	at := regexp.MustCompile(`/Contents <[0-9a-f]*>`).FindIndex(once)
 	if at == nil {
 		f.Fatal("the sample has no signature value")
 	}
