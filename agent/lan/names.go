@@ -62,7 +62,7 @@ func privateAddresses() []string {
 
 // isName reports whether s is one label of a host name.
 func isName(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
 	return !strings.ContainsFunc(s, func(r rune) bool {
