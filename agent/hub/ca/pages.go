@@ -21,6 +21,7 @@ import (
 	"tram/agent/enroll/invite"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
+	"tram/agent/identity"
 	"tram/agent/lan"
 	"tram/agent/problem"
 	"tram/storage/keystore"
@@ -60,14 +61,18 @@ type PagesCA struct {
 }
 
 // Pages loads the authority for pages, which is made when there is none, or
-// when it ends before what it would issue. Call it at start.
+// when it ends before what it would issue. Call it at start. Problems:
+// key.permissions, identity.damaged.
 func (c *CA) Pages(now time.Time) (*PagesCA, error) {
 	p, err := c.loadPages()
-	if errors.Is(err, fs.ErrNotExist) || err == nil && p.issuer.Cert.NotAfter.Sub(now) < PagesLife {
-		p, err = c.makePages(now)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, identity.Explain(fmt.Errorf("open authority for pages: %w", err), c.folder)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open authority for pages: %w", err)
+	if err == nil && p.issuer.Cert.NotAfter.Sub(now) >= PagesLife {
+		return p, nil
+	}
+	if p, err = c.makePages(now); err != nil {
+		return nil, fmt.Errorf("make authority for pages: %w", err)
 	}
 	return p, nil
 }

@@ -22,6 +22,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
 	"tram/agent/lan"
+	"tram/agent/problem"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
 )
@@ -322,8 +323,9 @@ func TestTheAuthorityForPagesIsMadeOnce(t *testing.T) {
 		if err := spoil(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Pages(h.now); err == nil {
-			t.Errorf("%s: opened", name)
+		_, err := h.Pages(h.now)
+		if problem.From(err).Code != "identity.damaged" {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
