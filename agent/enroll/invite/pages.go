@@ -17,8 +17,7 @@ const PagesPath = "/enroll/v1/pages"
 
 // Limits of what is said about pages, hard.
 const (
-	MaxPages      = 16 << 10 // signed bytes of a request
-	MaxPagesNames = 20       // names in a request
+	MaxPages = 16 << 10 // signed bytes of a request
 	// PagesChain is the number of certificates of an answer: of the pages, of the
 	// authority that issued it, and the root.
 	PagesChain = 3

@@ -133,7 +133,7 @@ func (c *CA) makePages(now time.Time) (*PagesCA, error) {
 func (c *CA) pagesAuthority(name string, below int) *x509.Certificate {
 	template := &x509.Certificate{
 		Subject:  pkix.Name{CommonName: name, Organization: []string{cutRDN(c.Name)}},
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, IsCA: true, MaxPathLen: below, MaxPathLenZero: below == 0,
+		KeyUsage: x509.KeyUsageCertSign, IsCA: true, MaxPathLen: below, MaxPathLenZero: below == 0,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	lan.Confine(template)
@@ -237,9 +237,9 @@ func pagesTemplate(request []byte) (*x509.Certificate, error) {
 	for _, u := range csr.URIs {
 		bad = append(bad, u.String())
 	}
-	if len(bad) > 0 || len(all) == 0 || len(all) > invite.MaxPagesNames {
+	if len(bad) > 0 || len(all) == 0 || len(all) > lan.MaxNames {
 		return nil, problem.New(problem.Denied, "pages.names", "names", i18n.Args{
-			"names": strings.Join(bad[:min(len(bad), invite.MaxPagesNames)], ", "), "count": len(all), "most": invite.MaxPagesNames})
+			"names": strings.Join(bad[:min(len(bad), lan.MaxNames)], ", "), "count": len(all), "most": lan.MaxNames})
 	}
 	return template, nil
 }

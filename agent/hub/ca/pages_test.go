@@ -159,7 +159,7 @@ func TestP7_WhoGetsNoCertificateOfPages(t *testing.T) {
 	selfMade := made(t, &x509.Certificate{SerialNumber: stranger.Device.SerialNumber, Subject: h.DeviceSubject("H40.01"), NotAfter: h.now.Add(time.Hour)},
 		&x509.Certificate{Subject: h.DeviceSubject("H40.01")}, &strangerKey.PublicKey, strangerKey)
 	names := func(names ...string) []byte { return csr(t, key, named(names...)) }
-	many := make([]string, invite.MaxPagesNames+1)
+	many := make([]string, lan.MaxNames+1)
 	for i := range many {
 		many[i] = fmt.Sprintf("10.0.0.%d", i+1)
 	}
