@@ -52,7 +52,13 @@ func (c *content) write(text []byte, literal bool) error {
 	if c.quads == nil {
 		c.quads, c.plain = make([]byte, 0, contentPiece+4), make([]byte, contentPiece+4)
 	}
+	if literal {
+		c.boundary()
+	}
 	for _, b := range text {
+		if c.marked != 0 && b != byteOrderMark[c.marked] {
+			c.bad, c.marked = true, 0
+		}
 		switch {
 		case c.inRef:
 			c.reference(b)
@@ -64,11 +70,17 @@ func (c *content) write(text []byte, literal bool) error {
 		case b == '&' && !literal:
 			c.inRef, c.ref = true, c.ref[:0]
 		default:
-			c.bad = c.bad || c.marked != 0
 			c.quads = append(c.quads, b)
 		}
 	}
 	return c.decode()
+}
+
+// boundary says that the run of text ends here: what is more than one byte
+// must be whole.
+func (c *content) boundary() {
+	c.bad = c.bad || c.inRef || c.marked != 0
+	c.inRef, c.marked = false, 0
 }
 
 // reference takes the next byte of a character reference. Producers write
@@ -134,7 +146,8 @@ func (c *content) decode() error {
 
 // flush judges the end of the text: nothing may be left over.
 func (c *content) flush() {
-	c.bad = c.bad || len(c.quads) > 0 || c.inRef || c.marked != 0
+	c.boundary()
+	c.bad = c.bad || len(c.quads) > 0
 	c.quads, c.plain = nil, nil
 }
 

@@ -47,9 +47,9 @@ func checkDialect(root *node) error {
 	if root.is("edXML") {
 		return nil
 	}
-	for namespace, code := range otherDialects {
-		if usesNamespace(root, namespace) {
-			return refuse(code)
+	for _, other := range otherDialects {
+		if usesNamespace(root, other.namespace) {
+			return refuse(other.code)
 		}
 	}
 	if root.name.Local == "edXMLEnvelope" {
@@ -59,9 +59,9 @@ func checkDialect(root *node) error {
 }
 
 // otherDialects are known by the namespace that they use.
-var otherDialects = map[string]string{
-	"http://www.e-doc.vn/Schema": "edxml.old-dialect",
-	"http://www.go.vn/eDoc":      "edxml.wrong-variant",
+var otherDialects = []struct{ namespace, code string }{
+	{"http://www.e-doc.vn/Schema", "edxml.old-dialect"},
+	{"http://www.go.vn/eDoc", "edxml.wrong-variant"},
 }
 
 // usesNamespace looks at the root, its attributes and the first two levels

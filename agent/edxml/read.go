@@ -122,9 +122,9 @@ func namedDialect(skeleton []byte, err error) error {
 	if bytes.Contains(head, []byte(Namespace)) {
 		return err
 	}
-	for namespace, code := range otherDialects {
-		if bytes.Contains(head, []byte(namespace)) {
-			return errDialect(code, "", namespace).Because(err)
+	for _, other := range otherDialects {
+		if bytes.Contains(head, []byte(other.namespace)) {
+			return errDialect(other.code, "", other.namespace).Because(err)
 		}
 	}
 	return err

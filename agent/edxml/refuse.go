@@ -9,12 +9,15 @@ import (
 )
 
 // label names an attachment in an error: by its name, or by its place when the
-// message gives none.
+// message gives none, which is not known for n = 0.
 func label(name string, n int) string {
-	if name == "" {
-		return "#" + strconv.Itoa(n)
+	switch {
+	case name != "":
+		return name
+	case n == 0:
+		return "?"
 	}
-	return name
+	return "#" + strconv.Itoa(n)
 }
 
 func errTooLarge() error {

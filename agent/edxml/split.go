@@ -106,6 +106,9 @@ func (s *splitter) keep(chunk []byte) error {
 
 // markup takes what follows "<".
 func (s *splitter) markup() error {
+	if s.open != nil {
+		s.open.content.boundary()
+	}
 	head, _ := s.in.Peek(len("![CDATA[")) // an error comes again with the next read
 	switch {
 	case bytes.HasPrefix(head, []byte("!--")):

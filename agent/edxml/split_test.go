@@ -53,6 +53,24 @@ func TestContentsAreTakenOut(t *testing.T) {
 	}
 }
 
+// TestContentsThatAreNoBase64: the message is refused, by the name of the
+// attachment.
+func TestContentsThatAreNoBase64(t *testing.T) {
+	for name, content := range map[string]string{
+		"other letters": "AAA*", "URL alphabet": "AA-_", "cut": "AAAAA", "without padding": "AA", "padding in the middle": "AA==AAAA",
+		"padding alone": "====", "unknown reference": "AAA&amp;", "letter by a high reference": "AAA&#x141;", "reference without end": "AAA&#65",
+		"long reference": "AAA&#0000000000065;", "reference over a comment": "AAA&#6<!-- -->5;", "reference into CDATA": "AAA&#6<![CDATA[5;]]>",
+		"reference in CDATA": "<![CDATA[AAA&#65;]]>", "bracket in CDATA": "<![CDATA[AAAA]AAA]]>", "half a byte order mark": "\xEF\xBBAAAA",
+		"end of a byte order mark": "AAAA\xEF\xBB", "not UTF-8": "AAA\xFF", "byte order mark in two": "\xEF<!-- -->\xBB\xBFAAAA", "zero byte": "AAA&#0;",
+	} {
+		_, err := Read(strings.NewReader(carrying(t, contentStart+content+contentEnd)), ReadOptions{})
+		var p *problem.Problem
+		if !errors.As(err, &p) || p.Code != "edxml.undecodable" || p.Args["name"] != "tệp & 1.txt" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestContentsAreNumberedAsTheTreeDoes(t *testing.T) {
 	one := func(s string) string {
 		return contentStart + base64.StdEncoding.EncodeToString([]byte(s)) + contentEnd
@@ -102,6 +120,7 @@ func TestReadLimits(t *testing.T) {
 		{"no base64", "edxml.attachment-large", ReadOptions{MaxAttachment: 3000}, carrying(t, contentStart+strings.Repeat("*", 1<<20)+contentEnd)},
 		{"skeleton", "edxml.too-large", ReadOptions{}, carrying(t, "<!--"+strings.Repeat("-x", MaxMessage/2)+"-->")},
 		{"tag", "edxml.too-large", ReadOptions{}, carrying(t, `<a b="`+strings.Repeat("x", MaxMessage))},
+		{"old dialect of any size", "edxml.old-dialect", ReadOptions{}, "MIME-Version: 1.0\n<h xmlns='http://www.e-doc.vn/Schema/'>" + strings.Repeat("x", MaxMessage)},
 		{"depth", "edxml.too-deep", ReadOptions{}, carrying(t, strings.Repeat("<a>", MaxDepth))},
 	}
 	for _, c := range cases {

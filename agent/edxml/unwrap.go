@@ -82,7 +82,7 @@ type unwrapper struct {
 
 func (u *unwrapper) warn(code, value string) {
 	m := mapper{}
-	m.warn(code, label(u.name, 1), value)
+	m.warn(code, label(u.name, 0), value)
 	u.warnings = append(u.warnings, m.warnings...)
 }
 
@@ -234,9 +234,9 @@ func (u *unwrapper) verify(f *File, entry *zip.File) error {
 		digest.Write(buf[:n])
 		switch {
 		case f.Size > u.limit:
-			return errUnpackedLarge(label(u.name, 1), u.limit)
+			return errUnpackedLarge(label(u.name, 0), u.limit)
 		case f.Size > RatioFloor && f.Size/MaxRatio > u.size:
-			return errBomb(label(u.name, 1))
+			return errBomb(label(u.name, 0))
 		case errors.Is(err, io.EOF):
 			digest.Sum(f.SHA256[:0])
 			return nil
@@ -249,7 +249,7 @@ func (u *unwrapper) verify(f *File, entry *zip.File) error {
 // sum hashes a file that is what travelled.
 func (u *unwrapper) sum(f *File) error {
 	if u.size > u.limit {
-		return errAttachmentLarge(label(u.name, 1), u.limit)
+		return errAttachmentLarge(label(u.name, 0), u.limit)
 	}
 	digest := sha256.New()
 	if n, err := io.Copy(digest, io.NewSectionReader(u.r, 0, u.size)); err != nil {
