@@ -137,6 +137,23 @@ func TestRebuildAddsAttachments(t *testing.T) {
 	}
 }
 
+// TestRebuildWrapsFiles: a place of a skeleton takes a file as well as a content
+// as it travelled, also where only the manifest has its name.
+func TestRebuildWrapsFiles(t *testing.T) {
+	for _, name := range []string{"odd/raw-pdf.edxml", "odd/no-name.edxml", "odd/empty-content.edxml", "odd/all-prefixed.edxml"} {
+		f, _ := read(t, sample(t, name))
+		var out bytes.Buffer
+		if err := Rebuild(&out, f.Skeleton, []Content{{Open: opener([]byte("%PDF-1.7 mới")), Plain: true}}); err != nil {
+			t.Fatal(err)
+		}
+		again, stage := read(t, out.Bytes())
+		file, data := unwrapped(t, again.Attachments[0], stage)
+		if !file.Wrapped || string(data) != "%PDF-1.7 mới" || len(file.Warnings) > 0 || !same(again.Message, f.Message) {
+			t.Errorf("%s: %q, %v", name, data, file.Warnings)
+		}
+	}
+}
+
 func TestRebuildRefuses(t *testing.T) {
 	broken := errors.New("file is gone")
 	gone := Content{Open: func() (io.ReadCloser, error) { return nil, broken }}

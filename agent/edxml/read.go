@@ -21,8 +21,9 @@ const (
 type Stage interface {
 	// Create opens the place for the nth content of the message, counted from
 	// 0. It is called once for each content, in order, after the one before was
-	// closed. Read closes the writer also when it fails; the caller then drops
-	// all that was staged. An error is returned by Read as it is.
+	// closed. Read closes the writer also when it fails: only when Read succeeds
+	// are the closed ones whole, else the caller drops them. An error is
+	// returned by Read, wrapped.
 	Create(n int) (io.WriteCloser, error)
 }
 

@@ -77,27 +77,37 @@ func documentID(root *node) string {
 	return m.id(root.child("edXMLEnvelope").child("edXMLHeader").child("MessageHeader"), "DocumentId")
 }
 
-// contentNames returns, for each place, the attachment that it belongs to.
+// contentNames returns, for each place, the attachment that it belongs to. One
+// without a name has that of its reference.
 func contentNames(root *node) []Reference {
-	var refs []Reference
 	m := &mapper{}
+	names := map[string]string{}
+	for _, r := range manifestOf(root) {
+		names[r.ContentID] = r.Name
+	}
+	parents := map[*node]Reference{}
 	for _, holder := range root.children {
-		if holder.name.Local != contentPath[1] {
-			continue
-		}
 		for _, a := range holder.children {
-			if a.name.Local != contentPath[2] {
-				continue
-			}
 			r := m.reference(a)
+			if r.Name == "" {
+				r.Name = names[r.ContentID]
+			}
 			for _, c := range a.children {
-				if c.name.Local == contentPath[3] {
-					refs = append(refs, r)
-				}
+				parents[c] = r
 			}
 		}
 	}
+	var refs []Reference
+	for _, n := range contentNodes(root) {
+		refs = append(refs, parents[n])
+	}
 	return refs
+}
+
+func manifestOf(root *node) []Reference {
+	m, d := &mapper{}, &Document{}
+	m.manifest(d, root.child("edXMLEnvelope").child("edXMLBody").child("edXMLManifest"))
+	return d.Manifest
 }
 
 // fill writes the skeleton with a content in each of its places.
@@ -131,12 +141,11 @@ func (b *rebuilder) fill(refs []Reference, places []*place) error {
 
 // add writes the skeleton with an AttachmentEncoded for its manifest.
 func (b *rebuilder) add(root *node, mark int) error {
-	m, d := &mapper{}, &Document{}
-	m.manifest(d, root.child("edXMLEnvelope").child("edXMLBody").child("edXMLManifest"))
-	if err := b.count(len(d.Manifest)); err != nil {
+	refs := manifestOf(root)
+	if err := b.count(len(refs)); err != nil {
 		return err
 	}
-	if len(d.Manifest) == 0 {
+	if len(refs) == 0 {
 		b.bytes(b.skeleton)
 		return nil
 	}
@@ -148,7 +157,7 @@ func (b *rebuilder) add(root *node, mark int) error {
 		namespace = ` xmlns="` + Namespace + `"`
 	}
 	b.string("  <AttachmentEncoded" + namespace + ">\n")
-	for i, r := range d.Manifest {
+	for i, r := range refs {
 		if err := b.attachment(i, r); err != nil {
 			return err
 		}
