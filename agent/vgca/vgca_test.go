@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -94,12 +95,29 @@ func TestP6_OnlyAFileThatExtendsTheOldOneAndIsSignedWhollyIsTaken(t *testing.T) 
 	}
 }
 
+// update signs the sample of FuzzExtension anew.
+var update = flag.Bool("update", false, "rewrite testdata/signed.pdf")
+
+// FuzzExtension has a sample from a file: each process of the fuzzer has to know
+// the one update that may be taken.
 func FuzzExtension(f *testing.F) {
-	s := signer(f)
+	path := filepath.Join("testdata", "signed.pdf")
 	old := vgcatest.PDF("x")
-	once, err := vgcatest.SignPDF(old, s.CMS)
+	if *update {
+		once, err := vgcatest.SignPDF(old, signer(f).CMS)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if err := os.WriteFile(path, once, 0o644); err != nil {
+			f.Fatal(err)
+		}
+	}
+	once, err := os.ReadFile(path)
 	if err != nil {
 		f.Fatal(err)
+	}
+	if _, err := extension(old, once); err != nil {
+		f.Fatalf("the sample: %v", err)
 	}
 	f.Add(once[len(old):])
 	f.Add([]byte("/ByteRange [0 600 700 100] /Contents <3000>"))
