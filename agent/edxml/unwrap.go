@@ -77,6 +77,7 @@ type unwrapper struct {
 	size     int64
 	name     string
 	limit    int64
+	zip      *watched
 	warnings []Warning
 }
 
@@ -108,7 +109,11 @@ func (u *unwrapper) unwrap() (*File, error) {
 		return nil, nil
 	}
 	f := &File{Wrapped: true, open: entry.Open}
-	switch err := u.verify(f, entry); {
+	err = u.verify(f, entry)
+	u.zip.done = true
+	switch {
+	case u.zip.failed != nil:
+		return nil, u.zip.failed
 	case errors.Is(err, errUnreadable):
 		u.warn(WarnZip, "")
 		return nil, nil
@@ -138,17 +143,17 @@ func (u *unwrapper) entry() (entry *zip.File, readable bool, err error) {
 	if count > maxEntries {
 		return nil, true, nil
 	}
-	lister := &budget{r: u.r, left: maxDirectory}
-	z, err := zip.NewReader(lister, u.size)
+	u.zip = &watched{r: u.r, left: maxDirectory}
+	z, err := zip.NewReader(u.zip, u.size)
 	switch {
-	case lister.spent:
+	case u.zip.spent:
 		return nil, true, nil
-	case lister.failed != nil:
-		return nil, false, lister.failed
+	case u.zip.failed != nil:
+		return nil, false, u.zip.failed
 	case err != nil:
 		return nil, false, nil
 	}
-	lister.left = -1
+	u.zip.left = -1
 	for _, f := range z.File {
 		if strings.HasSuffix(f.Name, "/") {
 			continue
@@ -190,28 +195,39 @@ func (u *unwrapper) count() (int, error) {
 	return -1, nil
 }
 
-// budget reads at most left bytes while a zip is listed; a negative left is
-// without end.
-type budget struct {
+// watched is a zip while it is judged: it reads at most left bytes, a negative
+// left being without end, and tells a failure of what it reads from a zip that
+// is broken. When it is done it only reads, for many at once.
+type watched struct {
 	r      io.ReaderAt
 	left   int64
 	spent  bool
-	failed error // an error of r itself
+	failed error
+	done   bool
 }
 
-var errSpent = errors.New("the directory of the zip is too long")
+var (
+	errSpent  = errors.New("the directory of the zip is too long")
+	errOffset = errors.New("the zip points to before its start")
+)
 
 // ReadAt implements io.ReaderAt.
-func (b *budget) ReadAt(p []byte, off int64) (int, error) {
-	if b.left >= 0 {
-		if b.left -= int64(len(p)); b.left < 0 {
-			b.left, b.spent = 0, true
+func (w *watched) ReadAt(p []byte, off int64) (int, error) {
+	if w.done {
+		return w.r.ReadAt(p, off)
+	}
+	if off < 0 {
+		return 0, errOffset
+	}
+	if w.left >= 0 {
+		if w.left -= int64(len(p)); w.left < 0 {
+			w.left, w.spent = 0, true
 			return 0, errSpent
 		}
 	}
-	n, err := b.r.ReadAt(p, off)
+	n, err := w.r.ReadAt(p, off)
 	if notEOF(err) != nil {
-		b.failed = err
+		w.failed = err
 	}
 	return n, err
 }

@@ -154,12 +154,17 @@ func TestP9_UnwrapIsBounded(t *testing.T) {
 func TestUnwrapPassesErrorsOn(t *testing.T) {
 	lost := errors.New("disk lost")
 	one := packed(t, "u.txt", "nội dung")
-	for after := range 4 {
-		r := &failing{r: bytes.NewReader(one), after: after, err: lost}
-		if _, err := Unwrap(r, int64(len(one)), "a.txt", 0); err != nil && !errors.Is(err, lost) {
-			t.Errorf("after %d reads: %v", after, err)
-		} else if err == nil && r.failed {
-			t.Errorf("after %d reads: a failure of the disk was taken for a broken zip", after)
+	for nth := 0; ; nth++ {
+		r := &failing{r: bytes.NewReader(one), nth: nth, err: lost}
+		_, err := Unwrap(r, int64(len(one)), "a.txt", 0)
+		if r.nth >= 0 {
+			if nth < 5 {
+				t.Errorf("%d reads, too few to have failed at each", nth)
+			}
+			break
+		}
+		if !errors.Is(err, lost) {
+			t.Errorf("at read %d a failure of the disk was taken for a broken zip: %v", nth, err)
 		}
 	}
 	short := bytes.NewReader([]byte("abc"))
@@ -168,16 +173,15 @@ func TestUnwrapPassesErrorsOn(t *testing.T) {
 	}
 }
 
+// failing fails at its nth read, counted from 0, and only then.
 type failing struct {
-	r      io.ReaderAt
-	after  int
-	err    error
-	failed bool
+	r   io.ReaderAt
+	nth int
+	err error
 }
 
 func (f *failing) ReadAt(p []byte, off int64) (int, error) {
-	if f.after--; f.after < 0 {
-		f.failed = true
+	if f.nth--; f.nth == -1 {
 		return 0, f.err
 	}
 	return f.r.ReadAt(p, off)
