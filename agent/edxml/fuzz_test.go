@@ -18,7 +18,20 @@ func seeds(f *testing.F) {
 			}
 		}
 	}
+	for _, content := range []string{"UEsDBA==", "<![CDATA[UEs]]>DBA==<!-- > -->", "\xEF\xBB\xBFUE&#13;sD<?p ?>BA<e a='>'/>==", "</x:ContentTransferEncoded><x:ContentTransferEncoded/><x:ContentTransferEncoded>"} {
+		f.Add([]byte(smallest + content + smallestEnd))
+	}
 }
+
+// smallest is the shortest document with an attachment, which a fuzzer changes
+// at the places that matter.
+const (
+	smallest = `<x:edXML xmlns:x="` + Namespace + `"><x:edXMLEnvelope><x:edXMLHeader><x:MessageHeader>` +
+		`<x:From><x:OrganId>A</x:OrganId></x:From><x:To><x:OrganId>B</x:OrganId></x:To><x:Code><x:CodeNumber>1</x:CodeNumber></x:Code><x:Subject>s</x:Subject>` +
+		`</x:MessageHeader></x:edXMLHeader><x:edXMLBody><x:edXMLManifest><x:Reference><x:ContentId>c</x:ContentId></x:Reference></x:edXMLManifest></x:edXMLBody></x:edXMLEnvelope>` +
+		`<x:AttachmentEncoded><x:Attachment><x:ContentId>c</x:ContentId><x:ContentTransferEncoded>`
+	smallestEnd = `</x:ContentTransferEncoded></x:Attachment></x:AttachmentEncoded></x:edXML>`
+)
 
 func FuzzDecode(f *testing.F) {
 	seeds(f)
@@ -46,6 +59,13 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("read back as %+v, %v; was %+v", again, err, msg)
 		}
 	})
+}
+
+func TestSeedsAreRead(t *testing.T) {
+	f, stage := read(t, []byte(smallest+"UEsDBA=="+smallestEnd))
+	if len(f.Attachments) != 1 || stage.contents[0].String() != "PK\x03\x04" {
+		t.Errorf("%+v", f)
+	}
 }
 
 // FuzzRead holds the reader of full messages to the reader of headers, which
