@@ -237,6 +237,19 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
+func TestMarkersAreNotWritten(t *testing.T) {
+	d, _ := decodeDocument(t, sample(t, "document.edxml"))
+	d.Signer.Position, d.To[0].Name, d.ToPlaces, d.TaskCodes = "N/A", "null", []string{"null", "Lưu: VT"}, []string{"n/a"}
+	var out bytes.Buffer
+	if err := EncodeDocument(&out, d); err != nil {
+		t.Fatal(err)
+	}
+	again, warnings := decodeDocument(t, out.Bytes())
+	if len(warnings) > 0 || again.Signer.Position != "" || again.To[0].Name != "" || !slices.Equal(again.ToPlaces, []string{"Lưu: VT"}) || again.TaskCodes != nil {
+		t.Errorf("%v, %+v", warnings, again)
+	}
+}
+
 func TestDates(t *testing.T) {
 	for in, want := range map[string]string{
 		"2026/11/22": "2026-11-22", "22/11/2026": "2026-11-22", "2026-11-22": "2026-11-22", " 2026/01/05 ": "2026-01-05",
