@@ -207,6 +207,20 @@ func TestJudgeTellsEveryFaultOfACertificateApart(t *testing.T) {
 	}
 }
 
+func TestTheWorstOfSeveralVerdicts(t *testing.T) {
+	order := []Verdict{"", VerdictNone, VerdictPassed, VerdictAdditions, VerdictLater, VerdictUnidentified, VerdictDoubtful, VerdictFailed, "of a later version"}
+	for i, bad := range order {
+		for _, good := range order[:i+1] {
+			if got := [2]Verdict{Worst(good, bad), Worst(bad, good, good)}; got != [2]Verdict{bad, bad} {
+				t.Errorf("the worst of %q and %q is %q", good, bad, got)
+			}
+		}
+	}
+	if got := Worst(); got != "" {
+		t.Errorf("the worst of none is %q", got)
+	}
+}
+
 func TestTimeStampsProveOnlyWhenTheyAreValid(t *testing.T) {
 	p := newPKI(t)
 	expired := p.issue(p.ca, "A", func(c *x509.Certificate) { c.NotAfter = testNow.Add(-time.Hour) })

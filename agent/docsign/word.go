@@ -21,6 +21,28 @@ const (
 	VerdictNone         Verdict = "none"         // no signature, which is neither good nor bad
 )
 
+// severity orders verdicts. One of a later version is the worst.
+var severity = map[Verdict]int{
+	VerdictNone: 1, VerdictPassed: 2, VerdictAdditions: 3, VerdictLater: 4, VerdictUnidentified: 5, VerdictDoubtful: 6, VerdictFailed: 7,
+}
+
+// Worst is the verdict that people must know of several files or signatures, ""
+// of none.
+func Worst(all ...Verdict) (worst Verdict) {
+	rank := func(v Verdict) int {
+		if n, known := severity[v]; known || v == "" {
+			return n
+		}
+		return len(severity) + 1
+	}
+	for _, v := range all {
+		if rank(v) > rank(worst) {
+			worst = v
+		}
+	}
+	return worst
+}
+
 // Verdict is the report in one word.
 func (r Report) Verdict() Verdict { return word(r.Outcome, r.Additions) }
 

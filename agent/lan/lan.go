@@ -57,8 +57,9 @@ const (
 	maxChain = 5
 	// reloadEvery is how often files named in the settings are looked at.
 	reloadEvery = time.Minute
-	// Soon is how long before its end a certificate is worth a warning.
-	Soon = 30 * 24 * time.Hour
+	// Soon is how long before its end a certificate that others look after is worth
+	// a warning: programs that renew one by themselves have done it by then.
+	Soon = 14 * 24 * time.Hour
 )
 
 // The life of a certificate that the box makes for itself. Nobody but a person
@@ -135,6 +136,7 @@ func Open(o Options) (*Keeper, error) {
 	}
 	k := &Keeper{o: o}
 	if o.CertPath != "" {
+		k.looked = o.Now()
 		return k, k.readFiles()
 	}
 	return k, k.openOwn()
@@ -227,14 +229,23 @@ func (k *Keeper) use(chain []*x509.Certificate, key crypto.Signer, source Source
 // TLS is the configuration of a listener. It follows later changes.
 func (k *Keeper) TLS() *tls.Config {
 	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.current(), nil },
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			pair, _ := k.current()
+			return pair, nil
+		},
 	}
 }
 
-func (k *Keeper) current() *tls.Certificate {
+// current is the pair in use and where it comes from. Files of the settings are
+// looked at by one caller at a time, also when they cannot be read.
+func (k *Keeper) current() (*tls.Certificate, Source) {
 	k.mu.Lock()
-	due := k.o.CertPath != "" && k.o.Now().Sub(k.looked).Abs() >= reloadEvery
+	now := k.o.Now()
+	due := k.o.CertPath != "" && now.Sub(k.looked).Abs() >= reloadEvery
+	if due {
+		k.looked = now
+	}
 	k.mu.Unlock()
 	if due {
 		if err := k.readFiles(); err != nil { // the one that was read before is better than none
@@ -243,7 +254,7 @@ func (k *Keeper) current() *tls.Certificate {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.pair
+	return k.pair, k.source
 }
 
 // State describes the certificate in use.
@@ -349,15 +360,17 @@ func (k *Keeper) readFiles() error {
 		stamp[i] = fileStamp{info.Size(), info.ModTime()}
 	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.looked = k.o.Now()
-	if k.pair != nil && stamp == k.stamp {
+	same := k.pair != nil && stamp == k.stamp
+	k.mu.Unlock()
+	if same {
 		return nil
 	}
 	pair, err := tls.LoadX509KeyPair(k.o.CertPath, k.o.KeyPath)
 	if err != nil {
 		return problem.New(problem.Usage, "lan.no-file", "ui.certificate", i18n.Args{"file": k.o.CertPath}).Because(err)
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.pair, k.source, k.stamp = &pair, Files, stamp
 	return nil
 }

@@ -211,6 +211,44 @@ func TestSignaturesDecideWhatMayBeAccepted(t *testing.T) {
 	w.audited()
 }
 
+// TestListsCarryTheWorstOfTheNewestVerdicts, and that on the seal.
+func TestListsCarryTheWorstOfTheNewestVerdicts(t *testing.T) {
+	w, a, b, trust, signer := trustWorld(t)
+	bad := bytes.Replace(signed(signer, "100 đồng"), []byte("100"), []byte("900"), 1)
+	first := w.receive(a, b, Upload{Name: "a.p7m", Body: bytes.NewReader(signed(signer, "x"))}, text("b.txt", "plain"))
+	second := w.receive(a, b, Upload{Name: "a.p7m", Body: bytes.NewReader(signed(signer, "y"))}, Upload{Name: "b.p7m", Body: bytes.NewReader(bad)})
+	third := w.receive(a, b, text("b.txt", "plain"))
+	shown := func(want ...docsign.Verdict) {
+		t.Helper()
+		list, _, err := b.List(t.Context(), Query{Box: In})
+		if err != nil {
+			t.Fatal(err)
+		}
+		work := must(b.Work(t.Context())).ToAccept
+		for i, doc := range []Document{third, second, first} {
+			if got := list[i]; got.ID != doc.ID || got.Signatures != want[i] || got.Seal == nil || got.Seal.Verdict != "passed" {
+				t.Errorf("the list shows %s with %q, seal %+v, want %q", got.ID, got.Signatures, got.Seal, want[i])
+			}
+			if got := work[len(work)-1-i]; got.ID != doc.ID || got.Signatures != want[i] {
+				t.Errorf("the work list shows %s with %q, want %q", got.ID, got.Signatures, want[i])
+			}
+			if got := b.get(doc.ID).Signatures; got != want[i] {
+				t.Errorf("the document itself has %q, want %q", got, want[i])
+			}
+		}
+	}
+	shown(docsign.VerdictNone, docsign.VerdictFailed, docsign.VerdictLater)
+	trust.lists, trust.mark = []docsign.Evidence{w.list()}, "2"
+	w.clock = w.clock.Add(CheckAgain + time.Minute)
+	if err := b.checkDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shown(docsign.VerdictNone, docsign.VerdictFailed, docsign.VerdictPassed)
+	if out, _, err := a.List(t.Context(), Query{Box: Out}); err != nil || out[0].Signatures != "" || out[0].Seal != nil {
+		t.Errorf("an outgoing document: %+v, %v", out, err)
+	}
+}
+
 func TestDetachedSignatureFindsItsFile(t *testing.T) {
 	w, a, b, trust, signer := trustWorld(t)
 	trust.lists = []docsign.Evidence{w.list()}

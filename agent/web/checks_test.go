@@ -87,6 +87,63 @@ func TestThePanelSaysWhoWhenAndHowOldItsKnowledgeIs(t *testing.T) {
 	}
 }
 
+// TestRowsOfListsCarryTheVerdict in words, mark and colour, the worst of all
+// files, and beside that what is wrong with the seal.
+func TestRowsOfListsCarryTheVerdict(t *testing.T) {
+	b := start(t, false, fixed)
+	good, bad := reports()["signed-good"], reports()["signed-changed"]
+	b.office.change(func() {
+		d, _ := b.office.find(b.docs["normal"].ID)
+		d.Checks = []office.Check{{Attachment: 0, Report: good}, {Attachment: 1, Report: bad}, {Attachment: 2, Report: reports()["signed-later"]}}
+		d.Seal.Verdict, d.Seal.Reason = "failed", "hash"
+		later, _ := b.office.find(b.docs["active"].ID)
+		later.Checks = []office.Check{{Report: docsign.Report{Outcome: docsign.Outcome{Indication: "WONDERFUL"}, Signatures: good.Signatures}}}
+	})
+	v := b.as("lan")
+	tag := func(tone, text string) string { return `<span class="tag ` + tone + `">` + text + `</span>` }
+	for lang, want := range map[string]map[string]string{
+		"vi": {
+			"signed-good": tag("green", "✓ hợp lệ"), "signed-added": tag("amber", "▲ hợp lệ, có phần thêm sau khi ký"),
+			"signed-later": tag("blue", "? chưa kiểm tra được thu hồi"), "signed-unknown": tag("amber", "? chưa xác định được người ký"),
+			"signed-weak": tag("amber", "? chưa kết luận được"), "signed-changed": tag("red", "✕ không hợp lệ"), "signed-none": tag("grey", "– không có chữ ký số"),
+			"express": tag("grey", "– chưa kiểm tra"), "unsure": tag("amber", "? con dấu: chưa kết luận") + " " + tag("grey", "– chưa kiểm tra"),
+			"unsealed": tag("grey", "– không có con dấu") + " " + tag("grey", "– chưa kiểm tra"),
+			"normal":   tag("red", "✕ con dấu: không hợp lệ") + " " + tag("red", "✕ không hợp lệ"),
+		},
+		"en": {
+			"signed-good": tag("green", "✓ valid"), "signed-added": tag("amber", "▲ valid, with additions after signing"),
+			"signed-later": tag("blue", "? revocation not checked yet"), "signed-unknown": tag("amber", "? signer not identified"),
+			"signed-weak": tag("amber", "? not concluded"), "signed-changed": tag("red", "✕ not valid"), "signed-none": tag("grey", "– no digital signature"),
+			"express": tag("grey", "– not checked yet"), "unsure": tag("amber", "? seal: not concluded") + " " + tag("grey", "– not checked yet"),
+			"unsealed": tag("grey", "– no seal") + " " + tag("grey", "– not checked yet"),
+			"normal":   tag("red", "✕ seal: not valid") + " " + tag("red", "✕ not valid"),
+		},
+	} {
+		v.post("/ngon-ngu", url.Values{"lang": {lang}})
+		_, list := v.get("/van-ban-den")
+		_, home := v.get("/viec-can-lam")
+		for name, marks := range want {
+			if row := rowOf(list, `<tr role="row" data-row`, b.docs[name]); !strings.Contains(row, marks) {
+				t.Errorf("%s in %s: the list shows %s, want %s", name, lang, row, marks)
+			}
+			calm := !strings.Contains(marks, "tag red") && !strings.Contains(marks, "tag amber") && !strings.Contains(marks, "tag blue")
+			if row := rowOf(home, "<li data-row", b.docs[name]); row == "" || calm == strings.Contains(row, `class="tag `) {
+				t.Errorf("%s in %s: the home page shows %s", name, lang, row)
+			}
+		}
+	}
+}
+
+// rowOf is the row of a list that leads to a document; each begins with start.
+func rowOf(body, start string, d office.Document) string {
+	for _, row := range strings.Split(body, start)[1:] {
+		if strings.Contains(row, `href="`+boxPath(d)+`"`) {
+			return row
+		}
+	}
+	return ""
+}
+
 // TestAFailedSignatureIsAcceptedOnlyKnowingly: the explanation is opened, the
 // person responsible and the reason are written down, returning is offered.
 func TestAFailedSignatureIsAcceptedOnlyKnowingly(t *testing.T) {

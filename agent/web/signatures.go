@@ -60,6 +60,28 @@ func lookOf(verdict docsign.Verdict) (tone, mark string, accept int) {
 	return look.tone, look.mark, look.accept
 }
 
+// marks are the verdicts on an incoming document for a row of a list: first that
+// on the seal, when it is not good, then the worst on signatures in the files. Its
+// page says which, and why.
+func (v *visit) marks(d office.Document) (marks []Tag) {
+	if seal := v.trust(d.Seal); seal.Accept != acceptFreely {
+		marks = append(marks, Tag{v.t("web.mark.seal." + seal.Tone), seal.Tone})
+	}
+	switch {
+	case d.Signatures != "":
+		tone, _, _ := lookOf(d.Signatures)
+		marks = append(marks, Tag{v.t("web.mark." + verdictName(d.Signatures)), strings.TrimSuffix(tone, " tri")})
+	case len(d.Attachments) > 0:
+		marks = append(marks, Tag{v.t("web.mark.unchecked"), "grey"})
+	}
+	return marks
+}
+
+// warnings are the marks that ask for a second look.
+func (v *visit) warnings(d office.Document) []Tag {
+	return slices.DeleteFunc(v.marks(d), func(t Tag) bool { return t.Tone == "green" || t.Tone == "grey" })
+}
+
 // fileTrusts words the newest verdict on each attachment that was looked at.
 // history holds all checks, oldest first; it may be nil.
 func (v *visit) fileTrusts(d office.Document, history []office.Check) (all []FileTrust, accept int) {
