@@ -27,6 +27,7 @@ import (
 	"tram/agent/problem"
 	"tram/agent/sealbook"
 	"tram/agent/stick"
+	"tram/agent/trust"
 	"tram/agent/tsa/tsahttp"
 	"tram/agent/web/account"
 	"tram/storage/audit"
@@ -72,6 +73,7 @@ type desk struct {
 	book     *countersign.Book
 	older    older
 	seals    *sealbook.Book
+	trust    *trust.Store
 }
 
 // Schemas are the tables of an office's database.
@@ -145,6 +147,7 @@ func (d *desk) openOffice() (err error) {
 	if err != nil {
 		return err
 	}
+	d.trust = d.openTrust()
 	d.office, err = office.New(office.Options{
 		DB: d.db, Queue: d.queue, Blobs: d.blobs, Registry: d.registry, Identity: d.id,
 		Limits: office.Limits{
@@ -155,7 +158,7 @@ func (d *desk) openOffice() (err error) {
 		},
 		Seals:   d.sealer,
 		Renewed: d.take,
-		Trust:   d.trust(),
+		Trust:   d.trust,
 		Stamper: stamper, StampRoots: roots,
 		Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})
@@ -197,6 +200,7 @@ func (d *desk) openNode() error {
 	check := guard.New(guard.Options{
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
 		Own:   d.own,
+		Held:  d.holds,
 		Boots: d.lineage, Logs: d.book, Older: d.foundOlder,
 		Current: d.current, Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
@@ -244,9 +248,11 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })
+	group.Go(func() error { return d.trust.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.renewals(ctx) })
+	group.Go(func() error { return d.pagesCertificates(ctx) })
 	group.Go(func() error {
 		if err := d.registry.WarmSearch(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("names of offices not read", "error", err) // the first search tries again

@@ -46,26 +46,61 @@ func Renew(ctx context.Context, o Options) (Renewed, error) {
 	if err != nil {
 		return Renewed{}, err
 	}
-	name, print := id.Trust.HubName, Fingerprint(id.Trust.CA)
-	servers := id.Trust.Servers()
-	answer, err := o.ask(ctx, &question{
-		hub: name, fingerprint: print, endpoints: id.Trust.Enroll, path: invite.RenewPath, body: body,
-		known: known(servers),
-		verify: func(host string, chain []*x509.Certificate) error {
-			by := slices.IndexFunc(servers, func(ca *x509.Certificate) bool { return chain[0].CheckSignatureFrom(ca) == nil })
-			return stranger{name, host, print}.check(servers[max(by, 0)], chain[0], id.Now(o.Now()))
-		},
-		parse: func(raw []byte) (*invite.Answer, error) {
-			return invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
-		},
-	})
-	if err != nil {
+	var answer *invite.Answer
+	q := o.member(id, invite.RenewPath, body)
+	q.take = func(raw []byte) (err error) {
+		answer, err = invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
+		return err
+	}
+	if err := o.ask(ctx, q); err != nil {
 		return Renewed{}, err
 	}
 	if answer.Transcript != req.Transcript() {
 		return Renewed{}, badAnswer(id, errors.New("check answer: it is for another request"))
 	}
 	return keep(o.Dir, id, answer)
+}
+
+// member makes a question of an office that has an identity: the server must be
+// that of its hub.
+func (o *Options) member(id *identity.Identity, path string, body []byte) *question {
+	name, print := id.Trust.HubName, Fingerprint(id.Trust.CA)
+	servers := id.Trust.Servers()
+	return &question{
+		hub: name, fingerprint: print, endpoints: id.Trust.Enroll, path: path, body: body, known: known(servers),
+		verify: func(host string, chain []*x509.Certificate) error {
+			by := slices.IndexFunc(servers, func(ca *x509.Certificate) bool { return chain[0].CheckSignatureFrom(ca) == nil })
+			return stranger{name, host, print}.check(servers[max(by, 0)], chain[0], id.Now(o.Now()))
+		},
+	}
+}
+
+// Pages asks the hub for the certificate of this office's pages. request is the
+// PKCS#10 for their key and names. What the certificates in the answer say is the
+// caller's to check. Options.Dir and Options.Invite are not used. Problems:
+// enroll.unreachable, enroll.ca-mismatch, enroll.answer, and those of the hub,
+// "cert.…" and "pages.…".
+func Pages(ctx context.Context, o Options, id *identity.Identity, request []byte) (*invite.PagesIssued, error) {
+	o.defaults()
+	req := &invite.Pages{Certificate: id.DeviceCert, Request: request, Time: o.Now()}
+	_, _ = rand.Read(req.Nonce[:]) // never fails
+	body, err := req.Sign(id.Device)
+	if err != nil {
+		return nil, err
+	}
+	var answer *invite.PagesIssued
+	q := o.member(id, invite.PagesPath, body)
+	q.take = func(raw []byte) (err error) {
+		answer, err = invite.ParsePagesIssued(raw, id.Trust.Authority.PublicKey)
+		return err
+	}
+	if err := o.ask(ctx, q); err != nil {
+		return nil, err
+	}
+	if answer.Transcript != req.Transcript() {
+		return nil, badAnswer(id, errors.New("check answer: it is for another request"))
+	}
+	return answer, nil
 }
 
 // Take takes in new certificates that the hub has sent of its own accord.

@@ -78,7 +78,10 @@ type Notice struct {
 	// seals of the reader's documents.
 	Evidence [][]byte  `json:"evidence,omitempty"`
 	Stamps   []Stamped `json:"stamps,omitempty"`
-	At       time.Time `json:"at"`
+	// Cards are signed registry cards of those whom the evidence is about, with
+	// which an office proves to others what they have signed.
+	Cards [][]byte  `json:"cards,omitempty"`
+	At    time.Time `json:"at"`
 }
 
 const (
