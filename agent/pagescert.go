@@ -8,22 +8,24 @@ import (
 	"tram/agent/problem"
 )
 
-// maxPagesPause bounds the time between two requests for a certificate of the
-// pages, in units of how often the office looks. It grows from renewPause with
-// each failure: a hub that gives none must not cost a metered line a handshake a
-// minute.
-const maxPagesPause = int(24 * time.Hour / DefaultRenewEvery)
+// The time between two requests for a certificate of the pages, in units of how
+// often the office looks. It grows with each failure: a hub that gives none must
+// not cost a metered line a handshake a minute.
+const (
+	minPagesPause = int(time.Minute / DefaultRenewEvery)
+	maxPagesPause = int(24 * time.Hour / DefaultRenewEvery)
+)
 
 // pagesCertificates asks the hub for a certificate of the pages while the line is
 // up and one is due, see lan.Keeper.Due. The pages go on with what they have when
 // there is no answer.
 func (d *desk) pagesCertificates(ctx context.Context) error {
-	for wait, pause := 0, renewPause; ; wait-- {
+	for wait, pause := 0, minPagesPause; ; wait-- {
 		if d.lan != nil && wait <= 0 && d.link.Status().Up && d.lan.Due() {
 			err := d.askPages(ctx)
 			switch {
 			case err == nil:
-				pause = renewPause
+				pause = minPagesPause
 			case ctx.Err() != nil:
 			case problem.From(err).Class == problem.LinkDown:
 				d.log.Debug("no certificate for the pages", "error", err)

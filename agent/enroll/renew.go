@@ -31,11 +31,6 @@ type Renewed struct {
 // enroll.answer, and those of the hub, "cert.…".
 func Renew(ctx context.Context, o Options) (Renewed, error) {
 	o.defaults()
-	unlock, err := lock(o.Dir)
-	if err != nil {
-		return Renewed{}, err
-	}
-	defer unlock()
 	id, err := identity.Load(o.Dir)
 	if err != nil {
 		return Renewed{}, err
@@ -58,7 +53,7 @@ func Renew(ctx context.Context, o Options) (Renewed, error) {
 	if answer.Transcript != req.Transcript() {
 		return Renewed{}, badAnswer(id, errors.New("check answer: it is for another request"))
 	}
-	return keep(o.Dir, id, answer)
+	return keep(o.Dir, func(*identity.Identity) (*invite.Answer, error) { return answer, nil })
 }
 
 // member makes a question of an office that has an identity: the server must be
@@ -107,20 +102,9 @@ func Pages(ctx context.Context, o Options, id *identity.Identity, request []byte
 // Older ones than those that the box has change nothing. Problems:
 // identity.none, data.locked, enroll.answer.
 func Take(dir string, raw []byte) (Renewed, error) {
-	unlock, err := lock(dir)
-	if err != nil {
-		return Renewed{}, err
-	}
-	defer unlock()
-	id, err := identity.Load(dir)
-	if err != nil {
-		return Renewed{}, err
-	}
-	answer, err := invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
-	if err != nil {
-		return Renewed{}, badAnswer(id, err)
-	}
-	return keep(dir, id, answer)
+	return keep(dir, func(id *identity.Identity) (*invite.Answer, error) {
+		return invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
+	})
 }
 
 // known is what the hub's service is told of the CAs that can be checked.
@@ -136,16 +120,32 @@ func badAnswer(id *identity.Identity, err error) *problem.Problem {
 }
 
 // keep checks the answer of a renewal and stores what it brings. A cut between
-// two files leaves certificates of the same keys, each good by itself.
-func keep(dir string, id *identity.Identity, a *invite.Answer) (Renewed, error) {
-	next, err := renewed(id, a)
+// two files leaves certificates of the same keys, each good by itself. The
+// folder is locked for that alone: what the hub sends while it is being asked is
+// taken at once, and an answer is held against the identity that is there when it
+// comes.
+func keep(dir string, read func(*identity.Identity) (*invite.Answer, error)) (Renewed, error) {
+	unlock, err := lock(dir)
+	if err != nil {
+		return Renewed{}, err
+	}
+	defer unlock()
+	id, err := identity.Load(dir)
+	if err != nil {
+		return Renewed{}, err
+	}
+	answer, err := read(id)
+	if err != nil {
+		return Renewed{}, badAnswer(id, err)
+	}
+	next, err := renewed(id, answer)
 	if err != nil {
 		return Renewed{}, badAnswer(id, err)
 	}
 	if err := identity.Save(dir, next); err != nil {
 		return Renewed{}, err
 	}
-	return Renewed{Identity: next, Hub: a.Time}, nil
+	return Renewed{Identity: next, Hub: answer.Time}, nil
 }
 
 // renewed is id with what an answer brings. The keys stay, so that nothing

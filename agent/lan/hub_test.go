@@ -78,8 +78,8 @@ func TestTheHubsCertificateReplacesTheSelfMadeOneAndStays(t *testing.T) {
 			!slices.Equal(s.Uncovered, []string{"tram", "tram.gov.vn"}) {
 			t.Errorf("%s: %+v", name, s)
 		}
-		if n := len(k.current().Certificate); n != 2 {
-			t.Errorf("%s: %d certificates are sent", name, n)
+		if c, _ := k.current(); len(c.Certificate) != 2 {
+			t.Errorf("%s: %d certificates are sent", name, len(c.Certificate))
 		}
 		for _, as := range []string{"192.168.1.5", "tram.local"} {
 			if err := shakeHands(t, k, as, a.root); err != nil {
