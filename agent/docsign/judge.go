@@ -43,7 +43,7 @@ type claim struct {
 // a signature. It fills in signer, chain, revocation, proven time and outcome;
 // s.Stamps must have been judged before.
 func (k *checker) judge(ctx context.Context, s *Signature, c claim) {
-	s.Signer, s.Claimed = party(c.cert), c.claimed
+	s.Intact, s.Signer, s.Claimed = true, party(c.cert), c.claimed
 	s.Algorithm = keyName(c.cert.PublicKey)
 	s.Proven, s.ProvenBy = k.proven(s.Stamps)
 	paths, refused := k.paths(c, s.Proven)

@@ -54,6 +54,10 @@ type Signature struct {
 	// Field names the place in the file: a PDF field, an XML Id, a part.
 	Field string `json:"field,omitempty"`
 	Outcome
+	// Intact says that what is signed has the digest that was signed, and that
+	// the key of the signer's certificate has signed it. It says nothing of whether
+	// that certificate is to be believed.
+	Intact bool  `json:"intact,omitempty"`
 	Signer Party `json:"signer"`
 	// Claimed is the signing time as the signer says it, zero when it is not told.
 	Claimed time.Time `json:"claimed,omitzero"`
