@@ -14,6 +14,7 @@ import (
 	"tram/agent/enroll"
 	"tram/agent/hub"
 	"tram/agent/hub/ca"
+	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -118,17 +119,17 @@ func (p *province) release(code string) {
 	}
 }
 
+// copyShown waits until the hub shows a copy of an office or none. The box learns
+// of it first: the hub hears its answer afterwards.
 func (p *province) copyShown(code string, want bool) {
 	p.t.Helper()
-	a, err := p.theHub.Agents(p.t.Context())
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	for _, g := range a.Agents {
-		if g.Code == code && g.Copy.IsZero() == want {
-			p.t.Errorf("the hub shows a copy of %s since %s, want one: %v", code, g.Copy, want)
+	p.eventually(fmt.Sprintf("a copy of %s at the hub: %v", code, want), func() bool {
+		a, err := p.theHub.Agents(p.t.Context())
+		if err != nil {
+			p.t.Fatal(err)
 		}
-	}
+		return slices.ContainsFunc(a.Agents, func(g fleet.Agent) bool { return g.Code == code && g.Copy.IsZero() != want })
+	})
 }
 
 // TestP2_P3_TwoBoxesOfOneIdentity runs a box and a copy of its disk side by

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,7 @@ import (
 	"tram/agent/problem"
 	"tram/agent/sealbook"
 	"tram/agent/stick"
+	"tram/agent/trust"
 	"tram/agent/tsa/tsahttp"
 	"tram/agent/web/account"
 	"tram/storage/audit"
@@ -54,7 +56,8 @@ type desk struct {
 	clock    *clock.Clock
 	id       *identity.Identity // as it was at the start; its certificates are those of live
 	live     *identity.Live
-	renewal  renewal
+	serial   atomic.Uint64 // of the present card
+	renewer  *enroll.Renewer
 	db       *sqlite.DB
 	blobs    *blob.Store
 	queue    *queue.Queue
@@ -72,6 +75,7 @@ type desk struct {
 	book     *countersign.Book
 	older    older
 	seals    *sealbook.Book
+	trust    *trust.Store
 }
 
 // Schemas are the tables of an office's database.
@@ -145,6 +149,7 @@ func (d *desk) openOffice() (err error) {
 	if err != nil {
 		return err
 	}
+	d.trust = d.openTrust()
 	d.office, err = office.New(office.Options{
 		DB: d.db, Queue: d.queue, Blobs: d.blobs, Registry: d.registry, Identity: d.id,
 		Limits: office.Limits{
@@ -155,7 +160,7 @@ func (d *desk) openOffice() (err error) {
 		},
 		Seals:   d.sealer,
 		Renewed: d.take,
-		Trust:   d.trust(),
+		Trust:   d.trust,
 		Stamper: stamper, StampRoots: roots,
 		Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})
@@ -189,7 +194,7 @@ func (d *desk) openNode() error {
 	if err != nil {
 		return fmt.Errorf("read own card: %w", err)
 	}
-	d.renewal.serial = card.Serial
+	d.serial.Store(card.Serial)
 	d.lineage = lineage.New(d.db)
 	d.book = countersign.NewBook(countersign.BookOptions{
 		DB: d.db, Office: d.id.Code, Epoch: d.db.Epoch(), Key: countersign.Keys(d.registry), Log: d.log.With("part", "audit"), Now: d.clock.Now,
@@ -209,6 +214,7 @@ func (d *desk) openNode() error {
 		Office: d.id.Code, Epoch: d.db.Epoch(), Queue: d.queue, Guard: check, Device: d.id.Device,
 		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Name: d.nameOf,
 		Card: func() []byte { return d.live.Get().Card }, Registry: d.registry.Serial,
+		Log:    d.logByStick,
 		Logger: d.log.With("part", "usb"), Now: d.clock.Now,
 	})
 	return nil
@@ -231,6 +237,12 @@ func (d *desk) openLink() (err error) {
 	if err != nil {
 		return fmt.Errorf("prepare the line: %w", err)
 	}
+	d.renewer = enroll.NewRenewer(enroll.RenewerOptions{
+		Options: enroll.Options{Dir: d.o.Dir, Now: d.clock.Now, Logger: d.log}, Look: d.o.RenewEvery,
+		Identity: d.live.Get,
+		Line:     func() (mqtt.Status, time.Duration) { return d.link.Status(), d.node.Silence(d.id.Hub) },
+		Use:      d.renewed,
+	})
 	return nil
 }
 
@@ -245,9 +257,11 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })
+	group.Go(func() error { return d.trust.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
-	group.Go(func() error { return d.renewals(ctx) })
+	group.Go(func() error { return d.renewer.Run(ctx) })
+	group.Go(func() error { return d.pagesCertificates(ctx) })
 	group.Go(func() error {
 		if err := d.registry.WarmSearch(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("names of offices not read", "error", err) // the first search tries again

@@ -13,15 +13,18 @@ import (
 	"time"
 
 	"tram/agent"
+	"tram/agent/config"
 	"tram/agent/hub"
 	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/seal"
+	"tram/agent/stick"
 	"tram/agent/verify"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
+	"tram/sync/usb"
 )
 
 // TestP10_TheWayOfADocumentIsSignedByWhoSawIt, at the sender and at the
@@ -86,6 +89,65 @@ func TestP6_AnEditedAuditLogIsFoundAtTheNextContact(t *testing.T) {
 	})
 	after := a.send(codeB, []byte("hai"))
 	b.reaches(after.ID, office.Arrived)
+}
+
+// TestP6_AnEditedAuditLogIsFoundAtTheNextStick of an office that has no line.
+func TestP6_AnEditedAuditLogIsFoundAtTheNextStick(t *testing.T) {
+	p := found(t)
+	p.log.but = "audit log"
+	p.settings = func(_ string, c *config.Office) { c.MQTT.Servers = []string{"127.0.0.1:1"} }
+	p.startHub()
+	a := p.join(codeA)
+	s, err := usb.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	a.carries(s)
+	first := countersigned(t, a.dir)
+	a.carries(s)
+	if next := countersigned(t, a.dir); first == 0 || next <= first {
+		t.Fatalf("countersigned up to %d, then %d", first, next)
+	}
+	if list, err := p.theHub.Agents(t.Context()); err != nil || !list.Agents[0].Log.IsZero() {
+		t.Fatalf("the hub finds %+v (error %v)", list, err)
+	}
+	a.end(t)
+	edit(t, a.dir, `UPDATE audit SET actor = 'ai đó' WHERE seq = 1`)
+	a.reopen()
+	a.carries(s)
+	if s, err := a.api.Status(t.Context()); err != nil || len(s.Conditions) != 1 || s.Conditions[0].Code != "log-changed" {
+		t.Errorf("the office says %+v (error %v)", s.Conditions, err)
+	}
+	if list, err := p.theHub.Agents(t.Context()); err != nil || list.Agents[0].LogEntry != 1 {
+		t.Errorf("the hub finds %+v (error %v)", list, err)
+	}
+}
+
+// carries takes a stick from the office to the hub and back.
+func (b *box) carries(s *usb.Stick) {
+	b.p.t.Helper()
+	office := stick.Client{Caller: b.api.Caller}
+	for _, way := range []struct {
+		from, to usb.Station
+		o        usb.ExportOptions
+	}{{office, b.p.theHub.USB(), usb.ExportOptions{}}, {b.p.theHub.USB(), office, usb.ExportOptions{To: b.code}}} {
+		if _, err := usb.Export(b.p.t.Context(), s, way.from, way.o); err != nil {
+			b.p.t.Fatal(err)
+		}
+		found, err := usb.Look(b.p.t.Context(), s, way.to)
+		if err != nil {
+			b.p.t.Fatal(err)
+		}
+		for _, f := range found {
+			if f.State != usb.New {
+				continue
+			}
+			if _, err := usb.Take(b.p.t.Context(), s, way.to, f, usb.ImportOptions{}); err != nil {
+				b.p.t.Fatal(err)
+			}
+		}
+	}
 }
 
 func countersigned(t *testing.T, dir string) int64 {

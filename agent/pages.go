@@ -120,8 +120,13 @@ func (d *desk) site() (http.Handler, error) {
 		return nil, fmt.Errorf("make upload folder: %w", err)
 	}
 	limits := d.o.Config.Limits
+	var certificate web.Certificate
+	if d.lan != nil {
+		certificate = d.lan
+	}
 	return web.New(web.Options{
-		Office: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
+		Certificate: certificate,
+		Office:      d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
 			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(), SignAgent: d.o.Config.UI.Signing,
@@ -210,11 +215,16 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 	s.Conditions = health.Check(health.Vitals{
 		Now: d.clock.Now(), DiskFree: s.DiskFree, DiskReserve: int64(d.o.Config.Storage.Reserve),
 		ClockTrusted: s.Clock.Trusted, ClockOffset: time.Duration(s.Clock.Offset) * time.Millisecond,
-		CertificateEnds: s.CertUntil, CertificateLife: cert.NotAfter.Sub(cert.NotBefore), Refusal: d.renewal.refusal(),
+		CertificateEnds: s.CertUntil, CertificateLife: cert.NotAfter.Sub(cert.NotBefore), Refusal: d.renewer.Refusal(),
 		Server: d.serverFault(line), ServerAddress: line.Server,
 		BrokerRefuses: errors.Is(line.Err, mqtt.ErrRefused), Parked: d.node.Parked(d.id.Hub),
 		BudgetLimit: s.Budget.Limit, BudgetUsed: s.Budget.Used, BudgetForecast: forecast(s.Budget), BudgetResets: s.Budget.Resets,
 	})
+	if s.Pages != nil && s.Pages.Source != lan.SelfMade {
+		if c, holds := health.Pages(d.clock.Now(), s.Pages.Until, lan.Soon); holds {
+			s.Conditions = append(s.Conditions, c)
+		}
+	}
 	if f := d.book.Finding(); f != nil {
 		s.Conditions = append(s.Conditions, health.Log(f.Seq))
 	}

@@ -92,10 +92,20 @@ func (d *desk) greeted(ctx context.Context, _ string, h wire.Hello) error {
 	return d.learn(ctx, h.Card)
 }
 
-// greetedByStick learns the hub's card from its package. Its time says nothing:
-// nobody knows how long the stick was on its way.
-func (d *desk) greetedByStick(ctx context.Context, _ string, m usb.Manifest) error {
-	return d.learn(ctx, m.Card)
+// greetedByStick learns the hub's card and countersignature from its package. Its
+// time says nothing: nobody knows how long the stick was on its way.
+func (d *desk) greetedByStick(ctx context.Context, hub string, m usb.Manifest) error {
+	if err := d.learn(ctx, m.Card); err != nil {
+		return err
+	}
+	return d.book.HearByStick(ctx, hub, m)
+}
+
+// logByStick is what a package says of the audit log. It goes along with what
+// there is; that the log does not hold is worth a package of its own.
+func (d *desk) logByStick(ctx context.Context, hub string) (word []byte, worth bool, err error) {
+	word, err = d.book.Say(ctx, hub, nil)
+	return word, d.book.Finding() != nil, err
 }
 
 func (d *desk) learn(ctx context.Context, card []byte) error {
@@ -173,7 +183,9 @@ func (o observer) Progress(_ string, id storage.ID, sent, total int64) {
 
 func (o observer) Session(_ string, up bool, _ wire.Hello) {
 	if up {
+		o.d.renewer.Taken()
 		o.d.line.Session()
+		o.d.trust.Retry()
 	} else {
 		o.d.office.LinkDown()
 	}

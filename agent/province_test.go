@@ -113,6 +113,7 @@ type province struct {
 	log     faults
 	// settings, when set, changes those of an office before it starts.
 	settings func(code string, c *config.Office)
+	renews   time.Duration // RenewEvery of offices
 }
 
 func freeAddr(t *testing.T) string {
@@ -133,7 +134,7 @@ func found(t *testing.T) *province {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &province{t: t, dir: dir, config: config.DefaultHub(), invites: filepath.Join(dir, "invites")}
+	p := &province{t: t, dir: dir, config: config.DefaultHub(), invites: filepath.Join(dir, "invites"), renews: 200 * time.Millisecond}
 	t.Cleanup(func() { p.close(before) })
 	c := p.config
 	c.Code, c.Name = "H40", "UBND tỉnh Minh Sơn"
@@ -246,7 +247,7 @@ func (p *province) agent(dir, code string) *agent.Agent {
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, Config: c, Logger: slog.New(&p.log), Version: "test", Retry: 100 * time.Millisecond, CopyRetry: time.Second,
-		RenewEvery: 200 * time.Millisecond,
+		RenewEvery: p.renews,
 	})
 	if err != nil {
 		p.t.Fatal(err)

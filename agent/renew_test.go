@@ -2,16 +2,22 @@ package agent_test
 
 import (
 	"crypto/ecdsa"
+	"errors"
+	"os/user"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"tram/agent/api"
 	"tram/agent/enroll"
+	"tram/agent/hub"
 	"tram/agent/hub/ca"
 	"tram/agent/identity"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/sync/broker"
+	"tram/sync/linktest"
 )
 
 func (b *box) identity() *identity.Identity {
@@ -139,6 +145,53 @@ func TestP7_RevocationIsEffectiveAtOnce(t *testing.T) {
 	p.eventually("B to disbelieve A", func() bool {
 		_, err := b.api.Send(t.Context(), draftTo(codeA), nil)
 		return problem.From(err).Code == "send.recipient-not-enrolled"
+	})
+}
+
+// TestP7_ARevokedOfficeIsNotHeardOverABrokerThatKeepsItsConnection has Mosquitto
+// between, which is told nothing. The hub hears and serves the office no more,
+// and the office finds out why by itself.
+func TestP7_ARevokedOfficeIsNotHeardOverABrokerThatKeepsItsConnection(t *testing.T) {
+	linktest.HaveMosquitto(t)
+	p := found(t)
+	p.renews = 30 * time.Millisecond
+	addr, files := freeAddr(t), filepath.Join(p.dir, "mosquitto")
+	p.config.MQTT.Embedded, p.config.MQTT.Server = false, []string{addr}
+	db, err := hub.OpenDB(t.Context(), p.hubDir(), true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = hub.WriteBroker(t.Context(), p.hubDir(), db, p.config, broker.Mosquitto, files, me.Username)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	linktest.StartMosquitto(t, files, addr)
+	p.startHub()
+	a, b := p.join(codeA), p.join(codeB)
+	before := a.send(codeB, []byte("trước khi thu hồi"))
+	b.reaches(before.ID, office.Arrived)
+	a.reaches(before.ID, office.Delivered)
+	waits := b.send(codeA, []byte("cho một máy đã mất"))
+	a.reaches(waits.ID, office.Arrived)
+
+	if _, err := p.theHub.RevokeCert(t.Context(), codeA, ca.ReasonLost, "test"); err != nil {
+		t.Fatal(err)
+	}
+	kept := a.send(codeB, []byte("sau khi thu hồi"))
+	a.shows("certificate-revoked")
+	if s, err := a.api.Status(t.Context()); err != nil || !s.Link.Up {
+		t.Errorf("its connection is %+v (error %v), and was to stay", s.Link, err)
+	}
+	if d, err := a.api.Get(t.Context(), kept.ID); err != nil || d.State != office.Saved {
+		t.Errorf("what it saved is %v (error %v)", d.State, err)
+	}
+	p.eventually("the hub to list it as gone", func() bool {
+		list, err := p.theHub.Agents(t.Context())
+		return err == nil && !list.Agents[0].Online && !list.Agents[0].Enrolled
 	})
 }
 

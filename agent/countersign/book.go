@@ -14,6 +14,7 @@ import (
 
 	"tram/storage/audit"
 	"tram/storage/sqlite"
+	"tram/sync/usb"
 	"tram/sync/wire"
 )
 
@@ -37,8 +38,10 @@ type BookOptions struct {
 type Book struct {
 	o BookOptions
 
-	mu      sync.Mutex
-	read    time.Time // when the log was last read whole
+	reading sync.Mutex // held while the log is read
+	read    time.Time  // when it was last read whole
+
+	mu      sync.Mutex // of what is asked for at any time
 	finding *audit.BrokenError
 }
 
@@ -62,8 +65,8 @@ func (b *Book) Finding() *audit.BrokenError {
 
 // verify reads the log, whole when that is due.
 func (b *Book) verify(ctx context.Context, force bool) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	now := b.o.Now()
 	if since := now.Sub(b.read); !force && !b.read.IsZero() && since >= 0 && since < FullEvery {
 		return nil
@@ -74,12 +77,14 @@ func (b *Book) verify(ctx context.Context, force bool) error {
 		return err
 	}
 	b.read = now
-	if broken != nil && (b.finding == nil || b.finding.Seq != broken.Seq) {
+	if before := b.Finding(); broken != nil && (before == nil || before.Seq != broken.Seq) {
 		b.o.Log.Error("the audit log was changed", "entry", broken.Seq, "reason", broken.Why)
 		if err := b.note(ctx, broken); err != nil {
 			return err
 		}
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.finding = broken
 	return nil
 }
@@ -105,7 +110,8 @@ const (
 	actionReplaced = "audit.replaced" // in the hub's: an office has a new log
 )
 
-// Say gives what a greeting of the hub, or its answer, says about the log.
+// Say gives what a greeting of the hub, its answer, or a package for it says about
+// the log.
 func (b *Book) Say(ctx context.Context, hub string, heard *wire.Hello) ([]byte, error) {
 	if err := b.verify(ctx, false); err != nil {
 		return nil, err
@@ -115,7 +121,11 @@ func (b *Book) Say(ctx context.Context, hub string, heard *wire.Hello) ([]byte, 
 	if f := b.Finding(); f != nil {
 		w.Broken = f.Seq
 	}
-	claimed, signed := b.claimed(hub, heard)
+	var told []byte
+	if heard != nil {
+		told = heard.Log
+	}
+	claimed, signed := b.claimed(hub, told)
 	err := b.o.DB.View(ctx, func(tx *sqlite.Tx) error {
 		seq, head, err := audit.Head(tx)
 		if err != nil {
@@ -144,13 +154,13 @@ func (b *Book) Say(ctx context.Context, hub string, heard *wire.Hello) ([]byte, 
 	return w.encode()
 }
 
-// claimed is the countersignature that the hub's greeting holds, of this very
-// log; false when there is none.
-func (b *Book) claimed(hub string, h *wire.Hello) (Signed, bool) {
-	if h == nil || len(h.Log) == 0 {
+// claimed is the countersignature that the hub's word holds, of this very log;
+// false when there is none.
+func (b *Book) claimed(hub string, told []byte) (Signed, bool) {
+	if len(told) == 0 {
 		return Signed{}, false
 	}
-	w, err := decodeWord(h.Log)
+	w, err := decodeWord(told)
 	if err != nil || len(w.Sealed) == 0 {
 		return Signed{}, false
 	}
@@ -168,7 +178,16 @@ func (b *Book) claimed(hub string, h *wire.Hello) (Signed, bool) {
 // Hear keeps the countersignature in a hub's greeting, and compares it with the
 // log.
 func (b *Book) Hear(ctx context.Context, hub string, h wire.Hello) error {
-	s, ok := b.claimed(hub, &h)
+	return b.hear(ctx, hub, h.Log)
+}
+
+// HearByStick is Hear for what a package of the hub says.
+func (b *Book) HearByStick(ctx context.Context, hub string, m usb.Manifest) error {
+	return b.hear(ctx, hub, m.Log)
+}
+
+func (b *Book) hear(ctx context.Context, hub string, told []byte) error {
+	s, ok := b.claimed(hub, told)
 	if !ok {
 		return nil
 	}
@@ -180,7 +199,7 @@ func (b *Book) Hear(ctx context.Context, hub string, h wire.Hello) error {
 		}
 		matches = ok && hash == s.Hash
 		last, ok, err := audit.LastCountersignature(tx)
-		kept = ok && last.Seq == s.Seq && last.Hash == s.Hash
+		kept = ok && last.Seq == s.Seq && last.Hash == s.Hash && !last.At.Before(s.At)
 		return err
 	})
 	if err != nil {

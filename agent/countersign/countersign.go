@@ -4,7 +4,8 @@
 // An audit chain alone is whole after somebody with the box's disk has written
 // it anew. So the office says in its greeting where its log stands, the hub
 // signs that and remembers it, and at the next contact the log must still
-// contain what was signed: [Book] is the office's half, [Ledger] the hub's.
+// contain what was signed: [Book] is the office's half, [Ledger] the hub's. The
+// packages of a stick are contacts too, which may come late and in any order.
 //
 // It promises that a log which was edited, cut short or set back before what
 // its hub has countersigned is found out at the next contact, by both sides,
@@ -152,15 +153,15 @@ func decodeWord(raw []byte) (word, error) {
 }
 
 // Check checks a stored countersignature with the device key of its hub, for
-// [audit.VerifyCountersigned]. One that was made with another key, which the
-// hub had earlier, passes unchecked: the hub itself has remembered it.
+// [audit.VerifyCountersigned]. One that names another key, which the hub may have
+// had earlier, is [audit.ErrUnchecked].
 func Check(c audit.Countersignature, device crypto.PublicKey) error {
 	id, err := bundle.KeyID(device)
 	if err != nil {
 		return fmt.Errorf("check countersignature: %w", err)
 	}
 	if !bytes.Equal(bundle.KIDOf(c.Raw), id) {
-		return nil
+		return fmt.Errorf("%w: %q has another key now", audit.ErrUnchecked, c.Witness)
 	}
 	s, err := Open(c.Raw, device)
 	if err != nil {
@@ -187,7 +188,7 @@ func Checker(key func(hub string) (crypto.PublicKey, bool)) func(audit.Countersi
 	return func(c audit.Countersignature) error {
 		device, known := key(c.Witness)
 		if !known {
-			return fmt.Errorf("check countersignature: no key of %q is known", c.Witness)
+			return fmt.Errorf("%w: no key of %q is known", audit.ErrUnchecked, c.Witness)
 		}
 		return Check(c, device)
 	}

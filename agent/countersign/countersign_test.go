@@ -29,7 +29,8 @@ type stage struct {
 	book   *Book
 	ledger *Ledger
 	now    time.Time
-	deaf   bool // the office does not hear what the hub answers
+	deaf   bool   // the office does not hear what the hub answers
+	number uint64 // of its last package
 }
 
 const (
@@ -328,6 +329,37 @@ func TestOnlyTheHubsOwnWordIsKept(t *testing.T) {
 	s.done(s.book.Hear(t.Context(), hubCode, wire.Hello{Log: must2(s, word{Sealed: raw}.encode)}))
 	if s.countersigned() != 0 {
 		t.Error("a countersignature of another key was kept")
+	}
+}
+
+// TestACountersignatureOfAnUnknownKeyProvesNothing, however it says that it was
+// made.
+func TestACountersignatureOfAnUnknownKeyProvesNothing(t *testing.T) {
+	s, stranger := newStage(t), newStage(t)
+	s.add(3, "lan")
+	s.meet()
+	last := func() (c audit.Countersignature) {
+		s.exec(func(tx *sqlite.Tx) (err error) {
+			c, _, err = audit.LastCountersignature(tx)
+			return err
+		})
+		return c
+	}()
+	forged := last
+	forged.Raw = nil2(sign(Signed{Office: code, Epoch: s.epoch, Witness: hubCode, Seq: 3, Hash: last.Hash}, stranger.device))
+	altered := last
+	altered.Seq = 2
+	for name, c := range map[string]struct {
+		signed audit.Countersignature
+		want   error
+	}{"the hub's": {last, nil}, "of another key": {forged, audit.ErrUnchecked}, "for another entry": {altered, ErrMalformed}} {
+		if err := Check(c.signed, s.device.Public()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	check := Checker(func(string) (crypto.PublicKey, bool) { return nil, false })
+	if err := check(last); !errors.Is(err, audit.ErrUnchecked) {
+		t.Errorf("without a key of the hub: %v", err)
 	}
 }
 

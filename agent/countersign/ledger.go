@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"tram/storage/audit"
 	"tram/storage/sqlite"
+	"tram/sync/usb"
 	"tram/sync/wire"
 )
 
@@ -68,28 +70,46 @@ type entry struct {
 	epoch   uuid.UUID
 	seq     int64
 	hash    [32]byte
+	at      time.Time // when that was countersigned
 	raw     []byte
+	pack    shown
 	finding Finding
-	at      int64 // entry of the finding
+	entry   int64 // of the finding
+}
+
+// shown is what the latest package of a store, by its number, has said of the
+// log: a package may come long after it was made, and after later ones.
+type shown struct {
+	number uint64
+	seq    int64
+	head   []byte
+}
+
+// claim is what an office says of its log, and where.
+type claim struct {
+	word
+	epoch  uuid.UUID
+	number uint64    // of the package; 0: a greeting, which is of this moment
+	made   time.Time // the package, by the office's clock
 }
 
 func key(office string) string { return strings.ToLower(office) }
 
 func (l *Ledger) load(tx *sqlite.Tx, office string) (e entry, ok bool, err error) {
-	err = tx.QueryRow(`SELECT epoch, seq, hash, raw, finding, entry FROM logs WHERE code = ?`, key(office)).
-		Scan(&e.epoch, &e.seq, sqlite.Digest(&e.hash), &e.raw, &e.finding, &e.at)
+	err = tx.QueryRow(`SELECT epoch, seq, hash, at, raw, pack, pack_seq, pack_head, finding, entry FROM logs WHERE code = ?`, key(office)).
+		Scan(&e.epoch, &e.seq, sqlite.Digest(&e.hash), sqlite.Timestamp(&e.at), &e.raw, &e.pack.number, &e.pack.seq, &e.pack.head, &e.finding, &e.entry)
 	if errors.Is(err, sql.ErrNoRows) {
 		return entry{}, false, nil
 	}
 	if err != nil {
 		return entry{}, false, fmt.Errorf("read log of %q: %w", office, err)
 	}
-	e.raw = bytes.Clone(e.raw)
+	e.raw, e.pack.head = bytes.Clone(e.raw), bytes.Clone(e.pack.head)
 	return e, true, nil
 }
 
-// Say gives what a greeting of an office says about its log: the last
-// countersignature.
+// Say gives what a greeting of an office, or a package for it, says about its log:
+// the last countersignature.
 func (l *Ledger) Say(ctx context.Context, office string) ([]byte, error) {
 	var e entry
 	err := l.o.DB.View(ctx, func(tx *sqlite.Tx) (err error) {
@@ -106,11 +126,19 @@ func (l *Ledger) Say(ctx context.Context, office string) ([]byte, error) {
 // and countersigns the log if it goes on from there. A log that does not is
 // written into the hub's audit log, once.
 func (l *Ledger) Hear(ctx context.Context, office string, h wire.Hello) error {
-	if len(h.Log) == 0 {
+	return l.hear(ctx, office, h.Log, claim{epoch: h.Epoch})
+}
+
+// HearByStick is Hear for what a package of an office says.
+func (l *Ledger) HearByStick(ctx context.Context, office string, m usb.Manifest) error {
+	return l.hear(ctx, office, m.Log, claim{epoch: m.Epoch, number: m.Sequence, made: m.Created})
+}
+
+func (l *Ledger) hear(ctx context.Context, office string, said []byte, c claim) (err error) {
+	if len(said) == 0 {
 		return nil
 	}
-	w, err := decodeWord(h.Log)
-	if err != nil || w.Seq == 0 || len(w.Head) != sha256.Size {
+	if c.word, err = decodeWord(said); err != nil || c.Seq == 0 || len(c.Head) != sha256.Size {
 		return nil // of a later version, or a log without an entry
 	}
 	var known entry
@@ -122,7 +150,7 @@ func (l *Ledger) Hear(ctx context.Context, office string, h wire.Hello) error {
 	if err != nil {
 		return err
 	}
-	if d := judge(known, ok, h.Epoch, w); !d.sign && d.finding == known.finding && d.entry == known.at {
+	if d := judge(known, ok, c); d == (decision{finding: known.finding, entry: known.entry}) {
 		return nil // nothing new, and no write for it
 	}
 	return l.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
@@ -130,39 +158,61 @@ func (l *Ledger) Hear(ctx context.Context, office string, h wire.Hello) error {
 		if err != nil {
 			return err
 		}
-		return l.settle(tx, office, known, ok, h.Epoch, w)
+		return l.settle(tx, office, known, ok, c)
 	})
 }
 
-// decision is what follows from a greeting.
+// decision is what follows from a claim.
 type decision struct {
 	finding Finding
 	entry   int64
 	sign    bool
+	note    bool // the package is the latest
 	anew    bool // it is another store's log
 }
 
 // judge compares a log with what is remembered of it. A finding stays until
 // the office is released.
-func judge(known entry, ok bool, epoch uuid.UUID, w word) decision {
+func judge(known entry, ok bool, c claim) decision {
+	d := decision{note: c.number > 0}
 	switch {
 	case !ok:
-		return decision{sign: w.Broken == 0, finding: brokenAt(w), entry: w.Broken}
-	case known.epoch != epoch:
-		return decision{sign: w.Broken == 0, anew: true, finding: brokenAt(w), entry: w.Broken}
-	case known.finding != "":
-		return decision{finding: known.finding, entry: known.at}
-	case w.Broken > 0:
-		return decision{finding: Broken, entry: w.Broken}
-	case w.Seq < known.seq:
-		return decision{finding: Shorter, entry: w.Seq + 1}
-	case w.Seq == known.seq && !bytes.Equal(w.Head, known.hash[:]),
-		w.Known == known.seq && !bytes.Equal(w.Same, known.hash[:]):
-		return decision{finding: Changed, entry: known.seq}
+		d.sign, d.finding, d.entry = c.Broken == 0, brokenAt(c.word), c.Broken
+		return d
+	case known.epoch != c.epoch && c.number > 0 && !c.made.After(known.at):
+		return decision{finding: known.finding, entry: known.entry} // of a store that was before this one
+	case known.epoch != c.epoch:
+		d.sign, d.anew, d.finding, d.entry = c.Broken == 0, true, brokenAt(c.word), c.Broken
+		return d
+	}
+	d.note = c.number > known.pack.number
+	if d.finding, d.entry = known.finding, known.entry; d.finding == "" {
+		d.finding, d.entry = known.compare(c)
 	}
 	// An office that missed the last countersignature finds it in this hub's
-	// greeting, and answers with the hash of that entry.
-	return decision{sign: w.Known == known.seq && w.Seq > known.seq}
+	// greeting or package, and answers with the hash of that entry.
+	d.sign = d.finding == "" && c.Known == known.seq && c.Seq > known.seq
+	return d
+}
+
+// compare says what is wrong with a log of the same store, "" for nothing. An old
+// package may rightly end before what was countersigned since, as long as it was
+// made before the office knew of that.
+func (e entry) compare(c claim) (Finding, int64) {
+	current := c.number == 0 || c.Known == e.seq
+	switch {
+	case c.Broken > 0:
+		return Broken, c.Broken
+	case current && c.Seq < e.seq:
+		return Shorter, c.Seq + 1
+	case c.number > e.pack.number && c.Seq < e.pack.seq:
+		return Shorter, c.Seq + 1
+	case c.number > 0 && c.number == e.pack.number && (c.Seq != e.pack.seq || !bytes.Equal(c.Head, e.pack.head)):
+		return Changed, min(c.Seq, e.pack.seq) // made twice: the store was set back
+	case c.Seq == e.seq && !bytes.Equal(c.Head, e.hash[:]), c.Known == e.seq && !bytes.Equal(c.Same, e.hash[:]):
+		return Changed, e.seq
+	}
+	return "", 0
 }
 
 func brokenAt(w word) Finding {
@@ -172,52 +222,68 @@ func brokenAt(w word) Finding {
 	return ""
 }
 
-func (l *Ledger) settle(tx *sqlite.Tx, office string, known entry, ok bool, epoch uuid.UUID, w word) error {
-	d := judge(known, ok, epoch, w)
+func (l *Ledger) settle(tx *sqlite.Tx, office string, known entry, ok bool, c claim) error {
+	d := judge(known, ok, c)
 	if d.anew {
 		err := audit.Append(tx, audit.Entry{Actor: office, Action: actionReplaced, Subject: office, Detail: map[string]string{
-			"countersigned": fmt.Sprint(known.seq), "entries": fmt.Sprint(w.Seq),
+			"countersigned": fmt.Sprint(known.seq), "entries": fmt.Sprint(c.Seq),
 		}})
 		if err != nil {
 			return err
 		}
 	}
+	next := known
+	if !ok || d.anew {
+		next = entry{epoch: c.epoch, at: l.o.Now(), raw: []byte{}}
+	}
+	if d.note {
+		next.pack = shown{c.number, c.Seq, c.Head}
+	}
 	if d.sign {
-		return l.sign(tx, office, epoch, w)
-	}
-	if d.finding == "" || d.finding == known.finding && d.entry == known.at {
-		return nil
-	}
-	if !ok || d.anew { // there is nothing countersigned to hang it on
-		if err := l.store(tx, office, entry{epoch: epoch, raw: []byte{}}); err != nil {
+		next.seq, next.hash, next.at = c.Seq, [32]byte(c.Head), l.o.Now()
+		var err error
+		next.raw, err = sign(Signed{Office: office, Epoch: next.epoch, Witness: l.o.Code, Seq: next.seq, Hash: next.hash, At: next.at}, l.o.Device)
+		if err != nil {
 			return err
 		}
 	}
-	if _, err := tx.Exec(`UPDATE logs SET finding = ?, entry = ?, since = ? WHERE code = ?`, string(d.finding), d.entry, tx.Now(), key(office)); err != nil {
+	next.finding, next.entry = d.finding, d.entry
+	if err := l.store(tx, office, next); err != nil {
+		return err
+	}
+	if d.finding == "" || d.finding == known.finding && d.entry == known.entry && !d.anew {
+		return nil
+	}
+	return l.found(tx, office, known, c, d)
+}
+
+// found writes down a finding that is new.
+func (l *Ledger) found(tx *sqlite.Tx, office string, known entry, c claim, d decision) error {
+	if _, err := tx.Exec(`UPDATE logs SET since = ? WHERE code = ?`, tx.Now(), key(office)); err != nil {
 		return fmt.Errorf("note finding on log of %q: %w", office, err)
 	}
 	tx.OnCommit(func() {
 		l.o.Log.Error("the audit log of an office does not hold", "peer", office, "finding", string(d.finding), "entry", d.entry)
 	})
-	return audit.Append(tx, audit.Entry{Actor: l.o.Code, Action: actionFinding, Subject: office, Detail: map[string]string{
-		"finding": string(d.finding), "entry": fmt.Sprint(d.entry), "countersigned": fmt.Sprint(known.seq), "entries": fmt.Sprint(w.Seq),
-	}})
-}
-
-func (l *Ledger) sign(tx *sqlite.Tx, office string, epoch uuid.UUID, w word) error {
-	e := entry{epoch: epoch, seq: w.Seq, hash: [32]byte(w.Head)}
-	var err error
-	e.raw, err = sign(Signed{Office: office, Epoch: epoch, Witness: l.o.Code, Seq: e.seq, Hash: e.hash, At: l.o.Now()}, l.o.Device)
-	if err != nil {
-		return err
+	detail := map[string]string{
+		"finding": string(d.finding), "entry": fmt.Sprint(d.entry), "countersigned": fmt.Sprint(known.seq), "entries": fmt.Sprint(c.Seq),
 	}
-	return l.store(tx, office, e)
+	if c.number > 0 {
+		detail["package"] = fmt.Sprint(c.number)
+	}
+	return audit.Append(tx, audit.Entry{Actor: l.o.Code, Action: actionFinding, Subject: office, Detail: detail})
 }
 
 func (l *Ledger) store(tx *sqlite.Tx, office string, e entry) error {
-	_, err := tx.Exec(`INSERT INTO logs (code, epoch, seq, hash, at, raw) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-		ON CONFLICT (code) DO UPDATE SET epoch = ?2, seq = ?3, hash = ?4, at = ?5, raw = ?6, finding = '', entry = 0, since = 0`,
-		key(office), e.epoch, e.seq, e.hash, l.o.Now(), e.raw)
+	head := e.pack.head
+	if head == nil {
+		head = []byte{}
+	}
+	_, err := tx.Exec(`INSERT INTO logs (code, epoch, seq, hash, at, raw, pack, pack_seq, pack_head, finding, entry)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+		ON CONFLICT (code) DO UPDATE SET epoch = ?2, seq = ?3, hash = ?4, at = ?5, raw = ?6, pack = ?7, pack_seq = ?8, pack_head = ?9,
+			finding = ?10, entry = ?11`,
+		key(office), e.epoch, e.seq, e.hash, e.at, e.raw, int64(min(e.pack.number, math.MaxInt64)), e.pack.seq, head, string(e.finding), e.entry)
 	if err != nil {
 		return fmt.Errorf("remember log of %q: %w", office, err)
 	}

@@ -14,12 +14,34 @@ type Verdict string
 const (
 	VerdictPassed       Verdict = "passed"
 	VerdictAdditions    Verdict = "additions"    // valid; something was added later, which a later signature or the author allows
-	VerdictLater        Verdict = "later"        // revocation could not be checked yet: checked again by itself
+	VerdictLater        Verdict = "later"        // could not be checked yet: checked again by itself
 	VerdictUnidentified Verdict = "unidentified" // no chain to an anchor: accept only with a reason
 	VerdictDoubtful     Verdict = "doubtful"     // not concluded for another reason: accept only with a reason
 	VerdictFailed       Verdict = "failed"       // blocks acceptance
 	VerdictNone         Verdict = "none"         // no signature, which is neither good nor bad
 )
+
+// severity orders verdicts. One of a later version is the worst.
+var severity = map[Verdict]int{
+	VerdictNone: 1, VerdictPassed: 2, VerdictAdditions: 3, VerdictLater: 4, VerdictUnidentified: 5, VerdictDoubtful: 6, VerdictFailed: 7,
+}
+
+// Worst is the verdict that people must know of several files or signatures, ""
+// of none.
+func Worst(all ...Verdict) (worst Verdict) {
+	rank := func(v Verdict) int {
+		if n, known := severity[v]; known || v == "" {
+			return n
+		}
+		return len(severity) + 1
+	}
+	for _, v := range all {
+		if rank(v) > rank(worst) {
+			worst = v
+		}
+	}
+	return worst
+}
 
 // Verdict is the report in one word.
 func (r Report) Verdict() Verdict { return word(r.Outcome, r.Additions) }
@@ -41,6 +63,9 @@ func word(o Outcome, additions bool) Verdict {
 	case Indeterminate:
 		switch o.SubIndication {
 		case TryLater:
+			if o.Reason.Code == onHold {
+				return VerdictDoubtful
+			}
 			return VerdictLater
 		case NoCertificateChain, NoSigningCertificate:
 			return VerdictUnidentified

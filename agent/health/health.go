@@ -45,6 +45,8 @@ const (
 	BundlesParked     = "bundles-parked"
 	RegistryRegressed = "registry-regressed"
 	LogChanged        = "log-changed"
+	PagesEnding       = "pages-certificate-ending" // soon
+	PagesExpired      = "pages-certificate-expired"
 )
 
 const (
@@ -90,6 +92,19 @@ func Older(code, name string, began time.Time) Condition {
 // on.
 func Log(entry int64) Condition {
 	return Condition{Code: LogChanged, Args: i18n.Args{"entry": entry}}
+}
+
+// Pages is the condition of a certificate of the pages that is over at until or
+// within soon; false when it is neither.
+func Pages(now, until time.Time, soon time.Duration) (Condition, bool) {
+	args := i18n.Args{"date": until.Local().Format("02/01/2006")}
+	switch left := until.Sub(now); {
+	case left < 0:
+		return Condition{Code: PagesExpired, Args: args}, true
+	case left < soon:
+		return Condition{Code: PagesEnding, Args: args}, true
+	}
+	return Condition{}, false
 }
 
 // certificate is what is not as it should be about the device certificate, ""

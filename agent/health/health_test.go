@@ -23,6 +23,20 @@ func TestOlderCopySaysWhatHappenedAndWhatToDo(t *testing.T) {
 	}
 }
 
+func TestACertificateOfThePagesIsShownBeforeItsEnd(t *testing.T) {
+	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+	const soon = 14 * 24 * time.Hour
+	for left, want := range map[time.Duration]string{-time.Hour: PagesExpired, time.Hour: PagesEnding, soon - 1: PagesEnding, soon: "", 400 * 24 * time.Hour: ""} {
+		c, holds := Pages(now, now.Add(left), soon)
+		if c.Code != want || holds != (want != "") {
+			t.Errorf("%v before its end: %+v, %v", left, c, holds)
+		}
+		if holds && !strings.Contains(c.Message(i18n.Vietnamese), now.Add(left).Local().Format("02/01/2006")) {
+			t.Errorf("it says %q", c.Message(i18n.Vietnamese))
+		}
+	}
+}
+
 // refused has the hub give no new certificate, which the broker then refuses.
 func refused(code string) func(*Vitals) {
 	return func(v *Vitals) {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tram/agent/guard"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
@@ -21,6 +23,7 @@ import (
 	"tram/storage/audit"
 	"tram/storage/sqlite"
 	"tram/sync/broker"
+	"tram/sync/exchange"
 	"tram/sync/wire"
 )
 
@@ -36,12 +39,32 @@ func (h *Hub) greeted(ctx context.Context, peer string, hello wire.Hello) error 
 			return fmt.Errorf("keep card of %q: %w", peer, err)
 		}
 	}
+	if err := h.heard(peer, hello); err != nil {
+		return err
+	}
 	h.relay.Greeted(peer, relay.Greeting{Has: hello.Registry, Epoch: hello.Epoch})
 	select {
 	case h.greetings <- struct{}{}:
 	default:
 	}
 	return nil
+}
+
+// heard refuses a box whose keys were revoked. A restored hub may not know that
+// the office has enrolled again: then the box shows its card first.
+func (h *Hub) heard(peer string, hello wire.Hello) error {
+	card, err := h.registry.Lookup(peer)
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look up %q: %w", peer, err)
+	case !h.ca.Dismissed(card):
+		return nil
+	case hello.Answers == uuid.Nil && len(hello.Card) == 0:
+		return exchange.ErrUnsettled
+	}
+	return fmt.Errorf("keys of %q were revoked", peer)
 }
 
 // taken is the serial up to which a neighbour's cards are here.
@@ -116,10 +139,15 @@ func (h *Hub) audit(ctx context.Context, e audit.Entry) {
 }
 
 // officeOfLevel finds the office whose code gives a topic level. Levels are
-// folded codes, so the registry is asked with the dots put back.
+// folded codes, so the registry is asked with the dots put back. One whose keys
+// were revoked is none, until it has enrolled again, of which a restored hub may
+// not know: see heard.
 func (h *Hub) officeOfLevel(level string) (string, bool) {
 	card, err := h.registry.Lookup(strings.ReplaceAll(level, "_", "."))
-	return card.Code, err == nil && h.ours(card)
+	if err != nil || !h.ours(card) {
+		return "", false
+	}
+	return card.Code, !h.rebuild.IsZero() || !h.ca.Dismissed(card)
 }
 
 // ours reports whether an office, or a hub below, has this hub as its own.
@@ -139,8 +167,11 @@ type observer struct{ h *Hub }
 func (o observer) Progress(string, storage.ID, int64, int64) {}
 
 func (o observer) Session(peer string, up bool, hello wire.Hello) {
-	if o.h.upstream.is(peer) {
-		return // the fleet is what lies below
+	if o.h.upstream.is(peer) { // the fleet is what lies below
+		if up {
+			o.h.upstream.taken()
+		}
+		return
 	}
 	o.h.seen.put(peer, up, hello.Software)
 }

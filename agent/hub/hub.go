@@ -59,6 +59,9 @@ const (
 	backlog = 32
 	// DefaultRenewEvery is Options.RenewEvery when that is zero.
 	DefaultRenewEvery = 5 * time.Minute
+	// looksInLife is how often at least the hub looks in a certificate's life: twice
+	// between two thirds and three quarters of it, when an office asks by itself.
+	looksInLife = 24
 	// tidyEvery is how often expired bundles and unused content are removed.
 	tidyEvery = 10 * time.Minute
 )
@@ -70,7 +73,8 @@ type Options struct {
 	Logger  *slog.Logger
 	Version string
 	// RenewEvery is how often the hub looks for certificates of offices on the
-	// line that are due; zero is DefaultRenewEvery.
+	// line that are due; zero is DefaultRenewEvery, or often enough for lives that
+	// are short.
 	RenewEvery time.Duration
 }
 
@@ -95,6 +99,8 @@ type Hub struct {
 	lineage  *lineage.Lineage
 	logs     logs
 	witness  ca.Witness
+	pages    *ca.PagesCA
+	crl      crlFile
 	card     []byte // the hub's own
 	serial   uint64 // of card
 	// greetings has one in it when somebody has greeted since renew last looked.
@@ -121,7 +127,7 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.RenewEvery == 0 {
-		o.RenewEvery = DefaultRenewEvery
+		o.RenewEvery = min(DefaultRenewEvery, o.Config.Enroll.Life/looksInLife)
 	}
 	h := &Hub{o: o, log: o.Logger, started: time.Now(), seen: newSeen(), greetings: make(chan struct{}, 1)}
 	defer func() {
@@ -171,11 +177,14 @@ func (h *Hub) openTrust(ctx context.Context) (err error) {
 	if h.witness, err = h.ca.Witness(time.Now()); err != nil {
 		return err
 	}
+	if h.pages, err = h.ca.Pages(time.Now()); err != nil {
+		return err
+	}
 	err = h.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
 		if h.card, err = h.ca.Register(tx, h.registry); err != nil {
 			return err
 		}
-		return h.witness.Register(tx, h.ca)
+		return errors.Join(h.witness.Register(tx, h.ca), h.pages.Register(tx, h.ca))
 	})
 	if err != nil {
 		return fmt.Errorf("register the hub: %w", err)
@@ -229,6 +238,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Office: h.ca.Code, Epoch: h.db.Epoch(), Queue: h.queue, Guard: check, Device: h.id.Device,
 		Journal: stick.NewJournal(h.db, h.ca.Code), Neighbour: h.neighbour, Greeted: h.greetedByStick, Before: h.beforeStick, Name: h.nameOf,
 		Card: func() []byte { return h.card }, Registry: h.registry.Serial, Logger: h.log.With("part", "usb"),
+		Log: h.logs.byStick,
 	})
 	return h.openUpstream(ctx)
 }

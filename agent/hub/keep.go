@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"tram/agent/config"
@@ -41,9 +43,11 @@ func Backup(ctx context.Context, dir string, db *sqlite.DB, w io.Writer, passphr
 // WriteBroker writes into dir everything that another broker needs to take the
 // place of the embedded one: configuration with the rights of all offices,
 // certificates, the server key, and a page that says how to go on. The broker
-// runs as user ("" leaves that to it); the files must be readable for it. It
-// only reads of the hub in data, so that an office that joins does not stop it.
-func WriteBroker(ctx context.Context, data string, db *sqlite.DB, cfg *config.Hub, kind broker.Kind, dir, user string) (broker.Configured, error) {
+// runs as account ("" leaves that to it) and must be able to read the files,
+// also when it reads them again: root gives them to it, where there is such an
+// account. It only reads of the hub in data, so that an office that joins does
+// not stop it.
+func WriteBroker(ctx context.Context, data string, db *sqlite.DB, cfg *config.Hub, kind broker.Kind, dir, account string) (broker.Configured, error) {
 	var written broker.Configured
 	authority, err := ca.Load(data)
 	if err != nil {
@@ -56,11 +60,13 @@ func WriteBroker(ctx context.Context, data string, db *sqlite.DB, cfg *config.Hu
 	if dir, err = filepath.Abs(dir); err != nil {
 		return written, fmt.Errorf("find folder: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return written, fmt.Errorf("make folder: %w", err)
+	if _, err := os.Stat(dir); err != nil {
+		if err := errors.Join(os.MkdirAll(dir, 0o700), giveTo(account, dir)); err != nil {
+			return written, fmt.Errorf("make folder: %w", err)
+		}
 	}
 	o := broker.ConfigOptions{
-		Addr: cfg.MQTT.Address, Dir: dir, Hub: authority.Code, User: user, Subject: authority.DeviceSubject, Offices: offices,
+		Addr: cfg.MQTT.Address, Dir: dir, Hub: authority.Code, User: account, Subject: authority.DeviceSubject, Offices: offices,
 		CRL: kind == broker.Mosquitto,
 	}
 	if servers := cfg.MQTT.Server; len(servers) > 0 {
@@ -82,14 +88,41 @@ func WriteBroker(ctx context.Context, data string, db *sqlite.DB, cfg *config.Hu
 		fsx.WriteFile(filepath.Join(dir, broker.CertFile), certPEM(server.Cert.Raw), 0o644),
 		fsx.WriteFile(filepath.Join(dir, "README.txt"), brokerPage(kind, dir, written), 0o644),
 	}
+	secrets := []string{filepath.Join(dir, broker.KeyFile)}
 	for _, f := range written.Files {
-		mode := os.FileMode(0o644)
+		path, mode := filepath.Join(dir, f.Name), os.FileMode(0o644)
 		if f.Secret {
-			mode = 0o600
+			secrets, mode = append(secrets, path), 0o600
 		}
-		errs = append(errs, fsx.WriteFile(filepath.Join(dir, f.Name), f.Data, mode))
+		errs = append(errs, fsx.WriteFile(path, f.Data, mode))
 	}
-	return written, errors.Join(errs...)
+	return written, errors.Join(append(errs, giveTo(account, secrets...))...)
+}
+
+// giveTo makes an account the owner of files when root asks and there is such an
+// account on this machine.
+func giveTo(account string, paths ...string) error {
+	if account == "" || os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup(account)
+	if err != nil {
+		return nil // it is one of the broker's machine
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		return fmt.Errorf("find account: %w", err)
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return fmt.Errorf("find account: %w", err)
+	}
+	for _, path := range paths {
+		if err := os.Lchown(path, uid, gid); err != nil {
+			return fmt.Errorf("give to %s: %w", account, err)
+		}
+	}
+	return nil
 }
 
 // brokerOffices are the codes of the offices that connect to the broker of the
@@ -118,13 +151,8 @@ func ownMembers(ctx context.Context, data string, db *sqlite.DB, known *registry
 		}
 		above = id.Hub
 	}
-	revoked := map[string]bool{}
-	for _, r := range authority.Revocations() {
-		revoked[registry.Key(r.Code)] = true
-	}
 	return members(ctx, db, known, func(c registry.Card) bool {
-		gone := !c.Enrolled() && revoked[registry.Key(c.Code)] // until it has enrolled again
-		return c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above && !gone
+		return c.Hub == "" && registry.Key(c.Code) != registry.Key(authority.Code) && c.Code != above && !authority.Dismissed(c)
 	})
 }
 

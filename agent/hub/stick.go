@@ -35,15 +35,15 @@ func (h *Hub) neighbour(_ context.Context, code string, card []byte) (usb.Neighb
 	return usb.Neighbour{Code: found.Code, Key: found.Device}, nil
 }
 
-// greetedByStick keeps the card of an office whose package is good.
+// greetedByStick keeps the card of an office whose package is good, and hears what
+// the package says of audit logs.
 func (h *Hub) greetedByStick(ctx context.Context, peer string, m usb.Manifest) error {
-	if len(m.Card) == 0 {
-		return nil
+	if len(m.Card) > 0 {
+		if err := h.db.Update(ctx, func(tx *sqlite.Tx) error { return h.relearn(tx, m.Card) }); err != nil {
+			return fmt.Errorf("keep card of %q: %w", peer, err)
+		}
 	}
-	if err := h.db.Update(ctx, func(tx *sqlite.Tx) error { return h.relearn(tx, m.Card) }); err != nil {
-		return fmt.Errorf("keep card of %q: %w", peer, err)
-	}
-	return nil
+	return h.logs.hearByStick(ctx, peer, m)
 }
 
 // beforeStick passes on what has just arrived, so that an export may follow an

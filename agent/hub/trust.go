@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"tram/agent/api"
@@ -15,6 +16,7 @@ import (
 	"tram/agent/enroll"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/registry"
+	"tram/agent/identity"
 	"tram/storage"
 	"tram/storage/fsx"
 	"tram/storage/sqlite"
@@ -28,7 +30,17 @@ const (
 	// crlEvery is how often the revocation list of an external broker is written
 	// anew. It is good for ca.CRLLife.
 	crlEvery = 24 * time.Hour
+	// crlLook is how often the hub looks for revocations that are not in it yet:
+	// those that come with an enrolment in the place of another box.
+	crlLook = 2 * time.Second
 )
+
+// crlFile is the revocation list as it was last written.
+type crlFile struct {
+	mu      sync.Mutex
+	at      time.Time
+	revoked int // revocations, also those that are not in it any more
+}
 
 // policy is how settings say that certificates live.
 func policy(c *config.Hub) ca.Policy {
@@ -124,20 +136,27 @@ func (h *Hub) renewOne(ctx context.Context, code string) error {
 	})
 }
 
-// renewedAbove takes in what the hub above has sent to this one. The line to it
-// uses it at the next connection.
+// renewedAbove takes in what the hub above has sent to this one.
 func (h *Hub) renewedAbove(answer []byte) error {
 	r, err := enroll.Take(ca.UpstreamFolder(h.o.Dir), answer)
 	if err != nil {
 		return err
 	}
+	h.upstream.taken()
+	h.useAbove(r.Identity)
+	return nil
+}
+
+// useAbove has the line to the hub above use new certificates from its next
+// connection on.
+func (h *Hub) useAbove(id *identity.Identity) {
 	h.upstream.mu.Lock()
 	defer h.upstream.mu.Unlock()
-	h.upstream.id = r.Identity
+	h.upstream.id = id
 	if h.upstream.live != nil {
-		h.upstream.live.Set(r.Identity)
+		h.upstream.live.Set(id)
 	}
-	return nil
+	h.log.Info("certificates of this hub at the hub above renewed", "until", id.DeviceCert.NotAfter)
 }
 
 // CertRevoked is the answer of `tram-hub cert revoke`.
@@ -160,11 +179,21 @@ func (h *Hub) RevokeCert(ctx context.Context, code string, reason ca.Reason, by 
 		return out, err
 	}
 	out.Code = out.Revoked[0].Code
-	if h.broker != nil {
-		h.broker.Kick(out.Code)
-	}
+	h.dismiss(out.Code)
 	h.log.Warn("certificates revoked", "office", out.Code, "reason", reason, "by", by)
-	return out, h.writeCRL(time.Now())
+	return out, h.writeCRL()
+}
+
+// dismiss ends the session with an office whose keys were revoked, and its
+// connection where the broker is ours. Another one may hold the connection: what
+// comes over it is not heard any more, see officeOfLevel.
+func (h *Hub) dismiss(code string) {
+	if h.broker != nil {
+		h.broker.Kick(code)
+	}
+	if h.link != nil {
+		h.link.Forget(code)
+	}
 }
 
 // crlPath is the file of the revocation list, "" when none is kept.
@@ -176,11 +205,14 @@ func (h *Hub) crlPath() string {
 	return filepath.Join(h.o.Dir, path)
 }
 
-func (h *Hub) writeCRL(now time.Time) error {
-	path := h.crlPath()
+func (h *Hub) writeCRL() error {
+	path, now := h.crlPath(), time.Now()
 	if path == "" {
 		return nil
 	}
+	h.crl.mu.Lock()
+	defer h.crl.mu.Unlock()
+	revoked := len(h.ca.Revocations())
 	list, err := crlPEM(h.ca, now)
 	if err != nil {
 		return err
@@ -188,7 +220,15 @@ func (h *Hub) writeCRL(now time.Time) error {
 	if err := fsx.WriteFile(path, list, 0o644); err != nil {
 		return fmt.Errorf("write revocation list: %w", err)
 	}
+	h.crl.at, h.crl.revoked = now, revoked
 	return nil
+}
+
+// crlDue says whether the file lacks revocations or gets old.
+func (h *Hub) crlDue() bool {
+	h.crl.mu.Lock()
+	defer h.crl.mu.Unlock()
+	return h.crl.revoked != len(h.ca.Revocations()) || time.Since(h.crl.at) >= crlEvery
 }
 
 // crlPEM are the revocation lists of a hub in the form that brokers read.
@@ -204,16 +244,21 @@ func crlPEM(authority *ca.CA, now time.Time) ([]byte, error) {
 	return text, nil
 }
 
-// keepCRL writes the revocation list anew every day.
+// keepCRL writes the revocation list anew every day, and when somebody was
+// revoked.
 func (h *Hub) keepCRL(ctx context.Context) error {
-	for {
-		if err := h.writeCRL(time.Now()); err != nil && ctx.Err() == nil {
-			h.log.Error("revocation list not written", "error", err)
+	for failed := false; ; {
+		if h.crlPath() != "" && h.crlDue() {
+			err := h.writeCRL()
+			if err != nil && !failed && ctx.Err() == nil {
+				h.log.Error("revocation list not written", "error", err)
+			}
+			failed = err != nil
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(crlEvery):
+		case <-time.After(crlLook):
 		}
 	}
 }
@@ -253,10 +298,8 @@ func (h *Hub) Replace(ctx context.Context, code string, o ca.InviteOptions) (mad
 	if err != nil {
 		return nil, err
 	}
-	if h.broker != nil {
-		h.broker.Kick(made[0].Office.Code)
-	}
-	return made, h.writeCRL(time.Now())
+	h.dismiss(made[0].Office.Code)
+	return made, h.writeCRL()
 }
 
 // RevokedBatch is the answer of `tram-hub invite revoke`.

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"tram/agent/enroll"
+	"golang.org/x/sync/errgroup"
 
+	"tram/agent/api"
+	"tram/agent/enroll"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
@@ -24,10 +26,12 @@ const joinEvery = 5 * time.Second
 
 // upstream is this hub as an office of the hub above.
 type upstream struct {
-	mu   sync.RWMutex
-	id   *identity.Identity // nil: there is no hub above
-	live *identity.Live     // of id, for the line; nil until it is served
-	link *mqtt.Client       // nil until it is served
+	mu sync.RWMutex
+	id *identity.Identity // nil: there is no hub above
+	// The line: all nil until it is served.
+	live    *identity.Live // of id
+	link    *mqtt.Client
+	renewer *enroll.Renewer
 }
 
 func (u *upstream) identity() *identity.Identity {
@@ -59,11 +63,22 @@ func (u *upstream) close() {
 	}
 }
 
+// taken notes that the hub above hears this one.
+func (u *upstream) taken() {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	if u.renewer != nil {
+		u.renewer.Taken()
+	}
+}
+
 // Upstream is how this hub stands with the hub above.
 type Upstream struct {
-	Code string `json:"code"`
-	Name string `json:"name"`
-	Up   bool   `json:"up"`
+	Code    string     `json:"code"`
+	Name    string     `json:"name"`
+	Up      bool       `json:"up"`
+	Until   time.Time  `json:"certificate_until"`
+	Refusal *api.Waits `json:"refusal,omitempty"` // why the hub above gives no new certificate
 }
 
 func (u *upstream) status() *Upstream {
@@ -72,7 +87,15 @@ func (u *upstream) status() *Upstream {
 	if u.id == nil {
 		return nil
 	}
-	return &Upstream{Code: u.id.Hub, Name: u.id.Trust.HubName, Up: u.link != nil && u.link.Status().Up}
+	s := &Upstream{Code: u.id.Hub, Name: u.id.Trust.HubName, Until: u.id.DeviceCert.NotAfter}
+	if u.link == nil {
+		return s
+	}
+	s.Up = u.link.Status().Up
+	if p := u.renewer.Refusal(); p != nil {
+		s.Refusal = &api.Waits{Code: p.Code, Args: p.Args}
+	}
+	return s
 }
 
 // JoinUpstream makes the hub of data folder dir an office of the hub above, by
@@ -146,15 +169,31 @@ func (h *Hub) serveUpstream(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("prepare the line to the hub above: %w", err)
 	}
+	renewer := enroll.NewRenewer(enroll.RenewerOptions{
+		Options:  enroll.Options{Dir: ca.UpstreamFolder(h.o.Dir), Logger: h.log.With("part", "upstream")},
+		Identity: live.Get,
+		Line:     func() (mqtt.Status, time.Duration) { return link.Status(), h.node.Silence(id.Hub) },
+		Use: func(r enroll.Renewed) error {
+			h.useAbove(r.Identity)
+			link.Kick()
+			return nil
+		},
+	})
 	h.upstream.mu.Lock()
-	h.upstream.link, h.upstream.live = link, live
+	h.upstream.link, h.upstream.live, h.upstream.renewer = link, live, renewer
 	h.upstream.mu.Unlock()
 	defer link.Close()
 	h.log.Info("joined to the hub above", "hub", id.Hub, "servers", servers)
-	if err := h.node.Run(ctx, id.Hub, link); ctx.Err() == nil {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return renewer.Run(ctx) })
+	group.Go(func() error {
+		err := h.node.Run(ctx, id.Hub, link)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return errors.Join(errors.New("session with the hub above has ended"), err)
-	}
-	return ctx.Err()
+	})
+	return group.Wait()
 }
 
 // upstreamServers are the nodes of the broker of the hub above, if there is one.

@@ -11,6 +11,7 @@ import (
 	"tram/agent/tsa"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
+	"tram/sync/usb"
 	"tram/sync/wire"
 )
 
@@ -60,6 +61,21 @@ func (l logs) Hear(ctx context.Context, peer string, h wire.Hello) error {
 		return l.book.Hear(ctx, peer, h)
 	}
 	return l.ledger.Hear(ctx, peer, h)
+}
+
+// byStick is Say for a package to peer. A countersignature is worth one of its
+// own, and so is an own log that does not hold.
+func (l logs) byStick(ctx context.Context, peer string) (word []byte, worth bool, err error) {
+	word, err = l.Say(ctx, peer, nil)
+	return word, !l.h.upstream.is(peer) || l.book.Finding() != nil, err
+}
+
+// hearByStick is Hear for a package of peer.
+func (l logs) hearByStick(ctx context.Context, peer string, m usb.Manifest) error {
+	if l.h.upstream.is(peer) {
+		return l.book.HearByStick(ctx, peer, m)
+	}
+	return l.ledger.HearByStick(ctx, peer, m)
 }
 
 // Countersigned checks the countersignatures of the hub above in the database

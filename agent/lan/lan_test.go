@@ -11,11 +11,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +33,11 @@ func keeper(t *testing.T, dir string, names ...string) *Keeper {
 		t.Fatal(err)
 	}
 	return k
+}
+
+func leaf(k *Keeper) *x509.Certificate {
+	pair, _ := k.current()
+	return pair.Leaf
 }
 
 // authority is a province's CA.
@@ -120,7 +127,7 @@ func TestABoxMakesItsOwnCertificateOnce(t *testing.T) {
 		t.Error("a restart changes the fingerprint that people have compared")
 	}
 	for _, name := range []string{"192.168.1.5", "tram.local"} {
-		if err := shakeHands(t, k, name, k.current().Leaf); err != nil {
+		if err := shakeHands(t, k, name, leaf(k)); err != nil {
 			t.Errorf("as %s: %v", name, err)
 		}
 	}
@@ -128,7 +135,7 @@ func TestABoxMakesItsOwnCertificateOnce(t *testing.T) {
 	if again.State().Fingerprint == first.Fingerprint || !slices.Equal(again.State().Names, []string{"192.168.1.6"}) {
 		t.Error("another address keeps the certificate")
 	}
-	if !samePublic(again.current().Leaf.PublicKey, k.current().Leaf.PublicKey) {
+	if !samePublic(leaf(again).PublicKey, leaf(k).PublicKey) {
 		t.Error("another address changes the key")
 	}
 	info, err := os.Stat(filepath.Join(dir, KeyFile))
@@ -143,7 +150,7 @@ func TestP11_ACertificateMadeIn1970IsValidToday(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := shakeHands(t, k, "tram.local", k.current().Leaf); err != nil {
+	if err := shakeHands(t, k, "tram.local", leaf(k)); err != nil {
 		t.Error(err)
 	}
 }
@@ -228,7 +235,8 @@ func TestFilesOfTheSettingsAreFollowed(t *testing.T) {
 		}
 	}
 	at := now
-	o := Options{Dir: dir, CertPath: certPath, KeyPath: keyPath, Now: func() time.Time { return at }}
+	var said bytes.Buffer
+	o := Options{Dir: dir, CertPath: certPath, KeyPath: keyPath, Now: func() time.Time { return at }, Logger: slog.New(slog.NewTextHandler(&said, nil))}
 	if _, err := Open(o); problem.From(err).Code != "lan.no-file" {
 		t.Errorf("missing files gave %v", err)
 	}
@@ -254,6 +262,19 @@ func TestFilesOfTheSettingsAreFollowed(t *testing.T) {
 	if k.State().Fingerprint != second.Fingerprint {
 		t.Error("damaged files put the pages out of reach")
 	}
+	if err := os.Remove(keyPath); err != nil {
+		t.Fatal(err)
+	}
+	at = at.Add(reloadEvery)
+	said.Reset()
+	for range 20 { // browsers
+		if k.State().Fingerprint != second.Fingerprint {
+			t.Fatal("missing files put the pages out of reach")
+		}
+	}
+	if n := strings.Count(said.String(), "not read again"); n != 1 {
+		t.Errorf("the log says %d times that files are missing", n)
+	}
 	if _, err := k.Request(); problem.From(err).Code != "lan.files" {
 		t.Errorf("a request gave %v", err)
 	}
@@ -271,7 +292,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s is not of an office's network", n)
 		}
 	}
-	if got := Names(":8701", make([]string, 100)); len(got) > maxNames || slices.Contains(got, "") {
+	if got := Names(":8701", make([]string, 100)); len(got) > MaxNames || slices.Contains(got, "") {
 		t.Errorf("names %q", got)
 	}
 }

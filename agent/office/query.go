@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tram/agent/docsign"
 	"tram/agent/edxml"
 	"tram/agent/problem"
 	"tram/storage"
@@ -50,7 +51,7 @@ func (o *Office) Get(ctx context.Context, id storage.ID) (Document, error) {
 			return err
 		}
 		list := []*row{&r}
-		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeal(tx, &r), fillChecks(tx, &r)); err != nil {
+		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeals(tx, list), fillSignatures(tx, list), fillChecks(tx, &r)); err != nil {
 			return err
 		}
 		if r.others > 0 || r.Seal != nil {
@@ -86,7 +87,7 @@ func getRow(tx *sqlite.Tx, id storage.ID) (row, error) {
 }
 
 // List returns a page of documents and how many there are in all, newest
-// first, each with recipients and attachments.
+// first, each with recipients, attachments and verdicts.
 func (o *Office) List(ctx context.Context, q Query) ([]Document, int, error) {
 	if q.Limit <= 0 {
 		q.Limit = DefaultPage
@@ -114,7 +115,7 @@ func (o *Office) List(ctx context.Context, q Query) ([]Document, int, error) {
 	return docs, total, nil
 }
 
-// selectDocuments returns documents without track and seal.
+// selectDocuments returns documents without track and checks.
 func selectDocuments(tx *sqlite.Tx, where string, args ...any) ([]Document, error) {
 	rows, err := tx.Query(`SELECT `+documentColumns+` FROM documents WHERE `+where, args...)
 	if err != nil {
@@ -132,7 +133,7 @@ func selectDocuments(tx *sqlite.Tx, where string, args ...any) ([]Document, erro
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list)); err != nil {
+	if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillSeals(tx, list), fillSignatures(tx, list)); err != nil {
 		return nil, err
 	}
 	docs := make([]Document, len(list))
@@ -308,13 +309,31 @@ func fillEvents(tx *sqlite.Tx, r *row) error {
 	return rows.Err()
 }
 
-func fillSeal(tx *sqlite.Tx, r *row) error {
-	var s Seal
-	err := tx.QueryRow(`SELECT verdict, reason, signer, name, signed_at, checked, issuer, serial FROM seals WHERE document = ?`, r.seq).
-		Scan(&s.Verdict, &s.Reason, &s.Signer, &s.Name, sqlite.Timestamp(&s.SignedAt), sqlite.Timestamp(&s.Checked), &s.Issuer, &s.Serial)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	r.Seal = &s
-	return err
+// fillSeals reads the verdicts on the seals of incoming documents.
+func fillSeals(tx *sqlite.Tx, list []*row) error {
+	return each(tx, list, `SELECT document, verdict, reason, signer, name, signed_at, checked, issuer, serial FROM seals WHERE document IN (?)`,
+		func(rows *sql.Rows, bySeq map[int64]*row) error {
+			var seq int64
+			var s Seal
+			err := rows.Scan(&seq, &s.Verdict, &s.Reason, &s.Signer, &s.Name, sqlite.Timestamp(&s.SignedAt), sqlite.Timestamp(&s.Checked), &s.Issuer, &s.Serial)
+			if err == nil {
+				bySeq[seq].Seal = &s
+			}
+			return err
+		})
+}
+
+// fillSignatures reads the newest verdict on each attachment and keeps the worst.
+func fillSignatures(tx *sqlite.Tx, list []*row) error {
+	return each(tx, list, `SELECT c.document, c.verdict FROM checks c WHERE c.document IN (?)
+		AND NOT EXISTS (SELECT 1 FROM checks n WHERE n.document = c.document AND n.attachment = c.attachment AND n.seq > c.seq)`,
+		func(rows *sql.Rows, bySeq map[int64]*row) error {
+			var seq int64
+			var verdict docsign.Verdict
+			if err := rows.Scan(&seq, &verdict); err != nil {
+				return err
+			}
+			bySeq[seq].Signatures = docsign.Worst(bySeq[seq].Signatures, verdict)
+			return nil
+		})
 }

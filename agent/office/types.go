@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"tram/agent/docsign"
 	"tram/agent/i18n"
 	"tram/storage"
 )
@@ -124,12 +125,15 @@ type Document struct {
 	Expires     time.Time    `json:"expires"`
 	Size        int64        `json:"size"` // sum of the attachments, bytes
 	Attachments []Attachment `json:"attachments"`
-	Events      []Event      `json:"events,omitempty"`       // only from Get
-	Seal        *Seal        `json:"seal,omitempty"`         // only of incoming ones, from Get
-	Checks      []Check      `json:"checks,omitempty"`       // newest verdict on each attachment's signatures; only of incoming ones, from Get
-	TrustReason string       `json:"trust_reason,omitempty"` // why it was accepted although a signature was not valid, from Get
-	EdXMLID     string       `json:"edxml_id"`               // classic DocumentId
-	Progress    *Progress    `json:"progress,omitempty"`     // only from Get, of an outgoing one under way
+	Events      []Event      `json:"events,omitempty"` // only from Get
+	Seal        *Seal        `json:"seal,omitempty"`   // only of incoming ones
+	// Signatures is the worst of the newest verdicts on its attachments'
+	// signatures, "" while none was looked at; only of incoming ones.
+	Signatures  docsign.Verdict `json:"signatures,omitempty"`
+	Checks      []Check         `json:"checks,omitempty"`       // newest verdict on each attachment's signatures; only of incoming ones, from Get
+	TrustReason string          `json:"trust_reason,omitempty"` // why it was accepted although a signature was not valid, from Get
+	EdXMLID     string          `json:"edxml_id"`               // classic DocumentId
+	Progress    *Progress       `json:"progress,omitempty"`     // only from Get, of an outgoing one under way
 }
 
 // Upload is a file being handed over. Body is read once, to its end.

@@ -78,9 +78,30 @@ func TestABrokenSignatureIsNeverGivenOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := sign(key); !errors.Is(err, sealkey.ErrBroken) {
-			t.Errorf("%s: %v", kind.name, err)
+		if got, err := key.Sign(rand.Reader, digest[:], crypto.SHA256); !errors.Is(err, sealkey.ErrBroken) || got != nil {
+			t.Errorf("%s: %x, %v", kind.name, got, err)
 		}
+	}
+}
+
+// TestAWrongPasswordOfAFileIsMended by whoever mends its source, at once.
+func TestAWrongPasswordOfAFileIsMended(t *testing.T) {
+	p := newPair(t, keyKinds[2].make)
+	password := "sai"
+	key := sealkey.LockedPKCS12(sealkey.FileOptions{
+		Data: der(t, pkcs12File(t, p, "đúng", "-iter", "1000")), Public: p.key.Public(),
+		Password: func() ([]byte, error) { return []byte(password), nil },
+	})
+	defer key.Close()
+	for range 2 {
+		wantPIN(t, "the wrong one", sign(key), sealkey.PINWrong, "")
+		wantPIN(t, "asked with the wrong one", key.Ready(t.Context()), sealkey.PINWrong, "")
+	}
+	password = "cũng sai"
+	wantPIN(t, "another wrong one", sign(key), sealkey.PINWrong, "")
+	password = "đúng"
+	if err := errors.Join(key.Ready(t.Context()), sign(key)); err != nil {
+		t.Errorf("mended, it says %v", err)
 	}
 }
 

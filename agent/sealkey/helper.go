@@ -84,7 +84,7 @@ func (h *helper) ask(ctx context.Context, closed <-chan struct{}, q tokenwire.Re
 	}
 	done := make(chan answer, 1)
 	go func() {
-		err := tokenwire.Write(h.in, q)
+		err := tokenwire.WriteRequest(h.in, q)
 		var a answer
 		if err == nil {
 			a.reply, err = tokenwire.ReadReply(h.out)

@@ -3,6 +3,7 @@ package sealkey
 import (
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -25,6 +26,7 @@ type locked struct {
 	mu     sync.Mutex
 	key    Key // nil while it is locked
 	expiry *time.Timer
+	wrong  [sha256.Size]byte // hash of what the source gave in vain, so that it is not tried again
 	closed bool
 }
 
@@ -74,7 +76,17 @@ func (l *locked) enter() (Key, error) {
 		return nil, err
 	}
 	defer clear(password)
-	return l.key, l.open(password)
+	sum := sha256.Sum256(password)
+	if sum == l.wrong {
+		return nil, &PINError{State: PINWrong}
+	}
+	if err := l.open(password); err != nil {
+		if errors.Is(err, ErrPIN) {
+			l.wrong = sum
+		}
+		return nil, err
+	}
+	return l.key, nil
 }
 
 func (l *locked) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
@@ -111,15 +123,16 @@ func (l *locked) Unlock(_ context.Context, password []byte, _ bool) error {
 	if l.expiry != nil {
 		l.expiry.Stop()
 	}
-	l.expiry = time.AfterFunc(l.o.Life, l.lock)
+	var timer *time.Timer
+	timer = time.AfterFunc(l.o.Life, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.expiry == timer { // not that of an earlier password
+			l.key = nil
+		}
+	})
+	l.expiry = timer
 	return nil
-}
-
-// lock forgets the decrypted key.
-func (l *locked) lock() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.key = nil
 }
 
 func (l *locked) Close() error {

@@ -120,7 +120,10 @@ func (m *memory) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	return signature, verify(m.key.Public(), digest, signature)
+	if err := verify(m.key.Public(), digest, signature); err != nil {
+		return nil, err
+	}
+	return signature, nil
 }
 
 func (m *memory) Certificates() []*x509.Certificate { return m.certs }

@@ -87,10 +87,21 @@ func ListTokens(ctx context.Context, o TokenOptions) ([]tokenwire.Token, error) 
 		return nil, err
 	}
 	defer h.stop()
-	reply, err := h.ask(ctx, nil, tokenwire.Request{Do: tokenwire.List}, o.Timeout)
-	if err == nil {
-		err = refusal(reply)
+	ask := func(q tokenwire.Request) (tokenwire.Reply, error) {
+		reply, err := h.ask(ctx, nil, q, o.Timeout)
+		if err == nil {
+			err = refusal(reply)
+		}
+		return reply, err
 	}
+	hello, err := ask(tokenwire.Request{Do: tokenwire.Hello, Version: tokenwire.Version})
+	if err == nil {
+		err = sameVersion(hello)
+	}
+	if err != nil {
+		return nil, err
+	}
+	reply, err := ask(tokenwire.Request{Do: tokenwire.List})
 	return reply.Tokens, err
 }
 
@@ -107,16 +118,32 @@ func (t *token) connect(ctx context.Context) error {
 		return err
 	}
 	t.helper = h
-	if _, err := t.ask(ctx, tokenwire.Request{Do: tokenwire.Hello, Version: tokenwire.Version}); err != nil {
+	err = t.greet(ctx)
+	if err != nil {
+		t.drop() // it has chosen no key: the next request begins anew
+	}
+	return err
+}
+
+// greet has a helper choose the key.
+func (t *token) greet(ctx context.Context) error {
+	hello, err := t.ask(ctx, tokenwire.Request{Do: tokenwire.Hello, Version: tokenwire.Version})
+	if err != nil {
+		return err
+	}
+	if err := sameVersion(hello); err != nil {
 		return err
 	}
 	reply, err := t.ask(ctx, tokenwire.Request{Do: tokenwire.Open, Token: t.o.Token, Key: t.o.Key})
 	if err != nil {
 		return err
 	}
-	if err := t.take(reply); err != nil {
-		t.drop()
-		return err
+	return t.take(reply)
+}
+
+func sameVersion(hello tokenwire.Reply) error {
+	if hello.Version != tokenwire.Version {
+		return fmt.Errorf("%w: it speaks version %d, this program %d", ErrHelper, hello.Version, tokenwire.Version)
 	}
 	return nil
 }

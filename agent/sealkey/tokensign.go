@@ -33,17 +33,18 @@ func (t *token) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	pin, err := t.enter(context.Background())
+	pin, spend, err := t.enter(context.Background())
 	defer clear(pin)
 	if err != nil {
 		return nil, err
 	}
 	q := tokenwire.Request{Do: tokenwire.Sign, Digest: digest}
 	if t.always {
-		q.PIN = pin
+		q.PIN, q.Spend = pin, spend
 	}
 	reply, err := t.ask(context.Background(), q)
 	if err != nil {
+		t.rejected(err, spend)
 		return nil, err
 	}
 	signature := reply.Signature
@@ -52,7 +53,10 @@ func (t *token) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte
 			return nil, err
 		}
 	}
-	return signature, verify(t.public, digest, signature)
+	if err := verify(t.public, digest, signature); err != nil {
+		return nil, err
+	}
+	return signature, nil
 }
 
 // derOf turns r and s, each half of raw, into the form of X.509.
@@ -64,26 +68,19 @@ func derOf(raw []byte) ([]byte, error) {
 	return asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:])})
 }
 
-// enter makes sure of a login and gives a copy of the PIN when the key wants
-// it for each signature. Under mu.
-func (t *token) enter(ctx context.Context) ([]byte, error) {
+// enter makes sure of a login. It gives a copy of the PIN, for a key that wants
+// it for each signature, and how far it may be spent. Under mu.
+func (t *token) enter(ctx context.Context) (pin []byte, spend tokenwire.Tries, err error) {
 	if err := t.connect(ctx); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if t.logged && !t.always {
-		return nil, nil
+		return nil, "", nil
 	}
-	pin, spend, err := t.secret()
-	if err != nil {
-		return nil, err
+	if pin, spend, err = t.secret(); err != nil || t.logged {
+		return pin, spend, err
 	}
-	if !t.logged {
-		if err := t.login(ctx, pin, spend); err != nil {
-			clear(pin)
-			return nil, err
-		}
-	}
-	return pin, nil
+	return pin, spend, t.login(ctx, pin, spend)
 }
 
 // secret is the PIN that a person left here or that the source gives, with the
@@ -105,17 +102,21 @@ func (t *token) secret() (pin []byte, spend tokenwire.Tries, err error) {
 // gave it is not asked again. Under mu.
 func (t *token) login(ctx context.Context, pin []byte, spend tokenwire.Tries) error {
 	reply, err := t.ask(ctx, tokenwire.Request{Do: tokenwire.Login, PIN: pin, Spend: spend})
-	var wrong *PINError
-	switch {
-	case errors.As(err, &wrong):
-		t.spent = t.spent || spend == tokenwire.TriesMany && wrong.State == PINWrong
-		t.forget()
-		return err
-	case err != nil:
+	if err != nil {
+		t.rejected(err, spend)
 		return err
 	}
 	t.logged, t.always = true, reply.Always
 	return nil
+}
+
+// rejected forgets a PIN that the token did not take. Under mu.
+func (t *token) rejected(err error, spend tokenwire.Tries) {
+	var wrong *PINError
+	if errors.As(err, &wrong) {
+		t.spent = t.spent || spend == tokenwire.TriesMany && wrong.State == PINWrong
+		t.forget()
+	}
 }
 
 // Unlock logs in with a person's PIN and keeps it for PINLife.
@@ -143,7 +144,9 @@ func (t *token) Unlock(ctx context.Context, pin []byte, last bool) error {
 	}
 	t.forget()
 	t.pin, t.spent = bytes.Clone(pin), false
-	t.expiry = time.AfterFunc(t.o.PINLife, t.expire)
+	var timer *time.Timer
+	timer = time.AfterFunc(t.o.PINLife, func() { t.expire(timer) })
+	t.expiry = timer
 	return nil
 }
 
@@ -153,15 +156,19 @@ func (t *token) forget() {
 	t.pin = nil
 	if t.expiry != nil {
 		t.expiry.Stop()
+		t.expiry = nil
 	}
 }
 
-// expire ends the login of a person.
-func (t *token) expire() {
+// expire ends the login of a person, unless a PIN was entered since the timer was
+// set.
+func (t *token) expire(timer *time.Timer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.forget()
-	t.drop()
+	if t.expiry == timer {
+		t.forget()
+		t.drop()
+	}
 }
 
 func (t *token) Ready(ctx context.Context) error {

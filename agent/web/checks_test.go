@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tram/agent/docsign"
+	"tram/agent/i18n"
 	"tram/agent/office"
 )
 
@@ -61,7 +62,7 @@ func TestThePanelSaysWhoWhenAndHowOldItsKnowledgeIs(t *testing.T) {
 		"Nội dung: nguyên vẹn từ khi ký · phạm vi: toàn văn bản", "Nguyễn Văn A — Chủ tịch — UBND tỉnh Thanh Sơn",
 		"Ký lúc 2026-11-20T08:32:00&#43;07:00 (có dấu thời gian của TSA Chính phủ)", "(theo máy người ký, không có dấu thời gian)",
 		"Chuỗi tin cậy: Nguyễn Văn A → CA chuyên dùng Chính phủ → CA gốc Chính phủ",
-		"Kiểm tra lúc 09:32 21/11/2026 · thu hồi: có kiểm tra (CRL 06:32 21/11/2026, cũ 3 giờ lúc kiểm tra)",
+		"Kiểm tra lúc 09:32 21/11/2026 · thu hồi: có kiểm tra (CRL, tải từ http://ca.gov.vn/pki/pub/crl/cp.crl, phát hành 06:32 21/11/2026, cũ 3 giờ lúc kiểm tra)",
 		"Đường truyền:</b> gói tin nguyên vẹn", "Kết nối:</b> mã hóa riêng cho đơn vị này", "Con dấu điện tử của nơi gửi", "In báo cáo", "Kiểm lại",
 	} {
 		if !strings.Contains(body, want) {
@@ -84,6 +85,63 @@ func TestThePanelSaysWhoWhenAndHowOldItsKnowledgeIs(t *testing.T) {
 	if !strings.Contains(body, "Chữ ký số trong tệp:</b> chưa kiểm tra") {
 		t.Error("files that nobody checked are passed over")
 	}
+}
+
+// TestRowsOfListsCarryTheVerdict in words, mark and colour, the worst of all
+// files, and beside that what is wrong with the seal.
+func TestRowsOfListsCarryTheVerdict(t *testing.T) {
+	b := start(t, false, fixed)
+	good, bad := reports()["signed-good"], reports()["signed-changed"]
+	b.office.change(func() {
+		d, _ := b.office.find(b.docs["normal"].ID)
+		d.Checks = []office.Check{{Attachment: 0, Report: good}, {Attachment: 1, Report: bad}, {Attachment: 2, Report: reports()["signed-later"]}}
+		d.Seal.Verdict, d.Seal.Reason = "failed", "hash"
+		later, _ := b.office.find(b.docs["active"].ID)
+		later.Checks = []office.Check{{Report: docsign.Report{Outcome: docsign.Outcome{Indication: "WONDERFUL"}, Signatures: good.Signatures}}}
+	})
+	v := b.as("lan")
+	tag := func(tone, text string) string { return `<span class="tag ` + tone + `">` + text + `</span>` }
+	for lang, want := range map[string]map[string]string{
+		"vi": {
+			"signed-good": tag("green", "✓ hợp lệ"), "signed-added": tag("amber", "▲ hợp lệ, có phần thêm sau khi ký"),
+			"signed-later": tag("blue", "? chưa kiểm tra được thu hồi"), "signed-unknown": tag("amber", "? chưa xác định được người ký"),
+			"signed-weak": tag("amber", "? chưa kết luận được"), "signed-changed": tag("red", "✕ không hợp lệ"), "signed-none": tag("grey", "– không có chữ ký số"),
+			"express": tag("grey", "– chưa kiểm tra"), "unsure": tag("amber", "? con dấu: chưa kết luận") + " " + tag("grey", "– chưa kiểm tra"),
+			"unsealed": tag("grey", "– không có con dấu") + " " + tag("grey", "– chưa kiểm tra"),
+			"normal":   tag("red", "✕ con dấu: không hợp lệ") + " " + tag("red", "✕ không hợp lệ"),
+		},
+		"en": {
+			"signed-good": tag("green", "✓ valid"), "signed-added": tag("amber", "▲ valid, with additions after signing"),
+			"signed-later": tag("blue", "? revocation not checked yet"), "signed-unknown": tag("amber", "? signer not identified"),
+			"signed-weak": tag("amber", "? not concluded"), "signed-changed": tag("red", "✕ not valid"), "signed-none": tag("grey", "– no digital signature"),
+			"express": tag("grey", "– not checked yet"), "unsure": tag("amber", "? seal: not concluded") + " " + tag("grey", "– not checked yet"),
+			"unsealed": tag("grey", "– no seal") + " " + tag("grey", "– not checked yet"),
+			"normal":   tag("red", "✕ seal: not valid") + " " + tag("red", "✕ not valid"),
+		},
+	} {
+		v.post("/ngon-ngu", url.Values{"lang": {lang}})
+		_, list := v.get("/van-ban-den")
+		_, home := v.get("/viec-can-lam")
+		for name, marks := range want {
+			if row := rowOf(list, `<tr role="row" data-row`, b.docs[name]); !strings.Contains(row, marks) {
+				t.Errorf("%s in %s: the list shows %s, want %s", name, lang, row, marks)
+			}
+			calm := !strings.Contains(marks, "tag red") && !strings.Contains(marks, "tag amber") && !strings.Contains(marks, "tag blue")
+			if row := rowOf(home, "<li data-row", b.docs[name]); row == "" || calm == strings.Contains(row, `class="tag `) {
+				t.Errorf("%s in %s: the home page shows %s", name, lang, row)
+			}
+		}
+	}
+}
+
+// rowOf is the row of a list that leads to a document; each begins with start.
+func rowOf(body, start string, d office.Document) string {
+	for _, row := range strings.Split(body, start)[1:] {
+		if strings.Contains(row, `href="`+boxPath(d)+`"`) {
+			return row
+		}
+	}
+	return ""
 }
 
 // TestAFailedSignatureIsAcceptedOnlyKnowingly: the explanation is opened, the
@@ -198,6 +256,26 @@ func TestAnUnknownVerdictIsTakenForTheWorst(t *testing.T) {
 		r := docsign.Report{CheckedAt: noon.Add(time.Hour), Signatures: []docsign.Signature{{Revocation: revs}}}
 		if got := v.revocationWords(r); !strings.Contains(got, "chưa kiểm tra được") {
 			t.Errorf("%+v is %q", revs, got)
+		}
+	}
+}
+
+// TestTheSourceOfWhatIsKnownAboutRevocationIsNamed in both languages.
+func TestTheSourceOfWhatIsKnownAboutRevocationIsNamed(t *testing.T) {
+	for _, test := range []struct{ source, origin, vi, en string }{
+		{"crl", "http://ca/1.crl", "(CRL, tải từ http://ca/1.crl, phát hành", "(CRL, fetched from http://ca/1.crl, issued"},
+		{"crl", "cp.crl", "(CRL, tệp cp.crl, phát hành", "(CRL, file cp.crl, issued"},
+		{"crl", docsign.OriginDocument, "(CRL, có sẵn trong tệp, phát hành", "(CRL, found in the file, issued"},
+		{"ocsp", docsign.OriginNetwork, "(OCSP, hỏi qua mạng, phát hành", "(OCSP, asked over the network, issued"},
+		{"crl", "", "(CRL, phát hành", "(CRL, issued"},
+	} {
+		r := docsign.Report{CheckedAt: noon, Signatures: []docsign.Signature{{Revocation: []docsign.Revocation{
+			{Status: docsign.StatusGood, Source: test.source, Origin: test.origin, Issued: noon.Add(-3 * time.Hour)},
+		}}}}
+		for lang, want := range map[i18n.Lang]string{i18n.Vietnamese: test.vi, i18n.English: test.en} {
+			if got := (&visit{lang: lang, now: noon}).revocationWords(r); !strings.Contains(got, want) || !strings.Contains(got, i18n.Span(lang, 3*time.Hour)) {
+				t.Errorf("%s: got %q, want %q", lang, got, want)
+			}
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tram/agent/docsign"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -93,14 +94,22 @@ func (f *fakeOffice) Get(_ context.Context, id storage.ID) (office.Document, err
 	return *d, nil
 }
 
+// listed is a document as lists carry it.
+func listed(d office.Document) office.Document {
+	for _, c := range d.Checks {
+		d.Signatures = docsign.Worst(d.Signatures, c.Verdict())
+	}
+	d.Events, d.Checks = nil, nil
+	return d
+}
+
 func (f *fakeOffice) List(_ context.Context, q office.Query) ([]office.Document, int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var all []office.Document
 	for _, d := range f.docs {
 		if d.Box == q.Box && (len(q.States) == 0 || slices.Contains(q.States, d.State)) {
-			d.Events, d.Seal = nil, nil
-			all = append(all, d)
+			all = append(all, listed(d))
 		}
 	}
 	slices.SortStableFunc(all, func(a, b office.Document) int { return b.Created.Compare(a.Created) })
@@ -114,7 +123,7 @@ func (f *fakeOffice) Work(context.Context) (office.Work, error) {
 	defer f.mu.Unlock()
 	var w office.Work
 	for _, d := range f.docs {
-		d.Events, d.Seal = nil, nil
+		d = listed(d)
 		if d.Box == office.In && d.Created.After(w.LastIn) {
 			w.LastIn = d.Created
 		}

@@ -24,7 +24,6 @@ import (
 type IncomingView struct {
 	Page
 	Rows    []IncomingRow
-	Sealed  bool // the rows know their verdicts
 	Filters []Filter
 	Pager   Pager
 	Stale   string
@@ -38,7 +37,7 @@ type IncomingRow struct {
 	Symbol, Subject          string
 	Urgent                   Urgent
 	State                    Tag
-	Seal                     Tag // verdict on the seal, empty when the list does not carry it
+	Marks                    []Tag // verdicts on the seal and on the signatures in the files
 }
 
 // Filter is one choice above a list.
@@ -76,13 +75,9 @@ func (s *site) incoming(ctx context.Context, v *visit) error {
 		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total)}
 	for _, d := range docs {
 		row := IncomingRow{Href: boxPath(d), Day: formatDay(d.Created), From: partyName(d.From),
-			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d)}
+			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Marks: v.marks(d)}
 		if d.Arrival > 0 {
 			row.Arrival = strconv.Itoa(d.Arrival)
-		}
-		if d.Seal != nil {
-			look := v.trust(d.Seal)
-			row.Seal, view.Sealed = Tag{look.Mark + " " + v.t("web.seal.short."+look.Tone), look.Tone}, true
 		}
 		view.Rows = append(view.Rows, row)
 	}

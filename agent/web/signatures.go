@@ -60,6 +60,28 @@ func lookOf(verdict docsign.Verdict) (tone, mark string, accept int) {
 	return look.tone, look.mark, look.accept
 }
 
+// marks are the verdicts on an incoming document for a row of a list: first that
+// on the seal, when it is not good, then the worst on signatures in the files. Its
+// page says which, and why.
+func (v *visit) marks(d office.Document) (marks []Tag) {
+	if seal := v.trust(d.Seal); seal.Accept != acceptFreely {
+		marks = append(marks, Tag{v.t("web.mark.seal." + seal.Tone), seal.Tone})
+	}
+	switch {
+	case d.Signatures != "":
+		tone, _, _ := lookOf(d.Signatures)
+		marks = append(marks, Tag{v.t("web.mark." + verdictName(d.Signatures)), strings.TrimSuffix(tone, " tri")})
+	case len(d.Attachments) > 0:
+		marks = append(marks, Tag{v.t("web.mark.unchecked"), "grey"})
+	}
+	return marks
+}
+
+// warnings are the marks that ask for a second look.
+func (v *visit) warnings(d office.Document) []Tag {
+	return slices.DeleteFunc(v.marks(d), func(t Tag) bool { return t.Tone == "green" || t.Tone == "grey" })
+}
+
 // fileTrusts words the newest verdict on each attachment that was looked at.
 // history holds all checks, oldest first; it may be nil.
 func (v *visit) fileTrusts(d office.Document, history []office.Check) (all []FileTrust, accept int) {
@@ -207,8 +229,8 @@ func (v *visit) revocationWords(r docsign.Report) string {
 	if oldest.Issued.IsZero() {
 		return v.t("web.trust.revocation.unknown")
 	}
-	return v.t("web.trust.revocation.known", i18n.Args{"source": strings.ToUpper(oldest.Source), "time": formatFull(oldest.Issued),
-		"span": v.span(r.CheckedAt.Sub(oldest.Issued))})
+	return v.t("web.trust.revocation.known", i18n.Args{"source": oldest.Basis(v.lang), "time": formatFull(oldest.Issued),
+		"span": i18n.Span(v.lang, r.CheckedAt.Sub(oldest.Issued))})
 }
 
 func (v *visit) signature(s docsign.Signature) SignatureView {

@@ -31,6 +31,7 @@ type WorkRow struct {
 	Href, Symbol, Subject string
 	Who, When, Why        string
 	Urgent                Urgent
+	Marks                 []Tag // what to look at twice
 	Action, ActionHref    string
 }
 
@@ -97,8 +98,8 @@ func (v *visit) workRow(d office.Document) WorkRow {
 
 func (v *visit) workIn(d office.Document) WorkRow {
 	row := v.workRow(d)
-	row.Who = partyName(d.From)
-	row.When = v.t("web.work.arrived", i18n.Args{"time": v.clock(d.Created), "span": v.span(v.now.Sub(d.Created))})
+	row.Who, row.Marks = partyName(d.From), v.warnings(d)
+	row.When = v.t("web.work.arrived", i18n.Args{"time": v.clock(d.Created), "span": i18n.Span(v.lang, v.now.Sub(d.Created))})
 	row.Action = v.t("web.work.open")
 	return row
 }
@@ -124,7 +125,7 @@ func (v *visit) workBack(d office.Document) WorkRow {
 func (v *visit) workUnsent(d office.Document) WorkRow {
 	row := v.workRow(d)
 	row.Who = v.recipientsShort(d)
-	row.When = v.t("web.work.saved", i18n.Args{"time": v.clock(d.Created), "span": v.span(v.now.Sub(d.Created))})
+	row.When = v.t("web.work.saved", i18n.Args{"time": v.clock(d.Created), "span": i18n.Span(v.lang, v.now.Sub(d.Created))})
 	row.Action = v.t("web.work.look")
 	return row
 }

@@ -263,7 +263,10 @@ func printStatus(c *cli.Console, w io.Writer, s hub.Status) {
 		if u.Up {
 			line = "hub.status.above"
 		}
-		fmt.Fprintln(w, " ", c.T(line, i18n.Args{"code": u.Code, "name": u.Name}))
+		fmt.Fprintln(w, " ", c.T(line, i18n.Args{"code": u.Code, "name": u.Name, "until": u.Until.Local().Format(dayForm)}))
+		if u.Refusal != nil {
+			fmt.Fprintln(w, " ", c.T("hub.status.above-refused", i18n.Args{"why": c.T("problem."+u.Refusal.Code, u.Refusal.Args)}))
+		}
 	}
 	fmt.Fprintln(w, " ", c.T("hub.status.disk", i18n.Args{"free": cli.Bytes(s.DiskFree), "version": s.Version}))
 }

@@ -10,7 +10,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"flag"
 	"fmt"
@@ -45,9 +44,8 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	}
 	m := &module{path: *path}
 	defer m.close()
-	r := bufio.NewReader(in)
 	for {
-		q, err := tokenwire.ReadRequest(r)
+		q, err := tokenwire.ReadRequest(in) // without a buffer, which would keep the PIN
 		if errors.Is(err, io.EOF) {
 			return 0
 		}
@@ -55,7 +53,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 			reply := m.answer(q)
 			clear(q.PIN)
 			reply.ID = q.ID
-			err = tokenwire.Write(out, reply)
+			err = tokenwire.WriteReply(out, reply)
 		}
 		if err != nil {
 			fmt.Fprintln(errs, "tram-token:", err)

@@ -52,7 +52,9 @@ func (m *module) answer(q tokenwire.Request) tokenwire.Reply {
 func (m *module) do(q tokenwire.Request, p *tokenwire.Reply) (err error) {
 	switch q.Do {
 	case tokenwire.Hello:
-		p.Version = tokenwire.Version
+		if p.Version = tokenwire.Version; q.Version != p.Version {
+			return &fault{code: tokenwire.Failed, text: fmt.Sprintf("tram speaks version %d, this helper %d", q.Version, p.Version)}
+		}
 		info, err := m.ctx.GetInfo()
 		p.Library = strings.TrimSpace(info.ManufacturerID + " " + info.LibraryDescription)
 		return err
@@ -67,7 +69,7 @@ func (m *module) do(q tokenwire.Request, p *tokenwire.Reply) (err error) {
 	case tokenwire.Logout:
 		m.leave()
 	case tokenwire.Sign:
-		p.Signature, err = m.sign(q.Digest, q.PIN)
+		p.Signature, err = m.sign(q)
 	}
 	return err
 }
@@ -134,33 +136,42 @@ func (m *module) state() (tokenwire.Tries, error) {
 	return triesOf(info.Flags), nil
 }
 
-// login enters the PIN while the token has as many tries left as spend says.
+// login enters the PIN.
 func (m *module) login(pin []byte, spend tokenwire.Tries) (always bool, tries tokenwire.Tries, err error) {
-	if tries, err = m.state(); err != nil {
+	if err := m.enter(pkcs11.CKU_USER, pin, spend); err != nil {
 		return false, "", err
-	}
-	switch {
-	case tries == tokenwire.TriesNone:
-		return false, "", &fault{code: tokenwire.PINLocked, tries: tries}
-	case tries == tokenwire.TriesLast && spend != tokenwire.TriesLast,
-		tries == tokenwire.TriesFew && spend != tokenwire.TriesLast && spend != tokenwire.TriesFew:
-		return false, "", &fault{code: tokenwire.PINSpared, tries: tries}
-	}
-	err = m.ctx.Login(m.session, pkcs11.CKU_USER, string(pin))
-	if err != nil && !errors.Is(err, pkcs11.Error(pkcs11.CKR_USER_ALREADY_LOGGED_IN)) {
-		f := explain(err)
-		if info, err := m.ctx.GetTokenInfo(m.slot); err == nil {
-			f.tries = triesOf(info.Flags)
-			if f.tries == tokenwire.TriesNone && f.code == tokenwire.PINWrong {
-				f.code = tokenwire.PINLocked
-			}
-		}
-		return false, "", f
 	}
 	if err := m.findPrivate(); err != nil {
 		return false, "", err
 	}
 	return m.always, tokenwire.TriesMany, nil
+}
+
+// enter gives the PIN to the token while that has as many tries left as spend
+// says.
+func (m *module) enter(user uint, pin []byte, spend tokenwire.Tries) error {
+	tries, err := m.state()
+	switch {
+	case err != nil:
+		return err
+	case tries == tokenwire.TriesNone:
+		return &fault{code: tokenwire.PINLocked, tries: tries}
+	case tries == tokenwire.TriesLast && spend != tokenwire.TriesLast,
+		tries == tokenwire.TriesFew && spend != tokenwire.TriesLast && spend != tokenwire.TriesFew:
+		return &fault{code: tokenwire.PINSpared, tries: tries}
+	}
+	err = m.ctx.Login(m.session, user, string(pin))
+	if err == nil || errors.Is(err, pkcs11.Error(pkcs11.CKR_USER_ALREADY_LOGGED_IN)) {
+		return nil
+	}
+	f := explain(err)
+	if info, err := m.ctx.GetTokenInfo(m.slot); err == nil {
+		f.tries = triesOf(info.Flags)
+		if f.tries == tokenwire.TriesNone && f.code == tokenwire.PINWrong {
+			f.code = tokenwire.PINLocked
+		}
+	}
+	return f
 }
 
 func triesOf(flags uint) tokenwire.Tries {
@@ -181,23 +192,21 @@ var digestInfo = []byte{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x
 
 // sign signs a SHA-256 digest with the mechanisms that every token has: the
 // ones that hash by themselves are missing on some.
-func (m *module) sign(digest, pin []byte) ([]byte, error) {
-	if m.private == 0 {
+func (m *module) sign(q tokenwire.Request) ([]byte, error) {
+	if m.private == 0 || m.always && len(q.PIN) == 0 {
+		m.leave()
 		return nil, &fault{code: tokenwire.PINNeeded}
 	}
-	mechanism, input := uint(pkcs11.CKM_ECDSA), digest
+	mechanism, input := uint(pkcs11.CKM_ECDSA), q.Digest
 	if m.rsa {
-		mechanism, input = pkcs11.CKM_RSA_PKCS, append(append([]byte{}, digestInfo...), digest...)
+		mechanism, input = pkcs11.CKM_RSA_PKCS, append(append([]byte{}, digestInfo...), q.Digest...)
 	}
 	if err := m.ctx.SignInit(m.session, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, m.private); err != nil {
 		return nil, err
 	}
 	if m.always {
-		if len(pin) == 0 {
-			m.leave()
-			return nil, &fault{code: tokenwire.PINNeeded}
-		}
-		if err := m.ctx.Login(m.session, pkcs11.CKU_CONTEXT_SPECIFIC, string(pin)); err != nil {
+		if err := m.enter(pkcs11.CKU_CONTEXT_SPECIFIC, q.PIN, q.Spend); err != nil {
+			m.leave() // with the signature that was begun
 			return nil, err
 		}
 	}
@@ -220,7 +229,7 @@ func explain(err error) *fault {
 		code = tokenwire.PINWrong
 	case pkcs11.CKR_PIN_LOCKED:
 		code = tokenwire.PINLocked
-	case pkcs11.CKR_USER_NOT_LOGGED_IN, pkcs11.CKR_PIN_EXPIRED:
+	case pkcs11.CKR_USER_NOT_LOGGED_IN:
 		code = tokenwire.PINNeeded
 	case pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_TOKEN_NOT_RECOGNIZED, pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_DEVICE_ERROR,
 		pkcs11.CKR_SLOT_ID_INVALID, pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED,

@@ -63,7 +63,7 @@ func TestTheHelperEndsWithItsInput(t *testing.T) {
 		t.Errorf("it said %q", out.String())
 	}
 	var in bytes.Buffer
-	if err := tokenwire.Write(&in, tokenwire.Request{ID: 7, Do: tokenwire.List}); err != nil {
+	if err := tokenwire.WriteRequest(&in, tokenwire.Request{ID: 7, Do: tokenwire.List}); err != nil {
 		t.Fatal(err)
 	}
 	run([]string{"--module", "/no/lib.so"}, &in, &out, &errs)

@@ -36,7 +36,7 @@ func (m *module) tokens() ([]tokenwire.Token, error) {
 			continue // one broken or empty token does not hide the others
 		}
 		if t.Keys, err = m.keys(slot); err != nil {
-			return nil, err
+			t.Keys = nil // nor does one whose objects cannot be listed
 		}
 		list = append(list, t)
 	}
@@ -154,8 +154,12 @@ func (m *module) findPrivate() error {
 	if err != nil {
 		return err
 	}
-	if len(found) != 1 {
+	switch len(found) {
+	case 0:
 		return &fault{code: tokenwire.NoKey, text: "the private key is not on the token"}
+	case 1:
+	default:
+		return &fault{code: tokenwire.Ambiguous, text: "several private keys have this id"}
 	}
 	m.private = found[0]
 	always := m.bytes(m.session, m.private, pkcs11.CKA_ALWAYS_AUTHENTICATE)

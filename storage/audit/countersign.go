@@ -42,10 +42,11 @@ func HashOf(tx *sqlite.Tx, seq int64) (hash [32]byte, ok bool, err error) {
 }
 
 // KeepCountersignature stores a countersignature, also one that the chain does
-// not bear out: then [Verify] says so from now on. Of one entry the first
-// stays.
+// not bear out: then [Verify] says so from now on. Of one entry the first hash
+// stays, with its latest signature.
 func KeepCountersignature(tx *sqlite.Tx, c Countersignature) error {
-	_, err := tx.Exec(`INSERT INTO countersigned (seq, hash, witness, at, raw) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+	_, err := tx.Exec(`INSERT INTO countersigned (seq, hash, witness, at, raw) VALUES (?1, ?2, ?3, ?4, ?5)
+		ON CONFLICT (seq) DO UPDATE SET at = ?4, raw = ?5 WHERE hash = ?2 AND witness = ?3 AND at < ?4`,
 		c.Seq, c.Hash, c.Witness, c.At, c.Raw)
 	if err == nil {
 		_, err = tx.Exec(`DELETE FROM countersigned WHERE seq <= (SELECT seq FROM countersigned ORDER BY seq DESC LIMIT 1 OFFSET ?)`, maxCountersigned)
@@ -56,10 +57,10 @@ func KeepCountersignature(tx *sqlite.Tx, c Countersignature) error {
 	return nil
 }
 
-// LastCountersignature returns that of the highest entry; ok is false when
+// LastCountersignature returns the latest by the witness's clock; ok is false when
 // there is none.
 func LastCountersignature(tx *sqlite.Tx) (c Countersignature, ok bool, err error) {
-	list, err := countersignatures(tx, `ORDER BY seq DESC LIMIT 1`)
+	list, err := countersignatures(tx, `ORDER BY at DESC, seq DESC LIMIT 1`)
 	if err != nil || len(list) == 0 {
 		return c, false, err
 	}
@@ -83,9 +84,14 @@ func countersignatures(tx *sqlite.Tx, order string) ([]Countersignature, error) 
 	return list, rows.Err()
 }
 
+// ErrUnchecked says that a countersignature could not be checked: then it counts
+// neither for nor against the chain.
+var ErrUnchecked = errors.New("countersignature cannot be checked")
+
 // VerifyCountersigned is [Verify] that also checks each countersignature with
 // check, which says whether its signature holds. A bad signature is a
-// *[BrokenError] too.
+// *[BrokenError] too, unless it is [ErrUnchecked]. The report names the last one
+// that was checked.
 func VerifyCountersigned(ctx context.Context, db *sqlite.DB, check func(Countersignature) error) (Report, error) {
 	rep, err := Verify(ctx, db)
 	if err != nil {
@@ -99,9 +105,14 @@ func VerifyCountersigned(ctx context.Context, db *sqlite.DB, check func(Counters
 	if err != nil {
 		return rep, fmt.Errorf("verify audit log: %w", err)
 	}
+	rep.Countersigned, rep.Witness, rep.WitnessedAt = 0, "", time.Time{}
 	for _, c := range list {
-		if err := check(c); err != nil {
+		switch err := check(c); {
+		case errors.Is(err, ErrUnchecked):
+		case err != nil:
 			return rep, fmt.Errorf("verify audit log: %w", &BrokenError{Seq: c.Seq, Why: "its countersignature does not hold: " + err.Error()})
+		default:
+			rep.Countersigned, rep.Witness, rep.WitnessedAt = c.Seq, c.Witness, c.At
 		}
 	}
 	return rep, nil

@@ -105,6 +105,10 @@ func TestCountersignaturesAreCheckedAndBounded(t *testing.T) {
 	if !errors.As(err, &broken) || broken.Seq != 3 {
 		t.Errorf("a forged one: %v", err)
 	}
+	rep, err := audit.VerifyCountersigned(t.Context(), db, func(audit.Countersignature) error { return audit.ErrUnchecked })
+	if err != nil || rep.Countersigned != 0 || rep.Witness != "" {
+		t.Errorf("one that nobody can check counts: %+v, %v", rep, err)
+	}
 	update(t, db, func(tx *sqlite.Tx) error {
 		for i := range 5000 {
 			c := audit.Countersignature{Seq: int64(i + 4), Hash: sha256.Sum256(nil), Witness: "H40", At: time.Now(), Raw: []byte("x")}

@@ -8,8 +8,9 @@ package broker
 // name as it is in the certificate, H40.01, while the topic level is h40_01.
 //
 // Mosquitto does not tell a client that a publish was refused; it drops the
-// message and writes a line in its log. A reload reads the ACL, not the
-// revocation list: that one needs a restart.
+// message and writes a line in its log. A reload reads the ACL and the
+// revocation list, as the account that it runs as, and ends no connection: what
+// is not in the ACL any more is mute, what is on the list does not come in anew.
 func mosquittoConfig(s *site) Configured {
 	var c, acl lines
 	c.add("# %s", s.generated("Mosquitto as the broker"))

@@ -1,9 +1,11 @@
 package exchange_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +123,58 @@ func TestANewSessionOnTheSameLineEndsTheOldOne(t *testing.T) {
 		time.Sleep(time.Minute)
 		if _, _, sessions := b.guard.counts(); !slices.Equal(sessions, []bool{true, false}) {
 			t.Errorf("sessions at B: %v", sessions)
+		}
+	})
+}
+
+// TestSilenceOfANeighbour: it is counted while the neighbour owes an answer, from
+// when it last said something.
+func TestSilenceOfANeighbour(t *testing.T) {
+	keys := makeKeys(t, "A", "B")
+	synctest.Test(t, func(t *testing.T) {
+		a := newStation(t, "A", keys)
+		line, other := linktest.Pipe(1, linktest.Faults{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _ = a.node.Run(ctx, "B", line) })
+		say := func(f wire.Frame) {
+			t.Helper()
+			raw, err := wire.Encode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := other.Send(t.Context(), raw, false); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		time.Sleep(time.Hour)
+		if got := a.node.Silence("B"); got != time.Hour {
+			t.Errorf("silent for %v after an hour without an answer to the greeting", got)
+		}
+		say(wire.Hello{Version: wire.Version, Office: "B", Session: uuid.New()})
+		time.Sleep(time.Hour)
+		if got := a.node.Silence("B"); got != 0 {
+			t.Errorf("silent for %v when nothing is owed", got)
+		}
+		id := a.put(t, "B", 900)
+		a.node.Kick("B")
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		if got := a.node.Silence("B"); got != time.Hour {
+			t.Errorf("silent for %v an hour after an offer", got)
+		}
+		say(wire.Defer{ID: id, Code: wire.CodeBusy, After: 2 * time.Hour})
+		time.Sleep(time.Minute)
+		if got := a.node.Silence("B"); got > time.Minute {
+			t.Errorf("silent for %v, and answered a minute ago", got)
+		}
+		cancel()
+		line.Close()
+		other.Close()
+		group.Wait()
+		if got := a.node.Silence("B"); got != 0 {
+			t.Errorf("silent for %v without a session", got)
 		}
 	})
 }

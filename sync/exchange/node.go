@@ -184,6 +184,17 @@ func (n *Node) Stats(peer string) (engine.Stats, bool) {
 	return engine.Stats{}, false
 }
 
+// Silence is how long peer has said nothing since it was greeted, offered or sent
+// something over the link that is up. 0 when it owes no answer.
+func (n *Node) Silence(peer string) time.Duration {
+	if s := n.session(peer); s != nil {
+		if since := s.asked.Load(); since != nil {
+			return n.o.Now().Sub(*since)
+		}
+	}
+	return 0
+}
+
 func (n *Node) session(peer string) *session {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -21,8 +21,10 @@ func (s *session) perform(ctx context.Context, action engine.Action) engine.Even
 		if !known {
 			return engine.OfferSent{ID: a.ID, Result: engine.Gone}
 		}
+		s.ask()
 		s.jobs.put(job{round: s.round, urgency: out.Urgency, offer: &out})
 	case engine.SendChunk:
+		s.ask()
 		s.jobs.put(job{round: s.round, urgency: s.outgoing[a.ID].Urgency, chunk: a})
 	case engine.SendFrame:
 		s.sendControl(a.Frame)

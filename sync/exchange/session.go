@@ -32,6 +32,9 @@ type session struct {
 	frames lane[control]    // control frames and offers to send
 	stats  atomic.Pointer[engine.Stats]
 	trial  *trial // of frames that end the connection
+	// asked is since when an answer of the neighbour is waited for; nil when it has
+	// said something since.
+	asked atomic.Pointer[time.Time]
 
 	machine  *engine.Peer
 	round    int       // grows with each session; answers of an older round are dropped
@@ -72,6 +75,12 @@ func stopped() *time.Timer {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
 	return t
+}
+
+// ask notes that a frame goes out which the neighbour has to answer.
+func (s *session) ask() {
+	now := s.node.o.Now()
+	s.asked.CompareAndSwap(nil, &now)
 }
 
 func (s *session) post(ev engine.Event) { s.posts.put(posted{event: ev}) }
@@ -157,6 +166,7 @@ func (s *session) linkDown(ctx context.Context) {
 		s.forgetAll()
 	}
 	s.parted()
+	s.asked.Store(nil)
 	s.up, s.agreed, s.told, s.theirs = false, false, false, wire.Hello{}
 	s.toldLog, s.saidLog = false, nil
 }
@@ -173,6 +183,8 @@ func (s *session) hello(ctx context.Context, heard *wire.Hello) {
 	}
 	if heard != nil {
 		say.Answers = heard.Session
+	} else {
+		s.ask()
 	}
 	if err := o.Guard.Greet(ctx, s.peer, &say, heard); err != nil {
 		if ctx.Err() == nil {
@@ -197,6 +209,7 @@ func (s *session) received(ctx context.Context, raw []byte) error {
 	if !s.up { // a hub hears an office before it knows that the link is up
 		s.up, s.mine = true, uuid.New()
 	}
+	s.asked.Store(nil)
 	frame, err := wire.Decode(raw)
 	if err != nil {
 		return fmt.Errorf("decode frame: %w", err)

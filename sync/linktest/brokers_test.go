@@ -94,6 +94,54 @@ func TestP7_MosquittoKeepsRevokedOut(t *testing.T) {
 	}
 }
 
+// TestP7_MosquittoTakesANewRevocationListAtAReload: connections that are up stay
+// up, also that of who was revoked meanwhile. A second list that is dated like
+// the first would not count, see ca.CRL.
+func TestP7_MosquittoTakesANewRevocationListAtAReload(t *testing.T) {
+	t.Parallel()
+	linktest.HaveMosquitto(t)
+	r := newRig(t, broker.Mosquitto)
+	r.crl = true
+	r.configure(t, r.offices())
+	first, second := r.ca.ClientConfig("H40.01"), r.ca.ClientConfig("H40.02")
+	r.ca.WriteCRL(r.dir)
+	r.program = linktest.StartMosquitto(t, r.dir, r.addr)
+	open, err := dialRaw(t, r.addr, first, "h40_01", will{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1100 * time.Millisecond) // lists are dated in whole seconds
+	r.ca.WriteCRL(r.dir, first.Certificates[0])
+	r.program.Signal(syscall.SIGHUP)
+	refused := func(config *tls.Config, level string) {
+		t.Helper()
+		for late := time.Now().Add(rawPatience); ; time.Sleep(50 * time.Millisecond) {
+			c, err := dialRaw(t, r.addr, config.Clone(), level, will{})
+			if err != nil {
+				return
+			}
+			c.conn.Close()
+			if time.Now().After(late) {
+				t.Fatalf("%s is still let in", level)
+			}
+		}
+	}
+	if !open.subscribe("tram/1/h40/down/h40_01") {
+		t.Error("the connection that was up has ended")
+	}
+	refused(first, "h40_01")
+	if c, err := dialRaw(t, r.addr, second, "h40_02", will{}); err != nil {
+		t.Errorf("another office is refused: %v", err)
+	} else {
+		c.conn.Close()
+	}
+	time.Sleep(1100 * time.Millisecond)
+	r.ca.WriteCRL(r.dir, first.Certificates[0], second.Certificates[0])
+	r.program.Signal(syscall.SIGHUP)
+	refused(second, "h40_02")
+	refused(first, "h40_01")
+}
+
 func TestNATS(t *testing.T) {
 	t.Parallel()
 	linktest.HaveNATS(t)

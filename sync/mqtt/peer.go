@@ -124,7 +124,7 @@ func showChange(box *inbox, shown *uuid.UUID, want uuid.UUID, cause error) {
 		} else if cause == nil {
 			cause = ErrReplaced
 		}
-		box.change(exchange.LinkEvent{Down: true, Err: cause, Cut: closedByBroker(cause)})
+		box.change(exchange.LinkEvent{Down: true, Err: cause, Cut: ClosedByBroker(cause)})
 	}
 	if want != uuid.Nil {
 		box.change(exchange.LinkEvent{Up: true})
@@ -132,9 +132,9 @@ func showChange(box *inbox, shown *uuid.UUID, want uuid.UUID, cause error) {
 	*shown = want
 }
 
-// closedByBroker says whether a connection ended because the broker ended it, and
+// ClosedByBroker says whether a connection ended because the broker ended it, and
 // not because the line went silent, the neighbour left, or we did.
-func closedByBroker(cause error) bool {
+func ClosedByBroker(cause error) bool {
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, winReset, winAborted} {
 		if errors.Is(cause, end) {
 			return true

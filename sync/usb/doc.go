@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"tram/sync/bundle"
+	"tram/sync/wire"
 )
 
 // Limits of the format. What exceeds one is neither written nor accepted
@@ -48,6 +49,9 @@ const (
 	MaxRefusal = 256
 	// MaxCard is the largest registry card in a manifest, in bytes.
 	MaxCard = 4 << 10
+	// MaxLog is the largest word about audit logs in a manifest, in bytes: that of
+	// a greeting.
+	MaxLog = wire.MaxLog
 	// PartSize is where an object is cut into several files, in bytes: what an
 	// interruption costs at most, and well below the 4 GiB of FAT.
 	PartSize = 64 << 20

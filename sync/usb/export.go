@@ -68,7 +68,7 @@ func Export(ctx context.Context, s *Stick, st Station, o ExportOptions) (Exporte
 	if len(p.batches) == 0 && x.Left > 0 {
 		return x, ErrSmall
 	}
-	if len(p.batches) == 0 && out.count == 0 {
+	if len(p.batches) == 0 && out.greets() {
 		p.batches = [][]offered{nil} // a greeting
 	}
 	done := int64(0)

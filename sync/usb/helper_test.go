@@ -38,6 +38,9 @@ type station struct {
 	journal *testJournal
 	byWire  *counted // what the link writes into the store
 	byStick *counted // what the stick does
+	log     []byte   // what it says about audit logs
+	worth   bool     // and that is worth a package of its own
+	heard   []string // what it heard about them
 }
 
 // counted counts the bytes that are written through it.
@@ -69,6 +72,11 @@ func newStation(t testing.TB, code, peer string, keys map[string]*ecdsa.PrivateK
 			return usb.Neighbour{Code: peer, Key: keys[peer].Public()}, nil
 		},
 		Name: func(code string) string { return "xã " + code },
+		Log:  func(context.Context, string) ([]byte, bool, error) { return s.log, s.worth, nil },
+		Greeted: func(_ context.Context, _ string, m usb.Manifest) error {
+			s.heard = append(s.heard, string(m.Log))
+			return nil
+		},
 	})
 	return s
 }

@@ -52,8 +52,9 @@ type LocalOptions struct {
 	// card is the one in a manifest, which a restored hub may not know; it may
 	// be nil. [ErrNoNeighbour] when there is none.
 	Neighbour func(ctx context.Context, code string, card []byte) (Neighbour, error)
-	// Greeted is called with each good manifest of a neighbour, for its card.
-	// Nil: nothing to do.
+	// Greeted is called with each good manifest of a neighbour that was not
+	// imported yet, for its card and what it says about audit logs. It may be
+	// called again with the same. Nil: nothing to do.
 	Greeted func(ctx context.Context, peer string, m Manifest) error
 	// Before is called before what waits for a neighbour is listed, with its
 	// last package. Nil: nothing to do.
@@ -61,10 +62,13 @@ type LocalOptions struct {
 	// Name gives the name of an office, for people; empty when it is not known.
 	// Nil: nobody's is.
 	Name     func(code string) string
-	Card     func() []byte    // own registry card; nil when there is none
-	Registry func() uint64    // serial of the newest card held
-	Logger   *slog.Logger     // nil discards
-	Now      func() time.Time // nil means time.Now
+	Card     func() []byte // own registry card; nil when there is none
+	Registry func() uint64 // serial of the newest card held
+	// Log is what a package for peer says about audit logs, and whether that is
+	// worth a package of its own. Nil: nothing.
+	Log    func(ctx context.Context, peer string) (word []byte, worth bool, err error)
+	Logger *slog.Logger     // nil discards
+	Now    func() time.Time // nil means time.Now
 }
 
 // Local is the Station over a queue. Its methods may be called from several
@@ -106,6 +110,13 @@ func (l *Local) Outgoing(ctx context.Context, to string) (Waiting, error) {
 	for _, out := range list {
 		w.Letters = append(w.Letters, Letter{Header: out.Header, Slip: out.Slip})
 	}
+	if err != nil || l.o.Log == nil {
+		return w, err
+	}
+	word, worth, err := l.o.Log(ctx, n.Code)
+	if worth {
+		w.Log = word
+	}
 	return w, err
 }
 
@@ -142,6 +153,11 @@ func (l *Local) Sign(ctx context.Context, to string, letters File, objects []Fil
 	if l.o.Registry != nil {
 		m.Registry = l.o.Registry()
 	}
+	if l.o.Log != nil { // last, for the log holds this package too
+		if m.Log, _, err = l.o.Log(ctx, n.Code); err != nil {
+			return nil, err
+		}
+	}
 	return SignManifest(m, l.o.Device)
 }
 
@@ -155,12 +171,10 @@ func (l *Local) Check(ctx context.Context, p Package) (Checked, error) {
 	if err != nil || c.Own || c.Other {
 		return c, err
 	}
-	if l.o.Greeted != nil {
-		if err := l.o.Greeted(ctx, c.Peer, m); err != nil {
-			return c, err
-		}
-	}
 	c.Imported, err = l.o.Journal.Imported(ctx, m.ID)
+	if err == nil && c.Imported.IsZero() && l.o.Greeted != nil {
+		err = l.o.Greeted(ctx, c.Peer, m)
+	}
 	return c, err
 }
 

@@ -29,6 +29,7 @@ type Manifest struct {
 	Objects  []File // each once
 	Registry uint64 // serial of the newest registry card that the writer holds
 	Card     []byte // the writer's registry card, nil when it has none
+	Log      []byte // about the audit logs of both, as in HELLO; nil when there is nothing to say
 }
 
 // File is one file's content.
@@ -49,6 +50,7 @@ type manifestWire struct {
 	Objects  []fileWire `cbor:"9,keyasint"`
 	Registry uint64     `cbor:"10,keyasint"`
 	Card     []byte     `cbor:"11,keyasint,omitempty"`
+	Log      []byte     `cbor:"12,keyasint,omitempty"`
 }
 
 type fileWire struct {
@@ -89,11 +91,11 @@ func ParseManifest(raw []byte) (Manifest, error) {
 
 func decodeManifest(payload []byte) (Manifest, error) {
 	var w manifestWire
-	if err := bundle.DecodeMap("manifest", payload, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, []uint64{11}, &w); err != nil {
+	if err := bundle.DecodeMap("manifest", payload, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, []uint64{11, 12}, &w); err != nil {
 		return Manifest{}, err
 	}
 	m := Manifest{
-		From: w.From, To: w.To, Created: time.Unix(w.Created, 0).UTC(), Sequence: w.Sequence, Registry: w.Registry, Card: w.Card,
+		From: w.From, To: w.To, Created: time.Unix(w.Created, 0).UTC(), Sequence: w.Sequence, Registry: w.Registry, Card: w.Card, Log: w.Log,
 	}
 	if w.Objects == nil {
 		return m, malformed("null in place of a list")
@@ -120,7 +122,7 @@ func (m Manifest) encode() ([]byte, error) {
 	}
 	w := manifestWire{
 		Version: version, ID: m.ID[:], From: m.From, To: m.To, Created: m.Created.Unix(), Sequence: m.Sequence, Epoch: m.Epoch[:],
-		Letters: m.Letters.wire(), Objects: []fileWire{}, Registry: m.Registry, Card: m.Card,
+		Letters: m.Letters.wire(), Objects: []fileWire{}, Registry: m.Registry, Card: m.Card, Log: m.Log,
 	}
 	for _, f := range m.Objects {
 		w.Objects = append(w.Objects, f.wire())
@@ -155,6 +157,8 @@ func (m Manifest) validate() error {
 		return tooLarge("objects", int64(len(m.Objects)), MaxObjects)
 	case len(m.Card) > MaxCard:
 		return tooLarge("card", int64(len(m.Card)), MaxCard)
+	case len(m.Log) > MaxLog:
+		return tooLarge("log", int64(len(m.Log)), MaxLog)
 	}
 	seen := map[[32]byte]bool{m.Letters.SHA256: true}
 	for _, f := range m.Objects {

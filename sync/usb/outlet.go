@@ -32,6 +32,7 @@ type outlet struct {
 	kept    []File // content of the packages that stay
 	carried map[storage.ID]bool
 	replied map[string]bool // what was answered in them
+	said    map[string]bool // what they say about audit logs
 	count   int             // packages that stay
 	sound   map[File]bool   // read and found right
 }
@@ -44,7 +45,7 @@ func openOutlet(ctx context.Context, s *Stick, st Station, to string, now time.T
 	if err != nil {
 		return nil, err
 	}
-	o := &outlet{stick: s, station: st, waiting: w, carried: map[storage.ID]bool{}, replied: map[string]bool{}, sound: map[File]bool{}}
+	o := &outlet{stick: s, station: st, waiting: w, carried: map[storage.ID]bool{}, replied: map[string]bool{}, said: map[string]bool{}, sound: map[File]bool{}}
 	for _, l := range w.Letters {
 		b, err := l.open()
 		if err != nil {
@@ -87,6 +88,7 @@ func (o *outlet) tidy(ctx context.Context, now time.Time) (err error) {
 		}
 		if stays {
 			o.count++
+			o.said[string(list[i].manifest.Log)] = true
 			o.kept = append(append(o.kept, list[i].manifest.Letters), list[i].manifest.Objects...)
 			continue
 		}
@@ -109,7 +111,8 @@ func (o *outlet) review(ctx context.Context, p onStick, waits map[storage.ID]boo
 	if err != nil {
 		return false, nil // its signer was another program: it is written anew
 	}
-	stays, intact := false, false
+	said := string(p.manifest.Log)
+	stays, intact := said != "" && said == string(o.waiting.Log) && !o.said[said], false
 	if p.complete(o.files) {
 		if intact, err = o.intact(ctx, p.manifest); err != nil {
 			return false, err
@@ -157,6 +160,11 @@ func (o *outlet) intact(ctx context.Context, m Manifest) (bool, error) {
 		}
 	}
 	return all, nil
+}
+
+// greets says whether a package is worth writing that carries nothing.
+func (o *outlet) greets() bool {
+	return o.count == 0 || len(o.waiting.Log) > 0 && !o.said[string(o.waiting.Log)]
 }
 
 func (r Refusal) key() string { return fmt.Sprintf("%s %d", r.ID, r.Code) }

@@ -46,6 +46,7 @@ type Waiting struct {
 	From    string   `json:"from"` // office code of the station
 	To      string   `json:"to"`   // office code of the neighbour
 	Letters []Letter `json:"letters"`
+	Log     []byte   `json:"log,omitempty"` // a word about audit logs that is worth a package of its own
 }
 
 // Package is a manifest and its letters, as they stand on a stick.

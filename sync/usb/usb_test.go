@@ -83,6 +83,40 @@ func TestP2_APackageIsImportedOnce(t *testing.T) {
 	}
 }
 
+// TestTheWordAboutLogsTravels with every package, and has one of its own when it
+// is worth that and news. A package is heard until it is imported.
+func TestTheWordAboutLogsTravels(t *testing.T) {
+	a, b := pair(t)
+	stick := open(t, t.TempDir())
+	a.log = []byte("of a")
+	a.put(t, b.code, 900)
+	export(t, a, stick)
+	importAll(t, b, stick) // leaves a receipt, and says nothing itself
+	importAll(t, b, stick)
+	importAll(t, a, stick)
+	if !slices.Equal(b.heard, []string{"of a"}) || !slices.Equal(a.heard, []string{""}) {
+		t.Errorf("heard %q and %q", b.heard, a.heard)
+	}
+	b.log = []byte("of b")
+	if x := export(t, b, stick); len(x.Packages) != 0 {
+		t.Error("a word that is not worth it has a package of its own")
+	}
+	b.worth = true
+	for i, want := range []int{1, 0, 0} {
+		if x := export(t, b, stick); len(x.Packages) != want || x.Bundles != 0 {
+			t.Errorf("export %d of the same word writes %d packages", i, len(x.Packages))
+		}
+	}
+	b.log = []byte("of b later")
+	if x := export(t, b, stick); len(x.Packages) != 1 || x.Bundles != 0 {
+		t.Errorf("a new word has packages %v", x.Packages)
+	}
+	importAll(t, a, stick)
+	if last := a.heard[len(a.heard)-1]; last != "of b later" {
+		t.Errorf("heard %q", a.heard)
+	}
+}
+
 func TestExportWritesOnlyWhatIsMissing(t *testing.T) {
 	a, b := pair(t)
 	dir := t.TempDir()

@@ -43,6 +43,8 @@ type vectors struct {
 	Empty    hexBytes    `json:"letters_empty"`
 	Manifest hexBytes    `json:"manifest_payload"`
 	Signed   hexBytes    `json:"manifest_signed"`
+	Logged   hexBytes    `json:"manifest_log_payload"` // the same with a word about audit logs, which earlier versions leave out
+	LogSaid  hexBytes    `json:"manifest_log_signed"`
 	Files    []string    `json:"files"` // names of the package's files on the stick
 	Refused  []refusedBy `json:"refused"`
 }
@@ -100,14 +102,15 @@ func TestP12_VectorsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := strings.Join(strings.Fields(string(readme)), "")
-	for name, h := range map[string]hexBytes{"letters": v.Letters, "empty letters": v.Empty, "manifest": v.Manifest, "signed manifest": v.Signed} {
+	for name, h := range map[string]hexBytes{"letters": v.Letters, "empty letters": v.Empty, "manifest": v.Manifest, "signed manifest": v.Signed,
+		"manifest with a log": v.Logged, "signed manifest with a log": v.LogSaid} {
 		if len(h) == 0 || !strings.Contains(page, hex.EncodeToString(h)) {
 			t.Errorf("sync/README.md does not show the vector %q", name)
 		}
 	}
 	for name, value := range map[string]int{
 		"MaxObjects": MaxObjects, "MaxBundles": MaxBundles, "MaxReplies": MaxReplies, "MaxLetters": MaxLetters, "MaxRefusal": MaxRefusal,
-		"MaxCard": MaxCard, "PartSize": PartSize, "MaxPackages": MaxPackages, "MaxFiles": MaxFiles,
+		"MaxCard": MaxCard, "MaxLog": MaxLog, "PartSize": PartSize, "MaxPackages": MaxPackages, "MaxFiles": MaxFiles,
 	} {
 		if !strings.Contains(string(readme), fmt.Sprintf("| `usb.%s` | %d |", name, value)) {
 			t.Errorf("sync/README.md does not say that %s is %d", name, value)
@@ -150,6 +153,16 @@ func TestP12_VectorsHold(t *testing.T) {
 	}
 	if _, err := bundle.VerifyCOSE(bundle.AADHeader, v.Signed, deviceKey(t).Public()); !errors.Is(err, bundle.ErrSignature) {
 		t.Errorf("a manifest passes for a header: %v", err)
+	}
+	logged, err := ParseManifest(v.LogSaid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if payload, err := logged.encode(); err != nil || !bytes.Equal(payload, v.Logged) || string(logged.Log) != "log" {
+		t.Errorf("the manifest with a log encodes to %x, log %q (error %v)", payload, logged.Log, err)
+	}
+	if _, err := bundle.VerifyCOSE(AAD, v.LogSaid, deviceKey(t).Public()); err != nil {
+		t.Error(err)
 	}
 	if raw, err := EncodeLetters(exampleLetters()); err != nil || !bytes.Equal(raw, v.Letters) {
 		t.Errorf("the letters encode to %x (error %v)", raw, err)
@@ -201,11 +214,14 @@ func writeVectors(t *testing.T) {
 	t.Helper()
 	m := exampleManifest(t)
 	v := vectors{Note: "Device key: that of sync/README.md. Written by go test ./sync/usb -update", Files: packageFiles(t, m)}
-	var errs [4]error
+	var errs [6]error
 	v.Letters, errs[0] = EncodeLetters(exampleLetters())
 	v.Empty, errs[1] = EncodeLetters(Letters{})
 	v.Manifest, errs[2] = m.encode()
 	v.Signed, errs[3] = SignManifest(m, deviceKey(t))
+	m.Log = []byte("log")
+	v.Logged, errs[4] = m.encode()
+	v.LogSaid, errs[5] = SignManifest(m, deviceKey(t))
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +252,7 @@ func refused(t *testing.T) []refusedBy {
 	}
 	manifest := func(why string, change func(*manifestWire)) {
 		var w manifestWire
-		if err := bundle.DecodeMap("manifest", good, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, []uint64{11}, &w); err != nil {
+		if err := bundle.DecodeMap("manifest", good, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, []uint64{11, 12}, &w); err != nil {
 			t.Fatal(err)
 		}
 		change(&w)
@@ -255,6 +271,7 @@ func refused(t *testing.T) []refusedBy {
 	manifest("an object twice", func(w *manifestWire) { w.Objects[1] = w.Objects[0] })
 	manifest("a short digest", func(w *manifestWire) { w.Objects[0].SHA256 = w.Objects[0].SHA256[1:] })
 	manifest("a card over the limit", func(w *manifestWire) { w.Card = make([]byte, MaxCard+1) })
+	manifest("a word about logs over the limit", func(w *manifestWire) { w.Log = make([]byte, MaxLog+1) })
 	manifest("null for a list", func(w *manifestWire) { w.Objects = nil })
 	add("manifest", "missing keys", map[uint64]any{1: 1, 2: make([]byte, 16)})
 	list = append(list, refusedBy{"a byte behind it", "manifest", append(slices.Clone(good), 0)})
@@ -271,6 +288,7 @@ func refused(t *testing.T) []refusedBy {
 func FuzzParseManifest(f *testing.F) {
 	v := readVectors(f)
 	f.Add([]byte(v.Manifest))
+	f.Add([]byte(v.Logged))
 	for _, r := range v.Refused {
 		f.Add([]byte(r.Payload))
 	}

@@ -7,12 +7,14 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -302,6 +304,39 @@ func TestRevocationsOutliveTheStoreAndOpenSSLReadsTheList(t *testing.T) {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("openssl says %s, want %s", out, want)
 		}
+	}
+}
+
+// TestEachRevocationDatesTheListLater makes lists within one second: OpenSSL goes
+// by the one that is dated later, and by the first of two that are dated alike.
+func TestEachRevocationDatesTheListLater(t *testing.T) {
+	h := newHub(t)
+	now := time.Now()
+	var before time.Time
+	for i := range 3 {
+		code := fmt.Sprintf("H40.0%d", i+1)
+		h.enrolled(t, code)
+		lists, err := h.CRLs(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := x509.ParseRevocationList(lists[0])
+		if err != nil || !list.ThisUpdate.After(before) || list.ThisUpdate.After(now.Add(-time.Hour)) {
+			t.Errorf("list %d is of %v after %v (error %v)", i, list.ThisUpdate, before, err)
+		}
+		before = list.ThisUpdate
+		h.update(t, func(tx *sqlite.Tx) error {
+			_, err := h.Revoke(tx, h.reg, code, ReasonLost, "it")
+			return err
+		})
+	}
+	h.remember(slices.Repeat(h.Revocations(), 50_000)) // of many years
+	lists, err := h.CRLs(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := x509.ParseRevocationList(lists[0]); err != nil || list.ThisUpdate.After(now) {
+		t.Errorf("a long list is of %v, in the future (error %v)", list.ThisUpdate, err)
 	}
 }
 

@@ -353,12 +353,29 @@ func (c *CA) Revocations() []Revocation {
 	return slices.Clone(c.revokedAll)
 }
 
+// Dismissed says that the keys of an office were revoked and that it has not
+// enrolled again.
+func (c *CA) Dismissed(card registry.Card) bool {
+	if card.Enrolled() {
+		return false
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.ContainsFunc(c.revokedAll, func(r Revocation) bool { return registry.Key(r.Code) == registry.Key(card.Code) })
+}
+
 // CRLs makes the revocation lists of this hub's CAs (RFC 5280), DER, the present
 // one's first: certificates that would still be valid, under a number that grows
 // with time. Serials are random: each list names those of all CAs.
+//
+// Their thisUpdate lies in the past, and grows by a second with each revocation:
+// it knows whole seconds, and of two lists with the same one OpenSSL, which
+// brokers read them with, goes by that which it read first.
 func (c *CA) CRLs(now time.Time) (lists [][]byte, err error) {
+	revoked := c.Revocations()
+	since := now.Add(min(0, time.Duration(len(revoked))*time.Second-Backdate))
 	var entries []x509.RevocationListEntry
-	for _, r := range c.Revocations() {
+	for _, r := range revoked {
 		serial, ok := new(big.Int).SetString(r.Serial, 16)
 		if !ok || now.After(r.NotAfter) {
 			continue
@@ -366,7 +383,7 @@ func (c *CA) CRLs(now time.Time) (lists [][]byte, err error) {
 		entries = append(entries, x509.RevocationListEntry{SerialNumber: serial, RevocationTime: r.At, ReasonCode: r.Reason.code()})
 	}
 	list := &x509.RevocationList{
-		Number: big.NewInt(now.UnixMilli()), ThisUpdate: now.Add(-Backdate), NextUpdate: now.Add(CRLLife), RevokedCertificateEntries: entries,
+		Number: big.NewInt(now.UnixMilli()), ThisUpdate: since, NextUpdate: now.Add(CRLLife), RevokedCertificateEntries: entries,
 	}
 	for _, pair := range c.Signing() {
 		der, err := x509.CreateRevocationList(rand.Reader, list, pair.Cert, pair.Key)

@@ -11,6 +11,7 @@
 package tokenwire
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -60,8 +61,8 @@ type Request struct {
 	Key     string `json:"key,omitempty"`   // label, or "id:" and CKA_ID in hex; "" for the only one
 	// PIN is base64 in JSON, so that it can be wiped after use.
 	PIN []byte `json:"pin,omitempty"`
-	// Spend is the worst state of the token in which the PIN is still entered;
-	// "" is TriesMany.
+	// Spend, of login and of sign with a PIN, is the worst state of the token in
+	// which the PIN is still entered; "" is TriesMany.
 	Spend  Tries  `json:"spend,omitempty"`
 	Digest []byte `json:"digest,omitempty"` // SHA-256
 }
@@ -124,20 +125,44 @@ type Reply struct {
 	Signature []byte  `json:"signature,omitempty"` // RSA PKCS#1 v1.5, or ECDSA as r and s of equal length
 }
 
-// Write writes one frame and wipes its bytes from memory afterwards.
-func Write(w io.Writer, v any) error {
-	data, err := json.Marshal(v)
+// WriteRequest writes one request and wipes its bytes from memory afterwards.
+func WriteRequest(w io.Writer, q Request) error {
+	pin := q.PIN
+	q.PIN = nil // encoding/json keeps the buffers that it writes into
+	data, err := json.Marshal(q)
 	if err != nil {
 		return fmt.Errorf("write frame: %w", err)
 	}
+	if len(pin) > 0 {
+		const before, after = `,"pin":"`, `"}`
+		object := data[:len(data)-1]
+		data = make([]byte, 0, len(object)+len(before)+base64.StdEncoding.EncodedLen(len(pin))+len(after))
+		data = append(append(data, object...), before...)
+		data = append(base64.StdEncoding.AppendEncode(data, pin), after...)
+	}
+	return writeFrame(w, data)
+}
+
+// WriteReply writes one reply.
+func WriteReply(w io.Writer, p Reply) error {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("write frame: %w", err)
+	}
+	return writeFrame(w, data)
+}
+
+// writeFrame writes a frame in one piece, and wipes it and data.
+func writeFrame(w io.Writer, data []byte) error {
 	defer clear(data)
 	if len(data) > MaxFrame {
 		return fmt.Errorf("write frame: %w: %d bytes", ErrFrame, len(data))
 	}
 	frame := make([]byte, 4, 4+len(data))
-	defer func() { clear(frame[:cap(frame)]) }()
 	binary.BigEndian.PutUint32(frame, uint32(len(data)))
-	if _, err := w.Write(append(frame, data...)); err != nil {
+	frame = append(frame, data...)
+	defer clear(frame)
+	if _, err := w.Write(frame); err != nil {
 		return fmt.Errorf("write frame: %w", err)
 	}
 	return nil

@@ -19,10 +19,12 @@ func TestFramesComeBackAsTheyWere(t *testing.T) {
 	for _, q := range []Request{
 		{ID: 1, Do: Hello, Version: Version}, {ID: 2, Do: List}, {ID: 3, Do: Open, Token: "Con dấu", Key: "id:01"},
 		{ID: 4, Do: Login, PIN: []byte("1234"), Spend: TriesLast}, {ID: 5, Do: Sign, Digest: digest}, {ID: 6, Do: Logout},
+		{ID: 7, Do: Sign, Digest: digest, PIN: []byte("\"\\\x00<>ế"), Spend: TriesFew}, {ID: 8, Do: Login, PIN: bytes.Repeat([]byte("9"), MaxPIN)},
 	} {
 		var b bytes.Buffer
-		if err := Write(&b, q); err != nil {
-			t.Fatal(err)
+		pin := bytes.Clone(q.PIN)
+		if err := WriteRequest(&b, q); err != nil || !bytes.Equal(q.PIN, pin) {
+			t.Fatalf("%v, PIN %q", err, q.PIN)
 		}
 		got, err := ReadRequest(&b)
 		if err != nil || !reflect.DeepEqual(got, q) {
@@ -37,7 +39,7 @@ func TestFramesComeBackAsTheyWere(t *testing.T) {
 // The bytes that agent/README.md shows.
 func TestVectors(t *testing.T) {
 	var b bytes.Buffer
-	if err := Write(&b, Request{ID: 4, Do: Login, PIN: []byte("1234")}); err != nil {
+	if err := WriteRequest(&b, Request{ID: 4, Do: Login, PIN: []byte("1234")}); err != nil {
 		t.Fatal(err)
 	}
 	if want := "\x00\x00\x00\x26" + `{"id":4,"do":"login","pin":"MTIzNA=="}`; b.String() != want {
@@ -46,6 +48,24 @@ func TestVectors(t *testing.T) {
 	p, err := ReadReply(bytes.NewReader(frame(`{"id":4,"code":"pin-wrong","tries":"few","later":1}`)))
 	if err != nil || p.Code != PINWrong || p.Tries != TriesFew {
 		t.Errorf("the reply is %+v, %v", p, err)
+	}
+}
+
+// kept remembers what is written into it, not a copy.
+type kept struct{ frames [][]byte }
+
+func (k *kept) Write(p []byte) (int, error) {
+	k.frames = append(k.frames, p)
+	return len(p), nil
+}
+
+func TestAWrittenPINIsWiped(t *testing.T) {
+	k := &kept{}
+	if err := WriteRequest(k, Request{ID: 1, Do: Login, PIN: []byte("1234")}); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.frames) != 1 || !bytes.Equal(k.frames[0], make([]byte, len(k.frames[0]))) {
+		t.Errorf("afterwards its bytes are %q", k.frames)
 	}
 }
 
@@ -85,7 +105,7 @@ func FuzzReadRequest(f *testing.F) {
 			return
 		}
 		var b bytes.Buffer
-		if err := Write(&b, q); err != nil {
+		if err := WriteRequest(&b, q); err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)
 		}
 		again, err := ReadRequest(&b)
@@ -101,7 +121,7 @@ func FuzzReadReply(f *testing.F) {
 	f.Add(frame(`{"id":5,"signature":"AAAA"}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if p, err := ReadReply(bytes.NewReader(in)); err == nil {
-			_ = Write(io.Discard, p)
+			_ = WriteReply(io.Discard, p)
 		}
 	})
 }

@@ -164,7 +164,7 @@ var answers = map[string][]string{
 	"cmd/tram.printCertificates": {"tram cert show", "tram cert renew"},
 	"cmd/tram.lanShowCommand":    {"tram lan show"},
 	"cmd/tram.lanInstallCommand": {"tram lan install"},
-	"cmd/tram.lanRequestCommand": {"tram lan request"},
+	"cmd/tram.hand":              {"tram lan request", "tram lan ca"},
 	"cmd/tram.userListCommand":   {"tram user list"},
 	"cmd/tram.accountCommand":    {"tram user add", "tram user password"},
 	"cmd/tram.userChangeCommand": {"tram user unlock", "tram user sign-out", "tram user close", "tram user open"},

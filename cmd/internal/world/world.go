@@ -49,6 +49,8 @@ type Options struct {
 	// Mosquitto is the path of a real Mosquitto to be used as the broker, "" for
 	// the one inside tram-hub.
 	Mosquitto string
+	// MosquittoAs is the account that it runs as; "" is that of this process.
+	MosquittoAs string
 	// Broker are the nodes of a running broker to be used, and BrokerCA the PEM
 	// file of the CA that issued their certificates; nil for the one inside.
 	Broker   []string
@@ -204,12 +206,16 @@ func (w *World) startBroker(ctx context.Context) error {
 		return nil
 	}
 	w.say("broker %s", w.o.Mosquitto)
-	me, err := user.Current()
-	if err != nil {
-		return fmt.Errorf("find own user: %w", err)
+	as := w.o.MosquittoAs
+	if as == "" {
+		me, err := user.Current()
+		if err != nil {
+			return fmt.Errorf("find own user: %w", err)
+		}
+		as = me.Username
 	}
 	dir := filepath.Join(w.o.Dir, "mosquitto")
-	if _, err := w.Run(ctx, "tram-hub", "broker", "config", "--data", w.HubDir(), "--out", dir, "--user", me.Username); err != nil {
+	if _, err := w.Run(ctx, "tram-hub", "broker", "config", "--data", w.HubDir(), "--out", dir, "--user", as); err != nil {
 		return err
 	}
 	w.Broker = newProcess([]string{w.o.Mosquitto}, dir, nil, "-c", filepath.Join(dir, "mosquitto.conf"))
