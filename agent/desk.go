@@ -28,6 +28,7 @@ import (
 	"tram/agent/problem"
 	"tram/agent/sealbook"
 	"tram/agent/stick"
+	"tram/agent/trust"
 	"tram/agent/tsa/tsahttp"
 	"tram/agent/web/account"
 	"tram/storage/audit"
@@ -74,6 +75,7 @@ type desk struct {
 	book     *countersign.Book
 	older    older
 	seals    *sealbook.Book
+	trust    *trust.Store
 }
 
 // Schemas are the tables of an office's database.
@@ -147,6 +149,7 @@ func (d *desk) openOffice() (err error) {
 	if err != nil {
 		return err
 	}
+	d.trust = d.openTrust()
 	d.office, err = office.New(office.Options{
 		DB: d.db, Queue: d.queue, Blobs: d.blobs, Registry: d.registry, Identity: d.id,
 		Limits: office.Limits{
@@ -157,7 +160,7 @@ func (d *desk) openOffice() (err error) {
 		},
 		Seals:   d.sealer,
 		Renewed: d.take,
-		Trust:   d.trust(),
+		Trust:   d.trust,
 		Stamper: stamper, StampRoots: roots,
 		Logger: d.log.With("part", "office"), Now: d.clock.Now,
 	})
@@ -199,6 +202,7 @@ func (d *desk) openNode() error {
 	check := guard.New(guard.Options{
 		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
 		Own:   d.own,
+		Held:  d.holds,
 		Boots: d.lineage, Logs: d.book, Older: d.foundOlder,
 		Current: d.current, Policy: d.policy, Greeted: d.greeted, Refused: d.refused,
 	})
@@ -253,9 +257,11 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })
+	group.Go(func() error { return d.trust.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.renewer.Run(ctx) })
+	group.Go(func() error { return d.pagesCertificates(ctx) })
 	group.Go(func() error {
 		if err := d.registry.WarmSearch(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("names of offices not read", "error", err) // the first search tries again

@@ -1,17 +1,26 @@
 package agent_test
 
 import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tram/agent"
 	"tram/agent/config"
+	"tram/agent/hub"
 	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/seal"
 	"tram/agent/stick"
+	"tram/agent/verify"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
@@ -165,5 +174,77 @@ func edit(t *testing.T, dir, statement string) {
 	defer db.Close()
 	if err := db.Update(t.Context(), func(tx *sqlite.Tx) error { _, err := tx.Exec(statement); return err }); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestP10_ADocumentThatTheHubRefusesIsRefusedInWriting: the office wrote it while
+// it was allowed to, and offers it when it is so no more.
+func TestP10_ADocumentThatTheHubRefusesIsRefusedInWriting(t *testing.T) {
+	p := found(t)
+	const code = "H40.DN"
+	p.invite("code,name,parent,kind\n" + code + ",Công ty Cấp nước,H40,enterprise\n")
+	p.startHub()
+	p.join(codeA)
+	firm := p.join(code)
+	change := hub.OfficeChange{Act: hub.ActAllow, Code: code, May: []string{codeA}}
+	if _, err := p.theHub.ChangeOffice(t.Context(), change, "test"); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually("the rule", func() bool { return firm.tries(codeA) == "" })
+	p.stopHub()
+	doc := firm.send(codeA, []byte("viết khi còn được phép"))
+	p.offices(func(h *hub.Hub) error {
+		change.May = []string{codeB}
+		_, err := h.ChangeOffice(t.Context(), change, "test")
+		return err
+	})
+	p.startHub()
+	firm.tracked(doc.ID, "failed::H40:evidence")
+	got := firm.reaches(doc.ID, office.Failed)
+	last := got.Events[len(got.Events)-1]
+	for lang, want := range map[i18n.Lang]string{
+		i18n.Vietnamese: "Trạm không nhận văn bản: Trung tâm không cho phép cơ quan này gửi tới nơi nhận đó.",
+		i18n.English:    "The hub did not take the document: The hub does not allow this office to write to that recipient.",
+	} {
+		if words := last.Words(lang); words != want {
+			t.Errorf("%s: %q, want %q", lang, words, want)
+		}
+	}
+}
+
+// TestP12_EitherSideProvesADocumentWithTheCAAlone: seals, evidence, header and
+// custody receipt, though the offices have each other's cards from pages.
+func TestP12_EitherSideProvesADocumentWithTheCAAlone(t *testing.T) {
+	p := found(t)
+	p.startHub()
+	a, b := p.join(codeA), p.join(codeB)
+	doc := a.send(codeB, []byte("tờ trình"))
+	a.reaches(doc.ID, office.Delivered)
+	a.tracked(doc.ID, "saved::H40:stamp", "hub::H40:evidence")
+	b.tracked(doc.ID, "hub::H40:evidence")
+	for side, want := range map[*box]string{a: "header " + codeA + " passed, custody H40 passed", b: "header " + codeA + " passed"} {
+		body, err := side.api.Container(t.Context(), doc.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := io.ReadAll(body)
+		if err := errors.Join(err, body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AddCert(side.identity().Trust.CA)
+		r, err := verify.Container(bytes.NewReader(file), int64(len(file)), verify.Trust{
+			Trust: seal.Trust{Roots: seal.Only(roots), Stamps: roots, Now: time.Now()}, Vouching: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, proof := range r.Proofs {
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", proof.Kind, proof.Office, proof.Result, proof.Reason)))
+		}
+		if r.Result != seal.Passed || strings.Join(got, ", ") != want {
+			t.Errorf("exported by %s: %s %s, %s; want %s", side.code, r.Result, r.Reason, strings.Join(got, ", "), want)
+		}
 	}
 }

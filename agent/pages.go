@@ -120,8 +120,13 @@ func (d *desk) site() (http.Handler, error) {
 		return nil, fmt.Errorf("make upload folder: %w", err)
 	}
 	limits := d.o.Config.Limits
+	var certificate web.Certificate
+	if d.lan != nil {
+		certificate = d.lan
+	}
 	return web.New(web.Options{
-		Office: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
+		Certificate: certificate,
+		Office:      d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
 			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(), SignAgent: d.o.Config.UI.Signing,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -112,9 +113,30 @@ func (d *desk) learn(ctx context.Context, card []byte) error {
 		return nil
 	}
 	return d.db.Update(ctx, func(tx *sqlite.Tx) error {
-		_, err := d.registry.Merge(tx, [][]byte{card})
+		if _, err := d.registry.Merge(tx, [][]byte{card}); err != nil {
+			return err
+		}
+		return d.office.KeepCard(tx, card)
+	})
+}
+
+// holds is the serial of the hub's card that is held here: none as long as there
+// is no card that proves the hub's present keys to others, so that the hub says
+// its own.
+func (d *desk) holds(hub string) (serial uint64) {
+	err := d.db.View(context.Background(), func(tx *sqlite.Tx) error {
+		proves, err := d.office.Proves(tx, hub)
+		if err != nil || !proves {
+			return err
+		}
+		card, err := d.registry.LookupTx(tx, hub)
+		serial = card.Serial
 		return err
 	})
+	if err != nil {
+		d.log.Error("card of the hub not looked up", "error", err)
+	}
+	return serial
 }
 
 // neighbour finds whom this office exchanges with by stick: its hub alone.
@@ -140,11 +162,11 @@ func (d *desk) nameOf(code string) string {
 
 // refused writes a refusal of the guard into log and audit chain.
 func (d *desk) refused(ctx context.Context, r guard.Refusal) {
-	d.log.Warn("refused", "peer", r.Peer, "action", r.Action, "id", r.Bundle, "reason", r.Reason)
+	d.log.Warn("refused", "peer", r.Peer, "action", r.Action, "id", r.Bundle, "reason", r.Reason, "unsaid", r.Unsaid)
 	err := d.db.Update(ctx, func(tx *sqlite.Tx) error {
 		return audit.Append(tx, audit.Entry{
 			Actor: r.Peer, Action: "refused." + r.Action, Subject: r.Bundle.String(),
-			Detail: map[string]string{"reason": r.Reason},
+			Detail: map[string]string{"reason": r.Reason, "unsaid": strconv.Itoa(r.Unsaid)},
 		})
 	})
 	if err != nil {
@@ -163,6 +185,7 @@ func (o observer) Session(_ string, up bool, _ wire.Hello) {
 	if up {
 		o.d.renewer.Taken()
 		o.d.line.Session()
+		o.d.trust.Retry()
 	} else {
 		o.d.office.LinkDown()
 	}

@@ -36,6 +36,15 @@ func (s *server) lanRequest(http.ResponseWriter, *http.Request) (any, error) {
 	return PEM{string(request)}, err
 }
 
+func (s *server) lanRoot(http.ResponseWriter, *http.Request) (any, error) {
+	k, err := s.lan()
+	if err != nil {
+		return nil, err
+	}
+	root, err := k.Root()
+	return PEM{string(root)}, err
+}
+
 func (s *server) lanInstall(_ http.ResponseWriter, r *http.Request) (any, error) {
 	k, err := s.lan()
 	if err != nil {
@@ -55,6 +64,13 @@ func (s *server) lanInstall(_ http.ResponseWriter, r *http.Request) (any, error)
 func (c *Client) LANRequest(ctx context.Context) ([]byte, error) {
 	var p PEM
 	err := c.Call(ctx, http.MethodPost, "/v1/lan/request", nil, &p)
+	return []byte(p.PEM), err
+}
+
+// LANRoot is the root that PCs are to trust, as PEM.
+func (c *Client) LANRoot(ctx context.Context) ([]byte, error) {
+	var p PEM
+	err := c.Call(ctx, http.MethodGet, "/v1/lan/root", nil, &p)
 	return []byte(p.PEM), err
 }
 

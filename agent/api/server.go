@@ -58,6 +58,7 @@ type LAN interface {
 	Request() ([]byte, error)
 	Install(chain []byte) error
 	State() lan.State
+	Root() ([]byte, error)
 }
 
 // Options configures the API.
@@ -96,6 +97,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /v1/accounts", s.handle(s.accounts))
 	mux.HandleFunc("POST /v1/accounts", s.handle(s.createAccount))
 	mux.HandleFunc("POST /v1/lan/request", s.handle(s.lanRequest))
+	mux.HandleFunc("GET /v1/lan/root", s.handle(s.lanRoot))
 	mux.HandleFunc("PUT /v1/lan/certificate", s.handle(s.lanInstall))
 	for _, what := range AccountChanges {
 		mux.HandleFunc("POST /v1/accounts/{name}/"+string(what), s.handle(s.changeAccount(what)))

@@ -82,7 +82,7 @@ type Storage struct {
 type Trust struct {
 	Anchors string // folder of authorities; "" is trust.AnchorsDir below the data folder
 	Lists   string // folder of revocation lists; "" is trust.ListsDir below the data folder
-	OCSP    bool   // whether to ask over the network, on lines that cost nothing
+	OCSP    bool   // whether to ask over the network and to fetch lists, on lines that cost nothing
 }
 
 // OfficeMQTT is how the office reaches its hub.

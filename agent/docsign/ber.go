@@ -12,11 +12,9 @@ var errBER = errors.New("malformed ASN.1")
 
 // toDER rewrites the first BER element of in as DER as far as lengths and
 // split octet strings go. Signers that stream write indefinite lengths; what
-// is signed is the DER form. Bytes behind the element are dropped, since the
-// placeholder in a PDF is padded.
-func toDER(in []byte) ([]byte, error) {
-	out, _, err := appendDER(make([]byte, 0, len(in)), in, 0)
-	return out, err
+// is signed is the DER form. rest is what stands behind the element.
+func toDER(in []byte) (der, rest []byte, err error) {
+	return appendDER(make([]byte, 0, len(in)), in, 0)
 }
 
 // element is one BER element in place: header and, for a definite length, body.

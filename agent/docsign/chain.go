@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
 	"errors"
@@ -30,9 +31,26 @@ var documentUsages = []asn1.ObjectIdentifier{
 	{1, 3, 6, 1, 4, 1, 311, 20, 2, 2},  // smart-card logon, on tokens of officials
 }
 
+// oidKeyUsage and oidExtKeyUsage are the extensions about usage.
+var (
+	oidKeyUsage    = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+)
+
+// extensionOf finds an extension of a certificate.
+func extensionOf(cert *x509.Certificate, oid asn1.ObjectIdentifier) (pkix.Extension, bool) {
+	i := slices.IndexFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oid) })
+	if i < 0 {
+		return pkix.Extension{}, false
+	}
+	return cert.Extensions[i], true
+}
+
 // paths finds chains from the signer to an anchor. Without one, the outcome
 // says why. Validity in time is not decided here: the standard library wants a
 // time at which the whole chain is valid, and any within the signer's life does.
+// That for which it must be good comes first, since an authority may have had
+// several certificates one after the other.
 func (k *checker) paths(c claim, proven time.Time) ([][]*x509.Certificate, Outcome) {
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	for _, a := range k.opts.Anchors {
@@ -42,7 +60,7 @@ func (k *checker) paths(c claim, proven time.Time) ([][]*x509.Certificate, Outco
 		between.AddCert(i)
 	}
 	var last error
-	for _, at := range []time.Time{proven, c.claimed, k.opts.Now, c.cert.NotAfter, c.cert.NotBefore} {
+	for _, at := range []time.Time{k.at(proven), c.claimed, k.opts.Now, c.cert.NotAfter, c.cert.NotBefore} {
 		if at.Before(c.cert.NotBefore) || at.After(c.cert.NotAfter) {
 			continue
 		}
@@ -67,7 +85,6 @@ func bounded(chains [][]*x509.Certificate) ([][]*x509.Certificate, Outcome) {
 
 // noChain tells the ways apart in which there is no chain.
 func noChain(leaf *x509.Certificate, err error) Outcome {
-	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	detail := ""
 	if err != nil {
@@ -80,17 +97,21 @@ func noChain(leaf *x509.Certificate, err error) Outcome {
 		return outcome(Indeterminate, ChainConstraintsFailure, "chain-rule", detail)
 	case slices.Equal(leaf.RawSubject, leaf.RawIssuer):
 		return outcome(Indeterminate, NoCertificateChain, "self-signed", detail)
-	case errors.As(err, &unknown), err == nil:
-		return outcome(Indeterminate, NoCertificateChain, "no-chain", detail)
 	}
 	return outcome(Indeterminate, NoCertificateChain, "no-chain", detail)
+}
+
+// signs reports whether a key may sign anything but certificates and lists.
+// Without the extension it may be used for all (RFC 5280).
+func signs(cert *x509.Certificate) bool {
+	_, limited := extensionOf(cert, oidKeyUsage)
+	return !limited || cert.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) != 0
 }
 
 // usage checks what the certificates of a chain may be used for.
 func usage(path []*x509.Certificate, p purpose) Outcome {
 	leaf := path[0]
-	signs := x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
-	if leaf.KeyUsage != 0 && leaf.KeyUsage&signs == 0 {
+	if !signs(leaf) {
 		return outcome(Indeterminate, ChainConstraintsFailure, "wrong-usage", "key usage")
 	}
 	if leaf.IsCA && len(path) > 1 {
@@ -115,22 +136,22 @@ func stampUsage(leaf *x509.Certificate) bool {
 	if !slices.Equal(leaf.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}) || len(leaf.UnknownExtKeyUsage) > 0 {
 		return false
 	}
-	for _, e := range leaf.Extensions {
-		if e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 37}) {
-			return e.Critical
-		}
-	}
-	return false
+	e, ok := extensionOf(leaf, oidExtKeyUsage)
+	return ok && e.Critical
 }
 
-// allows reports whether the extended key usage, if there is one, covers p.
+// allows reports whether the extended key usage, if there is one, covers p. A
+// certificate for signing in is one of a person; that of a server has the same
+// usage beside its own and signs no documents.
 func allows(cert *x509.Certificate, p purpose) bool {
 	if len(cert.ExtKeyUsage)+len(cert.UnknownExtKeyUsage) == 0 {
 		return true
 	}
-	good := []x509.ExtKeyUsage{x509.ExtKeyUsageAny, x509.ExtKeyUsageEmailProtection, x509.ExtKeyUsageClientAuth}
+	good := []x509.ExtKeyUsage{x509.ExtKeyUsageAny, x509.ExtKeyUsageEmailProtection}
 	if p == forStamps {
 		good = []x509.ExtKeyUsage{x509.ExtKeyUsageAny, x509.ExtKeyUsageTimeStamping}
+	} else if cert.IsCA || !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
+		good = append(good, x509.ExtKeyUsageClientAuth)
 	}
 	for _, u := range cert.ExtKeyUsage {
 		if slices.Contains(good, u) {
@@ -144,19 +165,19 @@ func allows(cert *x509.Certificate, p purpose) bool {
 
 // keys refuses keys of a chain that are too short to prove anything. The
 // standard library has refused MD5 and SHA-1 between them.
-func (k *checker) keys(path []*x509.Certificate) Outcome {
+func keys(path []*x509.Certificate) Outcome {
 	for _, cert := range path {
-		if !k.strongKey(cert.PublicKey) {
+		if !strongKey(cert.PublicKey) {
 			return Outcome{Indeterminate, CryptoConstraintsFailure, Reason{Code: "weak-key", Args: map[string]string{"name": keyName(cert.PublicKey)}}}
 		}
 	}
 	return passed()
 }
 
-func (k *checker) strongKey(pub any) bool {
+func strongKey(pub any) bool {
 	switch key := pub.(type) {
 	case *rsa.PublicKey:
-		return key.N.BitLen() >= k.opts.Policy.MinRSA
+		return key.N.BitLen() >= MinRSA
 	case *ecdsa.PublicKey:
 		return key.Curve.Params().BitSize >= 256
 	case ed25519.PublicKey:

@@ -32,7 +32,7 @@ type file struct {
 // verdict; whatever is wrong with the file itself is in the report. It may be
 // called again with newer options for another verdict on the same file.
 func Check(ctx context.Context, name string, r io.ReaderAt, size int64, opts Options) (Report, error) {
-	report := Report{Version: ReportVersion, Name: clip(name), Format: FormatOther, Size: size, CheckedAt: opts.Now.UTC(), Signatures: []Signature{}}
+	report := Report{Version: ReportVersion, Name: clip(name), Format: FormatOther, Size: size, CheckedAt: opts.Now.UTC(), ClockBehind: opts.ClockBehind, Signatures: []Signature{}}
 	report.Outcome = outcome(None, "", "none", "")
 	if size < 0 || size > MaxFile {
 		return report, ErrTooLarge
@@ -114,3 +114,21 @@ func (f file) hasExtension(endings ...string) bool {
 }
 
 func (f file) startsWith(magic string) bool { return bytes.HasPrefix(f.head, []byte(magic)) }
+
+// contains looks for any of the words anywhere in the file.
+func (f file) contains(ctx context.Context, words ...string) (bool, error) {
+	const overlap = 256
+	buf := make([]byte, 64<<10)
+	for at := int64(0); at < f.size; at += int64(len(buf) - overlap) {
+		n, err := io.ReadFull(until(ctx, io.NewSectionReader(f.r, at, f.size-at)), buf)
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return false, err
+		}
+		for _, w := range words {
+			if bytes.Contains(buf[:n], []byte(w)) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}

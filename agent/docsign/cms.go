@@ -42,6 +42,7 @@ var (
 var (
 	errCMS       = errors.New("malformed CMS")
 	errNotSigned = errors.New("CMS is not signed data")
+	errAround    = errors.New("something stands beside the CMS that is not signed")
 )
 
 // signedData is CMS SignedData, RFC 5652, read and not yet believed.
@@ -72,11 +73,17 @@ type attribute struct {
 	values []cryptobyte.String
 }
 
-// parseCMS reads SignedData in DER or BER.
+// spaces may stand around CMS: what programs that write text add to a file.
+const spaces = " \t\r\n\x00"
+
+// parseCMS reads SignedData in DER or BER. Nobody signs what stands behind it.
 func parseCMS(raw []byte) (*signedData, error) {
-	der, err := toDER(raw)
+	der, rest, err := toDER(raw)
 	if err != nil {
 		return nil, err
+	}
+	if len(bytes.Trim(rest, spaces)) > 0 {
+		return nil, errAround
 	}
 	in := cryptobyte.String(der)
 	var outer, inner, body cryptobyte.String
@@ -168,14 +175,11 @@ func readLists(in cryptobyte.String) []Evidence {
 			break
 		}
 		if list, err := ParseCRL(one); tag == tags.SEQUENCE && err == nil {
-			all = append(all, Evidence{CRL: list, Origin: originDocument})
+			all = append(all, Evidence{CRL: list, Origin: OriginDocument})
 		}
 	}
 	return all
 }
-
-// originDocument marks evidence that came with the document.
-const originDocument = "document"
 
 func parseSigner(in cryptobyte.String) (signerInfo, error) {
 	var s signerInfo

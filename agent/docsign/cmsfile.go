@@ -32,7 +32,7 @@ func (k *checker) checkCMS(ctx context.Context, f file, report *Report) error {
 	if _, err := io.ReadFull(io.NewSectionReader(f.r, 0, f.size), raw); err != nil {
 		return err
 	}
-	d, err := parseCMS(binary(raw))
+	d, err := unwrapCMS(raw)
 	if errors.Is(err, errNotSigned) {
 		report.Outcome = outcome(None, "", "none", "CMS without signatures")
 		return nil
@@ -87,18 +87,19 @@ func (k *checker) contentDigest(ctx context.Context) digester {
 	}
 }
 
-// binary undoes PEM and Base64.
-func binary(raw []byte) []byte {
-	if block, _ := pem.Decode(raw); block != nil {
-		return block.Bytes
+// unwrapCMS reads CMS as it is, in PEM or in Base64.
+func unwrapCMS(raw []byte) (*signedData, error) {
+	if block, rest := pem.Decode(raw); block != nil {
+		before := raw[:bytes.LastIndex(raw[:len(raw)-len(rest)], []byte("-----BEGIN "))]
+		if len(bytes.Trim(before, spaces))+len(block.Headers)+len(bytes.Trim(rest, spaces)) > 0 {
+			return nil, errAround
+		}
+		return parseCMS(block.Bytes)
 	}
-	if !bytes.HasPrefix(raw, []byte("MI")) { // Base64 of a long SEQUENCE
-		return raw
+	if bytes.HasPrefix(raw, []byte("MI")) { // Base64 of a long SEQUENCE
+		if der, err := base64.StdEncoding.AppendDecode(nil, bytes.Join(bytes.Fields(raw), nil)); err == nil {
+			return parseCMS(der)
+		}
 	}
-	compact := bytes.Join(bytes.Fields(raw), nil)
-	der, err := base64.StdEncoding.AppendDecode(nil, compact)
-	if err != nil {
-		return raw
-	}
-	return der
+	return parseCMS(raw)
 }

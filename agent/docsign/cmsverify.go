@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"slices"
+	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 	tags "golang.org/x/crypto/cryptobyte/asn1"
@@ -30,6 +32,9 @@ func over(content []byte) digester {
 type terms struct {
 	purpose  purpose
 	needCert bool // the signing-certificate attribute must be there (CAdES, RFC 3161)
+	// claimed is the time of a stamp, which a token tells a second time among
+	// its attributes; zero for other signatures.
+	claimed  time.Time
 	others   []*x509.Certificate
 	evidence []Evidence
 }
@@ -42,7 +47,7 @@ func (k *checker) verifySigner(ctx context.Context, s *Signature, d *signedData,
 		s.Outcome = outcome(Indeterminate, NoSigningCertificate, "no-certificate", "")
 		return nil
 	}
-	s.Signer, s.Algorithm = party(cert), keyName(cert.PublicKey)
+	s.Signer, s.Algorithm, s.Claimed = party(cert), keyName(cert.PublicKey), info.claimed(t, s.Claimed)
 	hash := digestOf(info.digest.Algorithm)
 	if hash == 0 {
 		s.Outcome = outcome(Indeterminate, CryptoConstraintsFailure, "unknown-algorithm", info.digest.Algorithm.String())
@@ -58,19 +63,28 @@ func (k *checker) verifySigner(ctx context.Context, s *Signature, d *signedData,
 		o = info.signingCertificate(cert, t.needCert)
 	}
 	if o.Indication != Passed {
-		s.Claimed, s.Outcome = info.signingTime(), o
+		s.Outcome = o
 		return nil
 	}
-	c := claim{cert: cert, others: append(d.certs[:len(d.certs):len(d.certs)], t.others...), weak: weak, purpose: t.purpose}
-	if c.claimed = info.signingTime(); c.claimed.IsZero() {
-		c.claimed = s.Claimed
-	}
-	c.evidence = append(append(info.evidence(), d.evidence...), t.evidence...)
+	c := claim{cert: cert, others: slices.Concat(d.certs, t.others), claimed: s.Claimed, weak: weak, purpose: t.purpose}
+	c.evidence = slices.Concat(info.evidence(), d.evidence, t.evidence)
 	if t.purpose == forDocuments {
 		k.stamps(ctx, s, info, c)
 	}
 	k.judge(ctx, s, c)
 	return nil
+}
+
+// claimed is when the signature was made as its signer says: in a stamp, among
+// the attributes, or as the file around it has it.
+func (info signerInfo) claimed(t terms, otherwise time.Time) time.Time {
+	if !t.claimed.IsZero() {
+		return t.claimed
+	}
+	if at := info.signingTime(); !at.IsZero() {
+		return at
+	}
+	return otherwise
 }
 
 // stamps judges the time stamps over the signature value.
@@ -250,7 +264,7 @@ func readArchive(in cryptobyte.String, basic bool) []Evidence {
 		if basic {
 			one = wrapBasic(one)
 		}
-		all = append(all, Evidence{OCSP: one, Origin: originDocument})
+		all = append(all, Evidence{OCSP: one, Origin: OriginDocument})
 	}
 	return all
 }

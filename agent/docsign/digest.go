@@ -50,6 +50,11 @@ func weakDigest(h crypto.Hash) string {
 	return ""
 }
 
+// weakened is the outcome for a digest that proves nothing any more.
+func weakened(name string) Outcome {
+	return Outcome{Indeterminate, CryptoConstraintsFailure, Reason{Code: "weak-digest", Args: map[string]string{"name": name}}}
+}
+
 // Signature algorithms, with the digest that they name. Without one, the
 // digest is that of the signer info.
 var (

@@ -11,7 +11,8 @@
 //   - trust anchors are those of [Options] and never come from a document;
 //   - what was not checked is never PASSED: without revocation data the
 //     verdict is TRY_LATER, and bytes added after signing are named;
-//   - weak digests and keys prove nothing;
+//   - weak digests and keys prove nothing, in revocation data as little as in
+//     signatures, and nobody is asked for a chain that rests on them;
 //   - hostile bytes make it neither panic nor read or allocate beyond the
 //     limits of the package.
 //

@@ -6,10 +6,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/base64"
 	"math/big"
 	"strings"
 	"testing"
 	"time"
+
+	"tram/agent/docsign/pdf"
 )
 
 // TestProofInsideTheDocumentIsUsedOffline signs, adds lists to the document
@@ -26,7 +29,7 @@ func TestProofInsideTheDocumentIsUsedOffline(t *testing.T) {
 	o := b.opts
 	o.Revocations, o.Intermediates = nil, nil
 	r := checkBytes(t, "x.pdf", d.data, o)
-	if r.Indication != Passed || r.Signatures[0].Revocation[0].Origin != originDocument || r.Signatures[0].Scope.Kind != ScopeExtended {
+	if r.Indication != Passed || r.Signatures[0].Revocation[0].Origin != OriginDocument || r.Signatures[0].Scope.Kind != ScopeExtended {
 		t.Errorf("got %+v\n%+v", r.Outcome, r.Signatures)
 	}
 	// Anchors are never taken from the document.
@@ -94,6 +97,85 @@ func TestTimeStampsOutliveTheSigner(t *testing.T) {
 	late := newDraft(t).sign(how{cms: b.library(b.stamper()), filter: "ETSI.CAdES.detached"})
 	if r := checkBytes(t, "x.pdf", late.data, fresh(years)); r.SubIndication != Expired {
 		t.Errorf("expired before it was signed: %+v", r.Outcome)
+	}
+}
+
+// TestAStampIsHeldToTheTimeThatItTells and not to the one among its attributes.
+func TestAStampIsHeldToTheTimeThatItTells(t *testing.T) {
+	b := newBench(t)
+	token := mustParse(t, b.stampToken([]byte("x"), "sha256"))
+	for _, test := range []struct {
+		told time.Time
+		want SubIndication
+	}{
+		{time.Now(), ""},
+		{b.tsa.cert.NotBefore.AddDate(0, 0, -1), NotYetValid},
+		{b.tsa.cert.NotAfter.AddDate(0, 0, 1), Expired},
+		{time.Now().AddDate(0, 0, 1), SigConstraintsFailure},
+	} {
+		var s Signature
+		k := newChecker(b.opts)
+		err := k.verifySigner(t.Context(), &s, token, token.signers[0], over(token.content), terms{purpose: forStamps, needCert: true, claimed: test.told})
+		if err != nil || s.SubIndication != test.want || !s.Claimed.Equal(test.told) {
+			t.Errorf("told %v: got %+v at %v (error %v), want %q", test.told, s.Outcome, s.Claimed, err, test.want)
+		}
+	}
+}
+
+// TestAWeakStampProvesNothingLaterEither: it does not wait for revocation data.
+func TestAWeakStampProvesNothingLaterEither(t *testing.T) {
+	b := newBench(t)
+	o := b.opts
+	o.Revocations = nil
+	for digest, want := range map[string]SubIndication{"sha256": TryLater, "sha1": CryptoConstraintsFailure} {
+		if got := newChecker(o).stamp(t.Context(), b.stampToken([]byte("x"), digest), over([]byte("x")), nil, nil); got.SubIndication != want {
+			t.Errorf("%s: got %+v, want %s", digest, got.Outcome, want)
+		}
+	}
+}
+
+// TestWhatStandsBesideCMSIsNotSigned: other programs show it.
+func TestWhatStandsBesideCMSIsNotSigned(t *testing.T) {
+	b := newBench(t)
+	der := b.openssl("-nodetach")([]byte("100"))
+	text := pemOf("CMS", der)
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	note := []byte("Số tiền: 900\n")
+	for _, test := range []struct {
+		name string
+		data []byte
+		good bool
+	}{
+		{"alone", der, true},
+		{"an end of line", join(der, []byte("\r\n")), true},
+		{"zeros", join(der, make([]byte, 9)), true},
+		{"text behind", join(der, note), false},
+		{"CMS behind", join(der, der), false},
+		{"PEM", text, true},
+		{"PEM between blank lines", join([]byte("\n"), text, []byte("\n")), true},
+		{"text before PEM", join(note, text), false},
+		{"text behind PEM", join(text, note), false},
+		{"PEM that is none before PEM", join([]byte("-----BEGIN CMS-----\n"), note, []byte("-----END CMS-----\n"), text), false},
+		{"headers in PEM", bytes.Replace(text, []byte("-----\n"), []byte("-----\nTien: 900\n\n"), 1), false},
+		{"Base64", []byte(base64.StdEncoding.EncodeToString(der)), true},
+		{"text behind Base64", join([]byte(base64.StdEncoding.EncodeToString(der)), note), false},
+	} {
+		r := checkBytes(t, "x.p7m", test.data, b.opts)
+		if test.good && r.Indication != Passed || !test.good && (r.Indication != Failed || r.SubIndication != FormatFailure) {
+			t.Errorf("%s: got %+v", test.name, r.Outcome)
+		}
+	}
+}
+
+func TestDatesOfPDFWithoutAZoneAreVietnams(t *testing.T) {
+	want := time.Date(2026, 11, 21, 2, 30, 12, 0, time.UTC)
+	for _, text := range []string{"D:20261121093012+07'00'", "D:20261121093012+07'00", "D:20261121023012Z", "D:20261121093012"} {
+		if got := pdfTime(pdf.String{Bytes: []byte(text)}); !got.Equal(want) {
+			t.Errorf("%s: got %v", text, got)
+		}
+	}
+	if got := pdfTime(pdf.Name("D:20261121093012")); !got.IsZero() {
+		t.Errorf("a name: got %v", got)
 	}
 }
 

@@ -75,15 +75,15 @@ func FuzzCMS(f *testing.F) {
 	f.Add([]byte{0x30, 0x80, 0x24, 0x80, 0x04, 0x01, 0x41, 0, 0, 0, 0})
 	f.Add([]byte{0x30, 0x84, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		der, err := toDER(data)
+		der, _, err := toDER(data)
 		if err != nil {
 			if _, err := parseCMS(data); err == nil {
 				t.Fatal("read what is no BER")
 			}
 			return
 		}
-		again, err := toDER(der)
-		if err != nil || !bytes.Equal(der, again) {
+		again, rest, err := toDER(der)
+		if err != nil || len(rest) > 0 || !bytes.Equal(der, again) {
 			t.Fatalf("DER of DER differs: %x %x %v", der, again, err)
 		}
 		d, err := parseCMS(data)

@@ -3,6 +3,7 @@ package docsign
 import (
 	"context"
 	"crypto/x509"
+	"slices"
 	"time"
 )
 
@@ -11,12 +12,20 @@ const maxPaths = 4
 
 // checker holds what stays the same during one [Check].
 type checker struct {
-	opts Options
+	opts  Options
+	known map[[2][32]byte][]Evidence // by digests of certificate and issuer
 }
 
 func newChecker(opts Options) *checker {
-	opts.Policy = opts.Policy.withDefaults()
-	return &checker{opts: opts}
+	return &checker{opts: opts, known: map[[2][32]byte][]Evidence{}}
+}
+
+// at is the time for which a chain must be good: the proven one, else now.
+func (k *checker) at(proven time.Time) time.Time {
+	if proven.IsZero() {
+		return k.opts.Now
+	}
+	return proven
 }
 
 // claim is what the reader of a format knows of a signature whose digest and
@@ -34,7 +43,7 @@ type claim struct {
 // a signature. It fills in signer, chain, revocation, proven time and outcome;
 // s.Stamps must have been judged before.
 func (k *checker) judge(ctx context.Context, s *Signature, c claim) {
-	s.Signer, s.Claimed = party(c.cert), c.claimed
+	s.Intact, s.Signer, s.Claimed = true, party(c.cert), c.claimed
 	s.Algorithm = keyName(c.cert.PublicKey)
 	s.Proven, s.ProvenBy = k.proven(s.Stamps)
 	paths, refused := k.paths(c, s.Proven)
@@ -68,17 +77,26 @@ func (k *checker) judgePath(ctx context.Context, s *Signature, c claim, path []*
 }
 
 // judgeAt judges one chain given that the signature is proven to have existed
-// at a time, zero for no proof.
+// at a time, zero for no proof. A chain that anybody could have forged is worth
+// no question about revocation, whose address would be the forger's.
 func (k *checker) judgeAt(ctx context.Context, c claim, path []*x509.Certificate, proven time.Time) (Outcome, []Revocation) {
 	o := passed()
 	if c.weak != "" {
-		o = Outcome{Indeterminate, CryptoConstraintsFailure, Reason{Code: "weak-digest", Args: map[string]string{"name": c.weak}}}
+		o = weakened(c.weak)
 	}
-	for _, next := range []Outcome{k.keys(path), usage(path, c.purpose), k.times(c, path, proven)} {
+	forgeable := keys(path)
+	for _, next := range []Outcome{forgeable, usage(path, c.purpose), k.times(c, path, proven)} {
 		o = worse(o, next)
 	}
+	if forgeable.Indication != Passed {
+		return o, nil
+	}
 	revoked, found := k.revocations(ctx, c, path, proven)
-	return worse(o, revoked), found
+	o = worse(o, revoked)
+	if k.opts.ClockBehind {
+		o = worse(o, clockBehind())
+	}
+	return o, found
 }
 
 // proven is the earliest time that a valid time stamp or the caller proves.
@@ -104,24 +122,25 @@ func earliest(stamps []Stamp, sub SubIndication) time.Time {
 
 // times looks at the validity of each certificate of a chain.
 func (k *checker) times(c claim, path []*x509.Certificate, proven time.Time) Outcome {
-	leaf, tolerance := path[0], k.opts.Policy.ClockTolerance
+	leaf := path[0]
 	if !c.claimed.IsZero() {
 		if o := k.claimedTime(c, proven); o.Indication != Passed {
 			return o
 		}
 	}
-	at := proven
-	if at.IsZero() {
-		at = k.opts.Now
+	at := k.at(proven)
+	early := func(c *x509.Certificate) bool { return at.Add(ClockTolerance).Before(c.NotBefore) }
+	if k.opts.ClockBehind && proven.IsZero() && slices.ContainsFunc(path, early) {
+		return clockBehind()
 	}
-	if at.Add(tolerance).Before(leaf.NotBefore) {
+	if early(leaf) {
 		return dated(Failed, NotYetValid, "not-yet-valid", leaf.NotBefore)
 	}
 	if at.After(leaf.NotAfter) {
 		return dated(Indeterminate, OutOfBoundsNoPOE, "expired-since", leaf.NotAfter)
 	}
 	for _, ca := range path[1:] {
-		if at.Add(tolerance).Before(ca.NotBefore) || at.After(ca.NotAfter) {
+		if early(ca) || at.After(ca.NotAfter) {
 			o := dated(Indeterminate, OutOfBoundsNoPOE, "issuer-not-valid", ca.NotAfter)
 			o.Reason.Args["name"] = party(ca).Name
 			return o
@@ -133,19 +152,23 @@ func (k *checker) times(c claim, path []*x509.Certificate, proven time.Time) Out
 // claimedTime looks at the time that the signer says. It convicts only the
 // signer: nobody claims a time that makes his own signature void.
 func (k *checker) claimedTime(c claim, proven time.Time) Outcome {
-	tolerance := k.opts.Policy.ClockTolerance
 	switch {
 	case c.claimed.After(c.cert.NotAfter):
 		return dated(Failed, Expired, "expired", c.cert.NotAfter)
-	case c.claimed.Add(tolerance).Before(c.cert.NotBefore):
+	case c.claimed.Add(ClockTolerance).Before(c.cert.NotBefore):
 		return dated(Failed, NotYetValid, "not-yet-valid", c.cert.NotBefore)
-	case c.claimed.After(k.opts.Now.Add(tolerance)):
+	case k.opts.ClockBehind && c.claimed.After(k.opts.Now):
+		return clockBehind()
+	case c.claimed.After(k.opts.Now.Add(ClockTolerance)):
 		return dated(Indeterminate, SigConstraintsFailure, "claimed-future", c.claimed)
-	case !proven.IsZero() && c.claimed.After(proven.Add(tolerance)):
+	case !proven.IsZero() && c.claimed.After(proven.Add(ClockTolerance)):
 		return dated(Indeterminate, TimestampOrderFailure, "stamp-order", c.claimed)
 	}
 	return passed()
 }
+
+// clockBehind is the outcome of what is only known once the time is.
+func clockBehind() Outcome { return outcome(Indeterminate, TryLater, "clock-behind", "") }
 
 // dated is an outcome whose reason has the placeholder {date}.
 func dated(i Indication, s SubIndication, code string, at time.Time) Outcome {

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"math/big"
 	"slices"
 	"testing"
@@ -121,6 +122,7 @@ func TestJudgeTellsEveryFaultOfACertificateApart(t *testing.T) {
 	signer := p.issue(p.ca, "Nguyễn Văn A")
 	stranger := newPKI(t)
 	usual := claim{cert: signer.cert, claimed: testNow.Add(-day)}
+	rsaCA := p.issueFor(p.root, "RSA CA", testRSA(), asCA)
 	with := func(c claim, f func(*claim)) claim { f(&c); return c }
 	cert := func(change ...func(*x509.Certificate)) claim {
 		return with(usual, func(c *claim) { c.cert = p.issue(p.ca, "B", change...).cert })
@@ -168,8 +170,29 @@ func TestJudgeTellsEveryFaultOfACertificateApart(t *testing.T) {
 		}, Indeterminate, TryLater, "revocation-missing"},
 		{"key usage", cert(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), none, Indeterminate, ChainConstraintsFailure, "wrong-usage"},
 		{"TLS server's certificate", cert(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), none, Indeterminate, ChainConstraintsFailure, "wrong-usage"},
+		{"key usage without a use", cert(func(c *x509.Certificate) {
+			c.KeyUsage, c.ExtraExtensions = 0, []pkix.Extension{{Id: oidKeyUsage, Critical: true, Value: []byte{3, 1, 0}}}
+		}), none, Indeterminate, ChainConstraintsFailure, "wrong-usage"},
+		{"no key usage, which restricts nothing", cert(func(c *x509.Certificate) { c.KeyUsage = 0 }), none, Passed, "", ""},
+		{"TLS server's certificate that is a client's too", cert(func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+		}), none, Indeterminate, ChainConstraintsFailure, "wrong-usage"},
+		{"person's certificate for signing in", cert(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), none, Passed, "", ""},
+		{"certificate that says it needs no revocation data", cert(func(c *x509.Certificate) {
+			c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}, Value: []byte{5, 0}}}
+		}), func(o *Options) { o.Revocations = known{p.fresh()[0]} }, Indeterminate, TryLater, "revocation-missing"},
+		{"clock is behind", usual, func(o *Options) { o.ClockBehind = true }, Indeterminate, TryLater, "clock-behind"},
+		{"clock is behind, signed in its future", with(usual, func(c *claim) { c.claimed = testNow.Add(day) }), func(o *Options) { o.ClockBehind = true }, Indeterminate, TryLater, "clock-behind"},
+		{"clock is behind, valid in its future", with(cert(func(c *x509.Certificate) { c.NotBefore = testNow.Add(day) }), func(c *claim) { c.claimed = time.Time{} }),
+			func(o *Options) { o.ClockBehind = true }, Indeterminate, TryLater, "clock-behind"},
+		{"not yet valid, no claim", with(cert(func(c *x509.Certificate) { c.NotBefore = testNow.Add(day) }), func(c *claim) { c.claimed = time.Time{} }),
+			none, Failed, NotYetValid, "not-yet-valid"},
+		{"clock is behind, revoked", usual, func(o *Options) { o.ClockBehind = true; revoked(o, testNow.Add(-2*day), 1) }, Failed, Revoked, "revoked"},
 		{"CA signs a document", with(usual, func(c *claim) { c.cert = p.ca.cert }), none, Indeterminate, ChainConstraintsFailure, "wrong-usage"},
 		{"document stamped by a signer", with(usual, func(c *claim) { c.purpose = forStamps }), none, Indeterminate, ChainConstraintsFailure, "wrong-usage"},
+		{"certificate signed with SHA-1", with(usual, func(c *claim) {
+			c.cert, c.others = p.issue(rsaCA, "B", func(c *x509.Certificate) { c.SignatureAlgorithm = x509.SHA1WithRSA }).cert, []*x509.Certificate{rsaCA.cert}
+		}), none, Indeterminate, NoCertificateChain, "no-chain"},
 		{"weak digest", with(usual, func(c *claim) { c.weak = "SHA-1" }), none, Indeterminate, CryptoConstraintsFailure, "weak-digest"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -223,21 +246,34 @@ func TestTimeStampsProveOnlyWhenTheyAreValid(t *testing.T) {
 
 func TestOCSPOfAResponderThatMayNotAnswerIsIgnored(t *testing.T) {
 	p := newPKI(t)
+	stranger := newPKI(t)
+	responder := func(change ...func(*x509.Certificate)) []func(*x509.Certificate) {
+		return append([]func(*x509.Certificate){func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning} }}, change...)
+	}
 	signer := p.issue(p.ca, "A")
 	other := p.issue(p.ca, "B")
-	delegate := p.issue(p.ca, "responder", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning} })
+	delegate := p.issue(p.ca, "responder", responder()...)
+	rsaDelegate := p.issueFor(p.ca, "responder", testRSA(), responder()...)
 	at := testNow.Add(-time.Minute)
+	issuer, algorithm := p.ca.cert, x509.UnknownSignatureAlgorithm
 	answer := func(by node, about node, status int) Evidence {
-		template := ocsp.Response{Status: status, SerialNumber: about.cert.SerialNumber, ThisUpdate: at, NextUpdate: at.Add(time.Hour), RevokedAt: at.Add(-time.Hour)}
+		template := ocsp.Response{
+			Status: status, SerialNumber: about.cert.SerialNumber, ThisUpdate: at, NextUpdate: at.Add(time.Hour), RevokedAt: at.Add(-time.Hour), SignatureAlgorithm: algorithm,
+		}
 		if by.cert != p.ca.cert {
 			template.Certificate = by.cert
 		}
-		der, err := ocsp.CreateResponse(p.ca.cert, by.cert, template, by.key)
+		der, err := ocsp.CreateResponse(issuer, by.cert, template, by.key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Evidence{OCSP: der, Origin: "network"}
+		return Evidence{OCSP: der, Origin: OriginNetwork}
 	}
+	issuer = stranger.ca.cert
+	elsewhere := answer(p.ca, signer, ocsp.Good)
+	issuer, algorithm = p.ca.cert, x509.SHA1WithRSA
+	weak := answer(rsaDelegate, signer, ocsp.Good)
+	algorithm = x509.UnknownSignatureAlgorithm
 	for _, test := range []struct {
 		name string
 		e    Evidence
@@ -245,6 +281,11 @@ func TestOCSPOfAResponderThatMayNotAnswerIsIgnored(t *testing.T) {
 	}{
 		{"CA itself", answer(p.ca, signer, ocsp.Good), ""},
 		{"delegate", answer(delegate, signer, ocsp.Good), ""},
+		{"delegate with RSA", answer(rsaDelegate, signer, ocsp.Good), ""},
+		{"delegate with SHA-1", weak, TryLater},
+		{"delegate with a short key", answer(p.issueFor(p.ca, "responder", shortRSA(t), responder()...), signer, ocsp.Good), TryLater},
+		{"delegate whose key may not sign", answer(p.issue(p.ca, "responder", responder(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment })...), signer, ocsp.Good), TryLater},
+		{"same serial number of another issuer", elsewhere, TryLater},
 		{"another signer", answer(other, signer, ocsp.Good), TryLater},
 		{"about another certificate", answer(p.ca, other, ocsp.Good), TryLater},
 		{"unknown", answer(p.ca, signer, ocsp.Unknown), TryLater},
@@ -258,5 +299,82 @@ func TestOCSPOfAResponderThatMayNotAnswerIsIgnored(t *testing.T) {
 		if s.SubIndication != test.want {
 			t.Errorf("%s: got %+v, want %q", test.name, s.Outcome, test.want)
 		}
+	}
+}
+
+// counting counts how often it is asked.
+type counting struct {
+	known
+	asked int
+}
+
+func (c *counting) Lookup(ctx context.Context, cert, issuer *x509.Certificate) ([]Evidence, error) {
+	c.asked++
+	return c.known.Lookup(ctx, cert, issuer)
+}
+
+// TestNobodyIsAskedForAChainThatAnybodyCouldForge: the addresses in it would be
+// the forger's.
+func TestNobodyIsAskedForAChainThatAnybodyCouldForge(t *testing.T) {
+	p := newPKI(t)
+	weak := p.issueFor(p.root, "Weak CA", shortRSA(t), asCA)
+	o := p.options()
+	o.Intermediates = []*x509.Certificate{weak.cert}
+	source := &counting{known: p.fresh()}
+	o.Revocations = source
+	var s Signature
+	newChecker(o).judge(t.Context(), &s, claim{cert: p.issue(weak, "A").cert})
+	if s.Reason.Code != "weak-key" || source.asked != 0 {
+		t.Errorf("got %+v after %d questions", s.Outcome, source.asked)
+	}
+}
+
+func TestOneCheckAsksOnceForEachCertificate(t *testing.T) {
+	p := newPKI(t)
+	o := p.options()
+	source := &counting{known: p.fresh()}
+	o.Revocations = source
+	k := newChecker(o)
+	for range 3 {
+		var s Signature
+		if k.judge(t.Context(), &s, claim{cert: p.issue(p.ca, "A").cert}); s.Indication != Passed {
+			t.Fatal(s.Outcome)
+		}
+	}
+	if source.asked != 4 { // three signers, and the CA
+		t.Errorf("asked %d times", source.asked)
+	}
+}
+
+// TestAnAuthorityWithANewCertificateForItsKeyIsFound: the chain is one that is
+// good at the time in question, not at the one that the signer claims.
+func TestAnAuthorityWithANewCertificateForItsKeyIsFound(t *testing.T) {
+	p := newPKI(t)
+	key := p.ca.key
+	old := p.issueFor(p.root, "CA", key, asCA, func(c *x509.Certificate) { c.NotAfter = testNow.AddDate(0, -1, 0) })
+	renewed := p.issueFor(p.root, "CA", key, asCA, func(c *x509.Certificate) { c.NotBefore = testNow.AddDate(0, -2, 0) })
+	signer := p.issue(old, "A", func(c *x509.Certificate) { c.NotBefore = testNow.AddDate(0, -6, 0) })
+	o := p.options()
+	o.Intermediates = []*x509.Certificate{old.cert, renewed.cert}
+	var s Signature
+	newChecker(o).judge(t.Context(), &s, claim{cert: signer.cert, claimed: testNow.AddDate(0, -3, 0)})
+	if s.Indication != Passed {
+		t.Errorf("got %+v", s.Outcome)
+	}
+}
+
+// TestASuspendedSignerIsNotAcceptedForWantOfALine: it is known, and looked at
+// again.
+func TestASuspendedSignerIsNotAcceptedForWantOfALine(t *testing.T) {
+	p := newPKI(t)
+	signer := p.issue(p.ca, "A")
+	o := p.options()
+	o.Revocations = known{p.fresh()[0], p.crl(p.ca, testNow.Add(-time.Hour), entry(signer, testNow.Add(-2*time.Hour), 6))}
+	var s Signature
+	newChecker(o).judge(t.Context(), &s, claim{cert: signer.cert})
+	r := Report{Signatures: []Signature{s}}
+	r.summarize()
+	if r.SubIndication != TryLater || r.Verdict() != VerdictDoubtful || s.Verdict() != VerdictDoubtful || !r.Recheck() {
+		t.Errorf("got %+v, %s, again %v", r.Outcome, r.Verdict(), r.Recheck())
 	}
 }

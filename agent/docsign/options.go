@@ -25,41 +25,16 @@ const (
 	MaxEvidence = 16
 )
 
-// Defaults of [Policy].
+// Rules of verdicts.
 const (
-	// DefaultClockTolerance is how far clocks may differ.
-	DefaultClockTolerance = 5 * time.Minute
-	// DefaultRevocationAge is how old a list or answer may be that does not
-	// say when the next one comes.
-	DefaultRevocationAge = 7 * 24 * time.Hour
-	// DefaultMinRSA is the smallest RSA modulus, in bits.
-	DefaultMinRSA = 2048
+	// ClockTolerance is how far clocks may differ.
+	ClockTolerance = 5 * time.Minute
+	// RevocationAge is how old a list or answer may be that does not say when
+	// the next one comes.
+	RevocationAge = 7 * 24 * time.Hour
+	// MinRSA is the smallest RSA modulus that proves anything, in bits.
+	MinRSA = 2048
 )
-
-// Policy holds what an office may decide about verdicts. The zero value is
-// the default.
-type Policy struct {
-	// ClockTolerance is how far clocks may differ; 0 for [DefaultClockTolerance].
-	ClockTolerance time.Duration
-	// RevocationAge is how old a list or answer without a next update may be;
-	// 0 for [DefaultRevocationAge].
-	RevocationAge time.Duration
-	// MinRSA is the smallest RSA modulus in bits; 0 for [DefaultMinRSA].
-	MinRSA int
-}
-
-func (p Policy) withDefaults() Policy {
-	if p.ClockTolerance == 0 {
-		p.ClockTolerance = DefaultClockTolerance
-	}
-	if p.RevocationAge == 0 {
-		p.RevocationAge = DefaultRevocationAge
-	}
-	if p.MinRSA == 0 {
-		p.MinRSA = DefaultMinRSA
-	}
-	return p
-}
 
 // Options is what a check needs besides the file.
 type Options struct {
@@ -73,6 +48,10 @@ type Options struct {
 	Revocations Revocations
 	// Now is the time of the check.
 	Now time.Time
+	// ClockBehind says that Now is known to be too early. What would be PASSED is
+	// TRY_LATER, since certificates and lists may have run out, and so is what
+	// seems to lie in the future.
+	ClockBehind bool
 	// Existed is a time at which the caller can prove that the file existed as
 	// it is, such as the hub's signed custody; zero for none. ExistedBy names
 	// who proves it.
@@ -82,7 +61,6 @@ type Options struct {
 	// known; ContentSize is its length in bytes.
 	Content     io.ReaderAt
 	ContentSize int64
-	Policy      Policy
 }
 
 // Revocations is where revocation data comes from: a folder of lists, the hub,
@@ -101,9 +79,9 @@ type Revocations interface {
 
 // Evidence is one certificate revocation list or OCSP answer.
 type Evidence struct {
-	CRL    *x509.RevocationList // or
-	OCSP   []byte               // DER of an OCSP response
-	Origin string               // the source's word for where it is from, such as "folder" or "network"
+	CRL    *CRL   // or
+	OCSP   []byte // DER of an OCSP response
+	Origin string // where it is from, as in [Revocation]
 }
 
 // Bytes is the evidence as it was signed, in DER.

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"time"
 
 	"tram/agent/i18n"
 )
@@ -30,12 +31,12 @@ func (r Report) sections(lang i18n.Lang) []section {
 	}}
 	all := []section{first}
 	for i, s := range r.Signatures {
-		all = append(all, s.section(lang, i+1))
+		all = append(all, s.section(lang, i+1, r.CheckedAt))
 	}
 	return all
 }
 
-func (s Signature) section(lang i18n.Lang, n int) section {
+func (s Signature) section(lang i18n.Lang, n int, checked time.Time) section {
 	t := func(key string) string { return i18n.T(lang, "docsign."+key) }
 	out := section{Title: fmt.Sprintf("%d. %s", n, t("kind."+string(s.Kind)))}
 	add := func(key, value string) { out.Lines = append(out.Lines, line{key, value}) }
@@ -66,19 +67,35 @@ func (s Signature) section(lang i18n.Lang, n int) section {
 	}
 	add("chain", strings.Join(names, " → "))
 	for _, rev := range s.Revocation {
-		add("revocation", rev.text(lang))
+		add("revocation", rev.text(lang, checked))
 	}
 	add("algorithm", strings.Join(compact(s.Algorithm, s.Digest), ", "))
 	add("detail", s.Reason.Detail)
 	return out
 }
 
-func (r Revocation) text(lang i18n.Lang) string {
-	parts := compact(r.Certificate+": "+i18n.T(lang, "docsign.revocation."+string(r.Status)), strings.ToUpper(r.Source), r.Origin)
+func (r Revocation) text(lang i18n.Lang, checked time.Time) string {
+	parts := compact(r.Certificate+": "+i18n.T(lang, "docsign.revocation."+string(r.Status)), r.Basis(lang))
 	if !r.Issued.IsZero() {
-		parts = append(parts, i18n.T(lang, "docsign.report.issued", i18n.Args{"date": Local(r.Issued)}))
+		parts = append(parts, i18n.T(lang, "docsign.report.issued", i18n.Args{"date": Local(r.Issued), "span": i18n.Span(lang, checked.Sub(r.Issued))}))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// Basis says in words what the status rests on: a list or an answer, and where
+// it is from. It is "" when there is nothing.
+func (r Revocation) Basis(lang i18n.Lang) string {
+	place := r.Origin
+	switch {
+	case place == "":
+	case place == OriginDocument, place == OriginNetwork:
+		place = i18n.T(lang, "docsign.origin."+place)
+	case strings.HasPrefix(place, "http://"), strings.HasPrefix(place, "https://"):
+		place = i18n.T(lang, "docsign.origin.fetched", i18n.Args{"url": clip(place)})
+	default:
+		place = i18n.T(lang, "docsign.origin.file", i18n.Args{"file": clip(place)})
+	}
+	return strings.Join(compact(strings.ToUpper(r.Source), place), ", ")
 }
 
 func compact(all ...string) []string {

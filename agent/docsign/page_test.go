@@ -52,7 +52,7 @@ func TestEveryReasonHasWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	code := regexp.MustCompile(`(?:outcome|dated)\((?:[A-Za-z]+), (?:[A-Za-z]+|""), "([a-z-]+)"|Code: "([a-z-]+)"`)
-	seen := map[string]bool{}
+	seen := map[string]bool{onHold: true}
 	for _, f := range files {
 		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
 			continue

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"tram/agent/docsign/pdf"
@@ -42,7 +41,7 @@ type pdfSignature struct {
 // signature has failed; without them it is no signed file.
 func (k *checker) checkPDF(ctx context.Context, f file, report *Report) error {
 	report.Format = FormatPDF
-	marked, err := mentions(ctx, f, "ByteRange")
+	marked, err := f.contains(ctx, "ByteRange")
 	if err != nil {
 		return err
 	}
@@ -78,26 +77,6 @@ func (k *checker) checkPDF(ctx context.Context, f file, report *Report) error {
 
 func malformed(err error) bool {
 	return errors.Is(err, pdf.ErrMalformed) || errors.Is(err, pdf.ErrLimit)
-}
-
-// mentions looks for a word in the bytes of a file.
-func mentions(ctx context.Context, f file, word string) (bool, error) {
-	r := until(ctx, io.NewSectionReader(f.r, 0, f.size))
-	buf := make([]byte, 64<<10)
-	kept := 0
-	for {
-		n, err := r.Read(buf[kept:])
-		if bytes.Contains(buf[:kept+n], []byte(word)) {
-			return true, nil
-		}
-		if err == io.EOF {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		kept = copy(buf, buf[max(kept+n-len(word), 0):kept+n])
-	}
 }
 
 func (p *signedPDF) open() (err error) {
@@ -155,11 +134,11 @@ func (p *signedPDF) proof() error {
 	}
 	for _, der := range p.streams(dss["CRLs"], MaxEvidence) {
 		if list, err := ParseCRL(der); err == nil {
-			p.terms.evidence = append(p.terms.evidence, Evidence{CRL: list, Origin: originDocument})
+			p.terms.evidence = append(p.terms.evidence, Evidence{CRL: list, Origin: OriginDocument})
 		}
 	}
 	for _, der := range p.streams(dss["OCSPs"], MaxEvidence) {
-		p.terms.evidence = append(p.terms.evidence, Evidence{OCSP: der, Origin: originDocument})
+		p.terms.evidence = append(p.terms.evidence, Evidence{OCSP: der, Origin: OriginDocument})
 	}
 	return nil
 }

@@ -194,7 +194,8 @@ func permission(d pdf.Dict) (int64, bool) {
 	return 0, false
 }
 
-// pdfTime reads a date such as D:20261121093012+07'00', zero when it is none.
+// pdfTime reads a date such as D:20261121093012+07'00', zero when it is none. One
+// without zone is Vietnam's.
 func pdfTime(o pdf.Object) time.Time {
 	s, ok := o.(pdf.String)
 	if !ok {
@@ -202,7 +203,7 @@ func pdfTime(o pdf.Object) time.Time {
 	}
 	text := string(bytes.ReplaceAll(bytes.TrimPrefix(s.Bytes, []byte("D:")), []byte("'"), nil))
 	for _, layout := range []string{"20060102150405-0700", "20060102150405Z0700", "20060102150405Z", "20060102150405"} {
-		if t, err := time.Parse(layout, text); err == nil {
+		if t, err := time.ParseInLocation(layout, text, vietnam); err == nil {
 			return t.UTC()
 		}
 	}

@@ -29,6 +29,8 @@ type Report struct {
 	Size      int64     `json:"size"` // bytes
 	SHA256    string    `json:"sha256"`
 	CheckedAt time.Time `json:"checked_at"`
+	// ClockBehind says that CheckedAt was known to be too early.
+	ClockBehind bool `json:"clock_behind,omitempty"`
 	Outcome
 	// Additions says that a PASSED file has content that came after signing
 	// and that no signature covers.
@@ -52,6 +54,10 @@ type Signature struct {
 	// Field names the place in the file: a PDF field, an XML Id, a part.
 	Field string `json:"field,omitempty"`
 	Outcome
+	// Intact says that what is signed has the digest that was signed, and that
+	// the key of the signer's certificate has signed it. It says nothing of whether
+	// that certificate is to be believed.
+	Intact bool  `json:"intact,omitempty"`
 	Signer Party `json:"signer"`
 	// Claimed is the signing time as the signer says it, zero when it is not told.
 	Claimed time.Time `json:"claimed,omitzero"`
@@ -114,7 +120,7 @@ type Revocation struct {
 	Certificate string           `json:"certificate"` // name
 	Status      RevocationStatus `json:"status"`
 	Source      string           `json:"source,omitempty"` // "crl" or "ocsp"
-	Origin      string           `json:"origin,omitempty"` // "document", or the source's own word
+	Origin      string           `json:"origin,omitempty"` // an Origin, the address of a list that was fetched, or the name of a file
 	Issued      time.Time        `json:"issued,omitzero"`  // of the list or answer
 	Next        time.Time        `json:"next,omitzero"`
 	RevokedAt   time.Time        `json:"revoked_at,omitzero"`
@@ -131,7 +137,13 @@ const (
 	StatusRevoked RevocationStatus = "revoked"
 	StatusStale   RevocationStatus = "stale"   // data exists but is too old for the time in question
 	StatusUnknown RevocationStatus = "unknown" // no data
-	StatusSkipped RevocationStatus = "skipped" // the certificate says that it needs none
+	StatusSkipped RevocationStatus = "skipped" // in reports of earlier versions: the certificate says that it needs none
+)
+
+// Origins of revocation data that are no address and no file.
+const (
+	OriginDocument = "document" // came with the document
+	OriginNetwork  = "network"  // asked over the network
 )
 
 // Stamp is the verdict on a time stamp inside a signature.

@@ -85,17 +85,12 @@ func (k *checker) stampSignature(ctx context.Context, s *Signature, token []byte
 		s.Outcome = outcome(Failed, HashFailure, "stamp-hash", "message imprint differs")
 		return info, nil
 	}
-	t.needCert = true
-	// A token claims its time twice; the one in TSTInfo is the stamp.
-	s.Claimed = info.time
+	t.needCert, t.claimed = true, info.time
 	if err := k.verifySigner(ctx, s, d, d.signers[0], over(d.content), t); err != nil {
 		return info, err
 	}
-	if weak := weakDigest(hash); weak != "" && s.Indication == Passed {
-		s.Outcome = Outcome{Indeterminate, CryptoConstraintsFailure, Reason{Code: "weak-digest", Args: map[string]string{"name": weak}}}
-	}
-	if s.Indication == Passed && info.time.After(k.opts.Now.Add(k.opts.Policy.ClockTolerance)) {
-		s.Outcome = dated(Indeterminate, SigConstraintsFailure, "claimed-future", info.time)
+	if weak := weakDigest(hash); weak != "" {
+		s.Outcome = worse(s.Outcome, weakened(weak))
 	}
 	return info, nil
 }

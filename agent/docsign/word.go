@@ -14,7 +14,7 @@ type Verdict string
 const (
 	VerdictPassed       Verdict = "passed"
 	VerdictAdditions    Verdict = "additions"    // valid; something was added later, which a later signature or the author allows
-	VerdictLater        Verdict = "later"        // revocation could not be checked yet: checked again by itself
+	VerdictLater        Verdict = "later"        // could not be checked yet: checked again by itself
 	VerdictUnidentified Verdict = "unidentified" // no chain to an anchor: accept only with a reason
 	VerdictDoubtful     Verdict = "doubtful"     // not concluded for another reason: accept only with a reason
 	VerdictFailed       Verdict = "failed"       // blocks acceptance
@@ -63,6 +63,9 @@ func word(o Outcome, additions bool) Verdict {
 	case Indeterminate:
 		switch o.SubIndication {
 		case TryLater:
+			if o.Reason.Code == onHold {
+				return VerdictDoubtful
+			}
 			return VerdictLater
 		case NoCertificateChain, NoSigningCertificate:
 			return VerdictUnidentified
@@ -73,9 +76,12 @@ func word(o Outcome, additions bool) Verdict {
 }
 
 // Text is the reason in a language, "" when there is none.
-func (r Reason) Text(lang i18n.Lang) string {
+func (r Reason) Text(lang i18n.Lang) string { return r.Said().Text(lang) }
+
+// Said is the reason as a message, nil when there is none.
+func (r Reason) Said() *i18n.Said {
 	if r.Code == "" {
-		return ""
+		return nil
 	}
 	args := i18n.Args{}
 	for key, value := range r.Args {
@@ -86,7 +92,7 @@ func (r Reason) Text(lang i18n.Lang) string {
 		}
 		args[key] = value
 	}
-	return i18n.T(lang, "docsign.reason."+r.Code, args)
+	return i18n.Say("docsign.reason."+r.Code, args)
 }
 
 // vietnam is the zone in which people read times.

@@ -106,24 +106,6 @@ func (f file) unreadable(ctx context.Context, report *Report, err error, traces 
 	return err
 }
 
-// contains looks for any of the words anywhere in the file.
-func (f file) contains(ctx context.Context, words ...string) (bool, error) {
-	const overlap = 256
-	buf := make([]byte, 64<<10)
-	for at := int64(0); at < f.size; at += int64(len(buf) - overlap) {
-		n, err := io.ReadFull(until(ctx, io.NewSectionReader(f.r, at, f.size-at)), buf)
-		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return false, err
-		}
-		for _, w := range words {
-			if bytes.Contains(buf[:n], []byte(w)) {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
-}
-
 // judgeXML judges what was found. A file is PASSED, or may become so later, only
 // when one of its signatures is over the whole of it.
 func (k *checker) judgeXML(ctx context.Context, report *Report, found []xmldsig.Signature) error {
@@ -216,11 +198,11 @@ func xmlEvidence(x xmldsig.Signature) []Evidence {
 	var all []Evidence
 	for _, der := range x.CRLs {
 		if list, err := ParseCRL(der); err == nil {
-			all = append(all, Evidence{CRL: list, Origin: originDocument})
+			all = append(all, Evidence{CRL: list, Origin: OriginDocument})
 		}
 	}
 	for _, der := range x.OCSPs {
-		all = append(all, Evidence{OCSP: der, Origin: originDocument})
+		all = append(all, Evidence{OCSP: der, Origin: OriginDocument})
 	}
 	return all
 }

@@ -44,13 +44,13 @@ func checkDocument(d *Document) error {
 	n.text("CodeNumber", d.Code.Number)
 	n.text("CodeNotation", d.Code.Notation)
 	n.text("PromulgationInfo/Place", d.Place)
-	n.that("PromulgationDate", !d.Date.IsZero())
+	n.that("PromulgationDate", isDay(d.Date))
 	n.text("DocumentType/Type", d.Type.Number)
 	n.text("DocumentType/TypeName", d.Type.Name)
 	n.text("Subject", d.Subject)
 	n.text("Content", d.Content)
 	n.text("SignerInfo/FullName", d.Signer.FullName)
-	n.that("DueDate", d.Due.Raw == "")
+	n.that("DueDate", isDayOrNone(d.Due))
 	n.that("Priority", len(d.Other.Priority) == 1 && strings.Contains("0123", d.Other.Priority))
 	n.text("SphereOfPromulgation", d.Other.Sphere)
 	n.text("TyperNotation", d.Other.Typist)
@@ -59,7 +59,7 @@ func checkDocument(d *Document) error {
 	n.that("Direction", d.Other.Direction == "true" || d.Other.Direction == "false")
 	n.text("SteeringType", d.SteeringType)
 	for _, r := range d.ResponseFor {
-		n.that("ResponseFor/PromulgationDate", r.Date.Raw == "")
+		n.that("ResponseFor/PromulgationDate", isDayOrNone(r.Date))
 	}
 	n.that("TraceHeader", len(d.Trace) > 0)
 	for _, t := range d.Trace {
@@ -67,7 +67,18 @@ func checkDocument(d *Document) error {
 	}
 	if b := d.Business; b != nil {
 		n.that("BussinessDocType", len(b.Operation) == 1 && strings.Contains("0123", string(b.Operation)))
-		n.that("Paper", b.Paper == "0" || b.Paper == "1")
+		n.that("Paper", isFlag(b.Paper))
+		if u := b.Update; u != nil {
+			n.that("DocumentInfo", isFlag(u.Content))
+			n.that("DocumentReceiver", isFlag(u.Recipients))
+			for _, r := range u.Receivers {
+				n.text("Receiver/OrganId", r.OrganID)
+				n.that("ReceiverType", isFlag(r.Type))
+			}
+		}
+		for _, r := range b.Replacements {
+			n.text("ReplacementInfo/DocumentId", r.DocumentID)
+		}
 	}
 	n.that("Reference", len(d.Manifest) > 0)
 	seen := map[string]bool{}
@@ -86,7 +97,7 @@ func checkStatus(s *Status) error {
 	n.text("From/OrganId", s.From.ID)
 	n.text("ResponseFor/OrganId", s.ResponseFor.OrganID)
 	n.text("ResponseFor/DocumentId", s.ResponseFor.DocumentID)
-	n.that("ResponseFor/PromulgationDate", s.ResponseFor.Date.Raw == "")
+	n.that("ResponseFor/PromulgationDate", isDayOrNone(s.ResponseFor.Date))
 	n.that("StatusCode", s.Code.Known())
 	switch s.Code {
 	case StatusReturned, StatusTakeBack, StatusRefused:
@@ -103,12 +114,15 @@ func isTime(t time.Time) bool {
 	return !t.IsZero() && y >= 1 && y <= 9999
 }
 
+// isDay reports whether d can be written as yyyy/MM/dd.
+func isDay(d Date) bool { return d.Raw == "" && isTime(d.Day) }
+
+func isDayOrNone(d Date) bool { return d == Date{} || isDay(d) }
+
+func isFlag(s string) bool { return s == "0" || s == "1" }
+
 // isMarker reports whether a value only says that there is none.
 func isMarker(s string) bool {
 	s = strings.TrimSpace(s)
 	return strings.EqualFold(s, "null") || strings.EqualFold(s, "N/A")
-}
-
-func errTooLarge() error {
-	return problem.New(problem.Usage, "edxml.too-large", "", i18n.Args{"limit": MaxMessage >> 20})
 }

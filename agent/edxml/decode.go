@@ -43,20 +43,25 @@ func Decode(r io.Reader) (Message, []Warning, error) {
 // checkDialect recognises the dialects that are no longer or never were
 // current, so that the operator learns which one it is.
 func checkDialect(root *node) error {
-	refuse := func(code string) error {
-		return problem.New(problem.Usage, code, "", i18n.Args{"root": root.name.Local, "namespace": root.name.Space})
-	}
-	switch {
-	case root.is("edXML"):
+	refuse := func(code string) error { return errDialect(code, root.name.Local, root.name.Space) }
+	if root.is("edXML") {
 		return nil
-	case usesNamespace(root, "http://www.e-doc.vn/Schema"):
-		return refuse("edxml.old-dialect")
-	case usesNamespace(root, "http://www.go.vn/eDoc"):
-		return refuse("edxml.wrong-variant")
-	case root.name.Local == "edXMLEnvelope":
+	}
+	for _, other := range otherDialects {
+		if usesNamespace(root, other.namespace) {
+			return refuse(other.code)
+		}
+	}
+	if root.name.Local == "edXMLEnvelope" {
 		return refuse("edxml.security-report")
 	}
 	return refuse("edxml.wrong-root")
+}
+
+// otherDialects are known by the namespace that they use.
+var otherDialects = []struct{ namespace, code string }{
+	{"http://www.e-doc.vn/Schema", "edxml.old-dialect"},
+	{"http://www.go.vn/eDoc", "edxml.wrong-variant"},
 }
 
 // usesNamespace looks at the root, its attributes and the first two levels
@@ -86,6 +91,9 @@ func namespaceWithin(n *node, prefix string, levels int) bool {
 type mapper struct {
 	data     []byte
 	warnings []Warning
+	full     bool     // contents travel in the message itself
+	office   []string // codes of the reading office, nil: not judged
+	attached []*node  // the Attachment elements, as in Document.Embedded
 }
 
 func (m *mapper) message(root *node) (Message, error) {
@@ -172,6 +180,8 @@ func (m *mapper) organ(n *node) Organ {
 	}
 	m.long("OrganName", o.Name, 200)
 	m.long("OrganAdd", o.Address, 250)
+	m.long("Email", o.Email, 100)
+	m.long("Website", o.Website, 100)
 	return o
 }
 

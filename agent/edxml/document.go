@@ -24,7 +24,7 @@ func (m *mapper) document(root, envelope, header, n *node) (*Document, error) {
 	if err := required(d); err != nil {
 		return nil, err
 	}
-	if err := m.embedded(d, root.child("AttachmentEncoded")); err != nil {
+	if err := m.embedded(d, root); err != nil {
 		return nil, err
 	}
 	m.judge(d)
@@ -186,23 +186,31 @@ func (m *mapper) reference(n *node) Reference {
 }
 
 // embedded lists the attachments that the message carries in itself. When
-// there are any, each reference of the manifest must have one.
-func (m *mapper) embedded(d *Document, n *node) error {
-	if n == nil {
+// there are any, or must be, each reference of the manifest needs one.
+func (m *mapper) embedded(d *Document, root *node) error {
+	holders := root.all("AttachmentEncoded")
+	if len(holders) == 0 && !m.full {
 		return nil
 	}
 	have := map[string]bool{}
-	for _, c := range n.all("Attachment") {
-		c.seen = true
-		c.child("ContentTransferEncoded")
-		r := m.reference(c)
-		have[r.ContentID] = true
-		d.Embedded = append(d.Embedded, r)
+	for _, holder := range holders {
+		holder.seen = true
+		for _, c := range holder.all("Attachment") {
+			c.seen = true
+			c.child("ContentTransferEncoded")
+			r := m.reference(c)
+			if have[r.ContentID] {
+				m.warn(WarnDuplicate, "Attachment/ContentId", r.ContentID)
+			}
+			have[r.ContentID] = true
+			d.Embedded = append(d.Embedded, r)
+			m.attached = append(m.attached, c)
+		}
 	}
 	named := map[string]bool{}
 	for _, r := range d.Manifest {
 		if !have[r.ContentID] {
-			return lacks("Attachment " + r.ContentID)
+			return errNoAttachment(r)
 		}
 		named[r.ContentID] = true
 	}

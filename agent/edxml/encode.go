@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"io"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -147,19 +148,20 @@ func (p *printer) text(name, value string) {
 	p.buf.WriteString("</edXML:" + name + ">\n")
 }
 
+// optional leaves out what is empty, also when it says so by "null" or "N/A".
 func (p *printer) optional(name, value string) {
-	if value != "" {
+	if value != "" && !isMarker(value) {
 		p.text(name, value)
 	}
 }
 
 func (p *printer) list(outer, inner string, values []string) {
-	if len(values) == 0 {
+	if !slices.ContainsFunc(values, func(v string) bool { return v != "" && !isMarker(v) }) {
 		return
 	}
 	p.open(outer)
 	for _, v := range values {
-		p.text(inner, v)
+		p.optional(inner, v)
 	}
 	p.close(outer)
 }

@@ -208,6 +208,22 @@ func (d *Document) Operation() Operation {
 	return OpNew
 }
 
+// Target is the DocumentId of the document that a recall or an update is about,
+// "" for other messages: those replaced are listed by Business.Replacements. A
+// recall without one repeats the header of the recalled document.
+func (d *Document) Target() string {
+	switch d.Operation() {
+	case OpRecall:
+		if d.Business.DocumentID == "" {
+			return d.ID
+		}
+		return d.Business.DocumentID
+	case OpUpdate:
+		return d.Business.DocumentID
+	}
+	return ""
+}
+
 // StatusCode is a code of a status message. Codes outside the list are kept
 // raw and change nothing.
 type StatusCode string

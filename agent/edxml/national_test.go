@@ -2,10 +2,13 @@ package edxml
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tram/agent/problem"
 )
 
 // nationalSamples finds the third-party samples, which have no licence and so
@@ -33,35 +36,68 @@ func TestNationalSamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		msg, warnings, err := Decode(bytes.NewReader(data))
 		if strings.HasPrefix(base, "malformed") {
-			if err == nil {
-				t.Errorf("%s was read", base)
+			for label, err := range map[string]error{"Decode": decodeError(data), "Read": readFailure(data)} {
+				if !errors.Is(err, &problem.Problem{Code: "edxml.malformed"}) {
+					t.Errorf("%s: %s: %v", base, label, err)
+				}
 			}
 			continue
 		}
-		if err != nil {
-			t.Errorf("%s: %v", base, err)
-			continue
+		if err := decodeError(data); err != nil {
+			t.Errorf("%s: Decode: %v", base, err)
 		}
-		t.Logf("%s: %T, %d warnings", base, msg, len(warnings))
-		for _, w := range warnings {
+		f, stage := read(t, data)
+		t.Logf("%s: %T, %d warnings, signed %v", base, f.Message, len(f.Warnings), f.Signed)
+		for _, w := range f.Warnings {
 			if w.Code == WarnUnknown || w.Code == WarnRepeated {
 				t.Errorf("%s: the reader does not know %s", base, w.Field)
 			}
 		}
-		var out bytes.Buffer
-		switch m := msg.(type) {
-		case *Document:
-			if len(m.Embedded) == 0 || len(m.Manifest) == 0 {
-				t.Errorf("%s: no attachments found", base)
-			}
-			err = EncodeDocument(&out, m)
-		case *Status:
-			err = EncodeStatus(&out, m)
+		carriedThrough(t, f, stage)
+		var rebuilt bytes.Buffer
+		if err := Rebuild(&rebuilt, f.Skeleton, stage.received()); err != nil || !bytes.Equal(rebuilt.Bytes(), data) {
+			t.Errorf("%s: rebuilt in other bytes, %v", base, err)
 		}
-		if err != nil {
-			t.Errorf("%s: write again: %v", base, err)
+		nationalAgain(t, base, f, stage)
+	}
+}
+
+func decodeError(data []byte) error {
+	_, _, err := Decode(bytes.NewReader(data))
+	return err
+}
+
+func readFailure(data []byte) error {
+	_, err := Read(bytes.NewReader(data), ReadOptions{})
+	return err
+}
+
+// nationalAgain writes a message strictly and reads it again.
+func nationalAgain(t *testing.T, base string, f *Full, stage *staging) {
+	t.Helper()
+	var files [][]byte
+	for _, a := range f.Attachments {
+		file, plain := unwrapped(t, a, stage)
+		if !file.Wrapped {
+			t.Errorf("%s: %s is no wrapped file", base, a.Name)
+		}
+		files = append(files, plain)
+	}
+	if d, ok := f.Message.(*Document); ok && len(files) == 0 {
+		t.Errorf("%s: no attachments found, manifest %v", base, d.Manifest)
+	}
+	written, err := write(f, files)
+	if err != nil {
+		t.Fatalf("%s: write again: %v", base, err)
+	}
+	again, stage2 := read(t, written)
+	if !same(again.Message, f.Message) {
+		t.Errorf("%s: read again as %+v", base, again.Message)
+	}
+	for i, a := range again.Attachments {
+		if _, plain := unwrapped(t, a, stage2); !bytes.Equal(plain, files[i]) {
+			t.Errorf("%s: %s changed", base, a.Name)
 		}
 	}
 }

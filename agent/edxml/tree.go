@@ -22,8 +22,12 @@ type node struct {
 }
 
 // parse reads the whole message into a tree, within the limits.
-func parse(data []byte) (*node, error) {
-	p := &parser{dec: xml.NewDecoder(bytes.NewReader(data))}
+func parse(data []byte) (*node, error) { return parseSkeleton(data, nil) }
+
+// parseSkeleton reads a message from which contents were taken out. breaks
+// tells the line breaks that are missing before an offset, nil that none is.
+func parseSkeleton(data []byte, breaks func(offset int64) int) (*node, error) {
+	p := &parser{dec: xml.NewDecoder(bytes.NewReader(data)), breaks: breaks}
 	for {
 		start := p.dec.InputOffset()
 		tok, err := p.dec.Token()
@@ -45,6 +49,7 @@ func parse(data []byte) (*node, error) {
 
 type parser struct {
 	dec      *xml.Decoder
+	breaks   func(offset int64) int
 	root     *node
 	stack    []*node
 	spaces   []map[string]bool // namespaces bound by prefix, per open element
@@ -105,6 +110,9 @@ func (p *parser) startElement(t xml.StartElement, start int64) error {
 	if !p.isBound(t.Name.Space) {
 		return p.syntax(errors.New("prefix " + t.Name.Space + " is not bound"))
 	}
+	if err := p.attributes(t.Attr); err != nil {
+		return p.syntax(err)
+	}
 	n := &node{name: t.Name, attrs: t.Attr, start: start}
 	if len(p.stack) == 0 {
 		p.root = n
@@ -116,6 +124,31 @@ func (p *parser) startElement(t xml.StartElement, start int64) error {
 	p.texts = append(p.texts, nil)
 	return nil
 }
+
+const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
+
+// attributes checks what the decoder lets pass: prefixes that are not bound
+// and an attribute that stands twice.
+func (p *parser) attributes(list []xml.Attr) error {
+	for i, a := range list {
+		if space := a.Name.Space; space != "xmlns" && space != xmlNamespace && !p.isBound(space) {
+			return errors.New("prefix " + space + " is not bound")
+		}
+		if i >= maxAttributes {
+			return errors.New("too many attributes")
+		}
+		for _, before := range list[:i] {
+			if before.Name == a.Name {
+				return errors.New("attribute " + a.Name.Local + " stands twice")
+			}
+		}
+	}
+	return nil
+}
+
+// maxAttributes bounds the attributes of one element; the national message
+// needs five.
+const maxAttributes = 64
 
 // isBound reports whether space was declared: the decoder leaves an undeclared
 // prefix standing where the namespace should be.
@@ -139,6 +172,9 @@ func (p *parser) skipsText() bool {
 // syntax says that the message is not well-formed, and where.
 func (p *parser) syntax(err error) error {
 	line, _ := p.dec.InputPos()
+	if p.breaks != nil {
+		line += p.breaks(p.dec.InputOffset())
+	}
 	return problem.New(problem.Usage, "edxml.malformed", "", i18n.Args{"line": line}).Because(err)
 }
 

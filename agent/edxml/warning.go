@@ -34,6 +34,10 @@ const (
 	WarnLong      = "long"           // longer than the usual limit
 	WarnUnlisted  = "unlisted"       // attachment that the manifest does not name
 	WarnNoFiles   = "no-attachments" // empty manifest
+	WarnRecipient = "recipient"      // the reading office is not among the recipients
+	WarnEmpty     = "empty"          // attachment without a byte
+	WarnZip       = "zip"            // looks like a zip and is none that can be read
+	WarnExtension = "extension"      // the name does not fit what is inside
 )
 
 // Message returns the warning in lang.
@@ -104,6 +108,7 @@ func (m *mapper) judge(d *Document) {
 	if len(d.Manifest) == 0 {
 		m.warn(WarnNoFiles, "edXMLManifest", "")
 	}
+	m.addressed(d)
 	m.judgeCodes(d)
 	m.judgeLengths(d)
 }
@@ -133,10 +138,20 @@ func (m *mapper) judgeCodes(d *Document) {
 		}
 	}
 	check("Priority", d.Other.Priority, "01234")
+	if v := d.Other.Direction; v != "" && v != "true" && v != "false" {
+		m.warn(WarnCode, "Direction", v)
+	}
 	check("SteeringType", d.SteeringType, "0123")
 	if d.Business != nil {
 		check("BussinessDocType", string(d.Business.Operation), "0123")
 		check("Paper", d.Business.Paper, "01")
+		if u := d.Business.Update; u != nil {
+			check("DocumentInfo", u.Content, "01")
+			check("DocumentReceiver", u.Recipients, "01")
+			for _, r := range u.Receivers {
+				check("ReceiverType", r.Type, "01")
+			}
+		}
 	}
 }
 

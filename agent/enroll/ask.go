@@ -38,11 +38,12 @@ type question struct {
 	known       []string // of CAs, see identity.KnownCA
 	// verify judges the chain that the server at host has shown.
 	verify func(host string, chain []*x509.Certificate) error
-	parse  func(answer []byte) (*invite.Answer, error)
+	// take reads and keeps the signed answer.
+	take func(answer []byte) error
 }
 
-// asking makes the question of an enrolment.
-func (o *Options) asking(inv *invite.Invite, req *invite.Request) (*question, error) {
+// asking makes the question of an enrolment, whose answer goes into answer.
+func (o *Options) asking(inv *invite.Invite, req *invite.Request, answer **invite.Answer) (*question, error) {
 	body, err := req.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
@@ -51,7 +52,10 @@ func (o *Options) asking(inv *invite.Invite, req *invite.Request) (*question, er
 		hub: inv.HubName, fingerprint: invite.Fingerprint(inv.CA), endpoints: inv.Enroll, path: invite.Path, body: body,
 		known:  []string{identity.KnownCA(inv.CA)},
 		verify: func(host string, chain []*x509.Certificate) error { return verifyHub(inv, host, chain, o.now(inv)) },
-		parse:  func(raw []byte) (*invite.Answer, error) { return invite.ParseAnswer(raw, inv.Authority.PublicKey) },
+		take: func(raw []byte) (err error) {
+			*answer, err = invite.ParseAnswer(raw, inv.Authority.PublicKey)
+			return err
+		},
 	}, nil
 }
 
@@ -67,30 +71,30 @@ func (o *Options) now(inv *invite.Invite) time.Time {
 // ask puts a question to the endpoints in turn until one answers. A refusal
 // by the hub ends it; otherwise the gravest of the failures is returned:
 // someone who is not the hub rather than nobody.
-func (o *Options) ask(ctx context.Context, q *question) (*invite.Answer, error) {
+func (o *Options) ask(ctx context.Context, q *question) error {
 	var grave, down error
 	for _, endpoint := range q.endpoints {
-		answer, err := o.askOne(ctx, q, endpoint)
+		err := o.askOne(ctx, q, endpoint)
 		if err == nil {
-			return answer, nil
+			return nil
 		}
 		o.Logger.Debug("enrolment endpoint failed", "endpoint", endpoint, "err", err)
 		p := problem.From(err)
 		switch {
 		case waits(p):
-			return nil, err
+			return err
 		case p.Class == problem.LinkDown || p.Class == problem.Busy:
 			down = errors.Join(down, err)
 		case final(p):
-			return nil, err
+			return err
 		case grave == nil:
 			grave = err
 		}
 	}
 	if grave != nil {
-		return nil, grave
+		return grave
 	}
-	return nil, unreachable(q, down)
+	return unreachable(q, down)
 }
 
 func unreachable(q *question, err error) *problem.Problem {
@@ -98,7 +102,7 @@ func unreachable(q *question, err error) *problem.Problem {
 		"hub": q.hub, "endpoints": strings.Join(q.endpoints, ", ")}).Because(err)
 }
 
-func (o *Options) askOne(ctx context.Context, q *question, endpoint string) (*invite.Answer, error) {
+func (o *Options) askOne(ctx context.Context, q *question, endpoint string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	client := &http.Client{
@@ -114,45 +118,44 @@ func (o *Options) askOne(ctx context.Context, q *question, endpoint string) (*in
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+endpoint+q.path, bytes.NewReader(q.body))
 	if err != nil {
-		return nil, unreachable(q, err)
+		return unreachable(q, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := client.Do(req)
 	if err != nil {
 		var p *problem.Problem
 		if errors.As(err, &p) {
-			return nil, p
+			return p
 		}
-		return nil, unreachable(q, err)
+		return unreachable(q, err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, invite.MaxAnswer+1))
 	if err != nil {
-		return nil, unreachable(q, err) // cut off: the same request will be answered again
+		return unreachable(q, err) // cut off: the same request will be answered again
 	}
 	return q.read(resp.StatusCode, data)
 }
 
 // read understands a reply of the hub, which has been proven by TLS.
-func (q *question) read(status int, data []byte) (*invite.Answer, error) {
+func (q *question) read(status int, data []byte) error {
 	bad := func(err error) error {
 		return problem.New(problem.Failed, "enroll.answer", "", i18n.Args{"hub": q.hub}).Because(err)
 	}
 	if len(data) > invite.MaxAnswer {
-		return nil, bad(fmt.Errorf("read reply: more than %d bytes", invite.MaxAnswer))
+		return bad(fmt.Errorf("read reply: more than %d bytes", invite.MaxAnswer))
 	}
 	var reply invite.Reply
 	if err := json.Unmarshal(data, &reply); err != nil {
-		return nil, bad(fmt.Errorf("read reply, status %d: %w", status, err))
+		return bad(fmt.Errorf("read reply, status %d: %w", status, err))
 	}
 	if reply.Refusal != nil {
-		return nil, refused(q, reply.Refusal)
+		return refused(q, reply.Refusal)
 	}
-	answer, err := q.parse(reply.Answer)
-	if err != nil {
-		return nil, bad(err)
+	if err := q.take(reply.Answer); err != nil {
+		return bad(err)
 	}
-	return answer, nil
+	return nil
 }
 
 // refusals are the problem codes a hub may refuse with.
@@ -165,6 +168,7 @@ var refusals = map[string]problem.Class{
 	"waiting.used": problem.Busy, "waiting.expired": problem.Busy, "waiting.active": problem.Busy,
 	"cert.usage": problem.Denied, "cert.self-signed": problem.Denied, "cert.broken-chain": problem.Denied, "cert.unknown-ca": problem.Denied,
 	"cert.revoked": problem.Denied, "cert.replaced": problem.Denied, "cert.not-yet": problem.Denied, "cert.expired": problem.Denied, "cert.other-key": problem.Denied,
+	"pages.names": problem.Denied, "pages.often": problem.Busy,
 	"cert.other-office": problem.Denied, "cert.no-seal": problem.Denied, "cert.proof": problem.Denied, "cert.unsettled": problem.Busy,
 }
 

@@ -275,12 +275,12 @@ func (o *Options) join(ctx context.Context, inv *invite.Invite, box *box) (Resul
 	if err != nil {
 		return r, err
 	}
-	q, err := o.asking(inv, req)
+	var answer *invite.Answer
+	q, err := o.asking(inv, req, &answer)
 	if err != nil {
 		return r, err
 	}
-	answer, err := o.ask(ctx, q)
-	if err != nil {
+	if err := o.ask(ctx, q); err != nil {
 		p := problem.From(err)
 		if waits(p) {
 			o.Logger.Info("enrolment waits for a person at the hub", "office", inv.Code, "err", err)

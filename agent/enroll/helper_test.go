@@ -27,6 +27,7 @@ type hub struct {
 	reg     *registry.Registry
 	now     func() time.Time
 	handler http.Handler
+	card    []byte
 }
 
 func newHub(t testing.TB, code string) *hub {
@@ -62,15 +63,14 @@ func newHub(t testing.TB, code string) *hub {
 // serve begins to answer on l.
 func (h *hub) serve(t testing.TB, l net.Listener) {
 	t.Helper()
-	var card []byte
 	err := h.db.Update(t.Context(), func(tx *sqlite.Tx) (err error) {
-		card, err = h.Register(tx, h.reg)
+		h.card, err = h.Register(tx, h.reg)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.handler = h.EnrollHandler(ca.EnrollOptions{DB: h.db, Registry: h.reg, Card: card})
+	h.handler = h.EnrollHandler(ca.EnrollOptions{DB: h.db, Registry: h.reg, Card: h.card})
 	h.server = h.EnrollServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }), nil)
 	server := h.server
 	go func() { _ = server.ServeTLS(l, "", "") }() // ends with Close

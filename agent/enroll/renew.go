@@ -31,11 +31,6 @@ type Renewed struct {
 // enroll.answer, and those of the hub, "cert.…".
 func Renew(ctx context.Context, o Options) (Renewed, error) {
 	o.defaults()
-	unlock, err := lock(o.Dir)
-	if err != nil {
-		return Renewed{}, err
-	}
-	defer unlock()
 	id, err := identity.Load(o.Dir)
 	if err != nil {
 		return Renewed{}, err
@@ -46,46 +41,70 @@ func Renew(ctx context.Context, o Options) (Renewed, error) {
 	if err != nil {
 		return Renewed{}, err
 	}
-	name, print := id.Trust.HubName, Fingerprint(id.Trust.CA)
-	servers := id.Trust.Servers()
-	answer, err := o.ask(ctx, &question{
-		hub: name, fingerprint: print, endpoints: id.Trust.Enroll, path: invite.RenewPath, body: body,
-		known: known(servers),
-		verify: func(host string, chain []*x509.Certificate) error {
-			by := slices.IndexFunc(servers, func(ca *x509.Certificate) bool { return chain[0].CheckSignatureFrom(ca) == nil })
-			return stranger{name, host, print}.check(servers[max(by, 0)], chain[0], id.Now(o.Now()))
-		},
-		parse: func(raw []byte) (*invite.Answer, error) {
-			return invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
-		},
-	})
-	if err != nil {
+	var answer *invite.Answer
+	q := o.member(id, invite.RenewPath, body)
+	q.take = func(raw []byte) (err error) {
+		answer, err = invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
+		return err
+	}
+	if err := o.ask(ctx, q); err != nil {
 		return Renewed{}, err
 	}
 	if answer.Transcript != req.Transcript() {
 		return Renewed{}, badAnswer(id, errors.New("check answer: it is for another request"))
 	}
-	return keep(o.Dir, id, answer)
+	return keep(o.Dir, func(*identity.Identity) (*invite.Answer, error) { return answer, nil })
+}
+
+// member makes a question of an office that has an identity: the server must be
+// that of its hub.
+func (o *Options) member(id *identity.Identity, path string, body []byte) *question {
+	name, print := id.Trust.HubName, Fingerprint(id.Trust.CA)
+	servers := id.Trust.Servers()
+	return &question{
+		hub: name, fingerprint: print, endpoints: id.Trust.Enroll, path: path, body: body, known: known(servers),
+		verify: func(host string, chain []*x509.Certificate) error {
+			by := slices.IndexFunc(servers, func(ca *x509.Certificate) bool { return chain[0].CheckSignatureFrom(ca) == nil })
+			return stranger{name, host, print}.check(servers[max(by, 0)], chain[0], id.Now(o.Now()))
+		},
+	}
+}
+
+// Pages asks the hub for the certificate of this office's pages. request is the
+// PKCS#10 for their key and names. What the certificates in the answer say is the
+// caller's to check. Options.Dir and Options.Invite are not used. Problems:
+// enroll.unreachable, enroll.ca-mismatch, enroll.answer, and those of the hub,
+// "cert.…" and "pages.…".
+func Pages(ctx context.Context, o Options, id *identity.Identity, request []byte) (*invite.PagesIssued, error) {
+	o.defaults()
+	req := &invite.Pages{Certificate: id.DeviceCert, Request: request, Time: o.Now()}
+	_, _ = rand.Read(req.Nonce[:]) // never fails
+	body, err := req.Sign(id.Device)
+	if err != nil {
+		return nil, err
+	}
+	var answer *invite.PagesIssued
+	q := o.member(id, invite.PagesPath, body)
+	q.take = func(raw []byte) (err error) {
+		answer, err = invite.ParsePagesIssued(raw, id.Trust.Authority.PublicKey)
+		return err
+	}
+	if err := o.ask(ctx, q); err != nil {
+		return nil, err
+	}
+	if answer.Transcript != req.Transcript() {
+		return nil, badAnswer(id, errors.New("check answer: it is for another request"))
+	}
+	return answer, nil
 }
 
 // Take takes in new certificates that the hub has sent of its own accord.
 // Older ones than those that the box has change nothing. Problems:
 // identity.none, data.locked, enroll.answer.
 func Take(dir string, raw []byte) (Renewed, error) {
-	unlock, err := lock(dir)
-	if err != nil {
-		return Renewed{}, err
-	}
-	defer unlock()
-	id, err := identity.Load(dir)
-	if err != nil {
-		return Renewed{}, err
-	}
-	answer, err := invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
-	if err != nil {
-		return Renewed{}, badAnswer(id, err)
-	}
-	return keep(dir, id, answer)
+	return keep(dir, func(id *identity.Identity) (*invite.Answer, error) {
+		return invite.ParseRenewed(raw, id.Trust.Authority.PublicKey)
+	})
 }
 
 // known is what the hub's service is told of the CAs that can be checked.
@@ -101,16 +120,32 @@ func badAnswer(id *identity.Identity, err error) *problem.Problem {
 }
 
 // keep checks the answer of a renewal and stores what it brings. A cut between
-// two files leaves certificates of the same keys, each good by itself.
-func keep(dir string, id *identity.Identity, a *invite.Answer) (Renewed, error) {
-	next, err := renewed(id, a)
+// two files leaves certificates of the same keys, each good by itself. The
+// folder is locked for that alone: what the hub sends while it is being asked is
+// taken at once, and an answer is held against the identity that is there when it
+// comes.
+func keep(dir string, read func(*identity.Identity) (*invite.Answer, error)) (Renewed, error) {
+	unlock, err := lock(dir)
+	if err != nil {
+		return Renewed{}, err
+	}
+	defer unlock()
+	id, err := identity.Load(dir)
+	if err != nil {
+		return Renewed{}, err
+	}
+	answer, err := read(id)
+	if err != nil {
+		return Renewed{}, badAnswer(id, err)
+	}
+	next, err := renewed(id, answer)
 	if err != nil {
 		return Renewed{}, badAnswer(id, err)
 	}
 	if err := identity.Save(dir, next); err != nil {
 		return Renewed{}, err
 	}
-	return Renewed{Identity: next, Hub: a.Time}, nil
+	return Renewed{Identity: next, Hub: answer.Time}, nil
 }
 
 // renewed is id with what an answer brings. The keys stay, so that nothing

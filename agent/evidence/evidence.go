@@ -38,6 +38,8 @@ const (
 	// SubmissionAcceptance: the hub took the document over from the sender's
 	// office.
 	SubmissionAcceptance Name = "SubmissionAcceptance"
+	// SubmissionRejection: the hub refused it to the sender's office, for good.
+	SubmissionRejection Name = "SubmissionRejection"
 	// RelayAcceptance: the hub took it over from another hub.
 	RelayAcceptance Name = "RelayAcceptance"
 	// RelayRejection: another hub refused it for good.
@@ -65,6 +67,7 @@ const (
 	Late          Reason = "late"          // not by the time that its urgency gives
 	Expired       Reason = "expired"       // not within its lifetime
 	Undeliverable Reason = "undeliverable" // never: there is no way there, or it was refused
+	Refused       Reason = "refused"       // by the witness itself
 )
 
 // Limits, hard.
@@ -103,7 +106,7 @@ func (e Event) Final() bool { return e.Failed() && e.Reason != Late }
 
 // Failed reports whether the event is a negative one.
 func (e Event) Failed() bool {
-	return e.Name == RelayRejection || e.Name == RelayFailure || e.Name == ContentConsignmentFailure || e.Name == ConsignmentRejection
+	return e.Name == SubmissionRejection || e.Name == RelayRejection || e.Name == RelayFailure || e.Name == ContentConsignmentFailure || e.Name == ConsignmentRejection
 }
 
 // Record is what one witness says about one document.

@@ -71,6 +71,8 @@ type Refusal struct {
 	Action string     // "hello", "offer" or "custody"
 	Bundle storage.ID // zero for a greeting
 	Reason string
+	// Unsaid counts the refusals of this action since the last one that was told.
+	Unsaid int
 }
 
 // Options configures a Guard.
@@ -103,13 +105,20 @@ type Options struct {
 	Policy func(ctx context.Context, peer string, h bundle.Header) *exchange.Denial
 	// Greeted is called with each good HELLO. nil: nothing more to do.
 	Greeted func(ctx context.Context, peer string, h wire.Hello) error
-	// Refused is told of refusals. nil: nobody is.
+	// Refused is told of refusals, of one neighbour at most RefusalBurst in a row
+	// and then one each RefusalEvery. nil: nobody is.
 	Refused func(ctx context.Context, r Refusal)
-	Now     func() time.Time
+	// Denied is told that a bundle which peer offers in its own name is refused
+	// for good, each time that it is. nil: nobody is.
+	Denied func(ctx context.Context, peer string, signed bundle.Signed, code wire.Code)
+	Now    func() time.Time
 }
 
 // Guard implements exchange.Guard.
-type Guard struct{ o Options }
+type Guard struct {
+	o       Options
+	refused *reporter
+}
 
 var _ exchange.Guard = (*Guard)(nil)
 
@@ -133,7 +142,10 @@ func New(o Options) *Guard {
 	if o.Refused == nil {
 		o.Refused = func(context.Context, Refusal) {}
 	}
-	return &Guard{o}
+	if o.Denied == nil {
+		o.Denied = func(context.Context, string, bundle.Signed, wire.Code) {}
+	}
+	return &Guard{o, newReporter(o.Refused, o.Now)}
 }
 
 // Greet implements exchange.Guard.
@@ -199,7 +211,7 @@ func (g *Guard) own(ctx context.Context, boot uuid.UUID) (bool, error) {
 func (g *Guard) Hello(ctx context.Context, peer string, h wire.Hello, answers bool) error {
 	if !strings.EqualFold(h.Office, peer) {
 		reason := fmt.Sprintf("speaks as %q", h.Office)
-		g.o.Refused(ctx, Refusal{Peer: peer, Action: "hello", Reason: reason})
+		g.refused.report(ctx, Refusal{Peer: peer, Action: "hello", Reason: reason})
 		return fmt.Errorf("hello refused: %s", reason)
 	}
 	if own, err := g.own(ctx, h.Heard); err != nil {
@@ -236,7 +248,7 @@ func (g *Guard) agree(ctx context.Context, peer string, h wire.Hello, answers bo
 	}
 	err = g.o.Boots.Agree(ctx, lineage.Claim{Office: peer, Device: device, Boot: h.Boot, Known: h.Known, Answers: answers})
 	if errors.Is(err, exchange.ErrCopy) {
-		g.o.Refused(ctx, Refusal{Peer: peer, Action: "hello", Reason: err.Error()})
+		g.refused.report(ctx, Refusal{Peer: peer, Action: "hello", Reason: err.Error()})
 	}
 	return err
 }
@@ -249,7 +261,7 @@ func (g *Guard) Offer(ctx context.Context, peer string, raw []byte) (bundle.Sign
 	}
 	h := signed.Header
 	refuse := func(code wire.Code, text string) error {
-		g.o.Refused(ctx, Refusal{Peer: peer, Action: "offer", Bundle: h.ID, Reason: text})
+		g.refused.report(ctx, Refusal{Peer: peer, Action: "offer", Bundle: h.ID, Reason: text})
 		return &exchange.Denial{Code: code, Text: text}
 	}
 	now := g.o.Now()
@@ -281,6 +293,14 @@ func (g *Guard) Offer(ctx context.Context, peer string, raw []byte) (bundle.Sign
 		}
 	}
 	return signed, nil
+}
+
+// Denied implements exchange.Guard.
+func (g *Guard) Denied(ctx context.Context, peer string, header []byte, code wire.Code) {
+	signed, err := bundle.Parse(header)
+	if err == nil && strings.EqualFold(signed.Header.From, peer) {
+		g.o.Denied(ctx, peer, signed, code)
+	}
 }
 
 // verifies says whether a header is signed with the key of its sender, or with
@@ -340,7 +360,7 @@ func (g *Guard) Custody(ctx context.Context, peer string, header, receipt []byte
 	}
 	err = g.custody(peer, signed, receipt)
 	if err != nil {
-		g.o.Refused(ctx, Refusal{Peer: peer, Action: "custody", Bundle: signed.Header.ID, Reason: err.Error()})
+		g.refused.report(ctx, Refusal{Peer: peer, Action: "custody", Bundle: signed.Header.ID, Reason: err.Error()})
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type fixture struct {
 	guard   *guard.Guard
 	keys    map[string]*ecdsa.PrivateKey
 	refused []guard.Refusal
+	denied  []string // "peer code id"
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -61,6 +63,9 @@ func newFixture(t *testing.T) *fixture {
 			return nil
 		},
 		Refused: func(_ context.Context, r guard.Refusal) { f.refused = append(f.refused, r) },
+		Denied: func(_ context.Context, peer string, signed bundle.Signed, code wire.Code) {
+			f.denied = append(f.denied, fmt.Sprint(peer, code, signed.Header.ID))
+		},
 	})
 	return f
 }

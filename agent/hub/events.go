@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -114,10 +115,10 @@ func (h *Hub) admit(code string, cert *x509.Certificate) error {
 
 // refused writes a refusal of the guard into log and audit chain.
 func (h *Hub) refused(ctx context.Context, r guard.Refusal) {
-	h.log.Warn("refused", "peer", r.Peer, "action", r.Action, "id", r.Bundle, "reason", r.Reason)
+	h.log.Warn("refused", "peer", r.Peer, "action", r.Action, "id", r.Bundle, "reason", r.Reason, "unsaid", r.Unsaid)
 	h.audit(ctx, audit.Entry{
 		Actor: r.Peer, Action: "refused." + r.Action, Subject: r.Bundle.String(),
-		Detail: map[string]string{"reason": r.Reason},
+		Detail: map[string]string{"reason": r.Reason, "unsaid": strconv.Itoa(r.Unsaid)},
 	})
 }
 

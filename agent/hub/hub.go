@@ -99,6 +99,7 @@ type Hub struct {
 	lineage  *lineage.Lineage
 	logs     logs
 	witness  ca.Witness
+	pages    *ca.PagesCA
 	crl      crlFile
 	card     []byte // the hub's own
 	serial   uint64 // of card
@@ -176,11 +177,14 @@ func (h *Hub) openTrust(ctx context.Context) (err error) {
 	if h.witness, err = h.ca.Witness(time.Now()); err != nil {
 		return err
 	}
+	if h.pages, err = h.ca.Pages(time.Now()); err != nil {
+		return err
+	}
 	err = h.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
 		if h.card, err = h.ca.Register(tx, h.registry); err != nil {
 			return err
 		}
-		return h.witness.Register(tx, h.ca)
+		return errors.Join(h.witness.Register(tx, h.ca), h.pages.Register(tx, h.ca))
 	})
 	if err != nil {
 		return fmt.Errorf("register the hub: %w", err)
@@ -222,7 +226,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Own: h.ownCard, Held: h.holds, Taken: h.taken, Boots: h.lineage, Logs: h.logs, Older: h.foundOlder,
 		Remembers: h.remembers,
 		Current:   h.current,
-		Policy:    h.relay.Policy, Greeted: h.greeted, Refused: h.refused,
+		Policy:    h.relay.Policy, Greeted: h.greeted, Refused: h.refused, Denied: h.relay.Denied,
 	})
 	h.node = exchange.NewNode(exchange.Options{
 		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue, Guard: check,

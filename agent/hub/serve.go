@@ -40,7 +40,7 @@ func (h *Hub) serve(ctx context.Context, group *errgroup.Group) error {
 		return fmt.Errorf("listen for enrolment: %w", err)
 	}
 	log := h.log.With("part", "enroll")
-	handler := h.ca.EnrollHandler(ca.EnrollOptions{DB: h.db, Registry: h.registry, Card: h.card, Logger: log})
+	handler := h.ca.EnrollHandler(ca.EnrollOptions{DB: h.db, Registry: h.registry, Card: h.card, Pages: h.pages, Logger: log})
 	srv := h.ca.EnrollServer(handler, log)
 	group.Go(func() error {
 		return serveHTTP(ctx, srv, func() error { return srv.ServeTLS(enroll, "", "") })

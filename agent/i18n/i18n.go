@@ -77,8 +77,13 @@ func mustLoad(fsys fs.FS) map[string]message {
 	return all
 }
 
-// T returns the message named key in lang with its placeholders filled in.
-// Values are formatted with fmt.Sprint. An unknown key is returned as it is.
+// Speaker is a value that has words in each language: [Said], a reason of a
+// verdict.
+type Speaker interface{ Text(lang Lang) string }
+
+// T returns the message named key in lang with its placeholders filled in. A
+// [Speaker] is said in lang, other values are formatted with fmt.Sprint. An
+// unknown key is returned as it is.
 func T(lang Lang, key string, args ...Args) string {
 	m, ok := catalogue[key]
 	if !ok {
@@ -90,6 +95,12 @@ func T(lang Lang, key string, args ...Args) string {
 	}
 	for _, a := range args {
 		for name, value := range a {
+			switch v := value.(type) {
+			case nil:
+				value = ""
+			case Speaker:
+				value = v.Text(lang)
+			}
 			text = strings.ReplaceAll(text, "{"+name+"}", fmt.Sprint(value))
 		}
 	}

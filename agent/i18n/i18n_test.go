@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+	"time"
 )
 
 var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
@@ -34,5 +35,16 @@ func TestT(t *testing.T) {
 	}
 	if got := Parse(""); got != Vietnamese {
 		t.Errorf("Parse of nothing gave %q", got)
+	}
+}
+
+func TestSpansAreToTheMinute(t *testing.T) {
+	for d, want := range map[time.Duration][2]string{
+		-time.Hour: {"chưa đầy 1 phút", "less than a minute"}, time.Second: {"chưa đầy 1 phút", "less than a minute"}, 59 * time.Minute: {"59 phút", "59 min"},
+		2 * time.Hour: {"2 giờ", "2 h"}, 126 * time.Minute: {"2 giờ 6 phút", "2 h 6 min"}, 50 * time.Hour: {"2 ngày", "2 days"},
+	} {
+		if vi, en := Span(Vietnamese, d), Span(English, d); vi != want[0] || en != want[1] {
+			t.Errorf("%v: %q, %q", d, vi, en)
+		}
 	}
 }

@@ -3,9 +3,12 @@
 //
 // It promises:
 //
-//   - There is always one. Until the province's certificate is installed, or a
-//     pair of files is named in the settings, it is one that the box made for
-//     itself; people compare its fingerprint, which State gives.
+//   - There is always one. Until the hub gives one, the province's certificate is
+//     installed, or a pair of files is named in the settings, it is one that the
+//     box made for itself; people compare its fingerprint, which State gives.
+//   - What people have installed or named goes before what the hub gives. Of the
+//     hub no root is taken that PCs would have to trust with more than local
+//     networks.
 //   - The private key is made on the box, never leaves it, and stays the same
 //     when the certificate changes. What goes out is a request (PKCS #10).
 //   - A certificate is installed only when it fits the key, is valid now, is for
@@ -26,7 +29,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math/big"
 	"net"
@@ -74,6 +76,7 @@ type Source string
 // Sources.
 const (
 	SelfMade Source = "self-made"
+	Hub      Source = "hub"    // given by the hub
 	Issued   Source = "issued" // installed after a request
 	Files    Source = "files"  // named in the settings
 )
@@ -85,6 +88,10 @@ type State struct {
 	Names       []string  `json:"names"`       // host names and IP addresses that it is for
 	Issuer      string    `json:"issuer"`
 	Until       time.Time `json:"until"`
+	// Root is the fingerprint of the root that PCs are to trust, and Uncovered
+	// the names of the box that the certificate is not for; of one of the hub.
+	Root      string   `json:"root,omitempty"`
+	Uncovered []string `json:"uncovered,omitempty"`
 }
 
 // Options of Open.
@@ -104,10 +111,13 @@ type Options struct {
 type Keeper struct {
 	o Options
 
+	change sync.Mutex // held while a certificate is replaced
+
 	mu     sync.Mutex
 	pair   *tls.Certificate
 	source Source
-	looked time.Time // at the files of the settings
+	root   *x509.Certificate // of a certificate of the hub
+	looked time.Time         // at the files of the settings
 	stamp  [2]fileStamp
 }
 
@@ -132,25 +142,28 @@ func Open(o Options) (*Keeper, error) {
 	return k, k.openOwn()
 }
 
-// openOwn reads the box's own pair. A certificate that the box made for other
-// names is made again with the same key; one that was issued is kept.
+// openOwn reads the box's own pair: one that was issued, else that of the hub,
+// else the one that the box made, which it makes again with the same key when it
+// has other names.
 func (k *Keeper) openOwn() error {
 	key, err := k.key()
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(k.path(CertFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read the pages' certificate: %w", err)
+	chain, err := k.readChain(CertFile, key)
+	if err != nil {
+		return err
 	}
-	if chain, err := parseChain(data); err == nil && samePublic(chain[0].PublicKey, key.Public()) {
-		if !selfMade(chain[0]) || len(missing(chain[0], k.o.Names)) == 0 {
-			k.use(chain, key)
-			return nil
-		}
+	if chain != nil && !selfMade(chain[0]) {
+		k.use(chain, key, Issued)
+		return nil
 	}
-	if len(data) > 0 {
-		k.o.Logger.Warn("the pages' certificate is unreadable, for another key or for other names; making a new one")
+	if found, err := k.readHub(key); found || err != nil {
+		return err
+	}
+	if chain != nil && len(missing(chain[0], k.o.Names)) == 0 {
+		k.use(chain, key, SelfMade)
+		return nil
 	}
 	return k.makeOwn(key)
 }
@@ -177,7 +190,7 @@ func (k *Keeper) makeOwn(key crypto.Signer) error {
 	if err := fsx.WriteFile(k.path(CertFile), encodeChain([]*x509.Certificate{cert}), 0o600); err != nil {
 		return fmt.Errorf("keep the pages' certificate: %w", err)
 	}
-	k.use([]*x509.Certificate{cert}, key)
+	k.use([]*x509.Certificate{cert}, key, SelfMade)
 	k.o.Logger.Info("made a certificate for the pages", "fingerprint", fingerprint(cert))
 	return nil
 }
@@ -197,18 +210,20 @@ func (k *Keeper) key() (crypto.Signer, error) {
 
 func (k *Keeper) path(name string) string { return filepath.Join(k.o.Dir, name) }
 
-func (k *Keeper) use(chain []*x509.Certificate, key crypto.Signer) {
+// use serves a certificate from now on. The root of one of the hub is not sent:
+// who trusts it has it.
+func (k *Keeper) use(chain []*x509.Certificate, key crypto.Signer, source Source) {
+	var root *x509.Certificate
+	if source == Hub {
+		root, chain = chain[hubChain-1], chain[:hubChain-1]
+	}
 	pair := &tls.Certificate{PrivateKey: key, Leaf: chain[0]}
 	for _, c := range chain {
 		pair.Certificate = append(pair.Certificate, c.Raw)
 	}
-	source := Issued
-	if selfMade(chain[0]) {
-		source = SelfMade
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pair, k.source = pair, source
+	k.pair, k.source, k.root = pair, source, root
 }
 
 // TLS is the configuration of a listener. It follows later changes.
@@ -244,9 +259,15 @@ func (k *Keeper) current() (*tls.Certificate, Source) {
 
 // State describes the certificate in use.
 func (k *Keeper) State() State {
-	pair, source := k.current()
-	cert := pair.Leaf
-	return State{Source: source, Fingerprint: fingerprint(cert), Names: names(cert), Issuer: cert.Issuer.String(), Until: cert.NotAfter}
+	k.current() // reads files of the settings again when it is time
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	cert := k.pair.Leaf
+	s := State{Source: k.source, Fingerprint: fingerprint(cert), Names: names(cert), Issuer: cert.Issuer.String(), Until: cert.NotAfter}
+	if k.root != nil {
+		s.Root, s.Uncovered = fingerprint(k.root), missing(cert, k.o.Names)
+	}
+	return s
 }
 
 // Request makes a certificate request for the box's names, as PEM.
@@ -254,17 +275,25 @@ func (k *Keeper) Request() ([]byte, error) {
 	if k.o.CertPath != "" {
 		return nil, problem.New(problem.Conflict, "lan.files", "ui.certificate", nil)
 	}
+	der, err := k.requestFor(k.o.Names)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
+}
+
+func (k *Keeper) requestFor(names []string) ([]byte, error) {
 	key, err := k.key()
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.CertificateRequest{Subject: k.subject()}
-	template.DNSNames, template.IPAddresses = split(k.o.Names)
+	template.DNSNames, template.IPAddresses = split(names)
 	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate request: %w", err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
+	return der, nil
 }
 
 // Install takes the certificate that was issued for the box's key, in PEM with
@@ -274,6 +303,8 @@ func (k *Keeper) Install(data []byte) error {
 	if k.o.CertPath != "" {
 		return problem.New(problem.Conflict, "lan.files", "ui.certificate", nil)
 	}
+	k.change.Lock()
+	defer k.change.Unlock()
 	chain, err := parseChain(data)
 	if err != nil {
 		return problem.New(problem.Usage, "lan.unreadable", "certificate", nil).Because(err)
@@ -291,7 +322,7 @@ func (k *Keeper) Install(data []byte) error {
 	if err := fsx.WriteFile(k.path(CertFile), encodeChain(chain), 0o600); err != nil {
 		return fmt.Errorf("keep the pages' certificate: %w", err)
 	}
-	k.use(chain, key)
+	k.use(chain, key, Issued)
 	k.o.Logger.Info("the pages have a new certificate", "issuer", chain[0].Issuer.String(), "fingerprint", fingerprint(chain[0]))
 	return nil
 }

@@ -292,7 +292,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s is not of an office's network", n)
 		}
 	}
-	if got := Names(":8701", make([]string, 100)); len(got) > maxNames || slices.Contains(got, "") {
+	if got := Names(":8701", make([]string, 100)); len(got) > MaxNames || slices.Contains(got, "") {
 		t.Errorf("names %q", got)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// maxNames bounds the names of a box, so that odd networks make no odd
+// MaxNames bounds the names of a box, so that odd networks make no odd
 // certificates.
-const maxNames = 20
+const MaxNames = 20
 
 // Names lists under what browsers may reach pages that are served at address,
 // "host:port": the extra names first, then the host of the address, or when it
@@ -36,7 +36,7 @@ func Names(address string, extra []string) []string {
 	var once []string
 	for _, n := range all {
 		n = strings.ToLower(strings.TrimSuffix(n, "."))
-		if n != "" && n != "localhost" && !slices.Contains(once, n) && len(once) < maxNames {
+		if n != "" && n != "localhost" && !slices.Contains(once, n) && len(once) < MaxNames {
 			once = append(once, n)
 		}
 	}
@@ -62,7 +62,7 @@ func privateAddresses() []string {
 
 // isName reports whether s is one label of a host name.
 func isName(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
 	return !strings.ContainsFunc(s, func(r rune) bool {

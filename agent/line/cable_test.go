@@ -202,14 +202,14 @@ func overCables(t *testing.T, space string) {
 		}
 	}
 	time.Sleep(300 * time.Millisecond)
-	if client.Status().Connected || line.State().Interface != "" {
+	if client.Status().Connected || line.State().Interface != "" || line.Free() {
 		t.Fatalf("without a cable the line is %+v", line.State())
 	}
 
 	cable(t, space, "ppp0", 1, 100)
 	within(3*time.Second, "the new line is used", connected("ppp0"))
-	if s := line.State(); !s.Metered || s.Verdict.Code != OffHours {
-		t.Errorf("over the metered line: %+v", s)
+	if s := line.State(); !s.Metered || s.Verdict.Code != OffHours || line.Free() {
+		t.Errorf("over the metered line: %+v, free %v", s, line.Free())
 	}
 	sendMuch(t, client)
 	time.Sleep(2 * lookEvery)
@@ -224,10 +224,16 @@ func overCables(t *testing.T, space string) {
 	within(3*time.Second, "the line is used again", connected("ppp0"))
 	cable(t, space, "eth0", 2, 50)
 	within(3*time.Second, "a free line is taken", connected("eth0"))
-	if s := line.State(); s.Metered || s.Verdict.Code != Open {
-		t.Errorf("over the free line: %+v", s)
+	if s := line.State(); s.Metered || s.Verdict.Code != Open || !line.Free() {
+		t.Errorf("over the free line: %+v, free %v", s, line.Free())
 	}
 	if got := client.LocalAddr(); got != netip.MustParseAddr("192.0.2.7") {
 		t.Errorf("the connection comes from %v", got)
+	}
+	ip(t, "route del default dev eth0")
+	ip(t, "route add default via 192.0.2.1 dev eth0 metric 200")
+	eventually(t, "what is asked of others would cost money", func() bool { return !line.Free() })
+	if s := line.State(); s.Metered {
+		t.Errorf("the connection's own line: %+v", s)
 	}
 }

@@ -232,6 +232,17 @@ func (l *Line) freeRoute() bool {
 	return ok && !route.Metered
 }
 
+// Free tells whether something may be asked of others than the hub now: there is
+// a line, and the one that a request takes costs nothing. That may be another one
+// than the connection's. Where the way out is not known it is taken to be that.
+func (l *Line) Free() bool {
+	if route, ok := l.monitor.Active(netip.Addr{}); ok {
+		return !route.Metered
+	}
+	over, ok := l.monitor.Active(l.o.Connection.LocalAddr())
+	return ok && !over.Metered
+}
+
 // inUse is the line in use, else the one that would be. Without any line it has
 // no name and costs what the last one did.
 func (l *Line) inUse(last State) (name string, metered bool) {

@@ -30,7 +30,8 @@ type answer struct {
 	of      storage.ID
 	urgency Urgency
 	code    edxml.StatusCode
-	text    string // Description
+	text    string     // Description, which goes out, in Vietnamese
+	said    *i18n.Said // the same for the track here; nil: text is what a person wrote
 	by      string
 	at      time.Time
 	about   edxml.ResponseFor
@@ -145,9 +146,10 @@ func (o *Office) AcceptKnowing(ctx context.Context, id storage.ID, by string, k 
 	if err != nil {
 		return Document{}, fmt.Errorf("accept document: %w", err)
 	}
+	words := i18n.Say("office.arrival", i18n.Args{"number": no, "date": now.In(edxml.Vietnam).Format("02/01/2006")})
 	r, err := o.reply(ctx, answer{
 		to: doc.From.Code, of: id, urgency: doc.Urgency, code: edxml.StatusAccepted, by: by, at: now, about: about(doc),
-		text: i18n.T(i18n.Vietnamese, "office.arrival", i18n.Args{"number": no, "date": now.In(edxml.Vietnam).Format("02/01/2006")}),
+		text: words.Text(i18n.Vietnamese), said: words,
 	})
 	if err == nil {
 		err = o.conclude(ctx, id, Accepted, r, no, func(tx *sqlite.Tx) error {
@@ -207,7 +209,7 @@ func (o *Office) answerable(ctx context.Context, id storage.ID, state State) (do
 	case doc.State == Accepted:
 		return Document{}, false, problem.New(problem.Conflict, "return.accepted", "", i18n.Args{"number": doc.Arrival})
 	case doc.State == Returned:
-		return Document{}, false, problem.New(problem.Conflict, "accept.returned", "", i18n.Args{"reason": doc.Reason})
+		return Document{}, false, problem.New(problem.Conflict, "accept.returned", "", i18n.Args{"reason": wording{doc.Reason, doc.Why}})
 	}
 	return doc, false, nil
 }
@@ -263,7 +265,7 @@ func (o *Office) answered(tx *sqlite.Tx, seq int64, step State, r reply) error {
 	if err != nil {
 		return err
 	}
-	e := Event{Step: step, Office: o.me.Code, At: r.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceStatus, Note: r.text}
+	e := Event{Step: step, Office: o.me.Code, At: r.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceStatus, Note: r.text, Said: r.said}
 	if r.owed {
 		e.Signer, e.Evidence = "", ""
 	}

@@ -16,16 +16,23 @@ import (
 	"tram/storage/sqlite"
 )
 
-// witness passes revocation data on and remembers it, so that a verdict can be
-// kept with what it rests on.
+// witness passes revocation data on and remembers it up to MaxEvidence, so that a
+// verdict can be kept with what it rests on. It waits for the network until a
+// time.
 type witness struct {
 	from  docsign.Revocations
+	until time.Time
 	found map[string][]byte // by SHA-256 in hexadecimal
 }
 
 func (w *witness) Lookup(ctx context.Context, cert, issuer *x509.Certificate) ([]docsign.Evidence, error) {
+	ctx, stop := context.WithDeadline(ctx, w.until)
+	defer stop()
 	all, err := w.from.Lookup(ctx, cert, issuer)
 	for _, e := range all {
+		if len(e.Bytes()) > MaxEvidence {
+			continue
+		}
 		sum := sha256.Sum256(e.Bytes())
 		w.found[hex.EncodeToString(sum[:])] = e.Bytes()
 	}
@@ -65,7 +72,7 @@ func (o *Office) checkDue(ctx context.Context) error {
 			if d.first {
 				cause = CauseArrival
 			}
-			if err := o.check(ctx, d.id, cause, ""); err != nil {
+			if err := o.check(ctx, d.id, cause, "", checkPatience); err != nil {
 				o.complain(ctx, "signatures not checked", fmt.Errorf("document %s: %w", d.id, err))
 				if err := o.db.Update(ctx, func(tx *sqlite.Tx) error { return postpone(tx, d.seq, tx.Now().Add(checkRetry), mark) }); err != nil {
 					return err
@@ -132,12 +139,12 @@ type Knowing struct {
 }
 
 // settled gives the newest verdicts of a document, which it checks first when
-// that has not been done.
+// that has not been done, without waiting for the network.
 func (o *Office) settled(ctx context.Context, doc Document) ([]Check, error) {
 	if len(doc.Checks) > 0 || len(doc.Attachments) == 0 {
 		return doc.Checks, nil
 	}
-	if err := o.check(ctx, doc.ID, CauseArrival, ""); err != nil {
+	if err := o.check(ctx, doc.ID, CauseArrival, "", 0); err != nil {
 		return nil, err
 	}
 	all, err := o.Checks(ctx, doc.ID)
@@ -155,7 +162,7 @@ func (o *Office) permits(doc Document, checks []Check, k Knowing) error {
 				name = a.Name
 			}
 		}
-		args := i18n.Args{"file": name, "why": c.why()}
+		args := i18n.Args{"file": name, "why": c.Report.Reason.Said()}
 		switch c.Verdict() {
 		case docsign.VerdictFailed:
 			if k.Reason == "" || !k.SeenFailure {
@@ -169,9 +176,6 @@ func (o *Office) permits(doc Document, checks []Check, k Knowing) error {
 	}
 	return nil
 }
-
-// why is the reason of the verdict, or that of the worst signature.
-func (c Check) why() string { return c.Report.Reason.Text(i18n.Vietnamese) }
 
 // freeze records the verdicts that stood at the acceptance, and why it was
 // accepted.

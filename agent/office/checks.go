@@ -23,6 +23,9 @@ const (
 	// CheckAgain is how long after a check without revocation data the next
 	// one follows by itself, unless lists arrive before.
 	CheckAgain = 24 * time.Hour
+	// checkPatience is how long a check waits for the network in all. What is not
+	// known then is asked for by the trust, whose mark changes when it is.
+	checkPatience = 10 * time.Second
 	// checkRetry is when a check is tried again that failed to read.
 	checkRetry = time.Hour
 	// MaxEvidence is the largest revocation list that is kept with a verdict,
@@ -33,8 +36,8 @@ const (
 // Trust says whom signatures in attachments are trusted under.
 //
 // Terms gives anchors and revocation data as they stand, and a mark that
-// changes when they do. It may be called at any time from several goroutines;
-// the result stays valid for one check.
+// changes when another check may come to another verdict. It may be called at any
+// time from several goroutines; the result stays valid for one check.
 type Trust interface {
 	Terms() (o docsign.Options, mark string)
 }
@@ -79,7 +82,7 @@ func (o *Office) Checks(ctx context.Context, id storage.ID) ([]Check, error) {
 // Recheck checks the attachments of an incoming document again and gives the
 // newest verdict of each. What it finds is added to the history.
 func (o *Office) Recheck(ctx context.Context, id storage.ID, by string) ([]Check, error) {
-	if err := o.check(ctx, id, CauseRequest, by); err != nil {
+	if err := o.check(ctx, id, CauseRequest, by, checkPatience); err != nil {
 		return nil, err
 	}
 	all, err := o.Checks(ctx, id)
@@ -133,6 +136,25 @@ type checkTask struct {
 	known []Check
 }
 
+// existed is when the document is proven to have existed: when it was filed, or,
+// when the clock was behind then, when it was first checked by one that was not.
+// It is zero before that.
+func (t checkTask) existed() time.Time {
+	for i, c := range t.known {
+		switch {
+		case c.Report.ClockBehind:
+		case i == 0:
+			return t.Created
+		default:
+			return c.Report.CheckedAt
+		}
+	}
+	if len(t.known) > 0 {
+		return time.Time{}
+	}
+	return t.Created
+}
+
 func (o *Office) checkTask(ctx context.Context, id storage.ID) (t checkTask, err error) {
 	err = o.db.View(ctx, func(tx *sqlite.Tx) (err error) {
 		if t.row, err = getRow(tx, id); err != nil {
@@ -159,7 +181,7 @@ func (o *Office) checkTask(ctx context.Context, id storage.ID) (t checkTask, err
 
 // check checks the attachments of a document and adds what is new. A check by
 // itself that comes to the same verdict is not added.
-func (o *Office) check(ctx context.Context, id storage.ID, cause, by string) error {
+func (o *Office) check(ctx context.Context, id storage.ID, cause, by string, patience time.Duration) error {
 	o.checking.Lock()
 	defer o.checking.Unlock()
 	t, err := o.checkTask(ctx, id)
@@ -167,8 +189,10 @@ func (o *Office) check(ctx context.Context, id storage.ID, cause, by string) err
 		return fmt.Errorf("check signatures: %w", err)
 	}
 	terms, mark := o.terms()
-	terms.Existed, terms.ExistedBy = t.Created, o.me.Name
-	seen := &witness{from: terms.Revocations, found: map[string][]byte{}}
+	if at := t.existed(); !terms.ClockBehind && !at.IsZero() {
+		terms.Existed, terms.ExistedBy = at, o.me.Name
+	}
+	seen := &witness{from: terms.Revocations, until: time.Now().Add(patience), found: map[string][]byte{}}
 	if terms.Revocations != nil {
 		terms.Revocations = seen
 	}
@@ -303,9 +327,10 @@ func (o *Office) addCheck(tx *sqlite.Tx, doc row, c Check) error {
 	}})
 }
 
-// sameVerdict reports whether two reports of one file say the same.
+// sameVerdict reports whether two reports of one file say the same, at times that
+// are known as well.
 func sameVerdict(a, b docsign.Report) bool {
-	if a.Verdict() != b.Verdict() || a.SubIndication != b.SubIndication || len(a.Signatures) != len(b.Signatures) {
+	if a.Verdict() != b.Verdict() || a.ClockBehind != b.ClockBehind || a.SubIndication != b.SubIndication || len(a.Signatures) != len(b.Signatures) {
 		return false
 	}
 	for i, s := range a.Signatures {
@@ -331,7 +356,7 @@ func (o *Office) keepEvidence(ctx context.Context, checks []Check, found map[str
 	for _, c := range checks {
 		for sum := range evidenceOf(c.Report) {
 			der := found[sum]
-			if der == nil || len(der) > MaxEvidence {
+			if der == nil {
 				continue
 			}
 			delete(found, sum)

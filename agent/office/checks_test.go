@@ -26,10 +26,17 @@ type trusting struct {
 	roots []*x509.Certificate
 	lists []docsign.Evidence
 	mark  string
+	// source is asked in place of lists, unless it is nil.
+	source docsign.Revocations
+	behind bool // the clock is known to be
 }
 
 func (t *trusting) Terms() (docsign.Options, string) {
-	return docsign.Options{Anchors: t.roots, Revocations: t, Now: t.w.clock}, t.mark
+	o := docsign.Options{Anchors: t.roots, Revocations: t, Now: t.w.clock, ClockBehind: t.behind}
+	if t.source != nil {
+		o.Revocations = t.source
+	}
+	return o, t.mark
 }
 
 func (t *trusting) Lookup(context.Context, *x509.Certificate, *x509.Certificate) ([]docsign.Evidence, error) {
@@ -290,4 +297,35 @@ func TestDocumentsFromBeforeTheUpgradeAreChecked(t *testing.T) {
 	if got := b.get(doc.ID).Checks; verdicts(got) != "later" || got[0].Cause != CauseArrival {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// TestP11_AFilingByAClockThatIsBehindProvesNoTime files a document by a clock
+// that goes on from months ago. The signer's certificate was revoked since: what
+// the clock said then must not prove that the signature is older.
+func TestP11_AFilingByAClockThatIsBehindProvesNoTime(t *testing.T) {
+	w, a, b, trust, signer := trustWorld(t)
+	trust.behind = true
+	trust.lists = []docsign.Evidence{w.list()}
+	filed := w.clock
+	doc := w.receive(a, b, Upload{Name: "a.p7m", Body: bytes.NewReader(signed(signer, "x"))})
+	if got := doc.Checks[0].Report; got.SubIndication != docsign.TryLater || got.Reason.Code != "clock-behind" || !got.ClockBehind || !got.Signatures[0].Proven.IsZero() {
+		t.Fatalf("while the clock is behind: %+v", got)
+	}
+	next := func(after int, mark string) docsign.Report {
+		t.Helper()
+		w.clock, trust.mark = filed.AddDate(0, after, 0), mark
+		if err := b.checkDue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return b.get(doc.ID).Checks[0].Report
+	}
+	trust.behind, trust.lists = false, nil
+	if got := next(3, "2"); got.SubIndication != docsign.TryLater || got.ClockBehind || !got.Signatures[0].Proven.IsZero() {
+		t.Errorf("once the time is known: %+v", got)
+	}
+	trust.lists = []docsign.Evidence{w.list(x509.RevocationListEntry{SerialNumber: signer.cert.SerialNumber, RevocationTime: filed.AddDate(0, 1, 0), ReasonCode: 1})}
+	if got := next(4, "3"); got.SubIndication != docsign.RevokedNoPOE || !got.Signatures[0].Proven.Equal(filed.AddDate(0, 3, 0)) {
+		t.Errorf("revoked before it was here for sure: %+v", got)
+	}
+	w.audited()
 }

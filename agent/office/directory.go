@@ -89,8 +89,8 @@ func noteMoved(tx *sqlite.Tx, seq int64, l letter) error {
 		if !moved {
 			continue
 		}
-		note := i18n.T(i18n.Vietnamese, "office.moved", i18n.Args{"old": old, "code": c.Code, "name": c.Name})
-		if err := insertEvent(tx, seq, Event{Step: Saved, Office: c.Code, At: l.at, Learnt: tx.Now(), Note: note}, 0); err != nil {
+		note := i18n.Say("office.moved", i18n.Args{"old": old, "code": c.Code, "name": c.Name})
+		if err := insertEvent(tx, seq, Event{Step: Saved, Office: c.Code, At: l.at, Learnt: tx.Now(), Said: note}, 0); err != nil {
 			return err
 		}
 	}

@@ -83,6 +83,11 @@ func (o *Office) fileTestimony(tx *sqlite.Tx, from string, n notice) (kept int, 
 			return kept, bad, err
 		}
 	}
+	for _, raw := range n.Cards {
+		if err := note(o.keepCard(tx, raw)); err != nil {
+			return kept, bad, err
+		}
+	}
 	return kept, bad, nil
 }
 
@@ -173,6 +178,9 @@ func (o *Office) trackIncoming(tx *sqlite.Tx, seq int64, witness string, e evide
 // trackOutgoing adds what a hub witnessed to the track of a document of ours. A
 // final failure ends the way to its recipient.
 func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evidence.Event) error {
+	if e.Name == evidence.SubmissionRejection && o.isHub(witness) {
+		return o.trackRejection(tx, seq, witness, e)
+	}
 	ev := Event{At: e.At, Learnt: tx.Now(), Signer: witness, Note: evidenceNote(e), Evidence: EvidenceRecord, Step: AtHub}
 	if e.Office != "" {
 		err := tx.QueryRow(`SELECT code, state FROM recipients WHERE document = ? AND code_key = ?`, seq, registry.Key(e.Office)).Scan(&ev.Office, &ev.Step)
@@ -187,15 +195,11 @@ func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evide
 		ev.Step = AtHub // the recipient itself says when it has it
 	}
 	if e.Final() && ev.Office != "" {
-		if moved, err := advance(tx, seq, ev.Office, Failed, "", failure(ev, e)); err != nil {
+		if moved, err := advance(tx, seq, ev.Office, Failed, "", failure(e)); err != nil {
 			return err
 		} else if moved > 0 {
 			ev.Step = Failed
-			var id storage.ID
-			if err := tx.QueryRow(`SELECT id FROM documents WHERE seq = ?`, seq).Scan(&id); err != nil {
-				return err
-			}
-			if err := o.endWhenDone(tx, seq, id); err != nil {
+			if err := o.endIfDone(tx, seq); err != nil {
 				return err
 			}
 		}
@@ -203,19 +207,55 @@ func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evide
 	return insertEvent(tx, seq, ev, 0)
 }
 
-// Words are what people read of an event. What hubs and time stamp authorities
-// testify is kept as the key of a text, or a name, and said in their language.
-func (e Event) Words(lang i18n.Lang) string {
-	switch {
-	case e.Note == "" || e.Evidence != EvidenceRecord && e.Evidence != EvidenceStamp:
-		return e.Note
-	case i18n.Has(e.Note):
-		return i18n.T(lang, e.Note)
-	case e.Evidence == EvidenceStamp:
-		return i18n.T(lang, "office.stamp.external", i18n.Args{"name": e.Note})
-	default:
-		return i18n.T(lang, "office.evidence.other", i18n.Args{"event": e.Note})
+// trackRejection puts the hub's signature behind "the hub refused it", which was
+// this office's own word until now; or it fails the document, if the evidence is
+// the first that this office hears of it.
+func (o *Office) trackRejection(tx *sqlite.Tx, seq int64, witness string, e evidence.Event) error {
+	why := refusal(e.Code, "")
+	unsigned, err := why.kept()
+	if err != nil {
+		return err
 	}
+	words := i18n.Say(evidenceNote(e), i18n.Args{"why": why.said})
+	note, err := wording{said: words}.kept()
+	if err != nil {
+		return err
+	}
+	res, err := tx.Exec(`UPDATE events SET signer = ?, evidence = ?, note = ?, at = ? WHERE document = ? AND step = ? AND office = '' AND signer = '' AND note = ?`,
+		witness, EvidenceRecord, note, e.At, seq, string(Failed), unsigned)
+	if err != nil {
+		return fmt.Errorf("sign step of track: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	var told bool
+	err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM events WHERE document = ? AND signer = ? AND evidence = ? AND note = ?)`,
+		seq, witness, EvidenceRecord, note).Scan(&told)
+	if err != nil || told {
+		return err
+	}
+	ev := Event{Step: AtHub, At: e.At, Learnt: tx.Now(), Signer: witness, Said: words, Evidence: EvidenceRecord}
+	moved, err := advance(tx, seq, "", Failed, "", why)
+	if err != nil {
+		return err
+	}
+	if moved > 0 {
+		ev.Step = Failed
+		if err := o.endIfDone(tx, seq); err != nil {
+			return err
+		}
+	}
+	return insertEvent(tx, seq, ev, 0)
+}
+
+// endIfDone is endWhenDone of a document by its row.
+func (o *Office) endIfDone(tx *sqlite.Tx, seq int64) error {
+	var id storage.ID
+	if err := tx.QueryRow(`SELECT id FROM documents WHERE seq = ?`, seq).Scan(&id); err != nil {
+		return err
+	}
+	return o.endWhenDone(tx, seq, id)
 }
 
 // evidenceNote is the key of an event's text, or the event's name.
@@ -231,12 +271,15 @@ func evidenceNote(e evidence.Event) string {
 }
 
 // failure says why a document will not reach its recipient.
-func failure(ev Event, e evidence.Event) string {
-	reason := ev.Words(i18n.Vietnamese)
-	if e.Code != 0 {
-		reason += ": " + refusalText(e.Code, "")
+func failure(e evidence.Event) wording {
+	what := said(evidenceNote(e))
+	if !i18n.Has(what.said.Key) {
+		what = said("office.evidence.other", i18n.Args{"event": what.said.Key})
 	}
-	return reason
+	if e.Code == 0 {
+		return what
+	}
+	return said("office.evidence.because", i18n.Args{"event": what.said, "why": refusal(e.Code, "").said})
 }
 
 // fileStamp keeps a time stamp of a hub on the seal of a document of ours.

@@ -306,12 +306,13 @@ func TestP12_TheRecipeChecksAnExport(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for want, times := range map[string]int{"CMS Verification successful": 4, "Verification: OK": 1, "serialNumber = H40.1": 1, "serialNumber = H40.2": 2, "serialNumber = H40\n": 0} {
+	for want, times := range map[string]int{"CMS Verification successful": 4, "Verification: OK": 1, "authority.pem: OK": 1, "Verified OK": 3, "header signed by card-H40.1.cose.pub": 1, "OU = authority": 1, "serialNumber = H40.1": 1, "serialNumber = H40.2": 2, "serialNumber = H40\n": 0} {
 		if got := strings.Count(out, want); got < times {
 			t.Errorf("%q stands there %d times, want %d, in\n%s", want, got, times, out)
 		}
 	}
-	for _, name := range []string{"message.edxml", "META-INF/signature001.p7s", "META-INF/ASiCManifest-timestamp-H40.xml", "Phụ lục số 1 (đã sửa).docx"} {
+	for _, name := range []string{"message.edxml", "META-INF/signature001.p7s", "META-INF/ASiCManifest-timestamp-H40.xml", "Phụ lục số 1 (đã sửa).docx",
+		"receipts/header.cose", "receipts/custody-H40.cose", "receipts/card-H40.1.cose", "receipts/card-H40.cose", "receipts/authority-H40.cer"} {
 		if out, err := follow(spoiled(t, file, name)); err == nil {
 			t.Errorf("%s was changed, and nothing shows:\n%s", name, out)
 		}
@@ -347,11 +348,16 @@ func TestP12_AnExportPassesWithTheCAAlone(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(w.ca.cert)
 	check := func(file []byte) (verify.Report, error) {
-		return verify.Container(bytes.NewReader(file), int64(len(file)), seal.Trust{Roots: seal.Only(roots), Stamps: roots, Now: w.clock})
+		return verify.Container(bytes.NewReader(file), int64(len(file)), verify.Trust{Trust: seal.Trust{Roots: seal.Only(roots), Stamps: roots, Now: w.clock}})
 	}
 	r, err := check(file)
-	if err != nil || r.Result != seal.Passed || len(r.Stamps) != 1 || len(r.Receipts) != 1 {
+	if err != nil || r.Result != seal.Passed || len(r.Stamps) != 1 || len(r.Receipts) != 1 || len(r.Proofs) != 2 {
 		t.Fatalf("%+v, %v", r, err)
+	}
+	for _, p := range r.Proofs {
+		if p.Result != seal.Passed {
+			t.Errorf("%s of %s: %s %s", p.Kind, p.Office, p.Result, p.Reason)
+		}
 	}
 	kinds := map[verify.Kind]int{}
 	for _, l := range r.Lines {
@@ -365,6 +371,8 @@ func TestP12_AnExportPassesWithTheCAAlone(t *testing.T) {
 	}
 	for name, want := range map[string]seal.Reason{
 		"message.edxml": seal.ReasonHash, "META-INF/signature001.p7s": seal.ReasonSignature, "META-INF/timestamp-H40.tst": seal.ReasonStamp,
+		"receipts/header.cose": seal.ReasonSubject, "receipts/custody-H40.cose": seal.ReasonSignature,
+		"receipts/card-H40.1.cose": verify.ReasonCard, "receipts/card-H40.cose": verify.ReasonCard,
 	} {
 		if r, err := check(spoiled(t, file, name)); err != nil || r.Result != seal.Failed || r.Reason != want && name != "META-INF/signature001.p7s" {
 			t.Errorf("%s changed: %s %s, %v", name, r.Result, r.Reason, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"tram/agent/problem"
 	"tram/agent/seal"
@@ -80,8 +81,9 @@ func (o *Office) Open(ctx context.Context, id storage.ID, index int) (Attachment
 var errMissing = errors.New("attachment was not filed")
 
 // Export writes a document as one .asice file: message, attachments and seal as
-// the sender made them, with the receipts, evidence and time stamps known here. On an error what was
-// written is to be thrown away.
+// the sender made them, with the receipts, evidence and time stamps known here,
+// and the cards to check all that with. On an error what was written is to be
+// thrown away.
 func (o *Office) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 	var head sealedHead
 	var extra []seal.Extra
@@ -94,14 +96,9 @@ func (o *Office) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 		if head, err = getHead(tx, r.seq); err != nil {
 			return err
 		}
-		if extra, err = receipts(tx, r.seq, head.header); err != nil {
+		if extra, err = o.joining(tx, r.seq, head.header); err != nil {
 			return err
 		}
-		more, err := testimony(tx, r.seq)
-		if err != nil {
-			return err
-		}
-		extra = append(extra, more...)
 		return eachAttachment(tx, r.seq, func(s stored) { files[s.entry] = s.content })
 	})
 	if err != nil {
@@ -136,6 +133,20 @@ func (o *Office) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 		return fmt.Errorf("export document: %w", err)
 	}
 	return nil
+}
+
+// joining is what joins a document in its exported file.
+func (o *Office) joining(tx *sqlite.Tx, seq int64, header []byte) ([]seal.Extra, error) {
+	extra, err := receipts(tx, seq, header)
+	if err != nil {
+		return nil, err
+	}
+	evidence, err := testimony(tx, seq)
+	if err != nil {
+		return nil, err
+	}
+	cards, err := o.cardsFor(tx, seq)
+	return slices.Concat(extra, evidence, cards), err
 }
 
 func eachAttachment(tx *sqlite.Tx, seq int64, fn func(stored)) error {

@@ -49,9 +49,7 @@ func (r *rejection) Unwrap() error { return r.err }
 func reject(reason string, err error) error { return &rejection{reason: reason, err: err} }
 
 // words is the reason for people of the other office and of this one.
-func (r *rejection) words() string {
-	return i18n.T(i18n.Vietnamese, "office.reject."+r.reason, r.args)
-}
+func (r *rejection) words() wording { return said("office.reject."+r.reason, r.args) }
 
 // Run handles what comes in, checks signatures in attachments, tells the track
 // of first bytes, and ends what has expired, until ctx ends. At most one may run.
@@ -302,7 +300,7 @@ func (o *Office) recordBegun(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			moved, err := advance(tx, seq, "", Sending, "", "")
+			moved, err := advance(tx, seq, "", Sending, "", wording{})
 			if err != nil {
 				return err
 			}
@@ -364,20 +362,19 @@ func (o *Office) expireOne(tx *sqlite.Tx, id storage.ID) error {
 	if err != nil {
 		return err
 	}
-	reason := i18n.T(i18n.Vietnamese, "office.failed.expired")
-	if err := o.fail(tx, seq, "", reason, Event{At: tx.Now(), Learnt: tx.Now(), Note: reason}, 0); err != nil {
+	if err := o.fail(tx, seq, "", said("office.failed.expired"), Event{At: tx.Now(), Learnt: tx.Now()}, 0); err != nil {
 		return err
 	}
 	return audit.Append(tx, audit.Entry{Actor: o.me.Code, Action: actionExpire, Subject: id.String()})
 }
 
 // fail marks the recipients that have not receipted, or one of them, as failed.
-func (o *Office) fail(tx *sqlite.Tx, seq int64, office, reason string, e Event, proof int64) error {
-	moved, err := advance(tx, seq, office, Failed, "", reason)
+func (o *Office) fail(tx *sqlite.Tx, seq int64, office string, why wording, e Event, proof int64) error {
+	moved, err := advance(tx, seq, office, Failed, "", why)
 	if err != nil || moved == 0 {
 		return err
 	}
-	e.Step, e.Office = Failed, office
+	e.Step, e.Office, e.Note, e.Said = Failed, office, why.text, why.said
 	o.changed(tx)
 	return insertEvent(tx, seq, e, proof)
 }

@@ -91,6 +91,7 @@ type Office struct {
 	me       *identity.Identity
 	seals    func(ctx context.Context, action string) (seal.Sealer, bool, error)
 	sealer   atomic.Pointer[seal.Sealer]
+	latest   atomic.Pointer[identity.Identity] // as of Use
 	renewed  func(ctx context.Context, answer []byte) error
 	issuers  atomic.Pointer[[]*x509.Certificate] // CAs of our hub
 	limits   Limits
@@ -149,6 +150,7 @@ func New(o Options) (*Office, error) {
 func (o *Office) Use(id *identity.Identity) {
 	issuers := id.Trust.Issuers()
 	o.issuers.Store(&issuers)
+	o.latest.Store(id)
 	o.sealer.Store(&seal.Sealer{Key: id.Seal, Cert: id.SealCert, Now: o.now})
 }
 

@@ -28,9 +28,12 @@ type row struct {
 
 func scanRow(rows interface{ Scan(...any) error }) (row, error) {
 	r := row{Document: Document{To: []Recipient{}, Attachments: []Attachment{}}} // [] in JSON, never null
+	var why string
 	err := rows.Scan(&r.seq, &r.ID, &r.Box, &r.State, &r.Urgency, &r.From.Code, &r.From.Name, &r.Subject, &r.Number, &r.Notation,
-		&r.Type, &r.TypeName, &r.Date, &r.EdXMLID, &r.Arrival, &r.Reason, &r.Size,
+		&r.Type, &r.TypeName, &r.Date, &r.EdXMLID, &r.Arrival, &why, &r.Size,
 		sqlite.Timestamp(&r.Created), sqlite.Timestamp(&r.Expires), &r.others)
+	w := readWording(why)
+	r.Reason, r.Why = w.text, w.said
 	return r, err
 }
 
@@ -262,9 +265,12 @@ func fillRecipients(tx *sqlite.Tx, list []*row) error {
 		func(rows *sql.Rows, bySeq map[int64]*row) error {
 			var seq int64
 			var r Recipient
-			if err := rows.Scan(&seq, &r.Code, &r.Name, &r.State, &r.Number, &r.Reason); err != nil {
+			var why string
+			if err := rows.Scan(&seq, &r.Code, &r.Name, &r.State, &r.Number, &why); err != nil {
 				return err
 			}
+			w := readWording(why)
+			r.Reason, r.Why = w.text, w.said
 			bySeq[seq].To = append(bySeq[seq].To, r)
 			return nil
 		})
@@ -293,9 +299,11 @@ func fillEvents(tx *sqlite.Tx, r *row) error {
 	defer rows.Close()
 	for rows.Next() {
 		var e Event
-		if err := rows.Scan(&e.Step, &e.Office, sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &e.Signer, &e.Note, &e.Evidence); err != nil {
+		var note string
+		if err := rows.Scan(&e.Step, &e.Office, sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &e.Signer, &note, &e.Evidence); err != nil {
 			return err
 		}
+		e.read(note)
 		r.Events = append(r.Events, e)
 	}
 	return rows.Err()

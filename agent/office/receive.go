@@ -62,8 +62,9 @@ func (o *Office) receive(ctx context.Context, a queue.Arrived, log *slog.Logger)
 		to: a.From, of: a.ID, urgency: in.doc.Urgency, code: edxml.StatusArrived, at: o.now(),
 	}
 	if refused != nil {
-		ans.code, ans.text = edxml.StatusReturned, cut(refused.words(), MaxReason)
-		in.doc.State, in.doc.Reason = Returned, ans.text
+		why := refused.words()
+		ans.code, ans.text, ans.said = edxml.StatusReturned, cut(why.in(i18n.Vietnamese), MaxReason), why.said
+		in.doc.State, in.doc.Why = Returned, why.said
 		if in.doc.Subject == "" {
 			in.doc.Subject = i18n.T(i18n.Vietnamese, "office.unreadable-subject")
 		}
@@ -132,7 +133,7 @@ func (o *Office) openHead(raw []byte, from string) (seal.Head, error) {
 	}
 	if head.Verdict.Result == seal.Failed {
 		return head, &rejection{
-			reason: "seal-failed", args: i18n.Args{"why": i18n.T(i18n.Vietnamese, "office.seal."+string(head.Verdict.Reason))},
+			reason: "seal-failed", args: i18n.Args{"why": i18n.Say("office.seal." + string(head.Verdict.Reason))},
 		}
 	}
 	if registry.Key(head.Verdict.Code) != registry.Key(from) {
@@ -156,7 +157,7 @@ func (o *Office) readMessage(head seal.Head, from string, in *arrival) (*edxml.D
 	msg, warnings, err := edxml.Decode(bytes.NewReader(head.Message))
 	var p *problem.Problem
 	if errors.As(err, &p) {
-		return nil, &rejection{reason: "message", args: i18n.Args{"why": p.Message(i18n.Vietnamese)}, err: err}
+		return nil, &rejection{reason: "message", args: i18n.Args{"why": i18n.Say("problem."+p.Code, p.Args)}, err: err}
 	}
 	if err != nil {
 		return nil, err
@@ -257,7 +258,7 @@ func (o *Office) file(tx *sqlite.Tx, a queue.Arrived, in *arrival, r reply, refu
 	in.doc.Created = tx.Now()
 	me := Recipient{Party: Party{o.me.Code, o.me.Name}, State: Delivered}
 	if refused != nil {
-		me.State, me.Reason = Returned, in.doc.Reason
+		me.State, me.Why = Returned, in.doc.Why
 	}
 	in.doc.To = []Recipient{me}
 	seq, err := insertDocument(tx, in.doc, max(in.others, 0))

@@ -2,6 +2,7 @@ package office
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"tram/agent/edxml"
 	"tram/agent/hub/registry"
+	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/seal"
 	"tram/storage/audit"
@@ -140,8 +142,14 @@ func TestBadDocumentsAreRecordedAndReturned(t *testing.T) {
 			if got.State != Returned || !strings.Contains(got.Reason, c.reason) || got.From.Code != "A" || got.Subject == "" || strings.Contains(got.Reason, "{") {
 				t.Errorf("state %s, reason %q, from %s, subject %q", got.State, got.Reason, got.From.Code, got.Subject)
 			}
-			if last := got.Events[len(got.Events)-1]; last.Step != Returned || last.Evidence != EvidenceStatus || last.Note != got.Reason {
+			last := got.Events[len(got.Events)-1]
+			if last.Step != Returned || last.Evidence != EvidenceStatus || last.Note != got.Reason {
 				t.Errorf("track: %+v", got.Events)
+			}
+			for _, words := range []string{got.ReasonIn(i18n.English), got.To[0].ReasonIn(i18n.English), last.Words(i18n.English)} {
+				if words == "" || words != strings.ToValidUTF8(words, "?") || vietnamese.MatchString(words) {
+					t.Errorf("in English: %q", words)
+				}
 			}
 			out, err := b.queue.Outgoing(t.Context(), hubCode, w.epoch, 100)
 			if err != nil {
@@ -155,6 +163,9 @@ func TestBadDocumentsAreRecordedAndReturned(t *testing.T) {
 	w.deliver() // the answers name documents that A does not have, and change nothing there
 	w.audited()
 }
+
+// vietnamese are letters that no English message has.
+var vietnamese = regexp.MustCompile(`[ăâđêôơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]`)
 
 // A file name that a foreign program put into the message cannot reach out of
 // a folder here.

@@ -22,11 +22,15 @@ const (
 // insertDocument writes the row and its recipients. others is how many more
 // recipients stand in the head alone.
 func insertDocument(tx *sqlite.Tx, d Document, others int) (seq int64, err error) {
+	why, err := wording{d.Reason, d.Why}.kept()
+	if err != nil {
+		return 0, err
+	}
 	res, err := tx.Exec(`INSERT INTO documents (id, box, state, urgency, from_code, from_name, subject, number, notation,
 			type, type_name, date, edxml_id, reason, size, created, expires, others)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		d.ID, string(d.Box), string(d.State), int(d.Urgency), d.From.Code, d.From.Name, d.Subject, d.Number, d.Notation,
-		d.Type, d.TypeName, d.Date, d.EdXMLID, d.Reason, d.Size, d.Created, d.Expires, others)
+		d.Type, d.TypeName, d.Date, d.EdXMLID, why, d.Size, d.Created, d.Expires, others)
 	if err != nil {
 		return 0, fmt.Errorf("insert document: %w", err)
 	}
@@ -34,8 +38,11 @@ func insertDocument(tx *sqlite.Tx, d Document, others int) (seq int64, err error
 		return 0, fmt.Errorf("insert document: %w", err)
 	}
 	for i, r := range d.To {
+		if why, err = (wording{r.Reason, r.Why}).kept(); err != nil {
+			return 0, err
+		}
 		_, err := tx.Exec(`INSERT INTO recipients (document, pos, code, code_key, name, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			seq, i, r.Code, registry.Key(r.Code), r.Name, string(r.State), r.Reason)
+			seq, i, r.Code, registry.Key(r.Code), r.Name, string(r.State), why)
 		if err != nil {
 			return 0, fmt.Errorf("insert recipient: %w", err)
 		}
@@ -80,9 +87,13 @@ func insertEvent(tx *sqlite.Tx, seq int64, e Event, proof int64) error {
 	if proof > 0 {
 		row = proof
 	}
-	_, err := tx.Exec(`INSERT INTO events (document, step, office, at, learnt, signer, note, evidence, proof)
+	note, err := wording{e.Note, e.Said}.kept()
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO events (document, step, office, at, learnt, signer, note, evidence, proof)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		seq, string(e.Step), e.Office, e.At, e.Learnt, e.Signer, e.Note, e.Evidence, row)
+		seq, string(e.Step), e.Office, e.At, e.Learnt, e.Signer, note, e.Evidence, row)
 	if err != nil {
 		return fmt.Errorf("insert event: %w", err)
 	}
@@ -128,7 +139,11 @@ var rank = map[State]int{Saved: 0, Sending: 1, AtHub: 2, Failed: 3, Delivered: 4
 // advance moves the recipients of an outgoing document to state, those that are
 // not as far yet; all of them when office is "". It tells how many moved and
 // settles the state of the document.
-func advance(tx *sqlite.Tx, seq int64, office string, state State, number, reason string) (moved int64, err error) {
+func advance(tx *sqlite.Tx, seq int64, office string, state State, number string, why wording) (moved int64, err error) {
+	reason, err := why.kept()
+	if err != nil {
+		return 0, err
+	}
 	below := make([]any, 0, len(rank)+6)
 	below = append(below, string(state), number, reason, seq, office, registry.Key(office))
 	marks := ""

@@ -52,7 +52,7 @@ func (o *Office) custody(tx *sqlite.Tx, peer string, b storage.Bundle, out stora
 	if err != nil {
 		return err
 	}
-	moved, err := advance(tx, seq, "", AtHub, "", "")
+	moved, err := advance(tx, seq, "", AtHub, "", wording{})
 	if err != nil {
 		return err
 	}
@@ -79,8 +79,8 @@ func (o *Office) refused(tx *sqlite.Tx, peer string, b storage.Bundle, out stora
 	switch {
 	case err == nil:
 		action = actionRefused
-		reason := refusalText(wire.Code(out.Code), out.Text)
-		if err := o.fail(tx, seq, "", reason, Event{At: out.At, Learnt: tx.Now(), Note: reason}, 0); err != nil {
+		why := refusal(wire.Code(out.Code), out.Text)
+		if err := o.fail(tx, seq, "", why, Event{At: out.At, Learnt: tx.Now()}, 0); err != nil {
 			return err
 		}
 	case !errors.Is(err, storage.ErrNotFound):
@@ -106,8 +106,8 @@ func (o *Office) answerRefused(tx *sqlite.Tx, about storage.ID, out storage.Outc
 	if err != nil {
 		return err
 	}
-	e := Event{Office: o.me.Code, At: out.At, Learnt: tx.Now(), Note: i18n.T(i18n.Vietnamese, "office.status.unsent", i18n.Args{
-		"reason": refusalText(wire.Code(out.Code), out.Text),
+	e := Event{Office: o.me.Code, At: out.At, Learnt: tx.Now(), Said: i18n.Say("office.status.unsent", i18n.Args{
+		"reason": refusal(wire.Code(out.Code), out.Text).said,
 	})}
 	if err := tx.QueryRow(`SELECT state FROM documents WHERE seq = ?`, seq).Scan(&e.Step); err != nil {
 		return err
@@ -116,14 +116,14 @@ func (o *Office) answerRefused(tx *sqlite.Tx, about storage.ID, out storage.Outc
 	return insertEvent(tx, seq, e, 0)
 }
 
-// refusalText explains a code of the wire to people; the neighbour's own text
+// refusal explains a code of the wire to people; the neighbour's own text
 // stands in for codes of later versions.
-func refusalText(code wire.Code, text string) string {
+func refusal(code wire.Code, text string) wording {
 	key := "office.refused." + strconv.Itoa(int(code))
 	if i18n.Has(key) {
-		return i18n.T(i18n.Vietnamese, key)
+		return said(key)
 	}
-	return i18n.T(i18n.Vietnamese, "office.refused.other", i18n.Args{"code": int(code), "text": printable(text)})
+	return said("office.refused.other", i18n.Args{"code": int(code), "text": printable(text)})
 }
 
 // steps says where a status moves its recipient. Other codes are kept in the
@@ -215,15 +215,15 @@ func (o *Office) trackStatus(tx *sqlite.Tx, seq int64, office string, s *edxml.S
 		if err := tx.QueryRow(`SELECT state FROM recipients WHERE document = ? AND code_key = ?`, seq, registry.Key(office)).Scan(&ev.Step); err != nil {
 			return err
 		}
-		ev.Note = statusNote(s.Code, text)
+		ev.Said = statusNote(s.Code, text)
 		return insertEvent(tx, seq, ev, proof)
 	}
-	number, reason := "", ""
+	number, reason := "", wording{}
 	switch step {
 	case Accepted:
 		number = arrivalOf(s.Description)
 	case Returned:
-		reason = text
+		reason = written(text)
 	}
 	if _, err := advance(tx, seq, office, step, number, reason); err != nil {
 		return err
@@ -231,16 +231,16 @@ func (o *Office) trackStatus(tx *sqlite.Tx, seq int64, office string, s *edxml.S
 	return insertEvent(tx, seq, ev, proof)
 }
 
-func statusNote(code edxml.StatusCode, text string) string {
-	name := i18n.T(i18n.Vietnamese, "office.status.other")
+func statusNote(code edxml.StatusCode, text string) *i18n.Said {
+	name := i18n.Say("office.status.other")
 	if key := "office.status." + string(code); i18n.Has(key) {
-		name = i18n.T(i18n.Vietnamese, key)
+		name = i18n.Say(key)
 	}
-	note := cut(string(code), 20) + " " + name
+	key := "office.status.note"
 	if text != "" {
-		note += ": " + text
+		key = "office.status.note-text"
 	}
-	return note
+	return i18n.Say(key, i18n.Args{"code": cut(string(code), 20), "name": name, "text": text})
 }
 
 // endWhenDone lets the content of a document go once every recipient has
@@ -266,6 +266,7 @@ type notice struct {
 
 	Evidence [][]byte  `json:"evidence"`
 	Stamps   []stamped `json:"stamps"`
+	Cards    [][]byte  `json:"cards"` // of those whom the evidence is about
 }
 
 // maxTestimony bounds the pieces of evidence in one notice.
@@ -285,7 +286,7 @@ func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 	if n.Version == 1 && n.Type == "renewed" {
 		return o.receiveRenewed(ctx, a, n.Answer)
 	}
-	if n.Version == 1 && n.Type == "evidence" && len(n.Evidence)+len(n.Stamps) <= maxTestimony {
+	if n.Version == 1 && n.Type == "evidence" && len(n.Evidence)+len(n.Stamps)+len(n.Cards) <= maxTestimony {
 		return o.receiveTestimony(ctx, a, e, n)
 	}
 	if n.Version != 1 || n.Type != "undeliverable" {
@@ -367,9 +368,8 @@ func (o *Office) fileNotice(tx *sqlite.Tx, seq int64, e opened, n notice, raw []
 	if err != nil {
 		return err
 	}
-	reason := refusalText(n.Code, "")
-	if err := o.fail(tx, seq, office, reason, Event{
-		At: n.At, Learnt: tx.Now(), Signer: e.header.From, Note: reason, Evidence: EvidenceNotice,
+	if err := o.fail(tx, seq, office, refusal(n.Code, ""), Event{
+		At: n.At, Learnt: tx.Now(), Signer: e.header.From, Evidence: EvidenceNotice,
 	}, proof); err != nil {
 		return err
 	}

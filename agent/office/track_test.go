@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/i18n"
 	"tram/storage"
 	"tram/storage/sqlite"
 	"tram/sync/wire"
@@ -22,8 +23,8 @@ func TestRefusalOfTheHubIsReadable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "A", "B")
 	a := w.offices["A"]
-	for code, want := range map[wire.Code]string{
-		wire.CodeTooLarge: "lớn hơn giới hạn", wire.CodeClock: "Giờ của máy này", 99: "mã 99",
+	for code, want := range map[wire.Code][2]string{
+		wire.CodeTooLarge: {"lớn hơn giới hạn", "larger than the hub allows"}, wire.CodeClock: {"Giờ của máy này", "clock of this machine"}, 99: {"mã 99", "code 99"},
 	} {
 		sent := a.send(draft("B"))
 		err := a.queue.Settle(t.Context(), hubCode, sent.ID, storage.Outcome{Code: uint16(code), Text: "tiếng lạ\x00", At: w.clock})
@@ -31,8 +32,17 @@ func TestRefusalOfTheHubIsReadable(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := a.get(sent.ID)
-		if got.State != Failed || !strings.Contains(got.Reason, want) || strings.ContainsRune(got.Reason, 0) {
+		if got.State != Failed || !strings.Contains(got.Reason, want[0]) || strings.ContainsRune(got.Reason, 0) {
 			t.Errorf("%d: %s, %q", code, got.State, got.Reason)
+		}
+		last := got.Events[len(got.Events)-1]
+		for _, words := range []string{got.ReasonIn(i18n.English), got.To[0].ReasonIn(i18n.English), last.Words(i18n.English)} {
+			if !strings.Contains(words, want[1]) {
+				t.Errorf("%d: in English %q", code, words)
+			}
+		}
+		if words := last.Words(i18n.Vietnamese); words != got.Reason || words != last.Note {
+			t.Errorf("%d: in Vietnamese %q and %q", code, words, last.Note)
 		}
 		if list := track(got); list[len(list)-1] != "failed:::" {
 			t.Errorf("%d: track %q", code, list)
@@ -61,8 +71,10 @@ func TestRefusedStatusIsShownWithTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := b.get(sent.ID)
-	if last := got.Events[len(got.Events)-1]; got.State != Arrived || last.Step != Arrived || !strings.HasPrefix(last.Note, "Chưa báo được cho nơi gửi.") {
+	if last := got.Events[len(got.Events)-1]; got.State != Arrived || last.Step != Arrived || !strings.HasPrefix(last.Note, "Chưa báo được cho nơi gửi. Trung tâm") {
 		t.Errorf("%s, %+v", got.State, last)
+	} else if words := last.Words(i18n.English); words != "The sender could not be told. The hub does not have this office in its directory." {
+		t.Errorf("in English %q", words)
 	}
 }
 

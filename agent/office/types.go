@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tram/agent/docsign"
+	"tram/agent/i18n"
 	"tram/storage"
 )
 
@@ -56,7 +57,10 @@ type Recipient struct {
 	Party
 	State  State  `json:"state"`
 	Number string `json:"number,omitempty"` // its số đến, once accepted
-	Reason string `json:"reason,omitempty"` // of a return or failure
+	Reason string `json:"reason,omitempty"` // of a return or failure; for people by [Recipient.ReasonIn]
+	// Why is Reason as a message, when a program says it. Reason then holds the
+	// Vietnamese words.
+	Why *i18n.Said `json:"why,omitempty"`
 }
 
 // Attachment is one file of a document. Index counts from 0 in the order of
@@ -73,13 +77,16 @@ type Attachment struct {
 // happened; Learnt when this office learnt it. Evidence says which signed
 // record stands behind it, "" when the step is only this machine's word.
 type Event struct {
-	Step     State     `json:"step"`
-	Office   string    `json:"office"` // the recipient concerned, "" for all
-	At       time.Time `json:"at"`
-	Learnt   time.Time `json:"learnt"`
-	Signer   string    `json:"signer"`             // office, hub or authority that signed the evidence
-	Note     string    `json:"note,omitempty"`     // for people by [Event.Words]
-	Evidence string    `json:"evidence,omitempty"` // "seal", "custody", "status", "notice", "evidence", "stamp"
+	Step   State     `json:"step"`
+	Office string    `json:"office"` // the recipient concerned, "" for all
+	At     time.Time `json:"at"`
+	Learnt time.Time `json:"learnt"`
+	Signer string    `json:"signer"`         // office, hub or authority that signed the evidence
+	Note   string    `json:"note,omitempty"` // for people by [Event.Words]
+	// Said is Note as a message, when a program says it. Note then holds the
+	// Vietnamese words, of evidence the key.
+	Said     *i18n.Said `json:"said,omitempty"`
+	Evidence string     `json:"evidence,omitempty"` // "seal", "custody", "status", "notice", "evidence", "stamp"
 }
 
 // Seal is the verdict on an incoming document's office seal, frozen when it
@@ -112,8 +119,9 @@ type Document struct {
 	Urgency     Urgency      `json:"urgency"`
 	State       State        `json:"state"`             // out: the step that all recipients reached, but Returned or Failed as soon as one is
 	Arrival     int          `json:"arrival,omitempty"` // số đến, 0 until accepted
-	Reason      string       `json:"reason,omitempty"`
-	Created     time.Time    `json:"created"` // saved (out) or filed (in) here
+	Reason      string       `json:"reason,omitempty"`  // for people by [Document.ReasonIn]
+	Why         *i18n.Said   `json:"why,omitempty"`     // as that of a recipient
+	Created     time.Time    `json:"created"`           // saved (out) or filed (in) here
 	Expires     time.Time    `json:"expires"`
 	Size        int64        `json:"size"` // sum of the attachments, bytes
 	Attachments []Attachment `json:"attachments"`

@@ -16,7 +16,8 @@ import (
 // Extra is a receipt that joins a document's container: either the sealed head
 // of a status, whose entries keep their names, or any other bytes under Name,
 // such as a custody receipt under [CustodyName], the bundle's signed header
-// under [HeaderName], or a time stamp token on the document's seal under
+// under [HeaderName], what those are to be checked with under [CardName] and
+// [AuthorityName], or a time stamp token on the document's seal under
 // [StampName].
 type Extra struct {
 	Name string // not used for a sealed head
@@ -357,21 +358,53 @@ func digest(f *zip.File) (sum [32]byte, err error) {
 }
 
 // leftOver sorts the entries that no seal covers.
-func (v *verifier) leftOver() error {
+func (v *verifier) leftOver() (err error) {
 	for _, f := range v.zip.files {
-		switch {
-		case v.covered[f.Name]:
-		case isReceipt(f.Name) && path.Ext(f.Name) == custodySuffix:
-			data, err := v.zip.read(f.Name, MaxReceipt)
-			if err != nil {
-				return err
-			}
-			v.report.Receipts = append(v.report.Receipts, Receipt{Name: f.Name, Data: data})
-		default:
+		if !v.covered[f.Name] && !carriesSignature(f.Name) {
 			v.report.Unsealed = append(v.report.Unsealed, f.Name)
 		}
 	}
-	return nil
+	v.report.Receipts, err = v.zip.receipts(func(name string) bool { return !v.covered[name] })
+	return err
+}
+
+// carriesSignature tells names of entries that need no seal.
+func carriesSignature(name string) bool {
+	return isReceipt(name) && path.Ext(name) == custodySuffix || IsAuthority(name)
+}
+
+// ReadReceipts gives the entries of a container that carry a signature of their
+// own, before anything is judged: a reader may need to look at them to know whom
+// to believe. Errors are those of [VerifyContainer].
+func ReadReceipts(r io.ReaderAt, size int64) ([]Receipt, error) {
+	z, err := openZip(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("read container: %w", err)
+	}
+	list, err := z.receipts(func(string) bool { return true })
+	if err != nil {
+		return nil, fmt.Errorf("read container: %w", err)
+	}
+	return list, nil
+}
+
+// receipts reads those entries that carry a signature of their own.
+func (z *zipReader) receipts(wanted func(name string) bool) (list []Receipt, err error) {
+	left := MaxReceipts
+	for _, f := range z.files {
+		if !wanted(f.Name) || !carriesSignature(f.Name) {
+			continue
+		}
+		data, err := z.read(f.Name, MaxReceipt)
+		if err != nil {
+			return nil, err
+		}
+		if left -= len(data); left < 0 {
+			return nil, fmt.Errorf("%w: receipts of more than %d bytes", ErrTooLarge, MaxReceipts)
+		}
+		list = append(list, Receipt{Name: f.Name, Data: data})
+	}
+	return list, nil
 }
 
 // sum draws the overall result.

@@ -291,7 +291,7 @@ func TestReadmeShowsTheLimits(t *testing.T) {
 	}
 	for name, value := range map[string]int64{
 		"MaxHead": MaxHead, "MaxMessage": MaxMessage, "MaxManifest": MaxManifest, "MaxSignature": MaxSignature, "MaxFiles": MaxFiles,
-		"MaxFile": MaxFile, "MaxName": MaxName, "MaxEntries": MaxEntries, "MaxReceipt": MaxReceipt,
+		"MaxFile": MaxFile, "MaxName": MaxName, "MaxEntries": MaxEntries, "MaxReceipt": MaxReceipt, "MaxReceipts": MaxReceipts,
 	} {
 		if row := fmt.Sprintf("| `seal.%s` | %d |", name, value); !strings.Contains(string(raw), row) {
 			t.Errorf("sync/README.md lacks %s", row)

@@ -21,6 +21,7 @@ const (
 	sigSuffix      = ".p7s"
 	receiptFolder  = "receipts/"
 	custodySuffix  = ".cose"
+	certSuffix     = ".cer"
 	stampPrefix    = metaFolder + "timestamp-"
 	stampSuffix    = ".tst"
 )
@@ -55,6 +56,33 @@ func StatusName(office, id string) string {
 // hub.
 func CustodyName(office string) string {
 	return receiptFolder + "custody-" + label(office, maxCodeLabel) + custodySuffix
+}
+
+// CardName is the entry name of the signed registry card (COSE) of an office,
+// which has the key that its bundle headers and custody receipts are signed
+// with.
+func CardName(office string) string {
+	return receiptFolder + "card-" + label(office, maxCodeLabel) + custodySuffix
+}
+
+// AuthorityName is the entry name of the certificate (DER) of the authority of a
+// hub, which signed the cards.
+func AuthorityName(hub string) string {
+	return receiptFolder + "authority-" + label(hub, maxCodeLabel) + certSuffix
+}
+
+// IsCustody, IsCard and IsAuthority tell the entry names of custody receipts,
+// cards and certificates of authorities.
+func IsCustody(name string) bool { return isOwn(name, "custody-", custodySuffix) }
+
+// IsCard is described at [IsCustody].
+func IsCard(name string) bool { return isOwn(name, "card-", custodySuffix) }
+
+// IsAuthority is described at [IsCustody].
+func IsAuthority(name string) bool { return isOwn(name, "authority-", certSuffix) }
+
+func isOwn(name, prefix, suffix string) bool {
+	return strings.HasPrefix(name, receiptFolder+prefix) && strings.HasSuffix(name, suffix)
 }
 
 // EvidenceName is the entry name of the evidence of a hub, or office, on what

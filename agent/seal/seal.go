@@ -69,6 +69,8 @@ const (
 	// MaxReceipt is the largest unsealed entry under receipts/ that
 	// [VerifyContainer] hands out, in bytes.
 	MaxReceipt = 256 << 10
+	// MaxReceipts bounds all of them together, in bytes.
+	MaxReceipts = 32 << 20
 )
 
 var (

@@ -111,6 +111,12 @@ func (sig signature) strangeness(roots *x509.CertPool) Reason {
 	return ReasonUnknownCA
 }
 
+// Revoked looks a certificate up in the lists of its issuer, which stands behind
+// it in each chain. It tells since when it is revoked.
+func (t Trust) Revoked(cert *x509.Certificate, chains [][]*x509.Certificate) (time.Time, bool) {
+	return revokedAt(cert, chains, t.CRLs)
+}
+
 // revokedAt looks a certificate up in the lists of its issuer.
 func revokedAt(cert *x509.Certificate, chains [][]*x509.Certificate, lists []*x509.RevocationList) (time.Time, bool) {
 	for _, chain := range chains {

@@ -3,15 +3,12 @@ package trust
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/ocsp"
@@ -19,104 +16,94 @@ import (
 	"tram/agent/docsign"
 )
 
-const (
-	// askTimeout bounds one question.
-	askTimeout = 10 * time.Second
-	// silence is how long a service that did not answer is left alone, so that
-	// an office without a link does not wait at every document.
-	silence = 5 * time.Minute
-	// keepAnswer is how long an answer is used again.
-	keepAnswer = time.Hour
-	// maxAnswers is how many answers are kept.
-	maxAnswers = 1024
-)
-
-// errSilent says that nobody can be asked at the moment.
-var errSilent = errors.New("no OCSP service to ask")
-
-// Asker asks OCSP services. It is safe for concurrent use.
-type Asker struct {
-	client *http.Client
-	may    func() bool
-
-	mu      sync.Mutex
-	answers map[[32]byte]answer
-	silent  map[string]time.Time // until when, by host
-}
+// keepAnswer is how long an answer is used again, unless it runs out before.
+const keepAnswer = time.Hour
 
 type answer struct {
-	der []byte
-	at  time.Time
+	der   []byte
+	until time.Time
 }
 
-// NewAsker makes an Asker. may says whether something may be asked now, for
-// lines that cost money; nil always.
-func NewAsker(may func() bool) *Asker {
-	return &Asker{
-		client: &http.Client{
-			Timeout:       askTimeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		may: may, answers: map[[32]byte]answer{}, silent: map[string]time.Time{},
-	}
-}
-
-// Ask gives the answer about a certificate as it came; the caller checks it.
-func (a *Asker) Ask(ctx context.Context, cert, issuer *x509.Certificate) ([]byte, error) {
-	key := sha256.Sum256(cert.Raw)
+// answered gives the answer about a certificate that is kept.
+func (a *asker) answered(cert, issuer *x509.Certificate) ([]byte, bool) {
 	a.mu.Lock()
-	known, ok := a.answers[key]
-	a.mu.Unlock()
-	if ok && time.Since(known.at) < keepAnswer {
-		return known.der, nil
+	defer a.mu.Unlock()
+	known, ok := a.answers[key(cert, issuer)]
+	return known.der, ok && time.Now().Before(known.until)
+}
+
+// ask gives an answer about a certificate as it came, when it says something
+// about it; the caller checks how old it is.
+func (a *asker) ask(ctx context.Context, cert, issuer *x509.Certificate) ([]byte, error) {
+	if der, ok := a.answered(cert, issuer); ok {
+		return der, nil
 	}
-	if a.may != nil && !a.may() {
+	if !a.online() {
 		return nil, errSilent
 	}
 	question, err := ocsp.CreateRequest(cert, issuer, nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask OCSP: %w", err)
 	}
-	for _, server := range cert.OCSPServer[:min(len(cert.OCSPServer), 2)] {
-		der, err := a.post(ctx, server, question)
-		if err != nil {
+	id := key(cert, issuer)
+	about := hex.EncodeToString(id[:])
+	err = errSilent
+	for _, server := range addresses(cert.OCSPServer) {
+		u, _ := address(server) // has been read
+		if a.isQuiet(u.Host) || a.isQuiet(server+about) {
 			continue
 		}
-		a.mu.Lock()
-		if len(a.answers) >= maxAnswers {
-			clear(a.answers)
+		var der []byte
+		begin := time.Now()
+		if der, err = a.post(ctx, server, question); err != nil {
+			// Who asks may have less patience than the question has time.
+			if ctx.Err() == nil || time.Since(begin) >= askTimeout/2 {
+				a.failed(u.Host, err)
+			}
+			continue
 		}
-		a.answers[key] = answer{der, time.Now()}
-		a.mu.Unlock()
+		a.heard(u.Host)
+		var said docsign.Revocation
+		if said, err = docsign.ReadOCSP(der, cert, issuer); err == nil {
+			err = a.timely(said)
+		}
+		if err != nil {
+			a.failed(server+about, err)
+			continue
+		}
+		a.keep(id, der, said.Next)
 		return der, nil
 	}
-	return nil, errSilent
+	return nil, err
 }
 
-func (a *Asker) post(ctx context.Context, server string, question []byte) ([]byte, error) {
-	u, err := url.Parse(server)
-	if err != nil || !slices.Contains([]string{"http", "https"}, u.Scheme) || u.Host == "" {
-		return nil, errSilent
+// timely refuses an answer that is not of this time. What is revoked stays so.
+func (a *asker) timely(said docsign.Revocation) error {
+	now, next := a.now(), said.Next
+	if next.IsZero() {
+		next = said.Issued.Add(docsign.RevocationAge)
+	}
+	if said.Issued.After(now.Add(docsign.ClockTolerance)) || said.Status == docsign.StatusGood && next.Before(now) {
+		return errors.New("ask OCSP: answer is not of this time")
+	}
+	return nil
+}
+
+// keep has an answer used again.
+func (a *asker) keep(id [32]byte, der []byte, next time.Time) {
+	span := keepAnswer
+	if left := next.Sub(a.now()); !next.IsZero() && left < span {
+		span = left
 	}
 	a.mu.Lock()
-	quiet := time.Now().Before(a.silent[u.Host])
-	a.mu.Unlock()
-	if quiet {
-		return nil, errSilent
+	defer a.mu.Unlock()
+	if len(a.answers) >= maxAnswers {
+		clear(a.answers)
 	}
-	der, err := a.exchange(ctx, server, question)
-	if err != nil {
-		a.mu.Lock()
-		if len(a.silent) >= maxAnswers {
-			clear(a.silent)
-		}
-		a.silent[u.Host] = time.Now().Add(silence)
-		a.mu.Unlock()
-	}
-	return der, err
+	a.answers[id] = answer{der, time.Now().Add(span)}
 }
 
-func (a *Asker) exchange(ctx context.Context, server string, question []byte) ([]byte, error) {
+func (a *asker) post(ctx context.Context, server string, question []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, server, bytes.NewReader(question))
 	if err != nil {
 		return nil, err

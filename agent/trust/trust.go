@@ -1,82 +1,82 @@
 // Package trust holds whom an office trusts for signatures in attachments: a
 // folder of authorities, a folder of revocation lists, and, where there is a
-// link, the OCSP services that certificates name.
+// line that costs nothing, the OCSP services and lists that certificates name.
 //
 // It promises that
 //
-//   - only certificates in the folder of anchors end a chain; one that is not
-//     self-signed only completes chains;
+//   - only self-signed certificates in the folder of anchors end a chain;
+//     others there only complete chains;
 //   - files may be put in and taken out while the program runs; what cannot be
 //     read is left out and logged once;
-//   - it fetches nothing but OCSP answers, and only about certificates whose
-//     chain ends at an anchor, since agent/docsign asks about no others.
+//   - it asks authorities about no certificate but those whose chain ends at an
+//     anchor, since agent/docsign asks about no others, over HTTP alone, and
+//     within the limits of this package in bytes, time and addresses;
+//   - a list that was fetched is signed by the issuer and speaks about the
+//     certificate that named it, and none takes the place of a newer one; it is
+//     kept over restarts and serves where there is no line;
+//   - what could not be asked is asked once there is a line, and the mark of
+//     [Store.Terms] changes when that has brought something new.
 package trust
 
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
-	"fmt"
-	"io"
+	"errors"
+	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"tram/agent/docsign"
+	"tram/storage/fsx"
 )
 
 // Folders below the data folder when the settings name no others.
 const (
 	AnchorsDir = "trust/anchors"
 	ListsDir   = "trust/crl"
+	FetchedDir = "trust/fetched"
 )
 
-// Limits. What exceeds one is left out, which can only make verdicts weaker.
-const (
-	// MaxFiles is the largest number of files of a folder that are read, in
-	// the order of their names.
-	MaxFiles = 512
-	// MaxCertificate is the largest file of certificates, in bytes.
-	MaxCertificate = 1 << 20
-	// lookEvery is how often the folders are looked at again.
-	lookEvery = 10 * time.Second
-)
+// lookEvery is how often the folders are looked at again, and whether what
+// waits for a line can be asked.
+const lookEvery = 10 * time.Second
 
 // Options of a [Store]. Anchors and Lists are paths of a folder, or of a single
 // file; "" for none.
 type Options struct {
 	Anchors string
 	Lists   string
-	OCSP    *Asker           // nil asks nobody
-	Logger  *slog.Logger     // nil discards
-	Now     func() time.Time // nil: time.Now
+	Fetched string // folder of the lists that were fetched; "" fetches none
+	// Online tells whether authorities may be asked now: there is a line, and it
+	// costs nothing. It is asked often, also in the midst of a download. nil
+	// asks nobody, ever.
+	Online func() bool
+	// Patience is how long a check waits for a list that is being fetched; zero
+	// is [DefaultPatience].
+	Patience time.Duration
+	// Reserve is free space on the disk that fetched lists leave, in bytes.
+	Reserve int64
+	// ClockBehind tells whether Now is known to be too early; nil never.
+	ClockBehind func() bool
+	Logger      *slog.Logger     // nil discards
+	Now         func() time.Time // nil: time.Now
 }
 
 // Store is safe for concurrent use.
 type Store struct {
-	o Options
+	o      Options
+	asker  *asker     // nil asks nobody
+	asking sync.Mutex // one round of asking at a time
 
 	mu      sync.Mutex
 	looked  time.Time // on the monotonic clock
-	mark    string
+	files   string    // digest of what lies in the folders
 	anchors []*x509.Certificate
 	between []*x509.Certificate
 	lists   []listFile
-}
-
-// listFile is a revocation list in its folder, read again when it is needed:
-// lists of large authorities would fill the memory of small machines.
-type listFile struct {
-	path   string
-	issuer []byte // DER of the name
-	issued time.Time
 }
 
 // New makes a Store. Folders that do not exist are as empty ones.
@@ -87,168 +87,169 @@ func New(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Store{o: o}
+	if o.Patience == 0 {
+		o.Patience = DefaultPatience
+	}
+	s := &Store{o: o}
+	if o.Online != nil {
+		s.asker = newAsker(o.Online, o.Now)
+	}
+	return s
 }
 
-// Terms are the options for a check now, with a mark that changes when anchors
-// or lists do.
+// Terms are the options for a check now, with a mark that changes when another
+// check may come to another verdict: anchors or lists have changed, an authority
+// has answered what it was asked in vain before, the clock tells the time again,
+// or the program was started anew and does not know any more what it has asked.
 func (s *Store) Terms() (docsign.Options, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.look()
+	behind := s.o.ClockBehind != nil && s.o.ClockBehind()
+	mark := s.files
+	if s.asker != nil {
+		mark += "." + s.asker.mark()
+	}
+	if behind {
+		mark += ".behind"
+	}
 	return docsign.Options{
-		Anchors: slices.Clone(s.anchors), Intermediates: slices.Clone(s.between), Revocations: s, Now: s.o.Now(),
-	}, s.mark
+		Anchors: slices.Clone(s.anchors), Intermediates: slices.Clone(s.between), Revocations: s, Now: s.o.Now(), ClockBehind: behind,
+	}, mark
 }
 
-// Lookup gives the lists of the issuer, the newest first, then an answer over
-// the network.
+// Lookup gives the lists at hand that speak about cert, the newest first, and an
+// OCSP answer. Without an answer and a list that is new enough, those that the
+// certificate names are fetched, for which it waits Patience at most.
 func (s *Store) Lookup(ctx context.Context, cert, issuer *x509.Certificate) ([]docsign.Evidence, error) {
-	s.mu.Lock()
-	var paths []string
-	for _, l := range s.lists {
-		if bytes.Equal(l.issuer, issuer.RawSubject) && len(paths) < docsign.MaxEvidence/2 {
-			paths = append(paths, l.path)
-		}
-	}
-	s.mu.Unlock()
-	var all []docsign.Evidence
-	for _, path := range paths {
-		if list, err := readList(path); err == nil {
-			all = append(all, docsign.Evidence{CRL: list, Origin: filepath.Base(path)})
-		}
-	}
-	if s.o.OCSP == nil {
+	all, fresh := s.known(cert, issuer)
+	if s.asker == nil || !answerable(cert) {
 		return all, nil
 	}
-	if answer, err := s.o.OCSP.Ask(ctx, cert, issuer); err == nil {
-		all = append(all, docsign.Evidence{OCSP: answer, Origin: "network"})
+	if answer, err := s.asker.ask(ctx, cert, issuer); err == nil {
+		return append(all, docsign.Evidence{OCSP: answer, Origin: docsign.OriginNetwork}), nil
+	}
+	if fresh {
+		return all, nil
+	}
+	s.wait(ctx, cert, issuer)
+	all, _ = s.known(cert, issuer)
+	if answer, ok := s.asker.answered(cert, issuer); ok {
+		all = append(all, docsign.Evidence{OCSP: answer, Origin: docsign.OriginNetwork})
 	}
 	return all, nil
 }
 
-// look reads the folders when they have changed. The caller holds mu.
-func (s *Store) look() {
-	if !s.looked.IsZero() && time.Since(s.looked) < lookEvery {
+// wait has something asked for, and waits for it for a while.
+func (s *Store) wait(ctx context.Context, cert, issuer *x509.Certificate) {
+	ctx, stop := context.WithTimeout(ctx, s.o.Patience)
+	defer stop()
+	w, tried := s.asker.want(cert, issuer)
+	if tried == nil {
+		s.askAgain(ctx, w)
 		return
 	}
-	s.looked = time.Now()
-	anchors, lists := s.files(s.o.Anchors), s.files(s.o.Lists)
-	sum := sha256.New()
-	for _, f := range slices.Concat(anchors, lists) {
-		fmt.Fprintf(sum, "%q %d %d\n", f.path, f.size, f.changed.UnixNano())
+	select {
+	case <-tried:
+	case <-ctx.Done():
+		s.asker.miss(w)
 	}
-	mark := hex.EncodeToString(sum.Sum(nil)[:8])
-	if mark == s.mark {
-		return
-	}
-	s.mark, s.anchors, s.between, s.lists = mark, nil, nil, nil
-	for _, f := range anchors {
-		s.takeCertificates(f.path)
-	}
-	for _, f := range lists {
-		list, err := readList(f.path)
-		if err != nil {
-			s.o.Logger.Warn("revocation list left out", "file", f.path, "error", err)
+}
+
+// known are the lists at hand that speak about cert, the newest first. fresh
+// says that no newer one needs to be asked for.
+func (s *Store) known(cert, issuer *x509.Certificate) (all []docsign.Evidence, fresh bool) {
+	s.mu.Lock()
+	s.look()
+	lists := slices.DeleteFunc(slices.Clone(s.lists), func(l listFile) bool { return !bytes.Equal(l.issuer, issuer.RawSubject) })
+	s.mu.Unlock()
+	for _, l := range lists {
+		if len(all) == docsign.MaxEvidence/2 {
+			break
+		}
+		list, err := readList(l.path)
+		if err != nil || list.About(cert) != nil {
 			continue
 		}
-		s.lists = append(s.lists, listFile{f.path, list.RawIssuer, list.ThisUpdate})
+		origin, checked := l.source()
+		all = append(all, docsign.Evidence{CRL: list, Origin: origin})
+		fresh = fresh || s.fresh(list, checked) && list.From(issuer) == nil
 	}
-	slices.SortStableFunc(s.lists, func(a, b listFile) int { return b.issued.Compare(a.issued) })
+	return all, fresh
 }
 
-type found struct {
-	path    string
-	size    int64
-	changed time.Time
+// fresh reports whether a list of which its server was asked at a time, zero for
+// never, need not be asked for again.
+func (s *Store) fresh(list *docsign.CRL, checked time.Time) bool {
+	now := s.o.Now()
+	asked := list.ThisUpdate
+	if checked.After(asked) && !checked.After(now) {
+		asked = checked
+	}
+	return now.Before(ends(list)) && now.Sub(asked) < RefreshAfter && !list.ThisUpdate.After(now.Add(docsign.ClockTolerance))
 }
 
-// files lists a folder, or the one file.
-func (s *Store) files(path string) []found {
-	if path == "" {
-		return nil
+// ends is when a list runs out.
+func ends(list *docsign.CRL) time.Time {
+	if list.NextUpdate.IsZero() {
+		return list.ThisUpdate.Add(docsign.RevocationAge)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil
+	return list.NextUpdate
+}
+
+// Run asks for what could not be asked at once, until ctx ends, and returns its
+// error.
+func (s *Store) Run(ctx context.Context) error {
+	if s.asker == nil {
+		<-ctx.Done()
+		return ctx.Err()
 	}
-	if !info.IsDir() {
-		return []found{{path, info.Size(), info.ModTime()}}
-	}
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		s.o.Logger.Warn("folder not read", "folder", path, "error", err)
-		return nil
-	}
-	var all []found
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || strings.HasPrefix(e.Name(), ".") || len(all) == MaxFiles {
-			continue
+	if s.o.Fetched != "" {
+		if err := fsx.RemoveTemps(fsx.OS, s.o.Fetched); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.o.Logger.Warn("left-over files not removed", "folder", s.o.Fetched, "error", err)
 		}
-		all = append(all, found{filepath.Join(path, e.Name()), info.Size(), info.ModTime()})
 	}
-	return all
+	s.asker.begin(true)
+	defer s.asker.begin(false)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		s.askAgain(ctx, s.asker.waiting()...)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		case <-s.asker.wake:
+		}
+	}
 }
 
-// takeCertificates reads a file of certificates in PEM or DER.
-func (s *Store) takeCertificates(path string) {
-	raw, err := readFile(path, MaxCertificate)
-	if err == nil {
-		var certs []*x509.Certificate
-		certs, err = parseCertificates(raw)
-		for _, c := range certs {
-			if bytes.Equal(c.RawSubject, c.RawIssuer) {
-				s.anchors = append(s.anchors, c)
-			} else {
-				s.between = append(s.between, c)
+// Retry has what failed for want of a line asked at once: one has come up.
+func (s *Store) Retry() {
+	if s.asker != nil {
+		s.asker.retry()
+	}
+}
+
+// askAgain asks for what is wanted, answers first: they are short.
+func (s *Store) askAgain(ctx context.Context, wants ...*want) {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	for _, ask := range []func(context.Context, *want) error{s.answerFor, s.fetchFor} {
+		wants = slices.DeleteFunc(wants, func(w *want) bool {
+			err := ask(ctx, w)
+			if err == nil {
+				s.asker.settle(w, true)
 			}
-		}
+			return err == nil
+		})
 	}
-	if err != nil {
-		s.o.Logger.Warn("certificate left out", "file", path, "error", err)
+	for _, w := range wants {
+		s.asker.settle(w, false)
 	}
 }
 
-func parseCertificates(raw []byte) ([]*x509.Certificate, error) {
-	if !bytes.Contains(raw, []byte("-----BEGIN ")) {
-		return x509.ParseCertificates(raw)
-	}
-	var all []*x509.Certificate
-	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return all, err
-		}
-		all = append(all, c)
-	}
-	return all, nil
-}
-
-func readList(path string) (*x509.RevocationList, error) {
-	raw, err := readFile(path, docsign.MaxCRL)
-	if err != nil {
-		return nil, err
-	}
-	if block, _ := pem.Decode(raw); block != nil {
-		raw = block.Bytes
-	}
-	return docsign.ParseCRL(raw)
-}
-
-// readFile reads a file of at most limit bytes.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(raw)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", filepath.Base(path), limit)
-	}
-	return raw, err
+func (s *Store) answerFor(ctx context.Context, w *want) error {
+	_, err := s.asker.ask(ctx, w.cert, w.issuer)
+	return err
 }

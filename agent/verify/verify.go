@@ -4,9 +4,11 @@
 // Package seal says whether the seals hold; this package reads what is sealed
 // and compares: the seal of the document must be the sender's, that of a status
 // its office's, that of evidence its witness's, and all must be about this one
-// document. It promises that [Report.Result] is passed only when all that
-// holds, and that each line of the report names who signed what, when, and why
-// it is not believed.
+// document. The bundle header and the custody receipts are signed with device
+// keys; it checks them with the registry cards in the file, these with the
+// authority's certificate there, and that with the CA. It promises that
+// [Report.Result] is passed only when all that holds, and that each line of the
+// report names who signed what, when, and why it is not believed.
 package verify
 
 import (
@@ -42,22 +44,40 @@ type Line struct {
 	Witness *evidence.Record // of evidence that passed
 }
 
+// Trust is whom and what a reader believes.
+type Trust struct {
+	seal.Trust
+	// Vouching is for a reader who has a CA and no registry: the authority of
+	// that CA is believed about the CAs of other hubs, which stand on their cards
+	// in the file. A reader with a registry knows them from there.
+	Vouching bool
+}
+
 // Report is what [Container] found.
 type Report struct {
 	seal.Report
 	Lines []Line // one for each seal, in the order of seal.Report
-	// Header is the signed bundle header in the file; nil when there is none.
-	// Its signature is with the key on the sender's registry card, which is not
-	// at hand here.
+	// Proofs are of the bundle header and of each custody receipt in the file,
+	// then of cards and authorities that are no good.
+	Proofs []Proof
+	// Header is the signed bundle header in the file; nil when there is none
+	// that can be read. Proofs say whether its signature holds.
 	Header *bundle.Signed
-	// Receipts are custody receipts about this header, whose signatures are not
-	// checked here for the same reason.
+	// Receipts are the custody receipts about this header; likewise.
 	Receipts []bundle.Receipt
 }
 
 // Container checks a container. Errors are those of [seal.VerifyContainer].
-func Container(r io.ReaderAt, size int64, t seal.Trust) (Report, error) {
-	checked, err := seal.VerifyContainerWith(r, size, t)
+func Container(r io.ReaderAt, size int64, t Trust) (Report, error) {
+	receipts, err := seal.ReadReceipts(r, size)
+	if err != nil {
+		return Report{}, err
+	}
+	d, sealed := newDesk(receipts, t), t.Trust
+	if t.Vouching {
+		sealed.Roots, sealed.Stamps = d.roots, d.stamps()
+	}
+	checked, err := seal.VerifyContainerWith(r, size, sealed)
 	if err != nil {
 		return Report{}, err
 	}
@@ -72,6 +92,7 @@ func Container(r io.ReaderAt, size int64, t seal.Trust) (Report, error) {
 		line.Seal = v.report.Seals[i]
 		v.report.Lines = append(v.report.Lines, line)
 	}
+	v.prove(d)
 	v.sum()
 	return v.report, nil
 }
@@ -216,5 +237,12 @@ func (v *visitor) sum() {
 	}
 	if documents != 1 {
 		r.Result, r.Reason = seal.Failed, seal.ReasonSubject
+		return
+	}
+	for _, p := range r.Proofs {
+		if p.Result == seal.Failed {
+			r.Result, r.Reason = seal.Failed, p.Reason
+			return
+		}
 	}
 }

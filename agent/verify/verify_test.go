@@ -35,7 +35,7 @@ type authority struct {
 func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{t: t, pool: x509.NewCertPool()}
-	a.key, a.cert = a.certify(&x509.Certificate{Subject: pkix.Name{CommonName: "CA"}, IsCA: true, KeyUsage: x509.KeyUsageCertSign})
+	a.key, a.cert = a.certify(&x509.Certificate{Subject: pkix.Name{CommonName: "CA"}, IsCA: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign})
 	a.pool.AddCert(a.cert)
 	return a
 }
@@ -58,6 +58,39 @@ func (a *authority) certify(c *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certi
 		a.t.Fatal(err)
 	}
 	return key, cert
+}
+
+// reissue makes a certificate of this authority for the key and name of another.
+func (a *authority) reissue(cert *x509.Certificate) *x509.Certificate {
+	a.t.Helper()
+	c := *cert
+	c.RawIssuer, c.AuthorityKeyId = nil, nil
+	der, err := x509.CreateCertificate(rand.Reader, &c, a.cert, cert.PublicKey, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	again, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return again
+}
+
+// revoke makes a list that revokes a certificate.
+func (a *authority) revoke(cert *x509.Certificate) []*x509.RevocationList {
+	a.t.Helper()
+	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: big.NewInt(1), ThisUpdate: at, NextUpdate: at.AddDate(0, 0, 7),
+		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: cert.SerialNumber, RevocationTime: at}},
+	}, a.cert, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	list, err := x509.ParseRevocationList(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return []*x509.RevocationList{list}
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {
@@ -190,7 +223,7 @@ func TestP7_WhatIsSealedIsTheSigners(t *testing.T) {
 		"no document":                 {container(t, a.status("H40.15", "H40.15", id).Data), seal.Failed, seal.ReasonSubject},
 		"no message":                  {container(t, a.sealed("H40.12", seal.MessageName, []byte("junk"))), seal.Failed, seal.ReasonSubject},
 	} {
-		r, err := verify.Container(bytes.NewReader(c.file), int64(len(c.file)), seal.Trust{Roots: seal.Only(a.pool), Now: at})
+		r, err := verify.Container(bytes.NewReader(c.file), int64(len(c.file)), verify.Trust{Trust: seal.Trust{Roots: seal.Only(a.pool), Now: at}})
 		if err != nil || r.Result != c.result || r.Reason != c.reason {
 			t.Errorf("%s: %s %q, %v; want %s %q", name, r.Result, r.Reason, err, c.result, c.reason)
 		}
@@ -204,11 +237,20 @@ func FuzzContainer(f *testing.F) {
 	h := header(f)
 	f.Add(container(f, a.document("H40.12")))
 	f.Add(container(f, a.document("H40.12"), seal.Extra{Name: seal.HeaderName, Data: h.Raw}, a.evidence("H40", h, nil)))
+	whole := newHub(f, "H40")
+	f.Add(container(f, whole.document("H40.12"), whole.whole().extra()...))
 	nobody := newAuthority(f).pool
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		r, err := verify.Container(bytes.NewReader(raw), int64(len(raw)), seal.Trust{Roots: seal.Only(nobody), Stamps: nobody, Now: at})
-		if err == nil && r.Result == seal.Passed {
-			t.Error("a container passes that nobody sealed")
+		for _, alone := range []bool{false, true} {
+			r, err := verify.Container(bytes.NewReader(raw), int64(len(raw)), verify.Trust{Trust: seal.Trust{Roots: seal.Only(nobody), Stamps: nobody, Now: at}, Vouching: alone})
+			if err == nil && r.Result == seal.Passed {
+				t.Error("a container passes that nobody sealed")
+			}
+			for _, p := range r.Proofs {
+				if p.Result == seal.Passed {
+					t.Errorf("a %s passes that nobody signed", p.Kind)
+				}
+			}
 		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"tram/agent/docsign"
@@ -29,8 +28,9 @@ var (
 const MaxUpdate = 16 << 20
 
 // Extension checks that now is old, byte for byte, with an incremental update
-// at its end, and that a signature in this update covers the whole file. It
-// gives the signer, who is not judged here. Errors: [ErrNotExtended],
+// at its end, and that a signature in this update covers the whole file and is
+// the work of the key that its certificate names. It gives the signer, whom others
+// judge. Errors: [ErrNotExtended],
 // [ErrNotSigned], [ErrSignature], those of reading.
 //
 // What the update draws is the signer's own doing, and signed as such.
@@ -48,19 +48,13 @@ func Extension(ctx context.Context, old, now io.ReaderAt, oldSize, nowSize int64
 	for _, s := range report.Signatures {
 		switch {
 		case s.Scope.Kind != docsign.ScopeWhole || s.Scope.Length != nowSize || s.Kind == docsign.KindTimestamp:
-		case slices.Contains(wrong, s.SubIndication):
+		case !s.Intact || s.SubIndication == docsign.CryptoConstraintsFailure:
 			return docsign.Party{}, fmt.Errorf("%w: %s: %s", ErrSignature, s.SubIndication, s.Reason.Detail)
 		default:
 			return s.Signer, nil
 		}
 	}
 	return docsign.Party{}, ErrNotSigned
-}
-
-// wrong is what makes a signature one of nobody. Whether the signer is to be
-// trusted is for those who get the file.
-var wrong = []docsign.SubIndication{
-	docsign.HashFailure, docsign.SigCryptoFailure, docsign.FormatFailure, docsign.CryptoConstraintsFailure,
 }
 
 func samePrefix(old, now io.ReaderAt, size int64) error {

@@ -188,6 +188,7 @@ var whoMay = map[string]string{
 	"GET /tai-khoan": "lan leader staff onestop it", "POST /tai-khoan/dang-xuat-het": "lan leader staff onestop it",
 
 	"GET /nguoi-dung": "it", "POST /nguoi-dung": "it", "GET /nguoi-dung/{name}": "it", "POST /nguoi-dung/{name}": "it",
+	"GET /chung-thu": "it", "GET /chung-thu/goc.crt": "it",
 
 	"GET /{$}": "lan leader staff onestop it", "GET /viec-can-lam": "lan leader staff onestop it",
 	"GET /van-ban-den": "lan leader staff onestop it", "GET /van-ban-den/{id}": "lan leader staff onestop it",

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tram/agent/docsign"
+	"tram/agent/i18n"
 	"tram/agent/office"
 )
 
@@ -61,7 +62,7 @@ func TestThePanelSaysWhoWhenAndHowOldItsKnowledgeIs(t *testing.T) {
 		"Nội dung: nguyên vẹn từ khi ký · phạm vi: toàn văn bản", "Nguyễn Văn A — Chủ tịch — UBND tỉnh Thanh Sơn",
 		"Ký lúc 2026-11-20T08:32:00&#43;07:00 (có dấu thời gian của TSA Chính phủ)", "(theo máy người ký, không có dấu thời gian)",
 		"Chuỗi tin cậy: Nguyễn Văn A → CA chuyên dùng Chính phủ → CA gốc Chính phủ",
-		"Kiểm tra lúc 09:32 21/11/2026 · thu hồi: có kiểm tra (CRL 06:32 21/11/2026, cũ 3 giờ lúc kiểm tra)",
+		"Kiểm tra lúc 09:32 21/11/2026 · thu hồi: có kiểm tra (CRL, tải từ http://ca.gov.vn/pki/pub/crl/cp.crl, phát hành 06:32 21/11/2026, cũ 3 giờ lúc kiểm tra)",
 		"Đường truyền:</b> gói tin nguyên vẹn", "Kết nối:</b> mã hóa riêng cho đơn vị này", "Con dấu điện tử của nơi gửi", "In báo cáo", "Kiểm lại",
 	} {
 		if !strings.Contains(body, want) {
@@ -255,6 +256,26 @@ func TestAnUnknownVerdictIsTakenForTheWorst(t *testing.T) {
 		r := docsign.Report{CheckedAt: noon.Add(time.Hour), Signatures: []docsign.Signature{{Revocation: revs}}}
 		if got := v.revocationWords(r); !strings.Contains(got, "chưa kiểm tra được") {
 			t.Errorf("%+v is %q", revs, got)
+		}
+	}
+}
+
+// TestTheSourceOfWhatIsKnownAboutRevocationIsNamed in both languages.
+func TestTheSourceOfWhatIsKnownAboutRevocationIsNamed(t *testing.T) {
+	for _, test := range []struct{ source, origin, vi, en string }{
+		{"crl", "http://ca/1.crl", "(CRL, tải từ http://ca/1.crl, phát hành", "(CRL, fetched from http://ca/1.crl, issued"},
+		{"crl", "cp.crl", "(CRL, tệp cp.crl, phát hành", "(CRL, file cp.crl, issued"},
+		{"crl", docsign.OriginDocument, "(CRL, có sẵn trong tệp, phát hành", "(CRL, found in the file, issued"},
+		{"ocsp", docsign.OriginNetwork, "(OCSP, hỏi qua mạng, phát hành", "(OCSP, asked over the network, issued"},
+		{"crl", "", "(CRL, phát hành", "(CRL, issued"},
+	} {
+		r := docsign.Report{CheckedAt: noon, Signatures: []docsign.Signature{{Revocation: []docsign.Revocation{
+			{Status: docsign.StatusGood, Source: test.source, Origin: test.origin, Issued: noon.Add(-3 * time.Hour)},
+		}}}}
+		for lang, want := range map[i18n.Lang]string{i18n.Vietnamese: test.vi, i18n.English: test.en} {
+			if got := (&visit{lang: lang, now: noon}).revocationWords(r); !strings.Contains(got, want) || !strings.Contains(got, i18n.Span(lang, 3*time.Hour)) {
+				t.Errorf("%s: got %q, want %q", lang, got, want)
+			}
 		}
 	}
 }

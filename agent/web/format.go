@@ -106,22 +106,6 @@ func parseDate(text string) (string, bool) {
 	return "", false
 }
 
-// span writes a past duration: "2 giờ 6 phút".
-func (v *visit) span(d time.Duration) string {
-	minutes := int(d / time.Minute)
-	switch {
-	case minutes < 1:
-		return v.t("web.span.now")
-	case minutes < 60:
-		return v.t("web.span.minutes", i18n.Args{"m": minutes})
-	case minutes < 24*60 && minutes%60 == 0:
-		return v.t("web.span.hours", i18n.Args{"h": minutes / 60})
-	case minutes < 24*60:
-		return v.t("web.span.hours-minutes", i18n.Args{"h": minutes / 60, "m": minutes % 60})
-	}
-	return v.t("web.span.days", i18n.Args{"d": minutes / (24 * 60)})
-}
-
 // eta rounds a remaining time the way people say it; "" when it is unknown.
 func (v *visit) eta(d time.Duration) string {
 	minutes := int((d + 30*time.Second) / time.Minute)

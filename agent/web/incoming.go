@@ -243,7 +243,7 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 
 // answered words the office's own answer with its time.
 func (v *visit) answered(d office.Document) string {
-	args := i18n.Args{"n": d.Arrival, "time": "", "reason": d.Reason}
+	args := i18n.Args{"n": d.Arrival, "time": "", "reason": d.ReasonIn(v.lang)}
 	for _, e := range d.Events {
 		if e.Step == d.State {
 			args["time"] = v.clock(e.At)

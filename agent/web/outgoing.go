@@ -73,7 +73,7 @@ func (v *visit) outgoingRow(d office.Document) OutgoingRow {
 	if len(d.To) > 1 {
 		row.Progress = v.furthest(d)
 		for _, r := range d.To {
-			row.Recipients = append(row.Recipients, RecipientRow{partyName(r.Party), r.Reason, v.stateTag(r.State)})
+			row.Recipients = append(row.Recipients, RecipientRow{partyName(r.Party), r.ReasonIn(v.lang), v.stateTag(r.State)})
 		}
 	}
 	return row
@@ -137,7 +137,7 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 	view.Tracks = v.tracks(d, view.Meter)
 	for _, r := range d.To {
 		if r.State == office.Returned || r.State == office.Failed {
-			view.Reason = v.t("web.sent.bad."+string(r.State), i18n.Args{"who": partyName(r.Party), "reason": r.Reason})
+			view.Reason = v.t("web.sent.bad."+string(r.State), i18n.Args{"who": partyName(r.Party), "reason": r.ReasonIn(v.lang)})
 			if view.CanSend {
 				view.Mend = "/gui?tu=" + d.ID.String()
 			}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"tram/agent/i18n"
+	"tram/agent/office"
 )
 
 // views are the zero values of every page's view.
@@ -21,7 +22,7 @@ var views = map[string]any{
 	"signin": SignInView{}, "work": WorkView{}, "incoming": IncomingView{}, "document": DocumentView{}, "send": SendView{},
 	"recipients": RecipientsView{}, "outbox": OutboxView{}, "outgoing": OutgoingView{}, "sent": SentView{}, "slip": SlipView{},
 	"status": StatusView{}, "error": ErrorView{}, "password": PasswordView{}, "account": AccountView{}, "users": UsersView{}, "user": UserView{}, "check": CheckView{},
-	"signs": SignsView{}, "sign": SignView{},
+	"signs": SignsView{}, "sign": SignView{}, "certificate": CertificateView{},
 }
 
 // fill sets every field below v to something that shows.
@@ -305,4 +306,27 @@ func contrast(t *testing.T, a, b string) float64 {
 	}
 	x, y := light(a), light(b)
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+func TestReasonsOfTheProgramAreSaidInTheReadersLanguage(t *testing.T) {
+	b := start(t, false, fixed)
+	v := b.as("lan")
+	one := boxPath(b.docs["failed"])
+	refused, _ := b.office.find(b.docs["failed"].ID)
+	testified := &refused.Events[len(refused.Events)-1]
+	why := i18n.Say("office.refused.18")
+	testified.Said, testified.Evidence = i18n.Say("office.evidence.SubmissionRejection.refused", i18n.Args{"why": why}), office.EvidenceRecord
+	for lang, other := range map[i18n.Lang]i18n.Lang{i18n.Vietnamese: i18n.English, i18n.English: i18n.Vietnamese} {
+		v.post("/ngon-ngu", map[string][]string{"lang": {string(lang)}})
+		for _, path := range []string{"/viec-can-lam", one, one + "/phieu-gui"} {
+			_, page := v.get(path)
+			if want, not := i18n.T(lang, "office.refused.18"), i18n.T(other, "office.refused.18"); !strings.Contains(page, want) || strings.Contains(page, not) {
+				t.Errorf("%s in %s does not say %q, or says it in the other language too", path, lang, want)
+			}
+			rejection := i18n.T(lang, "office.evidence.SubmissionRejection.refused", i18n.Args{"why": why})
+			if proof := i18n.T(lang, "web.proof.evidence", i18n.Args{"who": "H40"}); path != "/viec-can-lam" && (!strings.Contains(page, rejection) || !strings.Contains(page, proof)) {
+				t.Errorf("%s in %s does not say %q with %q", path, lang, rejection, proof)
+			}
+		}
+	}
 }

@@ -41,6 +41,8 @@ func (s *site) table() []route {
 		{who: account.Accounts, pattern: "POST /nguoi-dung", do: s.createUser},
 		{who: account.Accounts, pattern: "GET /nguoi-dung/{name}", do: s.oneUser},
 		{who: account.Accounts, pattern: "POST /nguoi-dung/{name}", do: s.changeUser},
+		{who: account.Accounts, pattern: "GET /chung-thu", do: s.certificate},
+		{who: account.Accounts, pattern: "GET /chung-thu/goc.crt", do: s.certificateRoot},
 
 		{who: account.Lists, pattern: "GET /{$}", do: s.home},
 		{who: account.Lists, pattern: "GET /viec-can-lam", do: s.work},

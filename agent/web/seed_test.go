@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tram/agent/i18n"
 	"tram/agent/office"
 )
 
@@ -117,7 +118,8 @@ func seedOut(f *fakeOffice, s seeded, ago func(time.Duration) time.Time) {
 	refused := at(home, office.Returned)
 	refused.Reason = "Không thuộc thẩm quyền"
 	lost := at(ward, office.Failed)
-	lost.Reason = "Nơi nhận chưa đăng ký hệ thống"
+	lost.Why = i18n.Say("office.refused.18")
+	lost.Reason = lost.Why.Text(i18n.Vietnamese)
 	out("failed", "Xác minh thông tin cư trú", office.Thuong, 28*time.Hour, office.Failed, lost)
 	out("many", "Thông báo lịch tiếp công dân tháng 12", office.Thuong, 3*time.Hour, office.Delivered, ok, at(neighbour, office.Accepted),
 		at(ward, office.Delivered), refused, at(finance, office.AtHub))
@@ -133,7 +135,7 @@ func eventsOf(r office.Recipient, from time.Time) []office.Event {
 	step := func(s office.State, after time.Duration, signer, evidence string) {
 		e := office.Event{Step: s, Office: r.Code, At: from.Add(after), Learnt: from.Add(after), Signer: signer, Evidence: evidence}
 		if s == r.State {
-			e.Note = r.Reason
+			e.Note, e.Said = r.Reason, r.Why
 		}
 		all = append(all, e)
 	}

@@ -17,7 +17,7 @@ func signatureOf(o docsign.Outcome, name, title, organization string) docsign.Si
 			NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(1, 0, 0)},
 		Claimed: signedAt, Digest: "SHA-256", Algorithm: "RSA 2048",
 		Chain:      []docsign.Party{{Name: name}, {Name: "CA chuyên dùng Chính phủ"}, {Name: "CA gốc Chính phủ"}},
-		Revocation: []docsign.Revocation{{Certificate: name, Status: docsign.StatusGood, Source: "crl", Issued: noon.Add(-4 * time.Hour)}}}
+		Revocation: []docsign.Revocation{{Certificate: name, Status: docsign.StatusGood, Source: "crl", Origin: "http://ca.gov.vn/pki/pub/crl/cp.crl", Issued: noon.Add(-4 * time.Hour)}}}
 }
 
 func outcomeOf(i docsign.Indication, sub docsign.SubIndication, code string) docsign.Outcome {

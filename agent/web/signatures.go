@@ -229,8 +229,8 @@ func (v *visit) revocationWords(r docsign.Report) string {
 	if oldest.Issued.IsZero() {
 		return v.t("web.trust.revocation.unknown")
 	}
-	return v.t("web.trust.revocation.known", i18n.Args{"source": strings.ToUpper(oldest.Source), "time": formatFull(oldest.Issued),
-		"span": v.span(r.CheckedAt.Sub(oldest.Issued))})
+	return v.t("web.trust.revocation.known", i18n.Args{"source": oldest.Basis(v.lang), "time": formatFull(oldest.Issued),
+		"span": i18n.Span(v.lang, r.CheckedAt.Sub(oldest.Issued))})
 }
 
 func (v *visit) signature(s docsign.Signature) SignatureView {

@@ -135,7 +135,7 @@ func (v *visit) strip(st state) Strip {
 		strip := Strip{Tone: "down", Key: "down", Queue: n > 0, Main: v.t("web.strip.never")}
 		if !st.link.Since.IsZero() {
 			strip.Main = v.t("web.strip.down", i18n.Args{"time": v.clock(st.link.Since)})
-			strip.Fine = v.t("web.strip.down-for", i18n.Args{"span": v.span(v.now.Sub(st.link.Since))})
+			strip.Fine = v.t("web.strip.down-for", i18n.Args{"span": i18n.Span(v.lang, v.now.Sub(st.link.Since))})
 		}
 		strip.Main = joinDots(strip.Main, v.t("web.strip.works"))
 		if n > 0 {

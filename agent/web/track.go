@@ -37,7 +37,7 @@ const tracksOpen = 3
 func (v *visit) tracks(d office.Document, live *Meter) []Track {
 	var all []Track
 	for i, r := range d.To {
-		all = append(all, Track{Party: r.Party, Name: partyName(r.Party), State: v.stateTag(r.State), Reason: r.Reason,
+		all = append(all, Track{Party: r.Party, Name: partyName(r.Party), State: v.stateTag(r.State), Reason: r.ReasonIn(v.lang),
 			Steps: v.told(v.track(d, r, live)), Others: v.told(v.testimony(d, r)), Open: i < tracksOpen})
 	}
 	return all
@@ -87,7 +87,7 @@ func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step
 	for i := range kept {
 		kept[i].Tone = "done"
 	}
-	end := Step{Tone: "bad", Label: v.t("web.step." + string(r.State)), Note: r.Reason}
+	end := Step{Tone: "bad", Label: v.t("web.step." + string(r.State)), Note: r.ReasonIn(v.lang)}
 	note := end.Note
 	v.fill(&end, happened[r.State])
 	if note != "" {

@@ -20,6 +20,8 @@ type UsersView struct {
 	Display string
 	Roles   []Option
 	Min     int // characters of a password
+	// Certificate offers the way to the certificate of the pages.
+	Certificate bool
 }
 
 // UserRow is one account.
@@ -50,7 +52,7 @@ func (s *site) showUsers(ctx context.Context, v *visit, n account.NewUser, errs 
 		return fmt.Errorf("list accounts: %w", err)
 	}
 	view := UsersView{Page: s.page(ctx, v, v.t("web.menu.users"), "/nguoi-dung"), Name: n.Name, Display: n.Display,
-		Roles: v.roleOptions(string(n.Role)), Min: account.MinPassword}
+		Roles: v.roleOptions(string(n.Role)), Min: account.MinPassword, Certificate: s.Certificate != nil}
 	view.Path = "/nguoi-dung"
 	for _, u := range all {
 		view.Rows = append(view.Rows, UserRow{Href: "/nguoi-dung/" + u.Name, Name: u.Name, Display: u.Display,

@@ -144,7 +144,7 @@ const (
 	DefaultMaxFiles  = 200
 )
 
-// Options of New. All but Logger and Now are required.
+// Options of New. All but Certificate, Logger and Now are required.
 type Options struct {
 	Office    Office
 	Directory Directory
@@ -152,9 +152,11 @@ type Options struct {
 	Link      func() Link
 	Queue     Queue
 	Documents Documents
-	Config    Config
-	Logger    *slog.Logger
-	Now       func() time.Time
+	// Certificate is that of the pages, nil while they stay on this machine.
+	Certificate Certificate
+	Config      Config
+	Logger      *slog.Logger
+	Now         func() time.Time
 }
 
 // site is the running set of pages.

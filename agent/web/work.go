@@ -99,7 +99,7 @@ func (v *visit) workRow(d office.Document) WorkRow {
 func (v *visit) workIn(d office.Document) WorkRow {
 	row := v.workRow(d)
 	row.Who, row.Marks = partyName(d.From), v.warnings(d)
-	row.When = v.t("web.work.arrived", i18n.Args{"time": v.clock(d.Created), "span": v.span(v.now.Sub(d.Created))})
+	row.When = v.t("web.work.arrived", i18n.Args{"time": v.clock(d.Created), "span": i18n.Span(v.lang, v.now.Sub(d.Created))})
 	row.Action = v.t("web.work.open")
 	return row
 }
@@ -108,12 +108,12 @@ func (v *visit) workBack(d office.Document) WorkRow {
 	row := v.workRow(d)
 	for _, r := range d.To {
 		if r.State == office.Returned || r.State == office.Failed {
-			row.Who, row.Why = partyName(r.Party), r.Reason
+			row.Who, row.Why = partyName(r.Party), r.ReasonIn(v.lang)
 			break
 		}
 	}
 	if row.Why == "" {
-		row.Why = d.Reason
+		row.Why = d.ReasonIn(v.lang)
 	}
 	row.Action, row.ActionHref = v.t("web.work.mend"), "/gui?tu="+d.ID.String()
 	if !v.may(account.Send) {
@@ -125,7 +125,7 @@ func (v *visit) workBack(d office.Document) WorkRow {
 func (v *visit) workUnsent(d office.Document) WorkRow {
 	row := v.workRow(d)
 	row.Who = v.recipientsShort(d)
-	row.When = v.t("web.work.saved", i18n.Args{"time": v.clock(d.Created), "span": v.span(v.now.Sub(d.Created))})
+	row.When = v.t("web.work.saved", i18n.Args{"time": v.clock(d.Created), "span": i18n.Span(v.lang, v.now.Sub(d.Created))})
 	row.Action = v.t("web.work.look")
 	return row
 }

@@ -71,11 +71,11 @@ type verifyOptions struct {
 
 // trust is what the flags say: the CA in the file given, or what this office
 // knows. The CA of the seals counts for time stamps of hubs as well.
-func (o verifyOptions) trust(ctx context.Context, c *cli.Console) (t seal.Trust, done func(), err error) {
-	t.Now = time.Now()
-	if t.Roots, t.Stamps, done, err = trusted(ctx, c, o.ca); err != nil {
+func (o verifyOptions) trust(ctx context.Context, c *cli.Console) (t verify.Trust, done func(), err error) {
+	if t, done, err = trusted(ctx, c, o.ca); err != nil {
 		return t, nil, err
 	}
+	t.Now = time.Now()
 	if o.stamps != "" {
 		if err := appendCerts(t.Stamps, o.stamps, "tsa-ca"); err != nil {
 			done()
@@ -122,42 +122,49 @@ func appendCerts(pool *x509.CertPool, file, flag string) error {
 
 // trusted are the CAs in the file given, or for each office those of its hub, as
 // this office knows it; and whom to believe time stamps by.
-func trusted(ctx context.Context, c *cli.Console, file string) (roots seal.Roots, stamps *x509.CertPool, done func(), err error) {
+func trusted(ctx context.Context, c *cli.Console, file string) (t verify.Trust, done func(), err error) {
 	if file == "" {
 		return known(ctx, c)
 	}
 	pool := x509.NewCertPool()
 	if err := appendCerts(pool, file, "ca"); err != nil {
-		return nil, nil, nil, err
+		return t, nil, err
 	}
-	return seal.Only(pool), pool.Clone(), func() {}, nil
+	return alone(pool), func() {}, nil
+}
+
+// alone is the trust of who has a CA and no registry.
+func alone(pool *x509.CertPool) verify.Trust {
+	return verify.Trust{Trust: seal.Trust{Roots: seal.Only(pool), Stamps: pool.Clone()}, Vouching: true}
 }
 
 // known asks this office's registry.
-func known(ctx context.Context, c *cli.Console) (seal.Roots, *x509.CertPool, func(), error) {
+func known(ctx context.Context, c *cli.Console) (t verify.Trust, done func(), err error) {
 	id, err := identity.Load(c.Data)
 	if err != nil {
-		return nil, nil, nil, err
+		return t, nil, err
 	}
 	own := identity.Pool(id.Trust.Issuers())
 	if _, err := os.Stat(filepath.Join(c.Data, agent.DatabaseFile)); errors.Is(err, os.ErrNotExist) {
-		return seal.Only(own), own.Clone(), func() {}, nil // enrolled, not run yet
+		return alone(own), func() {}, nil // enrolled, not run yet
 	}
 	db, err := agent.OpenDB(ctx, c.Data, sqlite.Options{ReadOnly: true})
 	if err != nil {
-		return nil, nil, nil, err
+		return t, nil, err
 	}
-	done := func() { _ = db.Close() } // only read
+	done = func() { _ = db.Close() } // only read
 	offices, err := registry.New(db, id.Trust.Authority.PublicKey, registry.Options{})
 	if err != nil {
 		done()
-		return nil, nil, nil, err
+		return t, nil, err
 	}
-	return func(code string) *x509.CertPool {
+	t.Stamps = own.Clone()
+	t.Roots = func(code string) *x509.CertPool {
 		issuers, err := offices.Issuers(code, id.Trust.Issuers())
 		if err != nil {
 			return own
 		}
 		return identity.Pool(issuers)
-	}, own.Clone(), done, nil
+	}
+	return t, done, nil
 }

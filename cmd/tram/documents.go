@@ -118,13 +118,13 @@ func printDocument(c *cli.Console, w io.Writer, d office.Document) {
 	line("tram.col.id", d.ID.String())
 	line("tram.show.from", d.From.Code+" "+d.From.Name)
 	for _, to := range d.To {
-		line("tram.show.to", fmt.Sprintf("%s %s: %s %s", to.Code, to.Name, c.T("tram.state."+string(to.State)), to.Reason))
+		line("tram.show.to", fmt.Sprintf("%s %s: %s %s", to.Code, to.Name, c.T("tram.state."+string(to.State)), to.ReasonIn(c.Lang)))
 	}
 	line("tram.col.subject", d.Subject)
 	line("tram.col.number", numberOf(d)+" "+d.TypeName)
 	line("tram.col.urgency", urgencyWord(d.Urgency))
 	line("tram.col.state", c.T("tram.state."+string(d.State)))
-	line("tram.show.reason", d.Reason)
+	line("tram.show.reason", d.ReasonIn(c.Lang))
 	for _, a := range d.Attachments {
 		line("tram.show.file", fmt.Sprintf("%s  %s  sha256 %s", a.Name, cli.Bytes(a.Size), a.SHA256))
 	}

@@ -21,7 +21,7 @@ const maxCertificate = 64 << 10
 // lanCommand looks after the certificate of the pages on the local network.
 func lanCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "lan", Short: "tram.lan.short"}
-	group.AddCommand(lanShowCommand(c), lanRequestCommand(c), lanInstallCommand(c))
+	group.AddCommand(lanShowCommand(c), lanRequestCommand(c), lanInstallCommand(c), lanCACommand(c))
 	return group
 }
 
@@ -54,6 +54,12 @@ func printCertificate(c *cli.Console, w io.Writer, s lan.State) {
 	} {
 		fmt.Fprintf(w, "  %-22s %s\n", c.T(line[0]), line[1])
 	}
+	if len(s.Uncovered) > 0 {
+		fmt.Fprintf(w, "  %-22s %s\n", c.T("tram.lan.uncovered"), strings.Join(s.Uncovered, " "))
+	}
+	if s.Root != "" {
+		fmt.Fprintf(w, "  %-22s %s\n%s\n", c.T("tram.lan.root"), s.Root, c.T("tram.lan.ca.hint"))
+	}
 }
 
 func lanRequestCommand(c *cli.Console) *cobra.Command {
@@ -66,15 +72,35 @@ func lanRequestCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *out == "" {
-			return c.Print(api.PEM{PEM: string(request)}, func(w io.Writer) { fmt.Fprint(w, string(request)) })
+		return hand(c, request, *out, "tram.lan.written")
+	}
+	return cmd
+}
+
+// hand prints what is in PEM, or writes it to a file and says so.
+func hand(c *cli.Console, data []byte, file string, written string) error {
+	if file == "" {
+		return c.Print(api.PEM{PEM: string(data)}, func(w io.Writer) { fmt.Fprint(w, string(data)) })
+	}
+	if err := fsx.WriteFile(file, data, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return c.Print(map[string]string{"file": file}, func(w io.Writer) { fmt.Fprintln(w, c.T(written, i18n.Args{"file": file})) })
+}
+
+// lanCACommand hands out the root that PCs are to trust.
+func lanCACommand(c *cli.Console) *cobra.Command {
+	cmd := &cobra.Command{Use: "ca", Short: "tram.lan.ca.short", Args: cli.Args(0, 0)}
+	out := cmd.Flags().String("out", "", "tram.lan.ca.out")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		client := api.NewClient(c.Data)
+		defer client.Close()
+		root, err := client.LANRoot(cmd.Context())
+		if err != nil {
+			return err
 		}
-		if err := fsx.WriteFile(*out, request, 0o644); err != nil {
-			return fmt.Errorf("write request: %w", err)
-		}
-		return c.Print(map[string]string{"file": *out}, func(w io.Writer) {
-			fmt.Fprintln(w, c.T("tram.lan.written", i18n.Args{"file": *out}))
-		})
+		c.Say("tram.lan.root-means")
+		return hand(c, root, *out, "tram.lan.ca.written")
 	}
 	return cmd
 }

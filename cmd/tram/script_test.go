@@ -35,7 +35,7 @@ func TestScripts(t *testing.T) {
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"exits": exits, "await": await, "await-code": awaitCode, "elapse": elapse, "capture": capture, "ports": ports, "tamper": tamper, "damage": damage, "touch": touch, "spoil": spoil,
+				"exits": exits, "await": await, "await-code": awaitCode, "elapse": elapse, "serve": serve, "capture": capture, "ports": ports, "tamper": tamper, "damage": damage, "touch": touch, "spoil": spoil,
 			},
 		})
 	})

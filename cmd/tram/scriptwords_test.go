@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -56,6 +58,17 @@ func awaitCode(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("it never ends with %d and %q", want, args[1])
 		}
 	}
+}
+
+// serve DIR NAME serves the files of a folder over HTTP and sets the variable NAME
+// to its address.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: serve DIR NAME")
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	ts.Defer(server.Close)
+	ts.Setenv(args[1], server.URL)
 }
 
 // elapse DURATION lets time pass that a program's own clock must see.

@@ -61,8 +61,8 @@ func sendCommand(c *cli.Console) *cobra.Command {
 		return c.Print(map[string]any{"id": doc.ID, "number": doc.Number, "notation": doc.Notation}, func(w io.Writer) {
 			fmt.Fprintln(w, c.T("tram.send.saved", i18n.Args{"id": doc.ID, "number": doc.Number, "notation": doc.Notation}))
 			for _, e := range doc.Events {
-				if e.Note != "" {
-					fmt.Fprintln(w, e.Note) // a recipient that has another code now
+				if words := e.Words(c.Lang); words != "" {
+					fmt.Fprintln(w, words) // a recipient that has another code now
 				}
 			}
 		})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +20,10 @@ import (
 	"tram/cmd/internal/cli"
 	"tram/storage/fsx"
 )
+
+// patience is how long a person at the command line waits for a revocation list.
+// Ctrl-C ends it sooner.
+const patience = 15 * time.Minute
 
 // checkCommand checks the signatures inside a file without a running service.
 func checkCommand(c *cli.Console) *cobra.Command {
@@ -59,7 +64,7 @@ func checkCommand(c *cli.Console) *cobra.Command {
 
 // checkTerms are the settings of this office, or what the flags name instead.
 func checkTerms(c *cli.Console, anchors, lists string, online bool) (docsign.Options, error) {
-	o := trust.Options{Anchors: anchors, Lists: lists, Now: time.Now}
+	o := trust.Options{Anchors: anchors, Lists: lists}
 	for _, path := range []string{anchors, lists} {
 		if path == "" {
 			continue
@@ -74,18 +79,26 @@ func checkTerms(c *cli.Console, anchors, lists string, online bool) (docsign.Opt
 			return docsign.Options{}, err
 		}
 		own := agent.TrustOptions(c.Data, settings)
-		if anchors == "" {
-			o.Anchors = own.Anchors
-		}
+		o.Anchors, o.Lists = cmp.Or(anchors, own.Anchors), cmp.Or(lists, own.Lists)
 		if lists == "" {
-			o.Lists = own.Lists
+			o.Fetched = own.Fetched
 		}
 	}
 	if online {
-		o.OCSP = trust.NewAsker(nil)
+		o.Online, o.Patience, o.Fetched = func() bool { return true }, patience, ownFetched()
 	}
 	terms, _ := trust.New(o).Terms()
 	return terms, nil
+}
+
+// ownFetched is where lists that a person fetches are kept: what lies in the data
+// folder is the service's. Without a home none are fetched.
+func ownFetched() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "tram", filepath.FromSlash(trust.FetchedDir))
 }
 
 func openFile(path string) (*os.File, int64, error) {

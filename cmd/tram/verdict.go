@@ -20,8 +20,9 @@ type verification struct {
 	Result   seal.Result    `json:"result"`
 	Reason   seal.Reason    `json:"reason,omitempty"`
 	Seals    []sealVerdict  `json:"seals"`
+	Proofs   []proofVerdict `json:"proofs"` // what device keys signed: the bundle header, custody receipts
 	Stamps   []stampVerdict `json:"stamps"`
-	Receipts []string       `json:"receipts"` // entries that carry a signature of their own, which is not checked here
+	Receipts []string       `json:"receipts"` // entries that carry a signature of their own, or a certificate
 	Unsealed []string       `json:"unsealed"` // entries that nothing protects
 }
 
@@ -39,6 +40,15 @@ type sealVerdict struct {
 	Serial   string           `json:"serial"`
 	Events   []evidence.Event `json:"events,omitempty"` // that it testifies
 	Files    []fileCheck      `json:"files"`
+}
+
+type proofVerdict struct {
+	Kind   verify.Kind `json:"kind"`
+	Result seal.Result `json:"result"`
+	Reason seal.Reason `json:"reason,omitempty"`
+	Entry  string      `json:"entry"`
+	Office string      `json:"office,omitempty"`
+	At     time.Time   `json:"at,omitzero"`
 }
 
 type stampVerdict struct {
@@ -59,7 +69,7 @@ type fileCheck struct {
 
 func describe(r verify.Report) verification {
 	v := verification{
-		Result: r.Result, Reason: r.Reason, Seals: []sealVerdict{}, Stamps: []stampVerdict{}, Receipts: []string{},
+		Result: r.Result, Reason: r.Reason, Seals: []sealVerdict{}, Proofs: []proofVerdict{}, Stamps: []stampVerdict{}, Receipts: []string{},
 		Unsealed: append([]string{}, r.Unsealed...),
 	}
 	for _, l := range r.Lines {
@@ -72,6 +82,9 @@ func describe(r verify.Report) verification {
 			one.Files = append(one.Files, fileCheck{f.Name, hex.EncodeToString(f.SHA256[:]), f.OK})
 		}
 		v.Seals = append(v.Seals, one)
+	}
+	for _, p := range r.Proofs {
+		v.Proofs = append(v.Proofs, proofVerdict(p))
 	}
 	for _, s := range r.Stamps {
 		v.Stamps = append(v.Stamps, stampVerdict{s.Result, s.Reason, s.Token, s.Time, s.Authority, s.Policy, s.Reserve})
@@ -134,6 +147,9 @@ func printReport(w io.Writer, r verify.Report) {
 		printReason(w, string(v.Reason))
 		for _, e := range events(l) {
 			fmt.Fprintf(w, "    %s %s %s %s\n", e.At.Local().Format(clockForm), cli.OneLine(string(e.Name)), cli.OneLine(e.Office), cli.OneLine(string(e.Reason)))
+			if key := fmt.Sprint("office.refused.", e.Code); i18n.Has(key) {
+				fmt.Fprintf(w, "      %s\n", both(key, nil))
+			}
 		}
 		for _, f := range l.Seal.Files {
 			sign := cli.Done
@@ -142,6 +158,9 @@ func printReport(w io.Writer, r verify.Report) {
 			}
 			fmt.Fprintf(w, "  %c %s\n", sign, cli.OneLine(f.Name))
 		}
+	}
+	for _, p := range r.Proofs {
+		printProof(w, p)
 	}
 	for _, s := range r.Stamps {
 		name := "verify.stamp.external"
@@ -156,6 +175,20 @@ func printReport(w io.Writer, r verify.Report) {
 		fmt.Fprintf(w, "  ! %s: %s\n", cli.OneLine(name), both("tram.verify.unsealed", nil))
 	}
 	fmt.Fprintf(w, "%c %s\n", mark(r.Result), both("verify.total."+string(r.Result), nil))
+}
+
+// printProof says what became of a signature of a device key. One that cannot be
+// checked with this file is no fault of it.
+func printProof(w io.Writer, p verify.Proof) {
+	line := fmt.Sprintf("%c %s: %s", mark(p.Result), both("tram.seal."+string(p.Result), nil), cli.OneLine(p.Office))
+	if p.Reason == verify.ReasonNoCard || p.Reason == verify.ReasonNoAuthority {
+		line = fmt.Sprintf("%c %s", mark(p.Result), cli.OneLine(p.Office))
+	}
+	if !p.At.IsZero() {
+		line += " " + p.At.Local().Format(clockForm)
+	}
+	fmt.Fprintf(w, "%s – %s\n", line, both("verify.kind."+string(p.Kind), nil))
+	printReason(w, string(p.Reason))
 }
 
 func printReason(w io.Writer, reason string) {

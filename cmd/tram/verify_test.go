@@ -86,7 +86,17 @@ func (a *authority) sealer(change func(*x509.Certificate)) seal.Sealer {
 // letter is a document of H40.12 under a seal, as a file.
 func letter(t *testing.T, s seal.Sealer) string {
 	t.Helper()
-	var message, file bytes.Buffer
+	var file bytes.Buffer
+	if err := seal.WriteContainer(&file, sealedLetter(t, s), func(seal.File) (io.ReadCloser, error) { return nil, os.ErrNotExist }, nil); err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "letter.asice", file.Bytes())
+}
+
+// sealedLetter is its head.
+func sealedLetter(t *testing.T, s seal.Sealer) []byte {
+	t.Helper()
+	var message bytes.Buffer
 	organ := func(code string) edxml.Organ { return edxml.Organ{ID: code, InCharge: "UBND", Name: "UBND " + code} }
 	date, ok := edxml.ParseDate("2026-03-02")
 	if !ok {
@@ -108,10 +118,7 @@ func letter(t *testing.T, s seal.Sealer) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := seal.WriteContainer(&file, head, func(seal.File) (io.ReadCloser, error) { return nil, os.ErrNotExist }, nil); err != nil {
-		t.Fatal(err)
-	}
-	return write(t, "letter.asice", file.Bytes())
+	return head
 }
 
 func write(t *testing.T, name string, data []byte) string {

@@ -211,8 +211,12 @@ type Settle struct {
 	Text    string
 }
 
-// Forget asks to drop an unfinished incoming bundle that the sender has ended.
-type Forget struct{ ID uuid.UUID }
+// Forget asks to drop an unfinished incoming bundle that the sender has ended,
+// or that is refused for good with a code.
+type Forget struct {
+	ID      uuid.UUID
+	Refused wire.Code // CodeNone: the sender has ended it
+}
 
 // Progress tells how many bytes of an outgoing bundle's objects the neighbour
 // has made durable.

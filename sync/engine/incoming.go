@@ -218,7 +218,7 @@ func (p *Peer) frameCancel(f wire.Cancel) {
 		p.in.remove(b)
 	}
 	if f.Code != wire.CodeNone { // else it is only not on offer now
-		p.do(Forget{f.ID})
+		p.do(Forget{ID: f.ID})
 	}
 }
 
@@ -239,7 +239,7 @@ func (p *Peer) stepCompleted(ev Completed) {
 		if b != nil {
 			p.in.remove(b)
 		}
-		p.do(Forget{ev.ID})
+		p.do(Forget{ID: ev.ID, Refused: ev.Code})
 		if p.up {
 			p.send(wire.Refuse{ID: ev.ID, Code: wire.CodeDigest})
 		}

@@ -168,7 +168,7 @@ func TestP9_HeldBytesAreBounded(t *testing.T) {
 	if st := s.p.Stats(); st.Held > c.MaxHeld || st.Dropped == 0 {
 		t.Errorf("%+v", st)
 	}
-	s.get(wire.Cancel{ID: id(1), Code: wire.CodeWithdrawn}, Forget{id(1)})
+	s.get(wire.Cancel{ID: id(1), Code: wire.CodeWithdrawn}, Forget{ID: id(1)})
 	if held := s.p.Stats().Held; held != 0 {
 		t.Errorf("%d bytes held for nothing", held)
 	}
@@ -231,7 +231,7 @@ func TestOnlyTheNewestAdmissionCounts(t *testing.T) {
 	s.on(Up{})
 	offer := wire.Offer{ID: id(1), Header: []byte("h")}
 	s.get(offer, Admit{offer})
-	s.get(wire.Cancel{ID: id(1), Code: wire.CodeWithdrawn}, Forget{id(1)})
+	s.get(wire.Cancel{ID: id(1), Code: wire.CodeWithdrawn}, Forget{ID: id(1)})
 	s.get(offer, Admit{offer})
 	s.on(Admitted{id(1), Admission{Need: map[int]Need{1: {100, 90}}}})
 	s.on(Admitted{id(1), Admission{Need: map[int]Need{1: {100, 0}}}}, want(1, 1, 0, 100, 1))
@@ -242,7 +242,7 @@ func TestCancel(t *testing.T) {
 	s.receiving(map[int]Need{1: {Size: 500}}, want(1, 1, 0, 400, 1))
 	s.get(wire.Cancel{ID: id(1)}) // not on offer now: what is durable stays
 	s.get(data(1, 1, 0, 100))
-	s.get(wire.Cancel{ID: id(1), Code: wire.CodeExpired}, Forget{id(1)}) // known to the store only
+	s.get(wire.Cancel{ID: id(1), Code: wire.CodeExpired}, Forget{ID: id(1)}) // known to the store only
 	if n := s.p.Stats().Incoming; n != 0 {
 		t.Errorf("%d bundles coming in", n)
 	}
@@ -273,7 +273,7 @@ func TestBadDigestIsFetchedAgainAndThenRefused(t *testing.T) {
 	}
 	s.get(offer, Admit{offer})
 	s.on(Admitted{id(1), Admission{}}, Complete{id(1)})
-	s.on(bad, Forget{id(1)}, SendFrame{wire.Refuse{ID: id(1), Code: wire.CodeDigest}})
+	s.on(bad, Forget{id(1), wire.CodeDigest}, SendFrame{wire.Refuse{ID: id(1), Code: wire.CodeDigest}})
 }
 
 func TestP9_DigestCountsAreBounded(t *testing.T) {

@@ -25,6 +25,15 @@ type Custodian struct {
 // Admit checks an offer and makes room for the bundle, or recognises it. A
 // *Denial says what to answer; [storage.ErrFull] means later.
 func (c Custodian) Admit(ctx context.Context, peer string, offer wire.Offer) (storage.Incoming, storage.Admission, error) {
+	in, adm, err := c.admit(ctx, peer, offer)
+	var d *Denial
+	if errors.As(err, &d) && d.final() {
+		c.Guard.Denied(ctx, peer, offer.Header, d.Code)
+	}
+	return in, adm, err
+}
+
+func (c Custodian) admit(ctx context.Context, peer string, offer wire.Offer) (storage.Incoming, storage.Admission, error) {
 	signed, err := c.Guard.Offer(ctx, peer, offer.Header)
 	if err != nil {
 		return storage.Incoming{}, storage.Admission{}, err

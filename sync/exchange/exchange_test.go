@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -30,6 +31,7 @@ type station struct {
 	code  string
 	key   *ecdsa.PrivateKey
 	store *storagetest.Memory
+	lies  bool // its headers name other bytes than it sends
 	node  *exchange.Node
 	guard *testGuard
 }
@@ -84,7 +86,10 @@ func (s *station) putTo(t *testing.T, peer string, to []string, sizes ...int) st
 		if i == 0 {
 			role = bundle.RoleHead
 		}
-		contents = append(contents, data)
+		contents = append(contents, slices.Clone(data))
+		if s.lies {
+			data[0] ^= 1
+		}
 		h.Objects = append(h.Objects, bundle.Describe(data, role, bundle.Plain))
 	}
 	signed, err := bundle.Sign(h, s.key)
@@ -113,6 +118,7 @@ type testGuard struct {
 	greeted  int
 	sessions []bool
 	parked   []storage.ID
+	denied   []string // "peer code digest of the header"
 }
 
 // counts returns the HELLOs made and heard, and the sessions' beginnings and
@@ -159,6 +165,12 @@ func (g *testGuard) Offer(_ context.Context, _ string, raw []byte) (bundle.Signe
 	return signed, signed.Verify(g.keys[signed.Header.From].Public())
 }
 
+func (g *testGuard) Denied(_ context.Context, peer string, header []byte, code wire.Code) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.denied = append(g.denied, fmt.Sprintf("%s %d %x", peer, code, sha256.Sum256(header)))
+}
+
 func (g *testGuard) Receipt(_ context.Context, header []byte) ([]byte, error) {
 	signed, err := bundle.Parse(header)
 	if err != nil {
@@ -193,6 +205,12 @@ func (g *testGuard) Parked(_ string, id storage.ID, _ error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.parked = append(g.parked, id)
+}
+
+func (g *testGuard) deniedNow() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.denied)
 }
 
 func (g *testGuard) parkedNow() []storage.ID {
@@ -332,11 +350,15 @@ func TestRefusalEndsTheOffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newStation(t, "A", keys), newStation(t, "B", keys)
 		b.guard.deny = &exchange.Denial{Code: wire.CodeSender, Text: "not yours"}
-		join(t, a, b, 1, linktest.Faults{})
 		id := a.put(t, "B", 900)
+		header := a.header(t, "B", id)
+		join(t, a, b, 1, linktest.Faults{})
 		settled(t, a, b, id, time.Minute)
 		if inbox, _ := b.store.Inbox(t.Context()); len(inbox) != 0 {
 			t.Error("a refused bundle was taken over")
+		}
+		if want := []string{fmt.Sprintf("A %d %x", wire.CodeSender, sha256.Sum256(header))}; !slices.Equal(b.guard.deniedNow(), want) {
+			t.Errorf("the guard is told of %q, want %q", b.guard.deniedNow(), want)
 		}
 	})
 }
@@ -353,6 +375,9 @@ func TestDeferralIsTriedAgain(t *testing.T) {
 		b.guard.deny = nil
 		b.guard.mu.Unlock()
 		settled(t, a, b, id, 2*time.Minute)
+		if denied := b.guard.deniedNow(); len(denied) != 0 {
+			t.Errorf("the guard is told of %q, though nothing was refused for good", denied)
+		}
 	})
 }
 

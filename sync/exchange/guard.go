@@ -31,6 +31,11 @@ type Guard interface {
 	// any other error defers the bundle as an internal failure.
 	Offer(ctx context.Context, peer string, header []byte) (bundle.Signed, error)
 
+	// Denied is told that an offered bundle of peer is refused for good, before
+	// peer is: by what Offer said, or because of the bundle's content. It cannot
+	// change that, and is told again when the bundle is offered again.
+	Denied(ctx context.Context, peer string, header []byte, code wire.Code)
+
 	// Receipt signs custody of a bundle that is complete here.
 	Receipt(ctx context.Context, header []byte) ([]byte, error)
 
@@ -53,6 +58,11 @@ type Denial struct {
 	Code  wire.Code
 	Text  string
 	After time.Duration
+}
+
+// final says whether the neighbour takes it as a refusal for good.
+func (d *Denial) final() bool {
+	return d.After == 0 && d.Code != wire.CodeFull && d.Code != wire.CodeBusy && d.Code != wire.CodeInternal
 }
 
 // Error implements error.

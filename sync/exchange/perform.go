@@ -37,6 +37,9 @@ func (s *session) perform(ctx context.Context, action engine.Action) engine.Even
 	case engine.Settle:
 		return engine.Settled{ID: a.ID, Failed: !s.settle(ctx, a)}
 	case engine.Forget:
+		if header, known := s.incoming[a.ID]; known && a.Refused != wire.CodeNone {
+			s.node.o.Guard.Denied(ctx, s.peer, header, a.Refused)
+		}
 		s.forget(a.ID)
 		s.arrived(a.ID)
 		if err := s.node.o.Queue.Forget(ctx, s.peer, a.ID); err != nil && !errors.Is(err, storage.ErrNotFound) {

@@ -6,7 +6,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	mathrand "math/rand/v2"
 	"strings"
 	"sync"
@@ -224,8 +226,9 @@ type testGuard struct {
 	keys  map[string]*ecdsa.PrivateKey
 	epoch func() storage.ID
 
-	mu   sync.Mutex
-	deny *exchange.Denial
+	mu     sync.Mutex
+	deny   *exchange.Denial
+	denied []string // "peer code digest of the header"
 }
 
 // set makes the guard turn every offer down, or none.
@@ -254,6 +257,12 @@ func (g *testGuard) Offer(_ context.Context, _ string, raw []byte) (bundle.Signe
 		return signed, &exchange.Denial{Code: wire.CodeSignature, Text: "not signed by its sender"}
 	}
 	return signed, nil
+}
+
+func (g *testGuard) Denied(_ context.Context, peer string, header []byte, code wire.Code) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.denied = append(g.denied, fmt.Sprintf("%s %d %x", peer, code, sha256.Sum256(header)))
 }
 
 func (g *testGuard) Receipt(_ context.Context, header []byte) ([]byte, error) {

@@ -2,6 +2,7 @@ package usb_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -247,6 +248,9 @@ func TestRefusalsTravelBack(t *testing.T) {
 	b.guard.set(&exchange.Denial{Code: wire.CodeUnknownRecipient, Text: "không có đơn vị này"})
 	if r := importAll(t, b, stick); r[0].Refused != 1 || r[0].Taken != 0 {
 		t.Errorf("import reports %+v", r[0])
+	}
+	if d := b.guard.denied; len(d) != 1 || !strings.HasPrefix(d[0], fmt.Sprintf("H40.12 %d ", wire.CodeUnknownRecipient)) {
+		t.Errorf("the guard is told of %q", d)
 	}
 	importAll(t, a, stick)
 	if a.waiting(t, "H40", id) {

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"time"
 
@@ -82,28 +81,37 @@ func ParseRenewal(raw []byte) (*Renewal, error) {
 	if err := decode(data, &p); err != nil {
 		return nil, err
 	}
-	r := &Renewal{Time: time.Unix(p.Time, 0).UTC(), sum: sha256.Sum256(raw)}
-	if p.Time < 0 || p.Time > maxTime {
-		return nil, fmt.Errorf("%w: time", ErrMalformed)
+	r := &Renewal{sum: sha256.Sum256(raw)}
+	if r.Certificate, r.Time, err = shown(renewalAAD, raw, p.Certificate, p.Time); err != nil {
+		return nil, err
 	}
 	if err := fill(r.Nonce[:], p.Nonce); err != nil {
 		return nil, fmt.Errorf("%w: nonce: %w", ErrMalformed, err)
-	}
-	if r.Certificate, err = parseCert(p.Certificate); err != nil {
-		return nil, fmt.Errorf("%w: certificate: %w", ErrMalformed, err)
 	}
 	if len(p.Seal) > 0 {
 		if r.Seal, err = parseCert(p.Seal); err != nil {
 			return nil, fmt.Errorf("%w: seal: %w", ErrMalformed, err)
 		}
 	}
-	if _, ok := r.Certificate.PublicKey.(*ecdsa.PublicKey); !ok {
-		return nil, fmt.Errorf("%w: certificate: %w", ErrMalformed, errors.New("not an ECDSA key"))
-	}
-	if _, err := bundle.VerifyCOSE(renewalAAD, raw, r.Certificate.PublicKey); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
-	}
 	return r, nil
+}
+
+// shown reads the device certificate that a request shows and the time it names,
+// and verifies that the certificate's key has signed the request.
+func shown(aad string, raw, der []byte, unix int64) (cert *x509.Certificate, at time.Time, err error) {
+	if unix < 0 || unix > maxTime {
+		return nil, at, fmt.Errorf("%w: time", ErrMalformed)
+	}
+	if cert, err = parseCert(der); err != nil {
+		return nil, at, fmt.Errorf("%w: certificate: %w", ErrMalformed, err)
+	}
+	if _, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok {
+		return nil, at, fmt.Errorf("%w: certificate: not an ECDSA key", ErrMalformed)
+	}
+	if _, err := bundle.VerifyCOSE(aad, raw, cert.PublicKey); err != nil {
+		return nil, at, fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	return cert, time.Unix(unix, 0).UTC(), nil
 }
 
 // SignRenewed makes the signed bytes of an answer to a renewal, or of one that

@@ -37,6 +37,7 @@ type EnrollOptions struct {
 	DB       *sqlite.DB
 	Registry *registry.Registry
 	Card     []byte       // the hub's own, as Register returned it
+	Pages    *PagesCA     // nil: no certificates for pages are given
 	Logger   *slog.Logger // nil discards
 }
 
@@ -47,7 +48,7 @@ type enrollHandler struct {
 	slots chan struct{}
 }
 
-// EnrollHandler serves invite.Path. It answers nobody who does not know an
+// EnrollHandler serves invite.Path and those below. It answers nobody who does not know an
 // invite's secret with more than "no", bounds what a request may cost and how
 // many an address may make, and writes refusals of real invites to the audit
 // log.
@@ -110,6 +111,9 @@ func (c *CA) BrokerTLS(admit func(code string, cert *x509.Certificate) error) *t
 
 func (h *enrollHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	limits := map[string]int64{invite.Path: invite.MaxRequest, invite.RenewPath: invite.MaxRenewal}
+	if h.o.Pages != nil {
+		limits[invite.PagesPath] = invite.MaxPages
+	}
 	most, found := limits[r.URL.Path]
 	switch {
 	case !found:
@@ -130,11 +134,14 @@ func (h *enrollHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, http.StatusBadRequest, problem.New(problem.BadInvite, "enroll.request", "", nil).Because(err))
 		return
 	}
-	if r.URL.Path == invite.RenewPath {
+	switch r.URL.Path {
+	case invite.RenewPath:
 		h.serveRenew(w, r, body)
-		return
+	case invite.PagesPath:
+		h.servePages(w, r, body)
+	default:
+		h.serveEnroll(w, r, body)
 	}
-	h.serveEnroll(w, r, body)
 }
 
 func (h *enrollHandler) serveEnroll(w http.ResponseWriter, r *http.Request, body []byte) {
@@ -190,12 +197,8 @@ func (h *enrollHandler) serveRenew(w http.ResponseWriter, r *http.Request, body 
 	}
 	defer h.done()
 	req, err := invite.ParseRenewal(body)
-	if errors.Is(err, invite.ErrSignature) {
-		h.refuse(w, http.StatusForbidden, problem.New(problem.Denied, "cert.proof", "", nil).Because(err))
-		return
-	}
 	if err != nil {
-		h.refuse(w, http.StatusBadRequest, unreadable(err))
+		h.refuseUnproven(w, err)
 		return
 	}
 	code := req.Certificate.Subject.CommonName
@@ -205,6 +208,45 @@ func (h *enrollHandler) serveRenew(w http.ResponseWriter, r *http.Request, body 
 		return
 	}
 	h.o.Logger.Info("certificates renewed", "office", code, "remote", r.RemoteAddr)
+	h.reply(w, http.StatusOK, invite.Reply{Answer: raw})
+}
+
+// refuseUnproven answers what cannot be read or was not signed with the key of the
+// certificate in it.
+func (h *enrollHandler) refuseUnproven(w http.ResponseWriter, err error) {
+	if errors.Is(err, invite.ErrSignature) {
+		h.refuse(w, http.StatusForbidden, problem.New(problem.Denied, "cert.proof", "", nil).Because(err))
+		return
+	}
+	h.refuse(w, http.StatusBadRequest, unreadable(err))
+}
+
+// servePages gives an office the certificate of its pages.
+func (h *enrollHandler) servePages(w http.ResponseWriter, r *http.Request, body []byte) {
+	if !h.turn(r.Context()) {
+		return
+	}
+	defer h.done()
+	req, err := invite.ParsePages(body)
+	if err != nil {
+		h.refuseUnproven(w, err)
+		return
+	}
+	code := req.Certificate.Subject.CommonName
+	var answer *invite.PagesIssued
+	err = h.o.DB.Update(context.WithoutCancel(r.Context()), func(tx *sqlite.Tx) (err error) {
+		answer, err = h.ca.IssuePages(tx, h.o.Registry, h.o.Pages, req)
+		return err
+	})
+	var raw []byte
+	if err == nil {
+		raw, err = answer.Sign(h.ca.Authority.Key)
+	}
+	if err != nil {
+		h.fail(w, r, asker{code: code}, err)
+		return
+	}
+	h.o.Logger.Info("certificate for pages given", "office", code, "names", namesOf(answer.Chain[0]), "remote", r.RemoteAddr)
 	h.reply(w, http.StatusOK, invite.Reply{Answer: raw})
 }
 

@@ -53,6 +53,7 @@ const (
 	detailRemote        = "remote"
 	detailCount         = "count"
 	detailDecision      = "decision"
+	detailNames         = "names"
 )
 
 // record stores an issued certificate and its audit entry. A certificate that
@@ -79,6 +80,9 @@ func record(tx *sqlite.Tx, code, unit string, cert *x509.Certificate, from *invi
 	}
 	if from != nil {
 		detail[detailInvite] = from.String()
+	}
+	if unit == unitPages {
+		detail[detailNames] = strings.Join(namesOf(cert), " ")
 	}
 	return audit.Append(tx, audit.Entry{Actor: actor, Action: actionCertificate, Subject: code, Detail: detail})
 }

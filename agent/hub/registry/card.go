@@ -214,6 +214,19 @@ func ParseCard(raw []byte, authority crypto.PublicKey) (Card, error) {
 	return parsePayload(payload)
 }
 
+// PeekCard reads a card without judging its signature, to find out whose it
+// claims to be.
+func PeekCard(raw []byte) (Card, error) {
+	if len(raw) > MaxCard {
+		return Card{}, fmt.Errorf("%w: more than %d bytes", ErrCard, MaxCard)
+	}
+	payload, err := bundle.PayloadCOSE(raw)
+	if err != nil {
+		return Card{}, fmt.Errorf("%w: %w", ErrCard, err)
+	}
+	return parsePayload(payload)
+}
+
 func parsePayload(payload []byte) (Card, error) {
 	var p card
 	if err := decoding.Unmarshal(payload, &p); err != nil {

@@ -40,6 +40,9 @@ const (
 	// signed things of others; more make several.
 	eventsPerNotice    = 500
 	testimonyPerNotice = 100
+	// cardsPerNotice bounds the cards in one notice. An office lacks those that
+	// have no room, and cannot prove to others what these offices have signed.
+	cardsPerNotice = 200
 	// lateBatch is how many late documents are looked at in one go.
 	lateBatch = 64
 )
@@ -288,7 +291,7 @@ func (r *Relay) Testify(ctx context.Context) error {
 	}
 	r.telling.Lock()
 	defer r.telling.Unlock()
-	if err := r.late(ctx); err != nil {
+	if err := errors.Join(r.late(ctx), r.forgetDenials(ctx)); err != nil {
 		return err
 	}
 	for after, more := "", true; more; {
@@ -306,6 +309,7 @@ type told struct {
 	records   []evidence.Record
 	evidence  [][]byte // of other hubs
 	stamps    []Stamped
+	cards     [][]byte
 	outcomes  []int64 // rows
 	testimony []int64
 }
@@ -322,7 +326,10 @@ func (r *Relay) tellOne(ctx context.Context, after string) (skip string, more bo
 		}
 		card, err := r.o.Registry.LookupTx(tx, t.peer)
 		keys = err != nil || card.Enrolled()
-		return nil
+		if err != nil || card.IsHub() || r.isAbove(t.peer) {
+			return nil // a hub has its cards from its neighbours
+		}
+		return r.gatherCards(tx, &t)
 	})
 	switch {
 	case err != nil || t.peer == "":
@@ -335,7 +342,7 @@ func (r *Relay) tellOne(ctx context.Context, after string) (skip string, more bo
 
 // tell queues one notice.
 func (r *Relay) tell(ctx context.Context, t told) error {
-	n := Notice{Type: typeEvidence, Evidence: t.evidence, Stamps: t.stamps}
+	n := Notice{Type: typeEvidence, Evidence: t.evidence, Stamps: t.stamps, Cards: t.cards}
 	for _, record := range t.records {
 		head, err := evidence.Seal(record, *r.o.Seal)
 		if err != nil {
@@ -422,26 +429,4 @@ func (t *told) gatherTestimony(tx *sqlite.Tx) error {
 		t.testimony = append(t.testimony, seq)
 	}
 	return rows.Err()
-}
-
-// takeEvidence passes on what another hub testifies, to where the document came
-// from. The seal is for the reader to check, who has that hub's CA.
-func (r *Relay) takeEvidence(tx *sqlite.Tx, peer string, heads [][]byte) error {
-	for _, head := range heads {
-		record, err := evidence.Peek(head)
-		if err != nil {
-			return &unreadable{err.Error()}
-		}
-		from, err := r.o.Queue.Source(tx, record.Document)
-		if errors.Is(err, storage.ErrNotFound) || err == nil && strings.EqualFold(from, peer) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := r.passOn(tx, from, "evidence", record.Document, head); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -9,3 +9,6 @@ func (r *Relay) Options() Options { return r.o }
 func (r *Relay) TakeEvidence(tx *sqlite.Tx, peer string, heads [][]byte) error {
 	return r.takeEvidence(tx, peer, heads)
 }
+
+// CardsPerNotice is the bound of that name.
+const CardsPerNotice = cardsPerNotice

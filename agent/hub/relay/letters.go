@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tram/agent/hub/registry"
 	"tram/storage"
 	"tram/storage/blob"
 	"tram/storage/sqlite"
@@ -21,8 +22,8 @@ type packed struct {
 	slips    map[string][]byte // by office
 }
 
-// pack makes a bundle of one object for the offices that h names.
-func (r *Relay) pack(h bundle.Header, payload []byte, role bundle.Role) (packed, error) {
+// pack makes a bundle of one object for the offices of these cards.
+func (r *Relay) pack(h bundle.Header, to []registry.Card, payload []byte, role bundle.Role) (packed, error) {
 	var err error
 	if h.ID, err = uuid.NewV7(); err != nil {
 		return packed{}, err
@@ -35,14 +36,11 @@ func (r *Relay) pack(h bundle.Header, payload []byte, role bundle.Role) (packed,
 	if err != nil {
 		return packed{}, err
 	}
-	slips := make(map[string][]byte, len(h.To))
-	for _, to := range h.To {
-		card, err := r.o.Registry.Lookup(to)
-		if err != nil {
-			return packed{}, fmt.Errorf("look up %q: %w", to, err)
-		}
-		if slips[to], err = key.Slip(card.Recipient); err != nil {
-			return packed{}, fmt.Errorf("make slip for %q: %w", to, err)
+	slips := make(map[string][]byte, len(to))
+	for _, card := range to {
+		h.To = append(h.To, card.Code)
+		if slips[card.Code], err = key.Slip(card.Recipient); err != nil {
+			return packed{}, fmt.Errorf("make slip for %q: %w", card.Code, err)
 		}
 	}
 	h.From, h.Key, h.Objects = r.o.Code, key.Recipient(), []bundle.Object{object}
@@ -78,7 +76,10 @@ type Notice struct {
 	// seals of the reader's documents.
 	Evidence [][]byte  `json:"evidence,omitempty"`
 	Stamps   []Stamped `json:"stamps,omitempty"`
-	At       time.Time `json:"at"`
+	// Cards are signed registry cards of those whom the evidence is about, with
+	// which an office proves to others what they have signed.
+	Cards [][]byte  `json:"cards,omitempty"`
+	At    time.Time `json:"at"`
 }
 
 const (
@@ -95,7 +96,11 @@ func (r *Relay) message(to string, n Notice, urgency uint8, about uuid.UUID) (pa
 	if err != nil {
 		return packed{}, err
 	}
-	return r.pack(bundle.Header{To: []string{to}, Kind: bundle.KindNotice, Urgency: urgency, InReplyTo: about}, payload, bundle.RoleNotice)
+	card, err := r.o.Registry.Lookup(to)
+	if err != nil {
+		return packed{}, fmt.Errorf("look up %q: %w", to, err)
+	}
+	return r.pack(bundle.Header{Kind: bundle.KindNotice, Urgency: urgency, InReplyTo: about}, []registry.Card{card}, payload, bundle.RoleNotice)
 }
 
 // SendRenewed queues new certificates for a neighbour. It returns the bundle

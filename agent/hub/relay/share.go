@@ -207,11 +207,9 @@ func sharers(size int) int {
 }
 
 func (r *Relay) sharePage(ctx context.Context, payload []byte, offices []registry.Card) error {
-	h := bundle.Header{Kind: bundle.KindRegistry}
-	for _, office := range offices {
-		h.To = append(h.To, office.Code)
-	}
-	p, err := r.pack(h, payload, bundle.RoleRegistry)
+	// The keys are those of the cards that were found to have some: an office that
+	// is revoked meanwhile must not hold up the others.
+	p, err := r.pack(bundle.Header{Kind: bundle.KindRegistry}, offices, payload, bundle.RoleRegistry)
 	if err != nil {
 		return err
 	}
