@@ -178,6 +178,26 @@ func TestRevokedCertificateIsRefused(t *testing.T) {
 	s.refused("H40.01", broker.ActionConnect, "")
 }
 
+// TestP7_RevocationWhileTheOfficeConnects: its certificate was still good when it
+// was asked for, and the session is not confirmed yet.
+func TestP7_RevocationWhileTheOfficeConnects(t *testing.T) {
+	t.Parallel()
+	var b *broker.Broker
+	s := start(t, func(o *broker.Options) {
+		o.Revoked = func(*big.Int) bool {
+			b.Kick("H40.01")
+			return false
+		}
+	})
+	b = s.b
+	for range 20 {
+		if c, rc := s.connect("H40.01", nil); rc == 0 {
+			c.ended()
+		}
+	}
+	eventually(t, "end of every trace of them", func() bool { return b.Stats().Sessions == 0 && b.Held() == 0 })
+}
+
 // TestARefusedClientHearsWhy: it has sent on when it is refused, for in TLS 1.3
 // its handshake ends first. The alert must not be lost with a reset.
 func TestARefusedClientHearsWhy(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -48,7 +49,8 @@ const doorID = "door"
 // visitor is a connection with a verified certificate.
 type visitor struct {
 	*tls.Conn
-	cert *x509.Certificate
+	cert   *x509.Certificate
+	client *mochi.Client // once its CONNECT is good
 }
 
 func newDoor(b *Broker) *door {
@@ -224,6 +226,10 @@ func (d *door) handshake(raw net.Conn) (*visitor, error) {
 
 func (d *door) serve(v *visitor, establish listeners.EstablishFn) {
 	err := establish(doorID, v)
+	if v.client != nil { // mochi tells only the end of a session that it has confirmed
+		d.b.guard.OnDisconnect(v.client, nil, true)
+		d.b.server.Clients.Delete(v.client.ID)
+	}
 	if reason := packetFault(err); reason != "" {
 		d.b.guard.refuse(Refusal{
 			Office: v.cert.Subject.CommonName, Remote: v.RemoteAddr().String(), Action: ActionPacket, Reason: reason,

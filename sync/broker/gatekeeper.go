@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"crypto/x509"
 	"fmt"
 	"strings"
 	"sync"
@@ -103,7 +102,7 @@ func (g *gatekeeper) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) 
 	r := Refusal{Office: v.cert.Subject.CommonName, Remote: cl.Net.Remote, Action: ActionConnect}
 	rights, err := rules(g.topics, g.hub, r.Office)
 	if err == nil {
-		err = g.checkConnect(v.cert, rights, pk)
+		err = checkConnect(rights, pk)
 	}
 	if err != nil {
 		r.Reason = err.Error()
@@ -124,20 +123,25 @@ func (g *gatekeeper) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) 
 		s.slots = make(chan struct{}, hubSlots)
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.clients[cl] = s
+	g.mu.Unlock()
+	v.client = cl
+	// Asked when kick finds the connection already: what is revoked from here on
+	// is ended by that.
+	if g.b.o.Revoked != nil && g.b.o.Revoked(v.cert.SerialNumber) {
+		r.Reason = fmt.Sprintf("certificate %s is revoked", v.cert.SerialNumber.Text(16))
+		g.refuse(r)
+		return false
+	}
 	return true
 }
 
-func (g *gatekeeper) checkConnect(cert *x509.Certificate, rights *acl, pk packets.Packet) error {
+func checkConnect(rights *acl, pk packets.Packet) error {
 	if pk.ProtocolVersion != 4 {
 		return fmt.Errorf("protocol level %d is not MQTT 3.1.1", pk.ProtocolVersion)
 	}
 	if !pk.Connect.Clean {
 		return fmt.Errorf("session is not clean")
-	}
-	if g.b.o.Revoked != nil && g.b.o.Revoked(cert.SerialNumber) {
-		return fmt.Errorf("certificate %s is revoked", cert.SerialNumber.Text(16))
 	}
 	return rights.checkNames(pk.Connect.ClientIdentifier, string(pk.Connect.Username))
 }
@@ -376,11 +380,18 @@ func (g *gatekeeper) session(cl *mochi.Client) *session {
 	return g.clients[cl]
 }
 
+// kick ends the connections of an office, also one that is about to become its
+// current one.
 func (g *gatekeeper) kick(level string) {
+	var found []*session
 	g.mu.RLock()
-	s := g.sessions[level]
+	for _, s := range g.clients {
+		if s.acl.level == level {
+			found = append(found, s)
+		}
+	}
 	g.mu.RUnlock()
-	if s != nil {
+	for _, s := range found {
 		s.client.Net.Conn.Close()
 	}
 }
