@@ -51,7 +51,7 @@ type token struct {
 	always  bool        // the key wants the PIN for each signature
 	pin     []byte      // of a person; held until expiry, over restarts of the helper
 	expiry  *time.Timer // wipes pin
-	entered int         // counts the PINs of persons
+	entered int         // how many PINs of persons were taken
 	spent   bool        // the automatic source gave a wrong PIN
 }
 

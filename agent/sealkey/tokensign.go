@@ -156,14 +156,16 @@ func (t *token) forget() {
 	t.pin = nil
 	if t.expiry != nil {
 		t.expiry.Stop()
+		t.expiry = nil
 	}
 }
 
-// expire ends the login of a person, unless a later one has entered a PIN.
+// expire ends the login of the PIN that was the entered-th, unless it is over or
+// another one was entered since.
 func (t *token) expire(entered int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.entered == entered {
+	if t.expiry != nil && t.entered == entered {
 		t.forget()
 		t.drop()
 	}
