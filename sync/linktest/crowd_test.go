@@ -54,6 +54,7 @@ func (r *rig) joining(t *testing.T) {
 	early := r.rawOrNot(t, "H40.03", "h40_03")
 	if early != nil {
 		early.publish("tram/1/h40/up/h40_03", number(1, 100), false)
+		early.message(200 * time.Millisecond) // until it is cut, or is let be
 	}
 	here.steady(t, 0, 0)
 	r.configure(t, append(r.offices(), "H40.03"))
