@@ -129,7 +129,7 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 		l.given.original = &c
 	}
 	l.given.warnings = in.full.Warnings
-	done := Imported{Kind: KindDocument, Warnings: in.full.Warnings, Document: in.o.outgoing(storage.ID{}, l, files)}
+	done := Imported{Kind: KindDocument, Warnings: append([]edxml.Warning{}, in.full.Warnings...), Document: in.o.outgoing(storage.ID{}, l, files)}
 	if in.h.Try {
 		return done, nil
 	}
@@ -230,13 +230,12 @@ func (in *importing) unwrap(ctx context.Context, f *file, c blob.Content, name s
 	plain, warnings, err := in.o.unwrapContent(ctx, c, name, limits.File)
 	var p *problem.Problem
 	switch {
+	case errors.As(err, &p) && (p.Code == "edxml.attachment-large" || p.Code == "edxml.unpacked-large"):
+		in.fault("send.file-too-large", "files", args)
 	case errors.As(err, &p):
 		in.faults = append(in.faults, p)
-		return nil
 	case err != nil:
 		return storing(err)
-	case plain.Size > limits.File:
-		in.fault("send.file-too-large", "files", args)
 	case plain.Size > left:
 		in.fault("send.total-too-large", "files", args)
 	case plain.Size == 0:
