@@ -1,11 +1,17 @@
 package web
 
 import (
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 
 	"tram/agent/office"
 )
@@ -50,6 +56,43 @@ func TestImportingFromEdXMLFiles(t *testing.T) {
 		t.Error("the document is not shown")
 	}
 	noneLeft(t, b)
+}
+
+// TestImportResultsFitBothWindowsInBothLanguages with a file that was taken with
+// notes, one that was refused, and one that asks again.
+func TestImportResultsFitBothWindowsInBothLanguages(t *testing.T) {
+	b := start(t, false, fixed)
+	dir := t.TempDir()
+	var files []string
+	for name, text := range map[string]string{
+		"kế hoạch.edxml": "odd Kế hoạch nạo vét kênh mương nội đồng vụ đông xuân", "lạ.edxml": "foreign x", "mật.edxml": "secret x", "trạng thái.edxml": "status",
+	} {
+		files = append(files, filepath.Join(dir, name))
+		if err := os.WriteFile(files[len(files)-1], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(files)
+	for _, width := range []int{1366, 320} {
+		c := browse(t, b, width, 768)
+		c.signIn("lan")
+		for _, lang := range []string{"vi", "en"} {
+			c.language(lang)
+			c.open("/gui")
+			c.leave(chromedp.Click(css(`a[href="/gui/edxml"]`)))
+			c.do(chromedp.SetUploadFiles(css("#files"), files))
+			c.do(chromedp.Click(css("#declare")))
+			c.leave(chromedp.Click(css("form.send .btn")))
+			what := fmt.Sprintf("import-results-%s-%d", lang, width)
+			if got := value(c, chromedp.Evaluate[int]("document.querySelectorAll('.imported').length")); got != len(files) {
+				t.Errorf("%s shows %d results", what, got)
+			}
+			c.fits(what)
+			c.accessible(what)
+			c.shot(what)
+		}
+		c.quiet()
+	}
 }
 
 func TestExportingEdXML(t *testing.T) {
