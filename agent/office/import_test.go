@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -177,6 +178,9 @@ func TestP12_ForeignMessageTravelsWithItsOwnHeader(t *testing.T) {
 		if !slices.Equal(files, want) {
 			t.Errorf("%s exported other files", n.id.Code)
 		}
+		if report, _ := w.alone(n, sent.ID); report.Result != seal.Passed {
+			t.Errorf("the file of %s is %s, %s", n.id.Code, report.Result, report.Reason)
+		}
 	}
 	if _, err := b.Accept(t.Context(), sent.ID, "vanthu"); err != nil {
 		t.Fatal(err)
@@ -205,6 +209,9 @@ func TestP12_SignedOriginalTravelsByteForByte(t *testing.T) {
 		if got := n.exported(sent.ID); string(got) != message {
 			t.Errorf("%s exported other bytes", n.id.Code)
 		}
+		if report, _ := w.alone(n, sent.ID); report.Result != seal.Passed {
+			t.Errorf("the file of %s is %s, %s", n.id.Code, report.Result, report.Reason)
+		}
 		var container bytes.Buffer
 		if err := n.Export(t.Context(), sent.ID, &container); err != nil {
 			t.Fatal(err)
@@ -218,6 +225,11 @@ func TestP12_SignedOriginalTravelsByteForByte(t *testing.T) {
 		}
 		if !slices.Equal(names, []string{seal.MessageName, originalName}) {
 			t.Errorf("%s: the container holds %q", n.id.Code, names)
+		}
+	}
+	for _, n := range []*node{a, b} {
+		if used, err := n.Uses(t.Context(), sha256.Sum256([]byte(message))); err != nil || !used {
+			t.Errorf("%s would sweep the original away: %v", n.id.Code, err)
 		}
 	}
 	if b.get(sent.ID).State != Arrived {
@@ -484,6 +496,11 @@ func TestOldCodesOfSenderAndRecipientCount(t *testing.T) {
 	w.deliver()
 	if got := a.get(sent.ID); got.State != Accepted {
 		t.Errorf("the sender has %+v", got.To)
+	}
+	for _, n := range []*node{a, b} {
+		if report, _ := w.alone(n, sent.ID); report.Result != seal.Passed {
+			t.Errorf("the file of %s is %s, %s", n.id.Code, report.Result, report.Reason)
+		}
 	}
 }
 
