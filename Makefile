@@ -17,6 +17,7 @@ FOLDERS := agent cmd storage sync
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Parameters of targets.
+BIN ?= bin
 N ?= 50
 AGENTS ?= 11000
 FUZZTIME ?= 30s
@@ -36,7 +37,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  %-12s %s\n", $$1, $$2}'
 
 build: ## programs for this machine, in bin/
-	go build $(BUILDFLAGS) -o bin/ ./cmd/...
+	go build $(BUILDFLAGS) -o $(BIN)/ ./cmd/...
 
 token: ## tram-token, the helper for PKCS#11 tokens: the one program with cgo, for this machine, in bin/
 	CGO_ENABLED=1 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/tram-token

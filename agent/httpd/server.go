@@ -209,8 +209,12 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) server(ctx context.Context, h http.Handler) *http.Server {
+	// The programs are built without HTTP/2, which would be offered all the same.
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:           h,
+		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

@@ -45,13 +45,14 @@ type token struct {
 	public crypto.PublicKey
 	certs  []*x509.Certificate
 
-	mu     sync.Mutex
-	helper *helper // nil when none runs
-	logged bool
-	always bool        // the key wants the PIN for each signature
-	pin    []byte      // of a person; held until expiry, over restarts of the helper
-	expiry *time.Timer // wipes pin
-	spent  bool        // the automatic source gave a wrong PIN
+	mu      sync.Mutex
+	helper  *helper // nil when none runs
+	logged  bool
+	always  bool        // the key wants the PIN for each signature
+	pin     []byte      // of a person; held until expiry, over restarts of the helper
+	expiry  *time.Timer // wipes pin
+	entered int         // how many PINs of persons were taken
+	spent   bool        // the automatic source gave a wrong PIN
 }
 
 // OpenToken starts the helper and finds the key, without a PIN. Errors:

@@ -144,9 +144,9 @@ func (t *token) Unlock(ctx context.Context, pin []byte, last bool) error {
 	}
 	t.forget()
 	t.pin, t.spent = bytes.Clone(pin), false
-	var timer *time.Timer
-	timer = time.AfterFunc(t.o.PINLife, func() { t.expire(timer) })
-	t.expiry = timer
+	t.entered++
+	entered := t.entered
+	t.expiry = time.AfterFunc(t.o.PINLife, func() { t.expire(entered) })
 	return nil
 }
 
@@ -160,12 +160,12 @@ func (t *token) forget() {
 	}
 }
 
-// expire ends the login of a person, unless a PIN was entered since the timer was
-// set.
-func (t *token) expire(timer *time.Timer) {
+// expire ends the login of the PIN that was the entered-th, unless it is over or
+// another one was entered since.
+func (t *token) expire(entered int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.expiry == timer {
+	if t.expiry != nil && t.entered == entered {
 		t.forget()
 		t.drop()
 	}

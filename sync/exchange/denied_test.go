@@ -35,9 +35,9 @@ func TestP6_ABundleThatIsNeverWhatItsHeaderSaysIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newStation(t, "A", keys), newStation(t, "B", keys)
 		a.lies = true
-		join(t, a, b, 1, linktest.Faults{})
 		id := a.put(t, "B", 100_000)
 		header := a.header(t, "B", id)
+		join(t, a, b, 1, linktest.Faults{})
 		settled(t, a, b, id, time.Hour)
 		if inbox, _ := b.store.Inbox(t.Context()); len(inbox) != 0 {
 			t.Error("it was taken over")

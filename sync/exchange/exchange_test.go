@@ -350,9 +350,9 @@ func TestRefusalEndsTheOffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newStation(t, "A", keys), newStation(t, "B", keys)
 		b.guard.deny = &exchange.Denial{Code: wire.CodeSender, Text: "not yours"}
-		join(t, a, b, 1, linktest.Faults{})
 		id := a.put(t, "B", 900)
 		header := a.header(t, "B", id)
+		join(t, a, b, 1, linktest.Faults{})
 		settled(t, a, b, id, time.Minute)
 		if inbox, _ := b.store.Inbox(t.Context()); len(inbox) != 0 {
 			t.Error("a refused bundle was taken over")

@@ -72,14 +72,14 @@ func TestKeeperBacksOff(t *testing.T) {
 	})
 }
 
-// failing is a keeper whose attempts all fail with what fail holds.
-func failing(t *testing.T) (k *keeper, fail *atomic.Pointer[error], tries *atomic.Int64) {
+// failing is a keeper whose attempts all fail with err.
+func failing(t *testing.T, err error) (k *keeper, tries *atomic.Int64) {
 	var stats counters
 	k = newKeeper(Backoff{Min: time.Second, Max: 5 * time.Minute}, slog.New(slog.DiscardHandler), &stats)
-	fail, tries = new(atomic.Pointer[error]), new(atomic.Int64)
+	tries = new(atomic.Int64)
 	k.connect = func(context.Context) (*conn, error) {
 		tries.Add(1)
-		return nil, *fail.Load()
+		return nil, err
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -88,14 +88,12 @@ func failing(t *testing.T) (k *keeper, fail *atomic.Pointer[error], tries *atomi
 		defer close(done)
 		k.run(ctx)
 	}()
-	return k, fail, tries
+	return k, tries
 }
 
 func TestKickAfterSilenceBeginsTheBackoffAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, fail, tries := failing(t)
-		silence := error(&net.OpError{Op: "dial", Err: syscall.ENETUNREACH})
-		fail.Store(&silence)
+		k, tries := failing(t, &net.OpError{Op: "dial", Err: syscall.ENETUNREACH})
 		time.Sleep(time.Hour)
 		before := tries.Load()
 		k.try()
@@ -121,8 +119,7 @@ func TestKickDoesNotDefeatTheBackoffFromARefusingHub(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k, fail, tries := failing(t)
-				fail.Store(&err)
+				k, tries := failing(t, err)
 				time.Sleep(time.Hour)
 				// A link that flaps for ten minutes: each kick is worth one attempt.
 				before := tries.Load()

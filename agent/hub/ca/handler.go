@@ -65,8 +65,10 @@ func (c *CA) EnrollServer(h http.Handler, logger *slog.Logger) *http.Server {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
+	protocols := new(http.Protocols) // the programs are built without HTTP/2
+	protocols.SetHTTP1(true)
 	return &http.Server{
-		Handler: h, TLSConfig: c.EnrollTLS(), ReadHeaderTimeout: enrollHandshake, ReadTimeout: enrollTimeout,
+		Handler: h, Protocols: protocols, TLSConfig: c.EnrollTLS(), ReadHeaderTimeout: enrollHandshake, ReadTimeout: enrollTimeout,
 		WriteTimeout: 2 * enrollTimeout, IdleTimeout: enrollHandshake, MaxHeaderBytes: enrollHeader,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
