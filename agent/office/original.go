@@ -107,28 +107,25 @@ func (c *contents) abort() {
 	}
 }
 
-// at reads a stored content at any place.
-type at struct {
-	ctx     context.Context
-	store   *blob.Store
-	content blob.Content
-}
+// readerAt is a function as io.ReaderAt.
+type readerAt func(p []byte, off int64) (int, error)
 
-func (a at) ReadAt(p []byte, off int64) (int, error) {
-	if err := a.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return a.store.ReadAt(a.content, p, off)
-}
+func (r readerAt) ReadAt(p []byte, off int64) (int, error) { return r(p, off) }
 
 // unwrapContent makes a file of one content of a message, in the blob store.
 func (o *Office) unwrapContent(ctx context.Context, c blob.Content, name string, limit int64) (blob.Content, []edxml.Warning, error) {
-	f, err := edxml.Unwrap(at{ctx, o.blobs, c}, c.Size, name, limit)
-	if err != nil || !f.Wrapped {
-		if err == nil {
-			return c, f.Warnings, nil
+	stored := readerAt(func(p []byte, off int64) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
 		}
+		return o.blobs.ReadAt(c, p, off)
+	})
+	f, err := edxml.Unwrap(stored, c.Size, name, limit)
+	if err != nil {
 		return blob.Content{}, nil, err
+	}
+	if !f.Wrapped {
+		return c, f.Warnings, nil
 	}
 	body, err := f.Open()
 	if err != nil {
