@@ -58,10 +58,12 @@ func importCommand(c *cli.Console) *cobra.Command {
 		defer client.Close()
 		var all imports
 		var faults []error
+		var stopped error // no use in trying the next file
 		for _, path := range args {
 			f, err := importFile(cmd.Context(), c, client, path, h)
 			if class := problem.From(err).Class; err != nil && (cmd.Context().Err() != nil || class == problem.NotRunning || class == problem.NotEnrolled) {
-				return err
+				stopped = err
+				break
 			}
 			if err != nil {
 				c.Say("tram.import.refused", i18n.Args{"file": path})
@@ -70,8 +72,14 @@ func importCommand(c *cli.Console) *cobra.Command {
 			}
 			all.Files = append(all.Files, f)
 		}
+		if stopped != nil && len(all.Files) == 0 {
+			return stopped
+		}
 		if err := c.Print(all, func(w io.Writer) { printImports(c, w, all) }); err != nil {
 			return err
+		}
+		if stopped != nil {
+			return stopped
 		}
 		return importEnd(all, faults)
 	}
