@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,7 +40,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	// As they are shipped: what is left out of them must not be missed.
-	build := exec.Command("make", "-C", filepath.Join("..", "..", ".."), "build", "BIN="+dir)
+	build := exec.Command("make", "-C", root, "build", "BIN="+dir)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1
@@ -46,6 +48,19 @@ func run(m *testing.M) int {
 	bin = dir
 	return m.Run()
 }
+
+// root is the folder of the sources.
+var root = filepath.Join("..", "..", "..")
+
+// lookAtSources reads their folders, which the go command sees only while a test
+// runs: so it does not take the result of an earlier run for that of programs
+// that have changed.
+var lookAtSources = sync.OnceValue(func() (err error) {
+	for _, folder := range []string{"agent", "cmd", "storage", "sync"} {
+		err = errors.Join(err, filepath.WalkDir(filepath.Join(root, folder), func(_ string, _ fs.DirEntry, err error) error { return err }))
+	}
+	return err
+})
 
 const (
 	codeA, codeB = "H40.12", "H40.15"
@@ -62,6 +77,9 @@ func start(t *testing.T, change ...func(*world.Options)) *world.World {
 	}
 	for _, c := range change {
 		c(&o)
+	}
+	if err := lookAtSources(); err != nil {
+		t.Fatal(err)
 	}
 	w, err := world.Start(t.Context(), o)
 	if err != nil {

@@ -53,6 +53,9 @@ func startHub(t *testing.T, o world.Options) *world.World {
 func prepareHub(t *testing.T, o world.Options) *world.World {
 	t.Helper()
 	o.Dir, o.Bin = filepath.Join(t.TempDir(), o.Hub.Code), bin
+	if err := lookAtSources(); err != nil {
+		t.Fatal(err)
+	}
 	w, err := world.Prepare(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
