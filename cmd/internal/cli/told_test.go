@@ -10,7 +10,7 @@ import (
 func TestWhatWasToldIsNotSaidAgain(t *testing.T) {
 	var w world
 	err := Told(problem.List{problem.New(problem.Full, "office.full", "", nil)})
-	w.app().Report(err)
+	w.app().Console.Report(err)
 	if code := ExitCode(err); code != ExitFull || w.err.Len() > 0 {
 		t.Errorf("exit %d, %q", code, w.err.String())
 	}
