@@ -385,6 +385,25 @@ func TestOldCodesOfSenderAndRecipientCount(t *testing.T) {
 	}
 }
 
+// TestCodeOfAMergedOfficeCountsAsTheSenders: its software writes on under the
+// code of before.
+func TestCodeOfAMergedOfficeCountsAsTheSenders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "H40.12", "H40.15")
+	w.card(registry.Card{Code: "H40.13", Name: "UBND xã Cũ", Parent: hubCode, Kind: "xa", Succession: registry.Succession{Into: "H40.12"}})
+	a, b := w.offices["H40.12"], w.offices["H40.15"]
+	a.restart()
+	b.restart()
+	sent := a.imported(plainly(foreign("H40.13", organs("H40.15"), "sáp-nhập", "a.pdf", encoded([]byte("%PDF")))))
+	w.deliver()
+	if got := b.get(sent.ID); got.State != Arrived || got.From.Code != "H40.12" {
+		t.Errorf("arrived %+v", got)
+	}
+	if _, err := b.importing(plainly(foreign("H40.13", organs("H40.12"), "giả", "a.pdf", encoded([]byte("%PDF"))))); problem.From(err).Code != "import.not-ours" {
+		t.Errorf("another office under that code: %v", err)
+	}
+}
+
 // TestExportOfOurOwnDocumentIsANationalMessage with the attachments inside.
 func TestExportOfOurOwnDocumentIsANationalMessage(t *testing.T) {
 	t.Parallel()
