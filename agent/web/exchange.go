@@ -42,13 +42,17 @@ func (s *site) importForm(ctx context.Context, v *visit) error {
 func (s *site) showImport(ctx context.Context, v *visit, view ImportView, errs []FieldError, status int) error {
 	view.Page = s.page(ctx, v, v.t("web.import.title"), "/gui")
 	view.setErrors(v, errs)
-	view.Path, view.MaxSize = "/gui/edxml", formatSize(v.lang, s.Config.MaxFile)
+	view.Path, view.MaxSize = "/gui/edxml", formatSize(v.lang, s.maxImport())
 	return s.render(v, "import", view, status)
 }
 
+// maxImport bounds an edXML file in bytes, and all of one form: the attachments
+// of a document stand in it as base64.
+func (s *site) maxImport() int64 { return s.Config.MaxUpload/3*4 + formOverhead }
+
 // importFiles hands over each file of the form, one after the other.
 func (s *site) importFiles(ctx context.Context, v *visit) error {
-	up, err := s.receive(v)
+	up, err := s.receiveWithin(v, s.maxImport(), s.maxImport())
 	defer up.remove(s.Logger)
 	view := ImportView{Declared: up.field("declare") != "", Cleared: up.field("cleared") != ""}
 	view.Guarded = view.Cleared

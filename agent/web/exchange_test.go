@@ -58,6 +58,22 @@ func TestImportingFromEdXMLFiles(t *testing.T) {
 	noneLeft(t, b)
 }
 
+// TestAnEdXMLFileMayBeAsLargeAsItsAttachmentsTogether: base64 makes a third more
+// of them than one file or all may have on the sending form.
+func TestAnEdXMLFileMayBeAsLargeAsItsAttachmentsTogether(t *testing.T) {
+	b := start(t, true, fixed)
+	v := b.as("lan")
+	b.limits(1<<20, 3<<20, 2)
+	declared := url.Values{"declare": {"1"}}
+	if res, body := v.formTo("/gui/edxml", declared, "lớn.edxml", "good "+strings.Repeat("x", 4<<20)); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("a large file gave %d: %s", res.StatusCode, body)
+	}
+	if res, body := v.formTo("/gui/edxml", declared, "quá lớn.edxml", strings.Repeat("x", 9<<20)); res.StatusCode != 422 || !strings.Contains(body, "Tệp quá lớn: mỗi tệp nhiều nhất 8 MB") {
+		t.Errorf("a larger file gave %d", res.StatusCode)
+	}
+	noneLeft(t, b)
+}
+
 // TestImportResultsFitBothWindowsInBothLanguages with a file that was taken with
 // notes, one that was refused, and one that asks again.
 func TestImportResultsFitBothWindowsInBothLanguages(t *testing.T) {
