@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/api"
+	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -173,6 +174,36 @@ func (s *shelf) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 		return io.ErrUnexpectedEOF
 	}
 	_, err := io.WriteString(w, "container of "+id.String())
+	return err
+}
+
+func (s *shelf) Import(_ context.Context, h office.Handover) (office.Imported, error) {
+	data := make([]byte, 7)
+	if n, err := io.ReadFull(h.Body, data); err != nil {
+		return office.Imported{}, problem.New(problem.Usage, "edxml.malformed", "", i18n.Args{"line": n})
+	}
+	if string(data) == "refused" {
+		return office.Imported{}, problem.List{
+			problem.New(problem.Usage, "import.not-ours", "From", i18n.Args{"code": h.Name, "ours": h.By}),
+			problem.New(problem.Usage, "send.no-file", "files", nil),
+		}
+	}
+	rest, err := io.ReadAll(h.Body)
+	if err != nil {
+		return office.Imported{}, err
+	}
+	done := office.Imported{
+		Kind: office.KindDocument, Changed: !h.Try, Document: office.Document{Subject: h.Name, Size: int64(len(rest)), Reason: h.By},
+		Warnings: []edxml.Warning{{Code: "code", Field: "Paper", Value: fmt.Sprint(h.Cleared)}},
+	}
+	return done, nil
+}
+
+func (s *shelf) ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error {
+	if _, err := s.Get(ctx, id); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "message of "+id.String())
 	return err
 }
 

@@ -31,6 +31,13 @@ type Documents interface {
 	List(ctx context.Context, q office.Query) ([]office.Document, int, error)
 	Open(ctx context.Context, id storage.ID, index int) (office.Attachment, io.ReadSeekCloser, error)
 	Export(ctx context.Context, id storage.ID, w io.Writer) error
+	Exchange
+}
+
+// Exchange is what other makers' software hands over and gets, as edXML.
+type Exchange interface {
+	Import(ctx context.Context, h office.Handover) (office.Imported, error)
+	ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error
 }
 
 // Decisions is what a clerk decides about an incoming document, and on what.
@@ -115,6 +122,8 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /v1/arriving/{id}/first", s.handle(s.bring))
 	mux.HandleFunc("GET /v1/documents/{id}/attachments/{index}", s.handle(s.attachment))
 	mux.HandleFunc("GET /v1/documents/{id}/container", s.handle(s.container))
+	mux.HandleFunc("POST /v1/import", s.handle(s.importEdXML))
+	mux.HandleFunc("GET /v1/documents/{id}/edxml", s.handle(s.exportEdXML))
 	return mux
 }
 
@@ -327,37 +336,6 @@ func (s *server) attachment(w http.ResponseWriter, r *http.Request) (any, error)
 		s.o.Logger.Warn("attachment not sent whole", "id", id, "index", index, "error", err)
 	}
 	return nil, nil
-}
-
-// container streams the .asice. An error after the first byte can only cut the
-// answer short, which the client notices by the missing last chunk.
-func (s *server) container(w http.ResponseWriter, r *http.Request) (any, error) {
-	d, id, err := s.document(r)
-	if err != nil {
-		return nil, err
-	}
-	started := &firstWrite{w: w}
-	if err := d.Export(r.Context(), id, started); err != nil {
-		if started.done {
-			s.o.Logger.Error("export broke off", "id", id, "error", err)
-			panic(http.ErrAbortHandler)
-		}
-		return nil, err
-	}
-	return nil, nil
-}
-
-type firstWrite struct {
-	w    http.ResponseWriter
-	done bool
-}
-
-func (f *firstWrite) Write(p []byte) (int, error) {
-	if !f.done {
-		f.done = true
-		f.w.Header().Set("Content-Type", "application/vnd.etsi.asic-e+zip")
-	}
-	return f.w.Write(p)
 }
 
 func (s *server) send(_ http.ResponseWriter, r *http.Request) (any, error) {

@@ -111,6 +111,9 @@ func FuzzRebuild(f *testing.F) {
 			return
 		}
 		carriedThrough(t, full, stage)
+		if refs, err := Carried(full.Skeleton); err != nil || len(refs) != full.Contents {
+			t.Fatalf("%d places of %d are found again: %v", len(refs), full.Contents, err)
+		}
 		var files [][]byte
 		for _, a := range full.Attachments[:manifestLength(full.Message)] {
 			content := stage.contents[a.Content].Bytes()

@@ -11,9 +11,9 @@ import (
 // Warning is something odd in a message that is filed all the same. Its text
 // is the message "edxml.warning.<Code>" of the catalogue.
 type Warning struct {
-	Code  string
-	Field string // element
-	Value string // as received, at most maxWarningValue runes
+	Code  string `json:"code"`
+	Field string `json:"field"` // element
+	Value string `json:"value"` // as received, at most maxWarningValue runes
 }
 
 const maxWarningValue = 100

@@ -7,6 +7,7 @@ const (
 	actionReject     = "document.reject"
 	actionAccept     = "document.accept"
 	actionReturn     = "document.return"
+	actionReport     = "document.report" // status 04, 05 or 06 of an accepted document
 	actionCheck      = "document.check"  // a verdict on an attachment's signatures
 	actionFreeze     = "document.freeze" // the verdicts that stood at the acceptance
 	actionCustody    = "document.custody"

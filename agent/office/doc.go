@@ -17,6 +17,8 @@
 //   - Each step of the track names the office that signed for it, and the signed
 //     record is kept (P10). Statuses that come late or twice stay in the track
 //     and never move a recipient backwards.
+//   - A message that another program wrote is sent with its header as it stands,
+//     once, and one that carries a signature byte for byte (see Import).
 //   - A document that bears the mark of a state secret is refused.
 //   - Memory does not grow with the size of a file: beyond blob.InlineMax
 //     content is streamed.

@@ -229,15 +229,20 @@ func (r *review) files(d Draft) []file {
 	}
 	files := make([]file, 0, len(d.Files))
 	for i, u := range d.Files {
-		name, fault := checkFileName(u.Name)
-		if fault != "" {
-			r.fault(fault, "files", i18n.Args{"name": printable(u.Name), "position": i + 1})
-		} else if mark := secretMark(name); mark != "" && !d.Cleared {
-			r.fault("send.secret-file", "files", i18n.Args{"name": name, "mark": mark})
-		}
-		files = append(files, file{name: name, media: mediaType(name), shown: printable(u.Name)})
+		files = append(files, r.name(u.Name, i, d.Cleared))
 	}
 	return files
+}
+
+// name checks the name of the file at an index.
+func (r *review) name(given string, index int, cleared bool) file {
+	name, fault := checkFileName(given)
+	if fault != "" {
+		r.fault(fault, "files", i18n.Args{"name": printable(given), "position": index + 1})
+	} else if mark := secretMark(name); mark != "" && !cleared {
+		r.fault("send.secret-file", "files", i18n.Args{"name": name, "mark": mark})
+	}
+	return file{name: name, media: mediaType(name), shown: printable(given)}
 }
 
 // printable is a foreign file name as a message may show it.

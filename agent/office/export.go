@@ -99,6 +99,12 @@ func (o *Office) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 		if extra, err = o.joining(tx, r.seq, head.header); err != nil {
 			return err
 		}
+		if original, ok, err := getOriginal(tx, r.seq); err != nil {
+			return err
+		} else if ok {
+			files[originalName] = original
+			return nil // the attachments are inside
+		}
 		return eachAttachment(tx, r.seq, func(s stored) { files[s.entry] = s.content })
 	})
 	if err != nil {
@@ -150,7 +156,7 @@ func (o *Office) joining(tx *sqlite.Tx, seq int64, header []byte) ([]seal.Extra,
 }
 
 func eachAttachment(tx *sqlite.Tx, seq int64, fn func(stored)) error {
-	rows, err := tx.Query(`SELECT entry, size, sha256, inline FROM attachments WHERE document = ?`, seq)
+	rows, err := tx.Query(`SELECT entry, size, sha256, inline FROM attachments WHERE document = ? ORDER BY idx`, seq)
 	if err != nil {
 		return err
 	}

@@ -117,6 +117,7 @@ type letter struct {
 	by               string
 	cleared, copied  bool
 	at               time.Time
+	given            *given // of a message that was handed over; nil for a draft
 }
 
 // year is the year whose series the number belongs to.

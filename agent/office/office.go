@@ -207,7 +207,8 @@ func (o *Office) Uses(ctx context.Context, sha [32]byte) (bool, error) {
 	var used bool
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM attachments WHERE sha256 = ?1)
-			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM checks_evidence WHERE sha256 = ?1)`, sha).Scan(&used)
+			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM checks_evidence WHERE sha256 = ?1)
+			OR EXISTS (SELECT 1 FROM originals WHERE sha256 = ?1)`, sha).Scan(&used)
 	})
 	if err != nil {
 		return false, fmt.Errorf("ask for content in use: %w", err)
@@ -217,6 +218,16 @@ func (o *Office) Uses(ctx context.Context, sha [32]byte) (bool, error) {
 
 // isMe reports whether code names this office.
 func (o *Office) isMe(code string) bool { return registry.Key(code) == registry.Key(o.me.Code) }
+
+// isCodeOf reports whether code names an office today: by its own code, an
+// earlier one, or that of an office that was merged into it.
+func (o *Office) isCodeOf(code, office string) bool {
+	if registry.Key(code) == registry.Key(office) {
+		return true
+	}
+	card, _, err := o.registry.Resolve(code)
+	return err == nil && registry.Key(card.Code) == registry.Key(office)
+}
 
 // isHub reports whether code names the hub.
 func (o *Office) isHub(code string) bool { return registry.Key(code) == registry.Key(o.me.Trust.Hub) }

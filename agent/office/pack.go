@@ -128,7 +128,6 @@ func encodeStatus(s *edxml.Status) ([]byte, error) {
 
 func classicID(organ string, l letter) string { return edxml.ClassicID(organ, l.date, l.code) }
 
-func hexDigest(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
-}
+func hexDigest(data []byte) string { return hexSum(sha256.Sum256(data)) }
+
+func hexSum(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:]) }

@@ -34,6 +34,7 @@ type arrival struct {
 	head     *blob.Content
 	verdict  *seal.Verdict
 	files    []file
+	original *blob.Content // a signed message, from which the files are
 	warnings []edxml.Warning
 }
 
@@ -169,7 +170,8 @@ func (o *Office) readMessage(head seal.Head, from string, in *arrival) (*edxml.D
 	in.warnings = warnings
 	in.doc = incoming(in.doc, d)
 	in.others = len(d.To) - 1
-	if registry.Key(d.From.ID) != registry.Key(from) {
+	in.doc.From.Code = from
+	if !o.isCodeOf(d.From.ID, from) {
 		in.doc.From = Party{from, o.name(from)}
 		return nil, &rejection{reason: "message-sender", args: i18n.Args{"named": d.From.ID, "from": from}}
 	}
@@ -178,7 +180,6 @@ func (o *Office) readMessage(head seal.Head, from string, in *arrival) (*edxml.D
 
 // incoming fills a document from its message.
 func incoming(doc Document, d *edxml.Document) Document {
-	doc.From.Code = d.From.ID
 	if d.From.Name != "" {
 		doc.From.Name = d.From.Name
 	}
@@ -199,35 +200,53 @@ func (o *Office) takeFiles(ctx context.Context, e opened, head seal.Head, d *edx
 			objects = append(objects, i)
 		}
 	}
-	if len(objects) != len(head.Files) || len(objects) != len(d.Manifest) {
+	refs, err := edxml.Carried(head.Message)
+	if err != nil {
+		return reject("message", err) // not reached: the message was read before
+	}
+	if len(refs) > 0 && len(objects) == 1 && len(head.Files) == 1 && head.Files[0].Name == originalName {
+		return o.takeOriginal(ctx, e, objects[0], head, in)
+	}
+	if len(refs) == 0 {
+		refs = d.Manifest
+	}
+	if len(objects) != len(head.Files) || len(objects) != len(refs) {
 		return &rejection{reason: "count", args: i18n.Args{
-			"objects": len(objects), "sealed": len(head.Files), "named": len(d.Manifest),
+			"objects": len(objects), "sealed": len(head.Files), "named": len(refs),
 		}}
 	}
 	for i, object := range objects {
-		f, sealed := file{entry: head.Files[i].Name, name: d.Manifest[i].Name}, head.Files[i]
-		if clean, fault := checkFileName(f.name); fault == "" {
-			f.name = clean
-		} else {
-			f.name = seal.SafeName(f.name, nil)
-		}
+		f, sealed := file{entry: head.Files[i].Name, name: safeName(refs[i].Name)}, head.Files[i]
 		f.media = mediaType(f.name)
 		c, err := o.takeFile(ctx, e, object, sealed)
 		if err != nil {
-			var r *rejection
-			if errors.As(err, &r) {
-				r.args = i18n.Args{"name": printable(f.name)}
-				if r.reason == "decrypt" {
-					r.reason = "file-decrypt"
-				}
-			}
-			return err
+			return ofFile(f.name, err)
 		}
 		f.content = c
 		in.files = append(in.files, f)
 		in.doc.Size += c.Size
 	}
 	return nil
+}
+
+// ofFile names the file in a rejection.
+func ofFile(name string, err error) error {
+	var r *rejection
+	if errors.As(err, &r) {
+		r.args = i18n.Args{"name": printable(name)}
+		if r.reason == "decrypt" {
+			r.reason = "file-decrypt"
+		}
+	}
+	return err
+}
+
+// safeName is a foreign file name as it may stand here.
+func safeName(name string) string {
+	if clean, fault := checkFileName(name); fault == "" {
+		return clean
+	}
+	return seal.SafeName(name, nil)
 }
 
 func (o *Office) takeFile(ctx context.Context, e opened, object int, sealed seal.File) (blob.Content, error) {
@@ -272,6 +291,9 @@ func (o *Office) file(tx *sqlite.Tx, a queue.Arrived, in *arrival, r reply, refu
 		if err := insertAttachment(tx, seq, i, f); err != nil {
 			return err
 		}
+	}
+	if err := insertOriginal(tx, seq, in.original); err != nil {
+		return err
 	}
 	if err := o.trackArrival(tx, seq, a, in, r, refused); err != nil {
 		return err
@@ -379,7 +401,7 @@ func (o *Office) fillOthers(d *Document, h sealedHead) error {
 		return nil
 	}
 	for _, to := range m.To {
-		if !o.isMe(to.ID) && utf8.ValidString(to.ID) {
+		if !o.isCodeOf(to.ID, o.me.Code) && utf8.ValidString(to.ID) {
 			d.To = append(d.To, Recipient{Party: Party{to.ID, to.Name}})
 		}
 	}

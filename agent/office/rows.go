@@ -80,6 +80,33 @@ func insertAttachment(tx *sqlite.Tx, seq int64, index int, f file) error {
 	return nil
 }
 
+// insertOriginal keeps a signed message as it came; nil is none.
+func insertOriginal(tx *sqlite.Tx, seq int64, c *blob.Content) error {
+	if c == nil {
+		return nil
+	}
+	var inline any
+	if c.Inline != nil {
+		inline = c.Inline
+	}
+	_, err := tx.Exec(`INSERT INTO originals (document, size, sha256, inline) VALUES (?, ?, ?, ?)`, seq, c.Size, c.SHA256, inline)
+	if err != nil {
+		return fmt.Errorf("insert original: %w", err)
+	}
+	return nil
+}
+
+// getOriginal loads the signed message of a document; ok is false for one
+// without.
+func getOriginal(tx *sqlite.Tx, seq int64) (c blob.Content, ok bool, err error) {
+	err = tx.QueryRow(`SELECT size, sha256, inline FROM originals WHERE document = ?`, seq).
+		Scan(&c.Size, sqlite.Digest(&c.SHA256), &c.Inline)
+	if errors.Is(err, sql.ErrNoRows) {
+		return blob.Content{}, false, nil
+	}
+	return c, err == nil, err
+}
+
 // insertEvent adds a step to the track. proof is the row of its signed record,
 // 0 for none.
 func insertEvent(tx *sqlite.Tx, seq int64, e Event, proof int64) error {

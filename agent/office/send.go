@@ -172,7 +172,7 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	p, err := o.pack(ctx, bundle.Header{
 		ID: id, Kind: bundle.KindDocument, Stamp: stamp, Urgency: uint8(l.urgency),
 		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
-	}, head, files, l.to)
+	}, head, l.travelling(files), l.to)
 	if err != nil {
 		return Document{}, err
 	}
@@ -188,11 +188,19 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 
 func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content, reserved int) error {
 	row.Created = tx.Now()
+	if l.given != nil {
+		if err := notYetThere(tx, row.EdXMLID); err != nil {
+			return err
+		}
+	}
 	seq, err := insertDocument(tx, row, 0)
 	if err != nil {
 		return err
 	}
 	if err := insertHead(tx, seq, p.bundle.Header, &head); err != nil {
+		return err
+	}
+	if err := l.given.keepOriginal(tx, seq); err != nil {
 		return err
 	}
 	for i, f := range files {
@@ -211,7 +219,7 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	}
 	if reserved > 0 {
 		err = o.numbers.confirm(tx, numbered, l.year(), reserved)
-	} else if given, ok := numeric(l.code.Number); ok {
+	} else if given, ok := numeric(l.code.Number); ok && !l.date.IsZero() {
 		err = o.numbers.take(tx, numbered, l.year(), given)
 	}
 	if err != nil {
@@ -228,6 +236,7 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if l.cleared {
 		detail["declared"] = declaredNoSecret
 	}
+	l.given.describe(detail)
 	return audit.Append(tx, audit.Entry{Actor: o.actor(l.by), Action: actionSend, Subject: row.ID.String(), Detail: detail})
 }
 
@@ -237,6 +246,9 @@ func (o *Office) outgoing(id storage.ID, l letter, files []file) Document {
 		ID: id, Box: Out, From: Party{o.me.Code, o.me.Name}, Subject: l.subject, Number: l.code.Number, Notation: l.code.Notation,
 		Type: l.kind.Abbr, TypeName: l.kind.Name, Date: l.date.ISO(), Urgency: l.urgency, State: Saved,
 		Expires: l.at.Add(o.limits.Lifetime), EdXMLID: classicID(o.me.Code, l),
+	}
+	if l.given != nil {
+		d.EdXMLID = l.given.id
 	}
 	for _, c := range l.to {
 		d.To = append(d.To, Recipient{Party: Party{c.Code, c.Name}, State: Saved})
@@ -249,14 +261,18 @@ func (o *Office) outgoing(id storage.ID, l letter, files []file) Document {
 
 // sealDocument makes the head. It names the files' entries.
 func (o *Office) sealDocument(ctx context.Context, id storage.ID, l letter, files []file) ([]byte, error) {
-	taken := map[string]bool{seal.MessageName: true}
-	sealed := make([]seal.File, len(files))
+	taken := map[string]bool{seal.MessageName: true, originalName: true}
 	for i := range files {
-		f := &files[i]
-		f.entry = seal.SafeName(f.name, taken)
-		sealed[i] = seal.File{Name: f.entry, MediaType: f.media, SHA256: f.content.SHA256, Size: f.content.Size}
+		if l.given.signed() {
+			break // they are in the original, which is the one entry
+		}
+		files[i].entry = seal.SafeName(files[i].name, taken)
 	}
-	message, err := encodeDocument(o.message(id, l, files))
+	var sealed []seal.File
+	for _, f := range l.travelling(files) {
+		sealed = append(sealed, seal.File{Name: f.entry, MediaType: f.media, SHA256: f.content.SHA256, Size: f.content.Size})
+	}
+	message, err := o.messageOf(id, l, files)
 	if err != nil {
 		return nil, fmt.Errorf("write message: %w", err)
 	}

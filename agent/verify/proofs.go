@@ -211,6 +211,21 @@ func (d *desk) of(code string) (registry.Card, verdict) {
 	return f.card, f.verdict
 }
 
+// names reports whether code is one of an office's: its own, an earlier one by
+// its card, or that of an office that by its card went into this one.
+func (d *desk) names(code, office string) bool {
+	if same(code, office) {
+		return true
+	}
+	if card, v := d.of(office); v.result == seal.Passed {
+		if slices.ContainsFunc(card.Old, func(old string) bool { return same(old, code) }) {
+			return true
+		}
+	}
+	former, v := d.of(code)
+	return v.result == seal.Passed && same(former.Into, office)
+}
+
 // signed says whether an office's device key of a time has signed something.
 func (d *desk) signed(code string, at time.Time, verify func(crypto.PublicKey) error) verdict {
 	card, v := d.of(code)

@@ -85,7 +85,7 @@ func Container(r io.ReaderAt, size int64, t Trust) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("verify container: %w: %w", seal.ErrMalformed, err)
 	}
-	v := &visitor{zip: archive, report: Report{Report: checked}}
+	v := &visitor{zip: archive, desk: d, report: Report{Report: checked}}
 	v.header()
 	for i := range v.report.Seals {
 		line := v.judge(&v.report.Seals[i])
@@ -99,6 +99,7 @@ func Container(r io.ReaderAt, size int64, t Trust) (Report, error) {
 
 type visitor struct {
 	zip    *zip.Reader
+	desk   *desk
 	report Report
 	about  edxml.ResponseFor // the document, as its statuses name it
 }
@@ -178,7 +179,7 @@ func (v *visitor) document(raw []byte, signer, name string) seal.Reason {
 		return seal.ReasonSubject
 	}
 	v.about = edxml.ResponseFor{OrganID: d.From.ID, DocumentID: d.ID}
-	if !same(d.From.ID, signer) || v.report.Header != nil && !same(v.report.Header.Header.From, signer) {
+	if !v.desk.names(d.From.ID, signer) || v.report.Header != nil && !same(v.report.Header.Header.From, signer) {
 		return seal.ReasonOffice
 	}
 	return ""

@@ -77,7 +77,7 @@ func TestStrangersAndITLearnNoContent(t *testing.T) {
 		}
 	}
 	_, body := b.as("it").get(boxPath(b.docs["express"]))
-	for _, word := range []string{"<iframe", "/tep/", "/goi", "/tiep-nhan", "/tra-lai", `href="/gui"`} {
+	for _, word := range []string{"<iframe", "/tep/", "/goi", "/edxml", "/tiep-nhan", "/tra-lai", `href="/gui"`} {
 		if strings.Contains(body, word) {
 			t.Errorf("an IT officer's page holds %q", word)
 		}
@@ -197,6 +197,9 @@ var whoMay = map[string]string{
 
 	"GET /van-ban-den/{id}/tep/{index}": "lan leader staff", "GET /van-ban-den/{id}/goi": "lan leader staff",
 	"GET /van-ban-di/{id}/tep/{index}": "lan leader staff", "GET /van-ban-di/{id}/goi": "lan leader staff",
+
+	"GET /van-ban-den/{id}/edxml": "lan leader staff", "GET /van-ban-di/{id}/edxml": "lan leader staff",
+	"GET /gui/edxml": "lan", "POST /gui/edxml": "lan",
 
 	"GET /van-ban-den/{id}/kiem-tra/{index}": "lan leader staff onestop it", "GET /van-ban-den/{id}/ban-da-ky/{index}": "lan leader staff",
 	"POST /van-ban-den/{id}/kiem-lai": "lan",

@@ -30,6 +30,7 @@ func (b *box) tour() map[string]string {
 		"sent-returned": boxPath(b.docs["returned"]), "sent-many": boxPath(b.docs["many"]), "sent-failed": boxPath(b.docs["failed"]),
 		"slip": boxPath(b.docs["many"]) + "/phieu-gui", "no-page": "/khong-co",
 		"signing":     "/ky-so",
+		"import":      "/gui/edxml",
 		"signed-good": boxPath(b.docs["signed-good"]), "signed-added": boxPath(b.docs["signed-added"]), "signed-later": boxPath(b.docs["signed-later"]),
 		"signed-unknown": boxPath(b.docs["signed-unknown"]), "signed-changed": boxPath(b.docs["signed-changed"]),
 		"signed-changed-why": boxPath(b.docs["signed-changed"]) + "?vi-sao=1", "signed-revoked": boxPath(b.docs["signed-revoked"]),

@@ -3,17 +3,11 @@ package web
 import (
 	"context"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"tram/agent/i18n"
 	"tram/agent/office"
-	"tram/agent/problem"
 )
 
 // OutgoingView is the list of documents sent.
@@ -175,62 +169,4 @@ type SlipView struct {
 	SentView
 	Printed string
 	Sheets  []FileView
-}
-
-// export sends the whole document as one .asice file.
-func (s *site) export(ctx context.Context, v *visit) error {
-	id, err := uuid.Parse(v.r.PathValue("id"))
-	if err != nil {
-		return problem.New(problem.NotFound, "web.no-document", "", nil)
-	}
-	d, err := s.Office.Get(ctx, id)
-	if err != nil {
-		return fmt.Errorf("get document: %w", err)
-	}
-	out := &lateWriter{w: v.w, before: func(h http.Header) {
-		h.Set("Content-Type", "application/vnd.etsi.asic-e+zip")
-		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": exportName(d)}))
-		h.Set("Cache-Control", "private, no-store")
-	}}
-	if err := s.Office.Export(ctx, id, out); err != nil {
-		if out.begun {
-			s.Logger.Error("export broke off", "id", id, "error", err)
-			panic(http.ErrAbortHandler) // the browser must not keep half a file
-		}
-		return fmt.Errorf("export document: %w", err)
-	}
-	return nil
-}
-
-// lateWriter sets headers at the first byte, so that an early error can still
-// become a page.
-type lateWriter struct {
-	w      http.ResponseWriter
-	before func(http.Header)
-	begun  bool
-}
-
-func (l *lateWriter) Write(p []byte) (int, error) {
-	if !l.begun {
-		l.begun = true
-		l.before(l.w.Header())
-	}
-	return l.w.Write(p)
-}
-
-var _ io.Writer = (*lateWriter)(nil)
-
-// exportName is a file name made of the document's number.
-func exportName(d office.Document) string {
-	name := symbol(d)
-	if name == "" {
-		name = d.ID.String()
-	}
-	name = strings.Map(func(r rune) rune {
-		if strings.ContainsRune(`/\:*?"<>| `, r) || r < ' ' {
-			return '-'
-		}
-		return r
-	}, name)
-	return name + ".asice"
 }

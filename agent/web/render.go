@@ -21,7 +21,7 @@ var templateFiles embed.FS
 var pageNames = []string{
 	"signin", "work", "incoming", "document", "send", "recipients",
 	"outbox", "outgoing", "sent", "slip", "status", "error",
-	"password", "account", "users", "user", "check", "signs", "sign", "certificate",
+	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import",
 }
 
 // pages holds the parsed templates.

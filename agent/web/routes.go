@@ -61,6 +61,8 @@ func (s *site) table() []route {
 		{who: account.Send, pattern: "POST /van-ban-di/{id}/gui-ngay", do: s.sendNow},
 		{who: account.Send, pattern: "GET /gui", do: s.sendForm},
 		{who: account.Send, pattern: "POST /gui", do: s.send, files: true},
+		{who: account.Send, pattern: "GET /gui/edxml", do: s.importForm},
+		{who: account.Send, pattern: "POST /gui/edxml", do: s.importFiles, files: true},
 		{who: account.Send, pattern: "GET /noi-nhan", do: s.recipients},
 
 		{who: account.Send, pattern: "GET /ky-so", do: s.signList},
@@ -77,7 +79,8 @@ func (s *site) table() []route {
 	for _, box := range []string{"van-ban-den", "van-ban-di"} {
 		all = append(all,
 			route{who: account.Content, pattern: "GET /" + box + "/{id}/tep/{index}", do: s.file},
-			route{who: account.Content, pattern: "GET /" + box + "/{id}/goi", do: s.export})
+			route{who: account.Content, pattern: "GET /" + box + "/{id}/goi", do: s.export},
+			route{who: account.Content, pattern: "GET /" + box + "/{id}/edxml", do: s.exportEdXML})
 	}
 	return all
 }

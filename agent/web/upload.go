@@ -29,8 +29,9 @@ const (
 // upload is a form with files. The files wait on disk, because their fields
 // may stand after them and the Office reads them only when all is right.
 type upload struct {
-	fields url.Values
-	files  []spooled
+	fields  url.Values
+	files   []spooled
+	maxFile int64 // bytes of one file
 }
 
 type spooled struct {
@@ -43,8 +44,13 @@ func (u *upload) field(name string) string { return strings.TrimSpace(u.fields.G
 // receive reads the form of the request. The upload is never nil and holds
 // what was read, also with an error.
 func (s *site) receive(v *visit) (*upload, error) {
-	up := &upload{fields: url.Values{}}
-	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, s.Config.MaxUpload+formOverhead)
+	return s.receiveWithin(v, s.Config.MaxFile, s.Config.MaxUpload)
+}
+
+// receiveWithin is receive with other bounds of one file and of all, in bytes.
+func (s *site) receiveWithin(v *visit, maxFile, maxUpload int64) (*upload, error) {
+	up := &upload{fields: url.Values{}, maxFile: maxFile}
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxUpload+formOverhead)
 	parts, err := v.r.MultipartReader()
 	if err != nil {
 		return up, problem.New(problem.Usage, "web.send.not-a-form", "", nil).Because(err)
@@ -55,7 +61,7 @@ func (s *site) receive(v *visit) (*upload, error) {
 			return up, s.ownForm(v, up)
 		}
 		if err != nil {
-			return up, s.readProblem(v, err)
+			return up, s.readProblem(v, up, err)
 		}
 		if n >= maxFields+s.Config.MaxFiles {
 			return up, problem.New(problem.Usage, "web.send.not-a-form", "", nil)
@@ -71,7 +77,7 @@ func (s *site) receivePart(v *visit, up *upload, part *multipart.Part) error {
 	if part.FormName() != "files" {
 		value, err := io.ReadAll(io.LimitReader(part, maxFieldBytes))
 		if err != nil {
-			return s.readProblem(v, err)
+			return s.readProblem(v, up, err)
 		}
 		up.fields.Add(part.FormName(), string(value))
 		return nil
@@ -92,17 +98,17 @@ func (s *site) receivePart(v *visit, up *upload, part *multipart.Part) error {
 	up.files = append(up.files, spooled{name: part.FileName(), path: f.Name()})
 	last := &up.files[len(up.files)-1]
 	disk := &diskWriter{f: f}
-	last.size, err = io.Copy(disk, io.LimitReader(part, s.Config.MaxFile+1))
+	last.size, err = io.Copy(disk, io.LimitReader(part, up.maxFile+1))
 	closeErr := f.Close()
 	switch {
 	case disk.err != nil:
 		return s.diskProblem(disk.err)
 	case err != nil:
-		return s.readProblem(v, err)
+		return s.readProblem(v, up, err)
 	case closeErr != nil:
 		return s.diskProblem(closeErr)
-	case last.size > s.Config.MaxFile:
-		return s.tooLarge(v)
+	case last.size > up.maxFile:
+		return tooLarge(v, up.maxFile)
 	}
 	return nil
 }
@@ -135,16 +141,16 @@ func (s *site) diskProblem(err error) error {
 	return fmt.Errorf("keep upload: %w", err)
 }
 
-func (s *site) readProblem(v *visit, err error) error {
+func (s *site) readProblem(v *visit, up *upload, err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return s.tooLarge(v)
+		return tooLarge(v, up.maxFile)
 	}
 	return problem.New(problem.Usage, "web.send.cut", "files", nil).Because(err)
 }
 
-func (s *site) tooLarge(v *visit) error {
-	return problem.New(problem.Usage, "web.send.too-large", "files", i18n.Args{"max": formatSize(v.lang, s.Config.MaxFile)})
+func tooLarge(v *visit, limit int64) error {
+	return problem.New(problem.Usage, "web.send.too-large", "files", i18n.Args{"max": formatSize(v.lang, limit)})
 }
 
 // remove deletes the waiting files.

@@ -25,6 +25,13 @@ type Office interface {
 	Records
 	Desk
 	Signatures
+	Exchange
+}
+
+// Exchange is what goes to and comes from other makers' software, as edXML.
+type Exchange interface {
+	Import(ctx context.Context, h office.Handover) (office.Imported, error)
+	ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error
 }
 
 // Records reads documents.

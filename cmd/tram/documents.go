@@ -209,8 +209,13 @@ func getCommand(c *cli.Console) *cobra.Command {
 
 func exportCommand(c *cli.Console) *cobra.Command {
 	var out string
+	var edxml bool
 	cmd := withDocument(c, "export ID", "tram.export.short", func(cmd *cobra.Command, client *api.Client, id storage.ID) error {
-		body, err := client.Container(cmd.Context(), id)
+		form := client.Container
+		if edxml {
+			form = client.EdXML
+		}
+		body, err := form(cmd.Context(), id)
 		if err != nil {
 			return err
 		}
@@ -220,6 +225,7 @@ func exportCommand(c *cli.Console) *cobra.Command {
 		return c.Print(map[string]string{"file": out}, func(w io.Writer) { fmt.Fprintln(w, out) })
 	})
 	outFlag(cmd, &out, "tram.export.out")
+	cmd.Flags().BoolVar(&edxml, "edxml", false, "tram.export.edxml")
 	return cmd
 }
 

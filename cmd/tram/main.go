@@ -20,7 +20,7 @@ func program(s cli.Streams) *cli.App {
 	c := app.Console
 	app.Add(
 		enrollCommand(c), runCommand(c), statusCommand(c),
-		sendCommand(c), documentsCommand(c), showCommand(c), getCommand(c),
+		sendCommand(c), importCommand(c), documentsCommand(c), showCommand(c), getCommand(c),
 		acceptCommand(c), returnCommand(c), queueCommand(c), exportCommand(c), verifyCommand(c), checkCommand(c), caCommand(c),
 		certCommand(c), usbCommand(c),
 		auditCommand(c), userCommand(c), sealCommand(c), lanCommand(c), configCommand(c), cli.VersionCommand(c),

@@ -10,6 +10,20 @@ import (
 	"tram/agent/problem"
 )
 
+// told is an error that was shown.
+type told struct{ error }
+
+func (t told) Unwrap() error { return t.error }
+
+// Told is err for a command that has reported it already: it gives the exit
+// code of err and no message. Of nil it is nil.
+func Told(err error) error {
+	if err == nil {
+		return nil
+	}
+	return told{err}
+}
+
 // shownError is the JSON form of a problem.
 type shownError struct {
 	MessageType string `json:"message_type"`
@@ -24,7 +38,8 @@ type shownError struct {
 // code of each problem in it. With --json each is one line of JSON. A cause is
 // shown with --verbose, and always for what nobody expected.
 func (c *Console) Report(err error) {
-	if err == nil || errors.Is(err, ErrPartial) {
+	var shown told
+	if err == nil || errors.Is(err, ErrPartial) || errors.As(err, &shown) {
 		return
 	}
 	if ExitCode(err) == ExitCancelled {

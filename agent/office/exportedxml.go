@@ -1,0 +1,92 @@
+package office
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"tram/agent/edxml"
+	"tram/agent/identity"
+	"tram/agent/problem"
+	"tram/agent/seal"
+	"tram/storage"
+	"tram/storage/blob"
+	"tram/storage/sqlite"
+)
+
+// ExportEdXML writes a document as one edXML message with its attachments
+// inside: its header as it was sealed with the attachments put back, or the
+// original byte for byte when that carries a signature. On an error what was
+// written is to be thrown away.
+func (o *Office) ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error {
+	var head sealedHead
+	var original blob.Content
+	var signed bool
+	var files []blob.Content
+	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
+		r, err := getRow(tx, id)
+		if err != nil {
+			return err
+		}
+		if original, signed, err = getOriginal(tx, r.seq); err != nil || signed {
+			return err
+		}
+		if head, err = getHead(tx, r.seq); err != nil {
+			return err
+		}
+		return eachAttachment(tx, r.seq, func(s stored) { files = append(files, s.content) })
+	})
+	if err != nil {
+		return fmt.Errorf("export document: %w", err)
+	}
+	if signed {
+		body, err := o.blobs.Reader(original)
+		if err != nil {
+			return fmt.Errorf("export document: %w", err)
+		}
+		defer body.Close()
+		_, err = io.Copy(w, &interrupted{ctx, body})
+		return err
+	}
+	return o.rebuild(ctx, head, files, w)
+}
+
+// rebuild puts a message and its attachments together.
+func (o *Office) rebuild(ctx context.Context, h sealedHead, files []blob.Content, w io.Writer) error {
+	unreadable := problem.New(problem.Conflict, "document.unreadable", "", nil)
+	if !h.ok {
+		return unreadable
+	}
+	raw, err := o.readHead(h)
+	if err != nil {
+		return fmt.Errorf("export document: %w", err)
+	}
+	head, err := seal.OpenHead(raw, identity.Pool(*o.issuers.Load()), o.now())
+	if err != nil {
+		return unreadable.Because(err)
+	}
+	places, err := edxml.Carried(head.Message)
+	if err != nil {
+		return unreadable.Because(err)
+	}
+	if len(files) == 0 || len(places) > 0 && len(places) != len(files) {
+		return unreadable.Because(errMissing)
+	}
+	list := make([]edxml.Content, len(files))
+	for i, c := range files {
+		list[i] = edxml.Content{Plain: true, Open: func() (io.ReadCloser, error) {
+			body, err := o.blobs.Reader(c)
+			if err != nil {
+				return nil, err
+			}
+			return struct {
+				io.Reader
+				io.Closer
+			}{&interrupted{ctx, body}, body}, nil
+		}}
+	}
+	if err := edxml.Rebuild(w, head.Message, list); err != nil {
+		return fmt.Errorf("export document: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package office
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"tram/agent/edxml"
+	"tram/agent/i18n"
+	"tram/agent/problem"
+	"tram/storage"
+	"tram/storage/audit"
+	"tram/storage/sqlite"
+)
+
+// importable are the statuses that a program of this office may give to an
+// incoming document. 01 is given here already, when the document arrives.
+var importable = []edxml.StatusCode{
+	edxml.StatusArrived, edxml.StatusReturned, edxml.StatusAccepted, edxml.StatusAssigned, edxml.StatusInProgress, edxml.StatusDone,
+}
+
+// importStatus gives a status to the document that it names, as the clerk would.
+func (o *Office) importStatus(ctx context.Context, h Handover, s *edxml.Status, warnings []edxml.Warning) (Imported, error) {
+	rev := &review{o: o}
+	if !o.isCodeOf(s.From.ID, o.me.Code) {
+		rev.fault("import.not-ours", "From", i18n.Args{"code": printable(s.From.ID), "ours": o.me.Code})
+	}
+	if !slices.Contains(importable, s.Code) {
+		rev.fault("import.status-code", "StatusCode", i18n.Args{"code": printable(string(s.Code))})
+	}
+	text := rev.words("Description", s.Description, MaxReason)
+	if s.Code == edxml.StatusReturned && text == "" {
+		rev.fault("return.no-reason", "Description", nil)
+	}
+	doc, err := o.subjectOf(ctx, s.ResponseFor)
+	var p *problem.Problem
+	if errors.As(err, &p) {
+		rev.faults = append(rev.faults, p)
+	} else if err != nil {
+		return Imported{}, err
+	}
+	if err := rev.faults.Err(); err != nil {
+		return Imported{}, err
+	}
+	done := Imported{Kind: KindStatus, Code: s.Code, Document: doc, Warnings: append([]edxml.Warning{}, warnings...)}
+	if h.Try {
+		return done, o.mayTake(ctx, doc, s.Code)
+	}
+	before := doc.State
+	switch s.Code {
+	case edxml.StatusAccepted:
+		done.Document, err = o.Accept(ctx, doc.ID, h.By)
+	case edxml.StatusReturned:
+		done.Document, err = o.Return(ctx, doc.ID, text, h.By)
+	case edxml.StatusArrived:
+		return done, nil
+	default:
+		done.Document, done.Changed, err = o.Report(ctx, doc.ID, s.Code, text, h.By)
+		return done, err
+	}
+	done.Changed = err == nil && done.Document.State != before
+	return done, err
+}
+
+// mayTake tells why a document cannot take a status now. It changes nothing.
+func (o *Office) mayTake(ctx context.Context, doc Document, code edxml.StatusCode) error {
+	switch code {
+	case edxml.StatusAccepted:
+		_, again, err := o.answerable(ctx, doc.ID, Accepted)
+		if err != nil || again {
+			return err
+		}
+		checks, err := o.settled(ctx, doc)
+		if err != nil {
+			return err
+		}
+		return o.permits(doc, checks, Knowing{})
+	case edxml.StatusReturned:
+		_, _, err := o.answerable(ctx, doc.ID, Returned)
+		return err
+	case edxml.StatusArrived:
+		return nil
+	}
+	return reportable(doc)
+}
+
+// subjectOf finds the incoming document that a status is about: by its
+// DocumentId, or by number and sender when the status has none. Of several the
+// latest counts.
+func (o *Office) subjectOf(ctx context.Context, r edxml.ResponseFor) (Document, error) {
+	id := storage.ID{}
+	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(`SELECT id, from_code FROM documents WHERE box = 'in' AND
+			(edxml_id = ?1 AND ?1 <> '' OR ?1 = '' AND CASE notation WHEN '' THEN number ELSE number || '/' || notation END = ?2)
+			ORDER BY seq DESC`, r.DocumentID, r.Code)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var found storage.ID
+			var from string
+			if err := rows.Scan(&found, &from); err != nil {
+				return err
+			}
+			if r.OrganID == "" && r.DocumentID != "" || o.isCodeOf(r.OrganID, from) {
+				id = found
+				return nil
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return sql.ErrNoRows
+	})
+	named := r.DocumentID
+	if named == "" {
+		named = r.Code
+	}
+	err = notFoundAs(problem.New(problem.NotFound, "import.no-document", "ResponseFor", i18n.Args{
+		"document": printable(named), "office": printable(r.OrganID),
+	}), err)
+	if err != nil {
+		return Document{}, err
+	}
+	return o.Get(ctx, id)
+}
+
+func reportable(doc Document) error {
+	switch {
+	case doc.Box != In:
+		return problem.New(problem.Conflict, "accept.outgoing", "", nil)
+	case doc.State != Accepted:
+		return problem.New(problem.Conflict, "import.not-accepted", "StatusCode", nil)
+	}
+	return nil
+}
+
+// Report tells the sender how an accepted document goes on: assigned, in
+// progress or done, statuses 04 to 06. Each is told once; again is no error,
+// and changed is false then.
+func (o *Office) Report(ctx context.Context, id storage.ID, code edxml.StatusCode, text, by string) (doc Document, changed bool, err error) {
+	o.answering.Lock()
+	defer o.answering.Unlock()
+	if doc, err = o.Get(ctx, id); err != nil {
+		return Document{}, false, err
+	}
+	if err := reportable(doc); err != nil {
+		return Document{}, false, err
+	}
+	r, err := o.reply(ctx, answer{
+		to: doc.From.Code, of: id, urgency: doc.Urgency, code: code, by: by, at: o.now(), about: about(doc), text: text, said: statusNote(code, text),
+	})
+	if err != nil {
+		return Document{}, false, err
+	}
+	err = o.db.Update(ctx, func(tx *sqlite.Tx) error {
+		seq, err := find(tx, In, id)
+		if err != nil {
+			return err
+		}
+		res, err := tx.Exec(`INSERT OR IGNORE INTO reported (document, code) VALUES (?, ?)`, seq, string(code))
+		if err != nil {
+			return fmt.Errorf("note status: %w", err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err // told before
+		}
+		changed = true
+		if err := o.answered(tx, seq, Accepted, r); err != nil {
+			return err
+		}
+		o.changed(tx)
+		return audit.Append(tx, audit.Entry{
+			Actor: o.actor(by), Action: actionReport, Subject: id.String(), Detail: map[string]string{"code": string(code), "text": text},
+		})
+	})
+	if err != nil {
+		return Document{}, false, storing(err)
+	}
+	doc, err = o.Get(ctx, id)
+	return doc, changed, err
+}
