@@ -143,6 +143,18 @@ func (o *observer) counts() (ups, downs int) {
 	return o.ups, o.downs
 }
 
+// missing are the numbers below n that have not arrived.
+func (o *observer) missing(n uint64) (list []uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range n {
+		if o.got[i] == 0 {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
 // sequence gives the numbers in order of arrival.
 func (o *observer) sequence() []uint64 {
 	o.mu.Lock()
