@@ -88,6 +88,7 @@ func (s *site) importFiles(ctx context.Context, v *visit) error {
 		v.redirect(only.Href + "?xong=1")
 		return nil
 	}
+	view.Declared, view.Cleared = false, false // said of these files, not of the next ones
 	return s.showImport(ctx, v, view, nil, status)
 }
 
