@@ -119,6 +119,9 @@ func badAnswer(id *identity.Identity, err error) *problem.Problem {
 	return problem.New(problem.BadSeal, "enroll.answer", "", i18n.Args{"hub": id.Trust.HubName}).Because(err)
 }
 
+// keepWait is how long keep waits for another answer to be stored.
+const keepWait = 2 * time.Second
+
 // keep checks the answer of a renewal and stores what it brings. A cut between
 // two files leaves certificates of the same keys, each good by itself. The
 // folder is locked for that alone: what the hub sends while it is being asked is
@@ -126,6 +129,10 @@ func badAnswer(id *identity.Identity, err error) *problem.Problem {
 // comes.
 func keep(dir string, read func(*identity.Identity) (*invite.Answer, error)) (Renewed, error) {
 	unlock, err := lock(dir)
+	for late := time.Now().Add(keepWait); err != nil && problem.From(err).Class == problem.Busy && time.Now().Before(late); {
+		time.Sleep(keepWait / 100)
+		unlock, err = lock(dir)
+	}
 	if err != nil {
 		return Renewed{}, err
 	}
