@@ -223,12 +223,46 @@ func TestAMissedCountersignatureIsMadeUpFor(t *testing.T) {
 	}
 }
 
+// anew writes the log anew.
+func (s *stage) anew(n int, actor string) {
+	s.t.Helper()
+	s.sql(`DELETE FROM audit`, `DELETE FROM audit_head`)
+	s.add(n, actor)
+}
+
+// finds has a log tampered with between two contacts, and checks what hub and
+// office find at the second one and go on to hold.
+func finds(t *testing.T, contact, tamper func(s *stage), want string, entry int64) {
+	t.Helper()
+	s := newStage(t)
+	s.add(6, "lan")
+	contact(s)
+	if s.finding() != "" {
+		t.Fatalf("finding %q before", s.finding())
+	}
+	tamper(s)
+	s.book = s.newBook()
+	contact(s)
+	if got := s.finding(); got != want {
+		t.Errorf("the hub finds %q, want %q", got, want)
+	}
+	if f := s.book.Finding(); f == nil || f.Seq != entry {
+		t.Errorf("the office finds %v, want entry %d", f, entry)
+	}
+	var broken *audit.BrokenError
+	if _, err := audit.Verify(t.Context(), s.office); !errors.As(err, &broken) || broken.Seq != entry {
+		t.Errorf("offline: %v", err)
+	}
+	s.add(3, "lan")
+	contact(s)
+	s.meet()
+	if s.finding() != want || s.entries(s.hub, actionFinding) != 1 || s.entries(s.office, actionBroken) > 1 {
+		t.Errorf("later: %q, %d entries at the hub, %d at the office", s.finding(), s.entries(s.hub, actionFinding), s.entries(s.office, actionBroken))
+	}
+}
+
 // TestP6_ATamperedLogIsFoundAtTheNextContact, whatever its owner does to it.
 func TestP6_ATamperedLogIsFoundAtTheNextContact(t *testing.T) {
-	anew := func(s *stage, n int, actor string) {
-		s.sql(`DELETE FROM audit`, `DELETE FROM audit_head`)
-		s.add(n, actor)
-	}
 	for _, c := range []struct {
 		name   string
 		tamper func(s *stage)
@@ -241,45 +275,22 @@ func TestP6_ATamperedLogIsFoundAtTheNextContact(t *testing.T) {
 		{"the end cut off and the head set back", func(s *stage) {
 			s.sql(`DELETE FROM audit WHERE seq > 4`, `UPDATE audit_head SET seq = 4, hash = (SELECT hash FROM audit WHERE seq = 4)`)
 		}, "broken:6", 6},
-		{"written anew", func(s *stage) { anew(s, 6, "hoa") }, "broken:6", 6},
-		{"written anew and longer", func(s *stage) { anew(s, 60, "hoa") }, "broken:6", 6},
+		{"written anew", func(s *stage) { s.anew(6, "hoa") }, "broken:6", 6},
+		{"written anew and longer", func(s *stage) { s.anew(60, "hoa") }, "broken:6", 6},
 		{"cut short and its countersignatures too", func(s *stage) {
 			s.sql(`DELETE FROM countersigned`)
-			anew(s, 3, "lan")
+			s.anew(3, "lan")
 		}, "shorter:4", 6},
 		{"written anew without countersignatures", func(s *stage) {
 			s.sql(`DELETE FROM countersigned`)
-			anew(s, 6, "hoa")
+			s.anew(6, "hoa")
 		}, "changed:6", 6},
 		{"written anew and longer without countersignatures", func(s *stage) {
 			s.sql(`DELETE FROM countersigned`)
-			anew(s, 60, "hoa")
+			s.anew(60, "hoa")
 		}, "broken:6", 6},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newStage(t)
-			s.add(6, "lan")
-			s.meet()
-			c.tamper(s)
-			s.book = s.newBook()
-			s.meet()
-			if got := s.finding(); got != c.want {
-				t.Errorf("the hub finds %q, want %q", got, c.want)
-			}
-			if f := s.book.Finding(); f == nil || f.Seq != c.entry {
-				t.Errorf("the office finds %v, want entry %d", f, c.entry)
-			}
-			var broken *audit.BrokenError
-			if _, err := audit.Verify(t.Context(), s.office); !errors.As(err, &broken) || broken.Seq != c.entry {
-				t.Errorf("offline: %v", err)
-			}
-			s.add(3, "lan")
-			s.meet()
-			s.meet()
-			if s.finding() != c.want || s.entries(s.hub, actionFinding) != 1 || s.entries(s.office, actionBroken) > 1 {
-				t.Errorf("later: %q, %d entries at the hub, %d at the office", s.finding(), s.entries(s.hub, actionFinding), s.entries(s.office, actionBroken))
-			}
-		})
+		t.Run(c.name, func(t *testing.T) { finds(t, (*stage).meet, c.tamper, c.want, c.entry) })
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -130,10 +129,6 @@ func (s *stage) entriesOf(db *sqlite.DB) int64 {
 
 // TestP6_ATamperedLogIsFoundAtTheNextStick, as on the line.
 func TestP6_ATamperedLogIsFoundAtTheNextStick(t *testing.T) {
-	anew := func(s *stage, n int, actor string) {
-		s.sql(`DELETE FROM audit`, `DELETE FROM audit_head`)
-		s.add(n, actor)
-	}
 	for _, c := range []struct {
 		name   string
 		tamper func(s *stage)
@@ -146,19 +141,19 @@ func TestP6_ATamperedLogIsFoundAtTheNextStick(t *testing.T) {
 		{"the end cut off and the head set back", func(s *stage) {
 			s.sql(`DELETE FROM audit WHERE seq > 4`, `UPDATE audit_head SET seq = 4, hash = (SELECT hash FROM audit WHERE seq = 4)`)
 		}, "broken:7", 7},
-		{"written anew", func(s *stage) { anew(s, 6, "hoa") }, "broken:7", 7},
-		{"written anew and longer", func(s *stage) { anew(s, 60, "hoa") }, "broken:7", 7},
+		{"written anew", func(s *stage) { s.anew(6, "hoa") }, "broken:7", 7},
+		{"written anew and longer", func(s *stage) { s.anew(60, "hoa") }, "broken:7", 7},
 		{"cut short and its countersignatures too", func(s *stage) {
 			s.sql(`DELETE FROM countersigned`)
-			anew(s, 3, "lan")
+			s.anew(3, "lan")
 		}, "shorter:5", 8},
 		{"written anew without countersignatures", func(s *stage) {
 			s.sql(`DELETE FROM countersigned`)
-			anew(s, 7, "hoa")
+			s.anew(7, "hoa")
 		}, "changed:8", 8},
 		{"written anew and longer without countersignatures", func(s *stage) {
 			s.sql(`DELETE FROM countersigned`)
-			anew(s, 60, "hoa")
+			s.anew(60, "hoa")
 		}, "broken:8", 8},
 		{"set back with the number of its packages", func(s *stage) {
 			s.sql(`DELETE FROM countersigned`, `DELETE FROM audit WHERE seq > 7`, `UPDATE audit_head SET seq = 7, hash = (SELECT hash FROM audit WHERE seq = 7)`)
@@ -169,33 +164,7 @@ func TestP6_ATamperedLogIsFoundAtTheNextStick(t *testing.T) {
 			s.number = 0
 		}, "broken:8", 8},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newStage(t)
-			s.add(6, "lan")
-			s.stick()
-			if s.finding() != "" {
-				t.Fatalf("finding %q before", s.finding())
-			}
-			c.tamper(s)
-			s.book = s.newBook()
-			s.stick()
-			if got := s.finding(); got != c.want {
-				t.Errorf("the hub finds %q, want %q", got, c.want)
-			}
-			if f := s.book.Finding(); f == nil || f.Seq != c.entry {
-				t.Errorf("the office finds %v, want entry %d", f, c.entry)
-			}
-			var broken *audit.BrokenError
-			if _, err := audit.Verify(t.Context(), s.office); !errors.As(err, &broken) || broken.Seq != c.entry {
-				t.Errorf("offline: %v", err)
-			}
-			s.add(3, "lan")
-			s.stick()
-			s.meet()
-			if s.finding() != c.want || s.entries(s.hub, actionFinding) != 1 || s.entries(s.office, actionBroken) > 1 {
-				t.Errorf("later: %q, %d entries at the hub, %d at the office", s.finding(), s.entries(s.hub, actionFinding), s.entries(s.office, actionBroken))
-			}
-		})
+		t.Run(c.name, func(t *testing.T) { finds(t, (*stage).stick, c.tamper, c.want, c.entry) })
 	}
 }
 
