@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"tram/agent/enroll/invite"
@@ -64,8 +63,7 @@ func (o *Options) member(id *identity.Identity, path string, body []byte) *quest
 	return &question{
 		hub: name, fingerprint: print, endpoints: id.Trust.Enroll, path: path, body: body, known: known(servers),
 		verify: func(host string, chain []*x509.Certificate) error {
-			by := slices.IndexFunc(servers, func(ca *x509.Certificate) bool { return chain[0].CheckSignatureFrom(ca) == nil })
-			return stranger{name, host, print}.check(servers[max(by, 0)], chain[0], id.Now(o.Now()))
+			return stranger{name, host, print}.check(identity.IssuerOf(chain[0], servers), chain[0], id.Now(o.Now()))
 		},
 	}
 }

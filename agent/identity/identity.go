@@ -342,8 +342,7 @@ func (id *Identity) Check() error {
 }
 
 func checkLeaf(issuers []*x509.Certificate, cert *x509.Certificate, key crypto.Signer, unit string) error {
-	by := slices.IndexFunc(issuers, func(ca *x509.Certificate) bool { return cert.CheckSignatureFrom(ca) == nil })
-	if err := checkIssued(issuers[max(by, 0)], cert, unit); err != nil {
+	if err := checkIssued(IssuerOf(cert, issuers), cert, unit); err != nil {
 		return err
 	}
 	if pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(cert.PublicKey) {

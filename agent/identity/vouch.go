@@ -93,6 +93,13 @@ func Pool(certs []*x509.Certificate) *x509.CertPool {
 	return pool
 }
 
+// IssuerOf is the one of cas that issued cert; the first of them, of which it then
+// is not, when none did.
+func IssuerOf(cert *x509.Certificate, cas []*x509.Certificate) *x509.Certificate {
+	i := slices.IndexFunc(cas, func(ca *x509.Certificate) bool { return cert.CheckSignatureFrom(ca) == nil })
+	return cas[max(i, 0)]
+}
+
 // Among reports whether cert is one of list.
 func Among(list []*x509.Certificate, cert *x509.Certificate) bool {
 	return slices.ContainsFunc(list, cert.Equal)

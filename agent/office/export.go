@@ -122,14 +122,7 @@ func (o *Office) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 		if !ok {
 			return nil, errMissing
 		}
-		body, err := o.blobs.Reader(c)
-		if err != nil {
-			return nil, err
-		}
-		return struct {
-			io.Reader
-			io.Closer
-		}{&interrupted{ctx, body}, body}, nil
+		return o.reader(ctx, c)
 	}
 	err = seal.WriteContainer(w, raw, open, extra)
 	if errors.Is(err, errMissing) {
@@ -153,6 +146,18 @@ func (o *Office) joining(tx *sqlite.Tx, seq int64, header []byte) ([]seal.Extra,
 	}
 	cards, err := o.cardsFor(tx, seq)
 	return slices.Concat(extra, evidence, cards), err
+}
+
+// reader opens stored content; reading fails when ctx ends.
+func (o *Office) reader(ctx context.Context, c blob.Content) (io.ReadCloser, error) {
+	body, err := o.blobs.Reader(c)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{&interrupted{ctx, body}, body}, nil
 }
 
 func eachAttachment(tx *sqlite.Tx, seq int64, fn func(stored)) error {

@@ -40,12 +40,12 @@ func (o *Office) ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) er
 		return fmt.Errorf("export document: %w", err)
 	}
 	if signed {
-		body, err := o.blobs.Reader(original)
+		body, err := o.reader(ctx, original)
 		if err != nil {
 			return fmt.Errorf("export document: %w", err)
 		}
 		defer body.Close()
-		_, err = io.Copy(w, &interrupted{ctx, body})
+		_, err = io.Copy(w, body)
 		return err
 	}
 	return o.rebuild(ctx, head, files, w)
@@ -74,16 +74,7 @@ func (o *Office) rebuild(ctx context.Context, h sealedHead, files []blob.Content
 	}
 	list := make([]edxml.Content, len(files))
 	for i, c := range files {
-		list[i] = edxml.Content{Plain: true, Open: func() (io.ReadCloser, error) {
-			body, err := o.blobs.Reader(c)
-			if err != nil {
-				return nil, err
-			}
-			return struct {
-				io.Reader
-				io.Closer
-			}{&interrupted{ctx, body}, body}, nil
-		}}
+		list[i] = edxml.Content{Plain: true, Open: func() (io.ReadCloser, error) { return o.reader(ctx, c) }}
 	}
 	if err := edxml.Rebuild(w, head.Message, list); err != nil {
 		return fmt.Errorf("export document: %w", err)

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,10 +24,9 @@ func CheckCertificate(id *identity.Identity, name string, cert *x509.Certificate
 	fault := func(code string, err error) error {
 		return problem.New(problem.BadSeal, "seal.certificate-"+code, "certificate", args).Because(err)
 	}
-	issued := func(ca *x509.Certificate) bool { return cert.CheckSignatureFrom(ca) == nil }
-	switch {
-	case !slices.ContainsFunc(id.Trust.Issuers(), issued):
-		return fault("issuer", cert.CheckSignatureFrom(id.Trust.CA))
+	switch err := cert.CheckSignatureFrom(identity.IssuerOf(cert, id.Trust.Issuers())); {
+	case err != nil:
+		return fault("issuer", err)
 	case !seal.IsSealCert(cert):
 		return fault("usage", nil)
 	case !strings.EqualFold(cert.Subject.SerialNumber, id.Code):

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -76,7 +75,7 @@ type succession struct {
 type rotationJSON struct {
 	Version  int       `json:"version"`
 	Since    time.Time `json:"since"`
-	Former   []string  `json:"former"` // PEM
+	Former   [][]byte  `json:"former"` // DER
 	Vouchers [][]byte  `json:"vouchers"`
 }
 
@@ -347,7 +346,7 @@ func generation(ca *x509.Certificate) (n int) {
 func (c *CA) saveSuccession() error {
 	r := rotationJSON{Version: settingsVersion, Since: c.others.since, Vouchers: c.others.vouchers}
 	for _, ca := range c.others.former {
-		r.Former = append(r.Former, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})))
+		r.Former = append(r.Former, ca.Raw)
 	}
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -373,12 +372,8 @@ func (c *CA) loadSuccession() error {
 		return fmt.Errorf("read other CAs: version %d, this program reads %d", r.Version, settingsVersion)
 	}
 	o := succession{since: r.Since, vouchers: r.Vouchers}
-	for _, text := range r.Former {
-		block, _ := pem.Decode([]byte(text))
-		if block == nil {
-			return errors.New("read other CAs: no PEM certificate")
-		}
-		ca, err := x509.ParseCertificate(block.Bytes)
+	for _, der := range r.Former {
+		ca, err := x509.ParseCertificate(der)
 		if err != nil {
 			return fmt.Errorf("read other CAs: %w", err)
 		}
