@@ -154,13 +154,17 @@ func keep(dir string, read func(*identity.Identity) (*invite.Answer, error)) (Re
 }
 
 // renewed is id with what an answer brings. The keys stay, so that nothing
-// that was encrypted for the office or sealed by it changes its meaning.
+// that was encrypted for the office or sealed by it changes its meaning. An answer
+// whose CA is one of the past is old, and changes nothing.
 func renewed(id *identity.Identity, a *invite.Answer) (*identity.Identity, error) {
 	switch {
 	case a.Invite != invite.ID{}:
 		return nil, errors.New("check answer: it is for an enrolment")
 	case a.Hub != id.Trust.Hub:
 		return nil, fmt.Errorf("check answer: hub %q instead of %q", a.Hub, id.Trust.Hub)
+	}
+	if identity.Among(id.Trust.Former, a.CA) {
+		return id, nil
 	}
 	trust, err := id.Trust.Succeed(a.CA, a.Authority, a.Next, a.Former, a.Vouchers)
 	if err != nil {

@@ -79,10 +79,8 @@ const actionRotated = "ca.rotated"
 // running. Unless force is set it does not go on before every office believes
 // what it has to. Problems: data.locked, hub.none, ca.phase.…, ca.untold.
 func Rotate(ctx context.Context, dir string, step ca.Step, force bool, by string) (_ Rotation, err error) {
-	if !ca.Exists(dir) {
-		if _, err := ca.Load(dir); err != nil {
-			return Rotation{}, err
-		}
+	if _, err := ca.Load(dir); err != nil { // a folder that is not there cannot be locked
+		return Rotation{}, err
 	}
 	unlock, err := keystore.Lock(dir)
 	if errors.Is(err, keystore.ErrLocked) {

@@ -46,12 +46,8 @@ func (t *Trust) Servers() []*x509.Certificate {
 
 // Succeed returns t with the CAs that the hub names now: ca is the present one,
 // next the one announced (nil: none), former are those before. Each must be
-// believed already or vouched for. What an older word of the hub says, to which
-// ca is a CA of the past, changes nothing.
+// believed already or vouched for.
 func (t Trust) Succeed(ca, authority, next *x509.Certificate, former []*x509.Certificate, vouchers [][]byte) (Trust, error) {
-	if Among(t.Former, ca) {
-		return t, nil
-	}
 	key, ok := authority.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !key.Equal(t.Authority.PublicKey) {
 		return t, errors.New("check CA: another authority key")

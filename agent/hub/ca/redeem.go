@@ -26,12 +26,12 @@ type Redeemed struct {
 	Device, Seal *x509.Certificate
 	Card         []byte // the office's card with its keys
 	Again        bool   // nothing new was issued: the same keys asked before
-
-	code string // of the office
-	told []byte // what the answer says of this hub's CAs, see toldOf
 	// Waiting says why nothing was issued: the box waits for a person's word.
 	// The rest is zero then.
 	Waiting *problem.Problem
+
+	code string // of the office
+	told []byte // what the answer says of this hub's CAs, see toldOf
 }
 
 // Redeem takes an office in: it burns the invite of the request, issues both
@@ -290,7 +290,8 @@ func (c *CA) answer(ctx context.Context, reg *registry.Registry, req *invite.Req
 		cards = append(cards, card)
 	}
 	a := &invite.Answer{
-		Invite: req.Invite, Transcript: sum, Device: r.Device, Seal: r.Seal, Card: r.Card, Cards: cards, Hub: c.Code, HubName: c.Name, Enroll: c.Enroll, MQTT: c.MQTT, Time: now, Brokers: c.Brokers,
+		Invite: req.Invite, Transcript: sum, Device: r.Device, Seal: r.Seal, Card: r.Card, Cards: cards,
+		Hub: c.Code, HubName: c.Name, Enroll: c.Enroll, MQTT: c.MQTT, Time: now, Brokers: c.Brokers,
 	}
 	c.vouch(a)
 	return a.Sign(c.Authority.Key)
