@@ -7,9 +7,9 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
+
+	"tram/storage/storagetest"
 )
 
 // allocated returns the bytes allocated while f runs, freed or not.
@@ -90,32 +90,6 @@ func TestP9_FullMessagesNeedConstantMemory(t *testing.T) {
 	}
 }
 
-// peak reports the most memory that the runtime held while f ran, in bytes.
-func peak(f func()) uint64 {
-	var most atomic.Uint64
-	done, ended := make(chan struct{}), make(chan struct{})
-	look := func() {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		most.Store(max(most.Load(), m.Sys-m.HeapReleased))
-	}
-	go func() {
-		defer close(ended)
-		for {
-			look()
-			select {
-			case <-done:
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
-	}()
-	f()
-	close(done)
-	<-ended
-	return most.Load()
-}
-
 const (
 	largeMessage = 200 << 20
 	memoryAim    = 32 << 20 // bytes for a message of that size
@@ -142,7 +116,7 @@ func BenchmarkFull(b *testing.B) {
 			b.ReportAllocs()
 			most := uint64(0)
 			for b.Loop() {
-				most = max(most, peak(func() {
+				most = max(most, storagetest.PeakHeld(func() {
 					if err := work(); err != nil {
 						b.Fatal(err)
 					}

@@ -6,11 +6,10 @@ import (
 	"io"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"tram/storage"
+	"tram/storage/storagetest"
 )
 
 // repeated is base64 of bytes that do not compress, over and over.
@@ -36,19 +35,20 @@ func BenchmarkImport(b *testing.B) {
 		head, tail, _ := strings.Cut(plainly(foreign("H40.12", organs("H40.15"), id, "lớn.tif", "CONTENT")), "CONTENT")
 		return io.MultiReader(strings.NewReader(head), io.LimitReader(&repeated{text: text}, size/4*4), strings.NewReader(tail))
 	}
-	before := held()
+	runtime.GC()
+	before := storagetest.Held()
 	b.SetBytes(size)
 	most, n := uint64(0), 0
 	for b.Loop() {
 		n++
 		var id storage.ID
-		most = max(most, peak(func() {
+		most = max(most, storagetest.PeakHeld(func() {
 			done, err := a.Import(b.Context(), Handover{Body: message(fmt.Sprint("lớn-", n))})
 			if err != nil {
 				b.Fatal(err)
 			}
 			id = done.Document.ID
-		}), peak(func() {
+		}), storagetest.PeakHeld(func() {
 			if err := a.ExportEdXML(b.Context(), id, io.Discard); err != nil {
 				b.Fatal(err)
 			}
@@ -58,34 +58,4 @@ func BenchmarkImport(b *testing.B) {
 	if most-before > aim {
 		b.Errorf("%d bytes of memory beyond the %d of the offices, more than %d", most-before, before, aim)
 	}
-}
-
-func held() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return m.Sys - m.HeapReleased
-}
-
-// peak reports the most memory that the runtime held while f ran, in bytes.
-func peak(f func()) uint64 {
-	var most atomic.Uint64
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			most.Store(max(most.Load(), m.Sys-m.HeapReleased))
-			select {
-			case <-done:
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
-	}()
-	f()
-	close(done)
-	<-ended
-	return most.Load()
 }

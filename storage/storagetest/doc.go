@@ -1,6 +1,7 @@
 // Package storagetest holds what proves a store: the conformance suite of
 // [storage.Queue], a small real implementation of it in memory for tests of
-// other packages, and a disk in memory that fails and loses power.
+// other packages, a disk in memory that fails and loses power, and a measure of
+// the memory that a run holds.
 //
 // It promises that [Memory] passes the suite, so that a test that uses it sees
 // what the real queue would do, crashes included.

@@ -135,13 +135,7 @@ func FuzzParsePages(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	data, err := bundle.PayloadCOSE(raw)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(raw)
-	f.Add(data)
-	f.Add([]byte{0xd2, 0x84, 0x43, 0xa1, 0x01, 0x26, 0xa0, 0x40, 0x40})
+	seed(f, raw)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		check := func(raw []byte) {
 			p, err := ParsePages(raw)
