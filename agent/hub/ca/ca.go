@@ -100,7 +100,7 @@ type settings struct {
 	MQTT    []string `json:"mqtt"`
 }
 
-const settingsVersion = 1
+const settingsVersion = 1 // of the JSON files
 
 // earliest is before the first release: a clock that shows less is dead.
 var earliest = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -227,13 +227,9 @@ func (o *Options) generate(folder string) error {
 }
 
 func (c *CA) saveSettings() error {
-	data, err := json.MarshalIndent(settings{
+	return c.writeJSON(settingsFile, settings{
 		Version: settingsVersion, Code: c.Code, Name: c.Name, Hosts: c.hosts, Enroll: c.Enroll, MQTT: c.MQTT,
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return keystore.Save(filepath.Join(c.folder, settingsFile), append(data, '\n'))
+	})
 }
 
 func (p Pair) save(folder, name string) error {
@@ -261,16 +257,10 @@ func Load(dir string) (*CA, error) {
 }
 
 func (c *CA) load() error {
-	data, err := keystore.Load(filepath.Join(c.folder, settingsFile))
+	var s settings
+	err := c.readJSON(settingsFile, &s, &s.Version)
 	if err != nil {
 		return err
-	}
-	var s settings
-	if err := json.Unmarshal(data, &s); err != nil {
-		return fmt.Errorf("read settings: %w", err)
-	}
-	if s.Version != settingsVersion {
-		return fmt.Errorf("read settings: version %d, this program reads %d", s.Version, settingsVersion)
 	}
 	c.Code, c.Name, c.hosts, c.Enroll, c.MQTT = s.Code, s.Name, s.Hosts, s.Enroll, s.MQTT
 	for name, pair := range map[string]*Pair{rootName: &c.Root, authorityName: &c.Authority, deviceName: &c.device, serverName: &c.server} {
@@ -296,6 +286,30 @@ func (c *CA) load() error {
 		return err
 	}
 	return c.loadSuccession()
+}
+
+// readJSON reads a file of the key folder, whose version is in what it fills.
+func (c *CA) readJSON(name string, into any, version *int) error {
+	data, err := keystore.Load(filepath.Join(c.folder, name))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if *version != settingsVersion {
+		return fmt.Errorf("read %s: version %d, this program reads %d", name, *version, settingsVersion)
+	}
+	return nil
+}
+
+// writeJSON writes such a file.
+func (c *CA) writeJSON(name string, value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	return keystore.Save(filepath.Join(c.folder, name), append(data, '\n'))
 }
 
 func loadPair(folder, name string) (Pair, error) {

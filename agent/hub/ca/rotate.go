@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -348,28 +347,18 @@ func (c *CA) saveSuccession() error {
 	for _, ca := range c.others.former {
 		r.Former = append(r.Former, ca.Raw)
 	}
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return keystore.Save(filepath.Join(c.folder, rotationFile), append(data, '\n'))
+	return c.writeJSON(rotationFile, r)
 }
 
 // loadSuccession reads what the hub has beside its present CA.
 func (c *CA) loadSuccession() error {
-	data, err := keystore.Load(filepath.Join(c.folder, rotationFile))
+	var r rotationJSON
+	err := c.readJSON(rotationFile, &r, &r.Version)
 	if errors.Is(err, keystore.ErrNotFound) {
 		return nil // the CA never changed
 	}
 	if err != nil {
 		return err
-	}
-	var r rotationJSON
-	if err := json.Unmarshal(data, &r); err != nil {
-		return fmt.Errorf("read other CAs: %w", err)
-	}
-	if r.Version != settingsVersion {
-		return fmt.Errorf("read other CAs: version %d, this program reads %d", r.Version, settingsVersion)
 	}
 	o := succession{since: r.Since, vouchers: r.Vouchers}
 	for _, der := range r.Former {
