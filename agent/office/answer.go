@@ -265,7 +265,7 @@ func (o *Office) answered(tx *sqlite.Tx, seq int64, step State, r reply) error {
 	if err != nil {
 		return err
 	}
-	e := Event{Step: step, Office: o.me.Code, At: r.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceStatus, Note: r.text, Said: r.said}
+	e := Event{Step: step, Code: r.code, Office: o.me.Code, At: r.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceStatus, Note: r.text, Said: r.said}
 	if r.owed {
 		e.Signer, e.Evidence = "", ""
 	}

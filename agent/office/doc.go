@@ -17,6 +17,9 @@
 //   - Each step of the track names the office that signed for it, and the signed
 //     record is kept (P10). Statuses that come late or twice stay in the track
 //     and never move a recipient backwards.
+//   - What happens to documents is told to other programs in one feed, in the
+//     order in which this office learnt it, each thing once; a reader goes on
+//     from where it was, also after a restart (see Feed).
 //   - A message that another program wrote is sent with its header as it stands,
 //     once, and one that carries a signature byte for byte (see Import).
 //   - A document that bears the mark of a state secret is refused.

@@ -248,7 +248,7 @@ func TestEveryCodeHasWords(t *testing.T) {
 	}
 	found := 0
 	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") || name == "actions.go" {
+		if strings.HasSuffix(name, "_test.go") || name == "actions.go" || name == "feed.go" { // words for programs
 			continue
 		}
 		src, err := os.ReadFile(name)

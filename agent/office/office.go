@@ -116,6 +116,7 @@ type Office struct {
 	wake  chan struct{} // for Run: there is something in began
 	mu    sync.Mutex
 	began map[storage.ID]time.Time // transfers whose first byte left, not yet in the track
+	next  chan struct{}            // closed at the next change
 }
 
 // New makes an Office over opened stores. [Office.Run] must run for documents
@@ -137,7 +138,7 @@ func New(o Options) (*Office, error) {
 		renewed: o.Renewed, trust: o.Trust,
 		limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
-		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{},
+		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{}, next: make(chan struct{}),
 	}
 	f.stamper, f.stampRoots = o.Stamper, o.StampRoots
 	f.Use(id)
@@ -177,7 +178,7 @@ func (l Limits) withDefaults() Limits {
 func (o *Office) Revision() uint64 { return o.revision.Load() }
 
 // changed bumps the revision once tx is durable.
-func (o *Office) changed(tx *sqlite.Tx) { tx.OnCommit(func() { o.revision.Add(1) }) }
+func (o *Office) changed(tx *sqlite.Tx) { tx.OnCommit(o.announce) }
 
 // Observe takes in the progress of an outgoing transfer: bytes that the
 // neighbour has acknowledged, of all that travel. It does not block.

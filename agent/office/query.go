@@ -292,7 +292,7 @@ func fillAttachments(tx *sqlite.Tx, list []*row) error {
 }
 
 func fillEvents(tx *sqlite.Tx, r *row) error {
-	rows, err := tx.Query(`SELECT step, office, at, learnt, signer, note, evidence FROM events WHERE document = ? ORDER BY seq`, r.seq)
+	rows, err := tx.Query(`SELECT step, code, office, at, learnt, signer, note, evidence FROM events WHERE document = ? ORDER BY seq`, r.seq)
 	if err != nil {
 		return err
 	}
@@ -300,7 +300,7 @@ func fillEvents(tx *sqlite.Tx, r *row) error {
 	for rows.Next() {
 		var e Event
 		var note string
-		if err := rows.Scan(&e.Step, &e.Office, sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &e.Signer, &note, &e.Evidence); err != nil {
+		if err := rows.Scan(&e.Step, &e.Code, &e.Office, sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &e.Signer, &note, &e.Evidence); err != nil {
 			return err
 		}
 		e.read(note)

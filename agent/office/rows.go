@@ -118,9 +118,9 @@ func insertEvent(tx *sqlite.Tx, seq int64, e Event, proof int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO events (document, step, office, at, learnt, signer, note, evidence, proof)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		seq, string(e.Step), e.Office, e.At, e.Learnt, e.Signer, note, e.Evidence, row)
+	_, err = tx.Exec(`INSERT INTO events (document, step, code, office, at, learnt, signer, note, evidence, proof)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		seq, string(e.Step), string(e.Code), e.Office, e.At, e.Learnt, e.Signer, note, e.Evidence, row)
 	if err != nil {
 		return fmt.Errorf("insert event: %w", err)
 	}

@@ -207,7 +207,7 @@ func (o *Office) fileStatus(tx *sqlite.Tx, e opened, head []byte, s *edxml.Statu
 func (o *Office) trackStatus(tx *sqlite.Tx, seq int64, office string, s *edxml.Status, proof int64) error {
 	text := cut(s.Description, MaxReason)
 	step, moves := steps[s.Code]
-	ev := Event{Step: step, Office: office, At: s.Time, Learnt: tx.Now(), Signer: office, Note: text, Evidence: EvidenceStatus}
+	ev := Event{Step: step, Code: edxml.StatusCode(cut(string(s.Code), 20)), Office: office, At: s.Time, Learnt: tx.Now(), Signer: office, Note: text, Evidence: EvidenceStatus}
 	if ev.At.IsZero() {
 		ev.At = tx.Now()
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tram/agent/docsign"
+	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/storage"
 )
@@ -77,12 +78,14 @@ type Attachment struct {
 // happened; Learnt when this office learnt it. Evidence says which signed
 // record stands behind it, "" when the step is only this machine's word.
 type Event struct {
-	Step   State     `json:"step"`
-	Office string    `json:"office"` // the recipient concerned, "" for all
-	At     time.Time `json:"at"`
-	Learnt time.Time `json:"learnt"`
-	Signer string    `json:"signer"`         // office, hub or authority that signed the evidence
-	Note   string    `json:"note,omitempty"` // for people by [Event.Words]
+	Step State `json:"step"`
+	// Code is the status of edXML behind the step, "" when none is.
+	Code   edxml.StatusCode `json:"code,omitempty"`
+	Office string           `json:"office"` // the recipient concerned, "" for all
+	At     time.Time        `json:"at"`
+	Learnt time.Time        `json:"learnt"`
+	Signer string           `json:"signer"`         // office, hub or authority that signed the evidence
+	Note   string           `json:"note,omitempty"` // for people by [Event.Words]
 	// Said is Note as a message, when a program says it. Note then holds the
 	// Vietnamese words, of evidence the key.
 	Said     *i18n.Said `json:"said,omitempty"`
