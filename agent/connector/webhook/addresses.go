@@ -16,6 +16,9 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("fd00:ec2::254"),
 }
 
+// nat64 leads to addresses of the older internet (RFC 6052).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
 // allowed is asked for the address that a connection is about to be made to,
 // after its name was resolved: so no name can lead elsewhere later.
 func allowed(_, address string, _ syscall.RawConn) error {
@@ -24,6 +27,10 @@ func allowed(_, address string, _ syscall.RawConn) error {
 		return err
 	}
 	ip := at.Addr().Unmap().WithZone("")
+	if nat64.Contains(ip) {
+		b := ip.As16()
+		ip = netip.AddrFrom4([4]byte(b[12:]))
+	}
 	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return errAddress
 	}
