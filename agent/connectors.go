@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"tram/agent/connector"
+	"tram/agent/connector/mail"
 	"tram/agent/connector/webhook"
 	"tram/agent/identity"
 	"tram/agent/office"
@@ -15,7 +16,7 @@ const connectorDir = "connectors"
 // kinds are the kinds of connectors that an office may have.
 func kinds() []connector.Kind {
 	return []connector.Kind{
-		webhook.Kind(),
+		mail.Kind(), webhook.Kind(),
 	}
 }
 

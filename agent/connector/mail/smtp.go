@@ -113,6 +113,19 @@ type session struct {
 	stop func() bool
 }
 
+// from begins a mail. Client.Mail would ask for SMTPUTF8 wherever it is offered,
+// and a server on the way that lacks it would then have to send the mail back.
+func (s *session) from(address string) error {
+	id, err := s.Text.Cmd("MAIL FROM:<%s>", address)
+	if err != nil {
+		return err
+	}
+	s.Text.StartResponse(id)
+	defer s.Text.EndResponse(id)
+	_, _, err = s.Text.ReadResponse(250)
+	return err
+}
+
 // abort ends a session without a word: what was under way is not sent.
 func (s *session) abort() {
 	s.stop()
@@ -251,7 +264,7 @@ func (m *mailer) send(ctx context.Context, l letter) error {
 		return err
 	}
 	defer s.abort()
-	if err := s.Mail(m.from); err != nil {
+	if err := s.from(m.from); err != nil {
 		return m.judged(err)
 	}
 	taken, outcome := m.recipients(s, to)
