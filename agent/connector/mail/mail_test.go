@@ -36,7 +36,7 @@ const (
 	chief = "chutich@an-binh.example.vn"
 )
 
-func settings(t *testing.T, s Settings) json.RawMessage {
+func settings(t testing.TB, s Settings) json.RawMessage {
 	t.Helper()
 	raw, err := json.Marshal(s)
 	if err != nil {
@@ -51,7 +51,7 @@ func to(s *mailtest.Server) Settings {
 }
 
 // bench opens a connector over a desk.
-func bench(t *testing.T, desk connector.Desk, s Settings, secret string) *mailer {
+func bench(t testing.TB, desk connector.Desk, s Settings, secret string) *mailer {
 	t.Helper()
 	env := connector.Env{
 		Name: "thu", Office: office.Party{Code: connectortest.Office, Name: "UBND xã An Bình"}, Settings: settings(t, s), Desk: desk,
