@@ -73,7 +73,7 @@ func (m *mailer) write(ctx context.Context, w io.Writer, l letter, attached bool
 	var head strings.Builder
 	field := func(name, value string) { fmt.Fprintf(&head, "%s: %s\r\n", name, value) }
 	field("Date", m.env.Now().In(clock.Vietnam).Format(time.RFC1123Z))
-	field("From", fold((&mail.Address{Name: oneLine(m.env.Office.Name), Address: m.from}).String()))
+	field("From", sender(m.env.Office.Name, m.from))
 	field("To", strings.Join(m.to, ",\r\n "))
 	field("Message-ID", "<"+l.key+"@"+m.from[strings.LastIndexByte(m.from, '@')+1:]+">")
 	field("Subject", encoded(l.subject))
@@ -199,11 +199,27 @@ func oneLine(text string) string {
 // encoded is a text as the value of a header: as it is, or in encoded words (RFC
 // 2047), a line each.
 func encoded(text string) string {
-	text = strings.TrimSpace(oneLine(text))
-	ascii := !strings.ContainsFunc(text, func(r rune) bool { return r >= 0x7f })
-	if ascii && len(text) <= plainLength && !strings.Contains(text, "=?") {
+	if text = strings.TrimSpace(oneLine(text)); plain(text) {
 		return text
 	}
+	return encodedWords(text)
+}
+
+// sender is the value of From.
+func sender(name, address string) string {
+	if name = strings.TrimSpace(oneLine(name)); plain(name) {
+		return (&mail.Address{Name: name, Address: address}).String()
+	}
+	return encodedWords(name) + "\r\n <" + address + ">"
+}
+
+// plain reports whether a text can stand in a header as it is.
+func plain(text string) bool {
+	ascii := !strings.ContainsFunc(text, func(r rune) bool { return r >= 0x7f })
+	return ascii && len(text) <= plainLength && !strings.Contains(text, "=?")
+}
+
+func encodedWords(text string) string {
 	var words []string
 	word := ""
 	flush := func() {
@@ -228,9 +244,6 @@ const (
 	plainLength = 200
 	wordLength  = 45
 )
-
-// fold breaks a header between its encoded words.
-func fold(value string) string { return strings.ReplaceAll(value, "?= =?", "?=\r\n =?") }
 
 // segment is the longest part of a parameter on one line, in bytes.
 const segment = 60

@@ -411,6 +411,8 @@ func FuzzHeaders(f *testing.F) {
 	}
 	f.Add("x\r\nBcc: a@b", "x\r\n\r\nbody")
 	f.Add(strings.Repeat("đ", 500), strings.Repeat("ạ", 300))
+	f.Add(strings.Repeat("~", 999), "a.pdf") // no blank to fold at
+	f.Add(`"a" <b@c>, d`, "a.pdf")
 	f.Add("\u202egnp.exe", "\xff\xfe")
 	f.Fuzz(func(t *testing.T, subject, name string) {
 		if len(subject)+len(name) > 4000 {
@@ -434,6 +436,9 @@ func FuzzHeaders(f *testing.F) {
 		p := read(t, b.Bytes())
 		if got, want := p.get(t, "Subject"), strings.TrimSpace(oneLine(subject)); got != want {
 			t.Errorf("subject %q, want %q", got, want)
+		}
+		if a, err := p.header.AddressList("From"); err != nil || len(a) != 1 || a[0].Address != from || a[0].Name != strings.TrimSpace(oneLine(subject)) {
+			t.Errorf("From %v, %v, want %q", a, err, oneLine(subject))
 		}
 		if p.header.Get("Bcc") != "" || len(p.files) != 1 || p.files[0].name != oneLine(name) || string(p.files[0].data) != "content" {
 			t.Errorf("%d files, %q, want %q", len(p.files), fmt.Sprint(p.files), oneLine(name))
