@@ -128,7 +128,7 @@ func asksOf(d Document) string {
 	text := string(d.State)
 	for _, to := range d.To {
 		if to.Recall != nil {
-			text += " " + to.Code + "=" + to.Recall.At.String()
+			text += " " + to.Code + "=" + to.Recall.At.String() + to.Recall.Answered.String()
 		}
 	}
 	return text

@@ -86,7 +86,7 @@ func (o *Office) message(id storage.ID, l letter, files []file) *edxml.Document 
 		},
 		SteeringType: defaultSteering,
 		Trace:        []edxml.Trace{{OrganID: o.me.Code, Time: l.at}},
-		Business: l.change.business(l),
+		Business:     l.change.business(l),
 	}
 	for _, c := range l.to {
 		d.To = append(d.To, edxml.Organ{ID: c.Code, InCharge: c.Name, Name: c.Name})

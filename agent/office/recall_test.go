@@ -147,7 +147,8 @@ func TestWithdrawnAsItLeftIsRecalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	late()
-	w.deliver()
+	w.deliver() // it is filed
+	w.deliver() // its receipt comes
 	a.round(t.Context())
 	w.deliver()
 	if got := a.get(sent.ID); got.State != Recalled || answersOf(got) != "H40.15 recalled agreed" {
@@ -250,6 +251,7 @@ func TestRefusedRecallLeavesTheDocument(t *testing.T) {
 	sent := a.send(draft("H40.15"))
 	w.deliver()
 	must(b.Accept(t.Context(), sent.ID, "vanthu"))
+	w.deliver()
 	a.recall(sent.ID, "Ban hành nhầm")
 	w.deliver()
 	_, err := b.Refuse(t.Context(), sent.ID, "  ", "vanthu")
@@ -396,7 +398,8 @@ func TestRecallReachesAnOfficeThatWasOff(t *testing.T) {
 	a.restart()
 	w.relay()
 	b.restart()
-	w.deliver()
+	w.deliver() // it handles what waited
+	w.deliver() // its answers come
 	if here := b.get(sent.ID); here.State != Recalled || codesOf(here) != "01 13 15" {
 		t.Errorf("the receiver has %s, %s", here.State, codesOf(here))
 	}
@@ -464,7 +467,7 @@ func TestUnknownTargetIsKeptAndAnswered(t *testing.T) {
 	w := newWorld(t, "H40.12", "H40.15")
 	a, b := w.offices["H40.12"], w.offices["H40.15"]
 	w.ask(a, b, must(uuid.NewV7()), "không-có", "nhầm")
-	w.ask(a, b, uuid.Nil, "", "nhầm")
+	w.ask(a, b, uuid.Nil, "cũng-không", "nhầm")
 	if err := b.drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -353,10 +353,13 @@ func (o *Office) fileEarly(ctx context.Context, d order) error {
 
 // named is how an answer names the document of an order.
 func (d order) named() string {
-	if d.edxmlID == "" {
+	switch {
+	case d.edxmlID != "":
+		return d.edxmlID
+	case d.target != (storage.ID{}):
 		return d.target.String()
 	}
-	return d.edxmlID
+	return d.entry.ID.String()
 }
 
 // fileForeign refuses an order by an office that did not issue the document
