@@ -32,6 +32,7 @@ type Documents interface {
 	Open(ctx context.Context, id storage.ID, index int) (office.Attachment, io.ReadSeekCloser, error)
 	Export(ctx context.Context, id storage.ID, w io.Writer) error
 	Exchange
+	Recalls
 }
 
 // Exchange is what other makers' software hands over and gets, as edXML.
@@ -117,6 +118,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /v1/documents/{id}/checks", s.handle(s.checks))
 	mux.HandleFunc("POST /v1/documents/{id}/checks", s.handle(s.recheck))
 	mux.HandleFunc("POST /v1/documents/{id}/return", s.handle(s.giveBack))
+	s.recalls(mux)
 	mux.HandleFunc("POST /v1/documents/{id}/first", s.handle(s.first))
 	mux.HandleFunc("GET /v1/arriving", s.handle(s.arriving))
 	mux.HandleFunc("POST /v1/arriving/{id}/first", s.handle(s.bring))
@@ -359,6 +361,7 @@ func (s *server) send(_ http.ResponseWriter, r *http.Request) (any, error) {
 		To: req.To, Subject: req.Subject, Urgency: office.Urgency(req.Urgency), Type: req.Type,
 		Number: req.Number, Notation: req.Notation, Date: req.Date, Signer: req.Signer,
 		Position: req.Position, Content: req.Content, Classification: req.Classification, Cleared: req.Cleared, Copied: req.Copied, By: req.By,
+		Changes: office.Changes{Replaces: req.Replaces, Updates: req.Updates, Removed: req.Removed, Reason: req.ChangeReason},
 	}
 	upload := &sequence{parts: parts}
 	for i, name := range req.Files {
