@@ -118,11 +118,12 @@ func remarked(e office.Event) bool {
 // OrderView is what the sender of an incoming document asks, with the forms to
 // answer it.
 type OrderView struct {
-	Kind, Title, Who, When, Reason string
-	Outcome                        string // how it was answered
-	May                            bool   // answer it
-	Typed                          string // reason of a refusal as it was typed
-	Refusing                       bool   // the form for refusing is open
+	Title, Who, When, Reason string
+	Hint, Agree              string // what agreeing does, and its button
+	Outcome                  string // how it was answered
+	May                      bool   // answer it
+	Typed                    string // reason of a refusal as it was typed
+	Refusing                 bool   // the form for refusing is open
 }
 
 // order shows the newest request about a document, nil for none.
@@ -132,7 +133,7 @@ func (v *visit) order(d office.Document, typed string, refusing bool) *OrderView
 		return nil
 	}
 	o := &OrderView{
-		Kind: r.Kind, Title: v.t("web.request." + r.Kind), Who: joinDots(r.Person, partyName(d.From)), When: v.clock(r.At), Reason: r.Reason,
+		Title: v.t("web.request." + r.Kind), Hint: v.t("web.request.hint-" + r.Kind), Agree: v.t("web.request.grant-" + r.Kind), Who: joinDots(r.Person, partyName(d.From)), When: v.clock(r.At), Reason: r.Reason,
 		May: r.State == office.RequestPending && d.State != office.Returned && v.may(account.Answer), Typed: typed, Refusing: refusing,
 	}
 	if r.State != office.RequestPending {

@@ -164,7 +164,10 @@ func (v *visit) incomingSteps(d office.Document) []Step {
 		v.fill(&s, &e)
 		switch {
 		case aboutAsks(e):
-			s.Label, s.Note = v.t("web.in.asked."+string(e.Code)), e.Note
+			s.Note = e.Note
+			if e.Step != office.Recalled {
+				s.Label = v.t("web.in.asked." + string(e.Code))
+			}
 		case remarked(e):
 			s.Label = v.t("web.in.step.remark")
 		}
