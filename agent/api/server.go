@@ -32,7 +32,6 @@ type Documents interface {
 	Open(ctx context.Context, id storage.ID, index int) (office.Attachment, io.ReadSeekCloser, error)
 	Export(ctx context.Context, id storage.ID, w io.Writer) error
 	Exchange
-	Recalls
 }
 
 // Exchange is what other makers' software hands over and gets, as edXML.
@@ -41,12 +40,13 @@ type Exchange interface {
 	ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error
 }
 
-// Decisions is what a clerk decides about an incoming document, and on what.
+// Decisions is what a clerk decides about documents, and on what.
 type Decisions interface {
 	AcceptKnowing(ctx context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error)
 	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
 	Checks(ctx context.Context, id storage.ID) ([]office.Check, error)
 	Recheck(ctx context.Context, id storage.ID, by string) ([]office.Check, error)
+	Recalls
 }
 
 // Accounts is what the API needs to manage sign-ins.
