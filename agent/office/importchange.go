@@ -65,7 +65,12 @@ func (in *importing) recall(ctx context.Context, target string, removed []string
 		to = in.concerned(doc)
 	}
 	reason := cut(in.doc.Business.Reason, MaxReason)
-	done := Imported{Kind: KindStatus, Code: edxml.StatusTakeBack, Document: doc, Warnings: append([]edxml.Warning{}, in.full.Warnings...)}
+	done := Imported{Kind: KindStatus, Code: edxml.StatusTakeBack, Document: doc, Warnings: []edxml.Warning{}}
+	for _, w := range in.full.Warnings {
+		if w.Code != edxml.WarnNoFiles { // a recall needs none
+			done.Warnings = append(done.Warnings, w)
+		}
+	}
 	if in.h.Try {
 		_, _, _, err := o.recallable(ctx, doc.ID, to, reason)
 		return done, err
