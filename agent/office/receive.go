@@ -73,7 +73,7 @@ func (o *Office) receive(ctx context.Context, a queue.Arrived, log *slog.Logger)
 	}
 	if in.early != nil {
 		ans.code, ans.text = edxml.StatusAgreed, i18n.T(i18n.Vietnamese, "office.recall.agreed")
-		ans.said = statusNote(ans.code, ans.text)
+		ans.said = i18n.Say("office.recall.agreed")
 		in.doc.State, in.doc.Reason = Recalled, in.early.reason
 	}
 	if refused != nil {

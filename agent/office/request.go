@@ -140,7 +140,9 @@ func (o *Office) settleRequest(tx *sqlite.Tx, seq int64, doc Document, state Req
 			return err
 		}
 	}
-	r.said = statusNote(r.code, r.text)
+	if r.said == nil {
+		r.said = statusNote(r.code, r.text)
+	}
 	if err := o.answered(tx, seq, step, r); err != nil {
 		return err
 	}
@@ -219,7 +221,7 @@ func (o *Office) fileOrder(ctx context.Context, d order) error {
 	if withdrawable(doc.State) {
 		r, err = o.reply(ctx, answer{
 			to: d.from, of: doc.ID, urgency: doc.Urgency, code: edxml.StatusAgreed, at: o.now(), about: about(doc),
-			text: i18n.T(i18n.Vietnamese, "office.recall.agreed"),
+			text: i18n.T(i18n.Vietnamese, "office.recall.agreed"), said: i18n.Say("office.recall.agreed"),
 		})
 		if err != nil {
 			return err

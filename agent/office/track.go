@@ -418,6 +418,9 @@ func (o *Office) fileNotice(tx *sqlite.Tx, seq int64, e opened, n notice, raw []
 	if err != nil {
 		return err
 	}
+	if err := o.overtaken(tx, seq); err != nil {
+		return err
+	}
 	proof, err := insertProof(tx, seq, EvidenceNotice, e.header.From, e.Header, raw)
 	if err != nil {
 		return err

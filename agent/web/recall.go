@@ -94,7 +94,7 @@ func (v *visit) asked(d office.Document, r office.Recipient) []Step {
 			s.Tone = "bad"
 		}
 		v.fill(&s, &e)
-		s.Note = e.Note // the label says the rest
+		s.Note = v.ownWords(e)
 		steps = append(steps, s)
 	}
 	for _, a := range []*office.Ask{r.Recall, r.Update} {
@@ -103,6 +103,15 @@ func (v *visit) asked(d office.Document, r office.Recipient) []Step {
 		}
 	}
 	return steps
+}
+
+// ownWords are those of who asked or answered; the label says the rest.
+func (v *visit) ownWords(e office.Event) string {
+	if e.Said != nil && strings.HasPrefix(e.Said.Key, "office.status.") {
+		text, _ := e.Said.Args["text"].(string)
+		return text
+	}
+	return e.Words(v.lang)
 }
 
 // aboutAsks tells statuses of recalls and updates from those of the five steps.

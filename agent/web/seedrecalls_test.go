@@ -72,7 +72,7 @@ func seedRecalls(f *fakeOffice, s seeded, ago func(time.Duration) time.Time) {
 	asked := func(state office.AskState, answer string) *office.Ask {
 		return &office.Ask{State: state, Reason: "Sai số liệu", By: "lan", At: ago(2 * time.Hour), Answer: answer, Answered: ago(time.Hour)}
 	}
-	outgoing("withdrawn", "Báo cáo quý gửi nhầm tệp", office.Withdrawn, nil, at(province, office.Withdrawn, nil))
+	outgoing("withdrawn", "Báo cáo quý gửi nhầm tệp", office.Withdrawn, nil, office.Recipient{Party: province, State: office.Withdrawn, Reason: "Thiếu chữ ký"})
 	outgoing("recalled-out", "Báo cáo số liệu dân cư", office.Recalled, nil, at(province, office.Recalled, asked(office.AskAgreed, "")))
 	outgoing("recalling", "Báo cáo thu ngân sách", office.Delivered, []office.Link{{Kind: office.ReplacedBy, ID: s["hub"].ID, Symbol: "60/BC-UBND", Subject: "Báo cáo thu ngân sách (sửa)", Reason: "Sai số liệu"}},
 		at(province, office.Accepted, asked(office.AskRefused, "Đã tổng hợp vào báo cáo tỉnh")), at(neighbour, office.Recalled, asked(office.AskAgreed, "")),

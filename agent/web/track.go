@@ -50,7 +50,7 @@ func (v *visit) tracks(d office.Document, live *Meter) []Track {
 func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step {
 	happened := map[office.State]*office.Event{}
 	for i, e := range d.Events {
-		if concerns(e, r) && !aboutAsks(e) && !remarked(e) && (!testified(e) || e.Step == office.Failed) {
+		if concerns(e, r) && (!aboutAsks(e) || e.Step == office.Recalled) && !remarked(e) && (!testified(e) || e.Step == office.Failed) {
 			happened[e.Step] = &d.Events[i]
 		}
 	}
@@ -107,8 +107,12 @@ func (v *visit) takenBack(kept []Step, r office.Recipient, e *office.Event) []St
 	for i := range kept {
 		kept[i].Tone = "done"
 	}
-	end := Step{Tone: "done", Label: v.t("web.step." + string(r.State)), Note: r.ReasonIn(v.lang)}
+	end := Step{Tone: "done", Label: v.t("web.step." + string(r.State))}
 	v.fill(&end, e)
+	end.Note = ""
+	if r.State == office.Withdrawn { // of a recall the answer stands below
+		end.Note = r.ReasonIn(v.lang)
+	}
 	return append(kept, end)
 }
 
@@ -164,7 +168,7 @@ func (v *visit) incomingSteps(d office.Document) []Step {
 		v.fill(&s, &e)
 		switch {
 		case aboutAsks(e):
-			s.Note = e.Note
+			s.Note = v.ownWords(e)
 			if e.Step != office.Recalled {
 				s.Label = v.t("web.in.asked." + string(e.Code))
 			}
