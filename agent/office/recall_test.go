@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tram/agent/edxml"
+	"tram/agent/evidence"
 	"tram/agent/problem"
 	"tram/storage"
 	"tram/storage/sqlite"
@@ -398,5 +399,35 @@ func TestRecallReachesAnOfficeThatWasOff(t *testing.T) {
 	}
 	if got := a.get(sent.ID); got.State != Recalled {
 		t.Errorf("the sender has %s", got.State)
+	}
+}
+
+// TestHubOfAWithdrawnDocument: a hub that testifies to have it has it recalled,
+// one that refused it changes nothing.
+func TestHubOfAWithdrawnDocument(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "H40.12", "H40.15")
+	a := w.offices["H40.12"]
+	for name, c := range map[string]struct {
+		event evidence.Event
+		want  string
+	}{
+		"refused": {evidence.Event{Name: evidence.SubmissionRejection, At: w.clock, Code: 6}, "H40.15 withdrawn"},
+		"taken":   {evidence.Event{Name: evidence.SubmissionAcceptance, At: w.clock}, "H40.15 withdrawn due"},
+	} {
+		sent := a.send(draft("H40.15"))
+		if _, err := a.Withdraw(t.Context(), sent.ID, "nhầm", "vanthu"); err != nil {
+			t.Fatal(err)
+		}
+		err := a.db.Update(t.Context(), func(tx *sqlite.Tx) error {
+			seq, err := find(tx, Out, sent.ID)
+			if err != nil {
+				return err
+			}
+			return a.trackOutgoing(tx, seq, hubCode, c.event)
+		})
+		if err != nil || answersOf(a.get(sent.ID)) != c.want {
+			t.Errorf("%s: %s, %v, want %s", name, answersOf(a.get(sent.ID)), err, c.want)
+		}
 	}
 }
