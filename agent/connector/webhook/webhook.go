@@ -63,12 +63,6 @@ type hook struct {
 	env     connector.Env
 }
 
-// types are those of entries that there are.
-var types = []office.EntryType{
-	office.DocumentSaved, office.DocumentSending, office.DocumentAtHub, office.DocumentDelivered, office.DocumentArrived,
-	office.DocumentAccepted, office.DocumentReturned, office.DocumentStatus, office.DocumentFailed, office.DocumentNoted,
-}
-
 func open(env connector.Env) (connector.Connector, error) {
 	var s Settings
 	if err := connector.Decode(env.Settings, &s); err != nil {
@@ -85,8 +79,8 @@ func open(env connector.Env) (connector.Connector, error) {
 	h.url, err = address(s.URL)
 	note(err)
 	for _, word := range s.Events {
-		if !slices.Contains(types, office.EntryType(word)) {
-			note(connector.Fault("events", word, joined(types)))
+		if !slices.Contains(office.EntryTypes, office.EntryType(word)) {
+			note(connector.Fault("events", word, joined(office.EntryTypes)))
 		}
 		h.events = append(h.events, office.EntryType(word))
 	}

@@ -305,8 +305,8 @@ func TestOnlyWantedEventsGo(t *testing.T) {
 		events string
 		want   []office.EntryType
 	}{
-		{`[]`, types},
-		{`""`, types},
+		{`[]`, office.EntryTypes},
+		{`""`, office.EntryTypes},
 		{`"document.arrived, document.failed"`, []office.EntryType{office.DocumentArrived, office.DocumentFailed}},
 		{`["document.status"]`, []office.EntryType{office.DocumentStatus}},
 	} {
@@ -315,7 +315,7 @@ func TestOnlyWantedEventsGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []office.EntryType
-		for _, e := range types {
+		for _, e := range office.EntryTypes {
 			if made.Wants(office.Entry{Type: e}) {
 				got = append(got, e)
 			}
