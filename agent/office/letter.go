@@ -118,6 +118,7 @@ type letter struct {
 	cleared, copied  bool
 	at               time.Time
 	given            *given // of a message that was handed over; nil for a draft
+	handed           Handed
 }
 
 // year is the year whose series the number belongs to.

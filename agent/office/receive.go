@@ -36,6 +36,7 @@ type arrival struct {
 	files    []file
 	original *blob.Content // a signed message, from which the files are
 	warnings []edxml.Warning
+	answers  []string // DocumentIds of what it answers
 }
 
 // receive files an arrived document and answers with status 01, or records why
@@ -168,6 +169,9 @@ func (o *Office) readMessage(head seal.Head, from string, in *arrival) (*edxml.D
 		return nil, reject("message-kind", nil)
 	}
 	in.warnings = warnings
+	for _, r := range d.ResponseFor {
+		in.answers = append(in.answers, r.DocumentID)
+	}
 	in.doc = incoming(in.doc, d)
 	in.others = len(d.To) - 1
 	in.doc.From.Code = from
@@ -282,6 +286,9 @@ func (o *Office) file(tx *sqlite.Tx, a queue.Arrived, in *arrival, r reply, refu
 	in.doc.To = []Recipient{me}
 	seq, err := insertDocument(tx, in.doc, max(in.others, 0))
 	if err != nil {
+		return err
+	}
+	if err := answersApp(tx, seq, a.From, in.answers); err != nil {
 		return err
 	}
 	if err := insertHead(tx, seq, a.Header, in.head); err != nil {
