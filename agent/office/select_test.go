@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -205,5 +206,25 @@ func TestRegistersHoldEachYearInOrder(t *testing.T) {
 	}
 	if got := read(b, In, 2025); got != nil {
 		t.Errorf("another year holds %v", got)
+	}
+}
+
+func TestOnlyARecipientAnswersADocumentOfAnApplication(t *testing.T) {
+	w := newWorld(t, "H40.01", "H40.02", "H40.03")
+	a := w.offices["H40.01"]
+	d := draft("H40.02")
+	d.App = "cong-dvc"
+	mine := a.send(d)
+	for i, code := range []string{"H40.02", "H40.03"} {
+		message := plainly(foreign(code, organs("H40.01"), code+",2026/11/20,45/KH-UBND", "a.pdf", encoded([]byte("%PDF-1.7 trả lời"))))
+		message = strings.Replace(message, "<e:DocumentId>", "<e:ResponseFor><e:OrganId>H40.01</e:OrganId><e:DocumentId>"+mine.EdXMLID+"</e:DocumentId></e:ResponseFor><e:DocumentId>", 1)
+		if _, err := w.offices[code].importing(message); err != nil {
+			t.Fatal(err)
+		}
+		w.deliver()
+		app, err := a.AppOf(t.Context(), a.inbox()[0].ID)
+		if want := []string{"cong-dvc", ""}[i]; err != nil || app != want {
+			t.Errorf("answer of %s belongs to %q, %v; want %q", code, app, err, want)
+		}
 	}
 }
