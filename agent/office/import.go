@@ -30,6 +30,10 @@ type Handover struct {
 	// Also is that of [Handed] for a document; a status, which is given once
 	// however often it is handed over, does not call it.
 	Also func(tx *sqlite.Tx, done Imported) error
+	// Permit is asked before anything changes, with what the message is: a new
+	// document, or a status about one. Its error refuses the message; nil
+	// permits all.
+	Permit func(ctx context.Context, kind string, about Document) error
 }
 
 // Kinds of messages that are handed over.
@@ -103,6 +107,13 @@ func (o *Office) readHandover(ctx context.Context, h Handover, staged *contents,
 	return nil, storing(err)
 }
 
+func (h Handover) permit(ctx context.Context, kind string, about Document) error {
+	if h.Permit == nil {
+		return nil
+	}
+	return h.Permit(ctx, kind, about)
+}
+
 // importing is a document while it is taken over.
 type importing struct {
 	review
@@ -114,6 +125,9 @@ type importing struct {
 }
 
 func (in *importing) do(ctx context.Context) (Imported, error) {
+	if err := in.h.permit(ctx, KindDocument, Document{}); err != nil {
+		return Imported{}, err
+	}
 	if err := in.o.db.View(ctx, func(tx *sqlite.Tx) error { return notYetThere(tx, in.doc.ID) }); err != nil {
 		return Imported{}, err
 	}
