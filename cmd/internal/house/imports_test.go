@@ -122,6 +122,8 @@ var owners = []struct {
 	{"github.com/miekg/pkcs11", []string{"cmd/tram-token"}, "cgo and makers' libraries stay in a process of their own"},
 	{"github.com/russellhaering/goxmldsig", nil, "made for SAML, it checks too little of other signatures; tests hold ours against it"},
 	{"github.com/beevik/etree", nil, "the tree of goxmldsig, for tests"},
+	{"golang.org/x/time", []string{"agent/api/appkey"}, "how often an application may call is decided in one place"},
+	{"github.com/pb33f", nil, "a validator of OpenAPI is for tests"},
 	{"github.com/gofrs/flock", []string{"storage/keystore"}, "who owns a data folder is decided in one place"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "commands are the outermost layer"},
 	{"github.com/spf13/pflag", []string{"cmd"}, "flags are the outermost layer"},
