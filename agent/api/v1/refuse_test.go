@@ -1,7 +1,9 @@
 package v1
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -37,7 +39,12 @@ func (w *world) good(op operation, key, id string) request {
 // refused holds a refusal to what every one of them promises.
 func (w *world) refused(t *testing.T, name string, q request, statuses ...int) Problem {
 	t.Helper()
+	var sent []byte
+	if q.body != nil {
+		sent = must(io.ReadAll(q.body))
+	}
 	for _, lang := range []i18n.Lang{i18n.Vietnamese, i18n.English} {
+		q.body = bytes.NewReader(sent)
 		q.headers = maps.Clone(q.headers)
 		if q.headers == nil {
 			q.headers = map[string]string{}

@@ -312,8 +312,9 @@ func TestApplicationsThatSeeTheirOwnSeeNothingElse(t *testing.T) {
 	upload := w.upload(own, "a.pdf", "%PDF-1.7")
 	w.get(other, "/uploads/"+upload).want(t, 404)
 	w.sendUpload(other, "2", "Lấy của người khác", upload).want(t, 422)
-	status := `<e:edXML xmlns:e="` + edxml.Namespace + `"><e:edXMLEnvelope><e:edXMLHeader><e:Status><e:ResponseFor><e:OrganId>` + codeB + `</e:OrganId><e:DocumentId>` +
-		in[Document](t, w.get(all, "/documents/"+incoming)).EdXMLID + `</e:DocumentId></e:ResponseFor><e:From><e:OrganId>` + codeA + `</e:OrganId></e:From><e:StatusCode>03</e:StatusCode><e:Description>x</e:Description><e:Timestamp>2026/11/26 10:00:00</e:Timestamp></e:Status></e:edXMLHeader></e:edXMLEnvelope></e:edXML>`
+	status := `<edXML xmlns="` + edxml.Namespace + `"><edXMLEnvelope><edXMLHeader><MessageHeader><ResponseFor><OrganId>` + codeB + `</OrganId><Code></Code><DocumentId>` +
+		in[Document](t, w.get(all, "/documents/"+incoming)).EdXMLID + `</DocumentId></ResponseFor><From><OrganId>` + codeA + `</OrganId></From><StaffInfo><Staff>Trần Thị Mẫu</Staff></StaffInfo>` +
+		`<StatusCode>03</StatusCode><Description>đã nhận</Description><Timestamp>2026/11/26 09:10:00</Timestamp></MessageHeader></edXMLHeader></edXMLEnvelope></edXML>`
 	xml := func(key string) exchange {
 		return w.call(request{method: "POST", path: "/documents/edxml", key: key, headers: map[string]string{"Content-Type": "application/xml"}, body: strings.NewReader(status)})
 	}

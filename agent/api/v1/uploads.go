@@ -303,8 +303,8 @@ func (u *uploads) take(c *call, files []FileName) (*taken, error) {
 		if errors.As(err, &p) {
 			q := *p
 			q.Class, q.Field = problem.Usage, "files"
-			if p.Code == "upload.unknown" || p.Code == "upload.ended" {
-				q.Code = "upload.not-there"
+			if p.Code == "upload.unknown" || p.Code == "upload.ended" || p.Code == "api.parameter" {
+				q.Code, q.Args = "upload.not-there", i18n.Args{"id": shown(f.Upload)}
 			}
 			faults = append(faults, &q)
 		} else if err != nil {
