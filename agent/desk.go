@@ -16,6 +16,7 @@ import (
 	"tram/agent/api/appkey"
 	v1 "tram/agent/api/v1"
 	"tram/agent/clock"
+	"tram/agent/connector"
 	"tram/agent/countersign"
 	"tram/agent/enroll"
 	"tram/agent/guard"
@@ -79,11 +80,13 @@ type desk struct {
 	older    older
 	seals    *sealbook.Book
 	trust    *trust.Store
+
+	connectors *connector.Host
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -118,6 +121,7 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 		return nil, err
 	}
 	d.queue.SetHooks(d.office.Hooks())
+	d.openConnectors()
 	if err := d.openNode(); err != nil {
 		return nil, err
 	}
@@ -261,6 +265,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.office.Run(ctx) })
+	group.Go(func() error { return d.connectors.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })

@@ -80,7 +80,7 @@ func (b *bench) api(ctx context.Context) (err error) {
 		{"list 50 in two states", "/documents?box=out&state=returned&state=failed"},
 		{"list 50 of a sender", "/documents?box=in&office=000.00.07.H40"},
 		{"list 50 to a recipient", "/documents?box=out&office=000.00.07.H40"},
-		{"list 50 of a number", "/documents?box=in&number=77&notation=UBND"},
+		{"list 50 of a number", "/documents?box=in&number=76&notation=UBND"},
 		{"list 50 urgent", "/documents?box=in&urgency=hoa-toc"},
 		{"list 50 filed in a month", "/documents?box=in&filed_from=2026-03-01T00:00:00Z&filed_until=2026-03-31T00:00:00Z"},
 		{"list 50 of a register", "/registers/out/2026?limit=50"},

@@ -18,7 +18,16 @@ import (
 var templateFiles embed.FS
 
 var referenceTemplates = template.Must(
-	template.New("").Funcs(template.FuncMap{"lower": strings.ToLower}).ParseFS(templateFiles, "templates/*.html"))
+	template.New("").Funcs(template.FuncMap{"lower": strings.ToLower, "prose": prose}).ParseFS(templateFiles, "templates/*.html"))
+
+// prose shows what stands between backticks as code.
+func prose(text string) template.HTML {
+	parts := strings.Split(template.HTMLEscapeString(text), "`")
+	for i := 1; i < len(parts)-1; i += 2 {
+		parts[i] = "<code>" + parts[i] + "</code>"
+	}
+	return template.HTML(strings.Join(parts, ""))
+}
 
 // frame is what the layout of the pages for people needs.
 type frame struct {
