@@ -26,6 +26,7 @@ type Handover struct {
 	Cleared bool      // as in [Draft]
 	Try     bool      // check it and tell, but change nothing
 	By      string    // as in [Draft]
+	Key     string    // as in [Draft], of a document; a status is given once in any case
 }
 
 // Kinds of messages that are handed over.
@@ -39,8 +40,8 @@ type Imported struct {
 	Kind string `json:"kind"`
 	// Code is that of a status, "" of a document.
 	Code edxml.StatusCode `json:"code,omitempty"`
-	// Changed is false when it was only tried, and for a status that had been
-	// given before.
+	// Changed is false when it was only tried, for a document that was handed over
+	// under the same key, and for a status that had been given before.
 	Changed bool `json:"changed"`
 	// Document is the one that was saved, or that the status is about. One that
 	// was only tried has no ID.
@@ -55,8 +56,12 @@ const contentSlack = 1 << 20
 // the header as it was written, a status is given to the incoming document that
 // it names. Faults come as a problem.List or a problem; whatever the error,
 // nothing is saved. A document that was handed over before is refused, as
-// import.already, so that handing over again after a crash sends nothing twice.
+// import.already, so that handing over again after a crash sends nothing twice;
+// under the key that it had then, it is returned instead.
 func (o *Office) Import(ctx context.Context, h Handover) (Imported, error) {
+	if doc, ok, err := o.handed(ctx, h.Key); err != nil || ok {
+		return Imported{Kind: KindDocument, Document: doc, Warnings: []edxml.Warning{}}, err
+	}
 	staged := &contents{store: o.blobs}
 	defer staged.abort()
 	whole, err := o.blobs.Create()
@@ -167,7 +172,7 @@ func (in *importing) letter() letter {
 	d := in.doc
 	l := letter{
 		subject: d.Subject, content: d.Content, urgency: Urgency(d.Urgency()), code: d.Code, date: d.Date, at: in.o.now(),
-		kind: edxml.Kind{Name: d.Type.Name}, by: strings.TrimSpace(in.h.By), cleared: in.h.Cleared,
+		kind: edxml.Kind{Name: d.Type.Name}, by: strings.TrimSpace(in.h.By), cleared: in.h.Cleared, key: in.h.Key,
 		given: &given{id: d.ID, message: in.full.Skeleton},
 	}
 	if k, ok := edxml.KindByName(d.Type.Name); ok {

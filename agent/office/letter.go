@@ -114,7 +114,7 @@ type letter struct {
 	code             edxml.Code // number still empty when the series gives it
 	date             edxml.Date
 	signer, position string
-	by               string
+	by, key          string
 	cleared, copied  bool
 	at               time.Time
 	given            *given // of a message that was handed over; nil for a draft

@@ -32,6 +32,9 @@ type file struct {
 // problem.List; a full disk as a problem of class Full. Whatever the error,
 // nothing of the document is saved.
 func (o *Office) Send(ctx context.Context, d Draft) (Document, error) {
+	if doc, ok, err := o.handed(ctx, d.Key); err != nil || ok {
+		return doc, err
+	}
 	r := &review{o: o}
 	l := r.draft(d)
 	files := r.files(d)
@@ -195,6 +198,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	}
 	seq, err := insertDocument(tx, row, 0)
 	if err != nil {
+		return err
+	}
+	if err := keepKey(tx, l.key, seq); err != nil {
 		return err
 	}
 	if err := insertHead(tx, seq, p.bundle.Header, &head); err != nil {

@@ -162,6 +162,10 @@ type Draft struct {
 	Copied         bool   // a copy (sao y, sao lục, trích sao): sealed with the seal for copies
 	Files          []Upload
 	By             string // sign-in name or "cli", for the audit log
+	// Key names the draft for a program that may hand it over again after a
+	// crash: then the document that was saved under it is returned, whatever the
+	// rest of the draft says. "" is none; at most MaxKey bytes, unique in this office.
+	Key string
 }
 
 // Query selects documents for a list. Newest first, urgent ones not reordered.
