@@ -7,39 +7,35 @@ import (
 	"tram/agent/problem"
 )
 
-// maxFailure bounds the text of a failure that is kept, in bytes.
+// maxFailure bounds the technical text of a failure that is kept, in bytes.
 const maxFailure = 1000
 
 // Failure is why something did not work, as it is kept and shown.
 type Failure struct {
-	Code string    `json:"code,omitempty"` // of a problem, "" for a technical text
-	Args i18n.Args `json:"args,omitempty"`
-	Text string    `json:"text"` // in Vietnamese, or technical
+	Said      *i18n.Said `json:"said,omitempty"`      // what a person can read
+	Technical string     `json:"technical,omitempty"` // the error, in English
 }
 
-// failure is what a person reads of an error.
 func failure(err error) *Failure {
-	if err == nil {
-		return nil
-	}
+	f := &Failure{Technical: err.Error()}
 	var p *problem.Problem
 	if errors.As(err, &p) {
-		return &Failure{Code: p.Code, Args: p.Args, Text: p.Message(i18n.Vietnamese)}
+		f.Said = i18n.Say("problem."+p.Code, p.Args)
+		f.Technical = ""
+		if p.Err != nil {
+			f.Technical = p.Err.Error()
+		}
 	}
-	text := err.Error()
-	if len(text) > maxFailure {
-		text = text[:maxFailure]
+	if len(f.Technical) > maxFailure {
+		f.Technical = f.Technical[:maxFailure]
 	}
-	return &Failure{Text: text}
+	return f
 }
 
-// Message says it in lang; a technical text has no language.
-func (f *Failure) Message(lang i18n.Lang) string {
-	if f == nil {
-		return ""
+// Text implements [i18n.Speaker]: what a person can read, or else the error.
+func (f *Failure) Text(lang i18n.Lang) string {
+	if f.Said != nil {
+		return f.Said.Text(lang)
 	}
-	if f.Code != "" && i18n.Has("problem."+f.Code) {
-		return i18n.T(lang, "problem."+f.Code, f.Args)
-	}
-	return f.Text
+	return f.Technical
 }

@@ -47,6 +47,9 @@ const (
 	LogChanged        = "log-changed"
 	PagesEnding       = "pages-certificate-ending" // soon
 	PagesExpired      = "pages-certificate-expired"
+	ConnectorFailing  = "connector-failing"
+	ConnectorDead     = "connector-dead-letters"
+	ConnectorFull     = "connector-full"
 )
 
 const (

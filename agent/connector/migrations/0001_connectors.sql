@@ -17,9 +17,10 @@ CREATE TABLE deliveries (
     document  BLOB    NOT NULL CHECK (length(document) = 16),
     entry     TEXT    NOT NULL, -- JSON
     tries     INTEGER NOT NULL DEFAULT 0,
-    since     INTEGER NOT NULL DEFAULT 0, -- of the first try
-    due       INTEGER NOT NULL DEFAULT 0,
+    since     INTEGER NOT NULL, -- of the first try
+    due       INTEGER NOT NULL,
     failure   TEXT    NOT NULL DEFAULT '', -- JSON of the last one
     dead      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX deliveries_order ON deliveries (connector, dead, document, seq);
+CREATE INDEX deliveries_due ON deliveries (connector, dead, due, seq);
