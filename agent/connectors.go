@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"tram/agent/connector"
+	"tram/agent/connector/hotfolder"
 	"tram/agent/identity"
 	"tram/agent/office"
 )
@@ -12,7 +13,7 @@ import (
 const connectorDir = "connectors"
 
 // kinds are the kinds of connectors that an office may have.
-func kinds() []connector.Kind { return nil }
+func kinds() []connector.Kind { return []connector.Kind{hotfolder.Kind()} }
 
 func (d *desk) openConnectors() {
 	d.connectors = connector.New(connector.Options{

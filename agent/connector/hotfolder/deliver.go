@@ -12,7 +12,6 @@ import (
 	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/agent/office"
-	"tram/agent/problem"
 	"tram/storage/fsx"
 )
 
@@ -88,12 +87,7 @@ func (c *conn) deliver(ctx context.Context, f *tree, e office.Entry) error {
 // permanent marks what the office says about the document itself, which trying
 // again does not mend.
 func permanent(err error) error {
-	var p *problem.Problem
-	if !errors.As(err, &p) {
-		return err
-	}
-	switch p.Class {
-	case problem.Usage, problem.NotFound, problem.Conflict, problem.Denied, problem.BadSeal:
+	if connector.Refused(err) {
 		return connector.Permanent(err)
 	}
 	return err

@@ -151,12 +151,8 @@ func (h *handover) answered(err error) (refuse, failed error) {
 		h.c.step("after-office")
 		return nil, nil
 	}
-	for _, p := range problem.All(err) {
-		switch p.Class {
-		case problem.Usage, problem.NotFound, problem.Conflict, problem.Denied:
-		default:
-			return nil, err
-		}
+	if !connector.Refused(err) {
+		return nil, err
 	}
 	return err, nil
 }
