@@ -100,14 +100,19 @@ type handover struct {
 // do gives a claim to the office. It returns why the office, or this connector,
 // refuses it. Without refusal and done it has to wait.
 func (h *handover) do(ctx context.Context) (refuse, err error) {
+	rest := true
 	for _, name := range h.names {
 		v, _, err := h.c.look(ctx, h.f, h.dir+"/"+name)
-		if err != nil || v == waiting || v == absent {
+		if err != nil {
 			return nil, err
 		}
 		if p := h.c.refused(v, name); p != nil {
 			return p, nil
 		}
+		rest = rest && v == ready
+	}
+	if !rest {
+		return nil, nil
 	}
 	main := h.names[0]
 	switch roleOf(main) {
@@ -164,18 +169,21 @@ func (h *handover) files(ctx context.Context, main string) (refuse, err error) {
 	if err != nil || wrong != nil || card == nil {
 		return wrong, err
 	}
-	faults, err := h.gather(ctx, card)
-	if err != nil {
-		return nil, err
-	}
-	if len(faults) > 0 {
-		// Handed over, with a part of it moved on already?
-		if doc, err := h.c.env.Desk.Send(ctx, office.Draft{Key: h.c.key(h.id)}); err == nil {
+	if h.missing(card) {
+		// Is it handed over, with a part of it moved on already?
+		doc, err := h.c.env.Desk.Send(ctx, office.Draft{Key: h.c.key(h.id)})
+		if err == nil {
 			h.done, h.doc = true, doc.ID
 			return nil, nil
-		} else if _, err := h.answered(err); err != nil {
+		}
+		if !connector.Refused(err) {
 			return nil, err
 		}
+		if err := h.gather(ctx, card); err != nil {
+			return nil, err
+		}
+	}
+	if faults := h.faults(card); len(faults) > 0 {
 		if h.c.clock()-s.read < h.c.set.wait {
 			return nil, nil
 		}
@@ -184,40 +192,53 @@ func (h *handover) files(ctx context.Context, main string) (refuse, err error) {
 	return h.send(ctx, card)
 }
 
-// gather looks for the files of a sidecar, also for those that a crash left in
-// the first folder.
-func (h *handover) gather(ctx context.Context, card *sidecar) (faults problem.List, err error) {
-	var dropped []string
+func (h *handover) missing(card *sidecar) bool {
+	return slices.ContainsFunc(card.Files, func(n named) bool {
+		_, one := find(n.Name, h.names[1:])
+		return !one
+	})
+}
+
+// gather takes the files of a sidecar that a crash left in the first folder.
+func (h *handover) gather(ctx context.Context, card *sidecar) error {
+	dropped, err := h.f.list(dropDir)
+	if err != nil {
+		return err
+	}
 	for _, n := range card.Files {
-		file, one := find(n.Name, h.names[1:])
-		if !one {
-			if dropped == nil {
-				if dropped, err = h.f.list(dropDir); err != nil {
-					return nil, err
-				}
-			}
-			if file, one = find(n.Name, dropped); one {
-				v, _, err := h.c.look(ctx, h.f, dropDir+"/"+file)
-				if err != nil {
-					return nil, err
-				}
-				if one = v == ready; one {
-					if err := h.c.move(h.f, dropDir+"/"+file, h.dir+"/"+file); err != nil {
-						return nil, err
-					}
-					h.c.step("file-claimed-late")
-					h.names = append(h.names, file)
-				}
-			}
+		if _, there := find(n.Name, h.names[1:]); there {
+			continue
 		}
-		args := i18n.Args{"file": shown(n.Name)}
+		file, one := find(n.Name, dropped)
 		if !one {
-			faults = append(faults, problem.New(problem.Usage, "hotfolder.missing", "files", args))
+			continue
+		}
+		if v, _, err := h.c.look(ctx, h.f, dropDir+"/"+file); err != nil || v != ready {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := h.c.move(h.f, dropDir+"/"+file, h.dir+"/"+file); err != nil {
+			return err
+		}
+		h.c.step("file-claimed-late")
+		h.names = append(h.names, file)
+	}
+	return errors.Join(h.f.disk.SyncDir(h.dir), h.f.disk.SyncDir(dropDir))
+}
+
+// faults are the files of a sidecar that are not there as it says.
+func (h *handover) faults(card *sidecar) (list problem.List) {
+	for _, n := range card.Files {
+		args := i18n.Args{"file": shown(n.Name)}
+		if file, one := find(n.Name, h.names[1:]); !one {
+			list = append(list, problem.New(problem.Usage, "hotfolder.missing", "files", args))
 		} else if !n.agrees(h.c.seen[h.dir+"/"+file]) {
-			faults = append(faults, problem.New(problem.Usage, "hotfolder.differs", "files", args))
+			list = append(list, problem.New(problem.Usage, "hotfolder.differs", "files", args))
 		}
 	}
-	return faults, h.f.disk.SyncDir(h.dir)
+	return list
 }
 
 func (h *handover) send(ctx context.Context, card *sidecar) (refuse, err error) {
