@@ -32,7 +32,8 @@ const (
 	DefaultWait = time.Hour
 	maxWait     = 7 * 24 * time.Hour
 	maxKeep     = 3650 // days
-	pollEvery   = 2 * time.Second
+	mostPoll    = 2 * time.Second
+	leastPoll   = 250 * time.Millisecond
 )
 
 // Settings of a hot folder.
@@ -137,7 +138,7 @@ func (c *conn) Wants(e office.Entry) bool {
 }
 
 // Every implements [connector.Connector].
-func (c *conn) Every() time.Duration { return pollEvery }
+func (c *conn) Every() time.Duration { return min(mostPoll, max(leastPoll, c.set.settle/2)) }
 
 // Collect implements [connector.Connector].
 func (c *conn) Collect(ctx context.Context) error {

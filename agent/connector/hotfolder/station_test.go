@@ -33,9 +33,8 @@ import (
 
 // people are an office, whom it writes to, and their hub.
 type people struct {
-	id        *identity.Identity
-	authority *ecdsa.PrivateKey
-	cards     [][]byte
+	id    *identity.Identity
+	cards [][]byte
 }
 
 const hubCode = "H40"
@@ -65,7 +64,7 @@ var thePeople = sync.OnceValue(func() people {
 	}
 	ca, caKey := issue(pkix.Name{CommonName: "Test CA"}, nil, nil)
 	authority, authorityKey := issue(pkix.Name{CommonName: "authority", OrganizationalUnit: []string{identity.UnitAuthority}}, ca, caKey)
-	p := people{authority: authorityKey}
+	p := people{}
 	for i, code := range []string{connectortest.Office, connectortest.Other} {
 		device, deviceKey := issue(pkix.Name{CommonName: code, OrganizationalUnit: []string{identity.UnitDevice}}, ca, caKey)
 		sealed, sealKey := issue(pkix.Name{CommonName: "UBND xã", SerialNumber: code, OrganizationalUnit: []string{identity.UnitSeal}}, ca, caKey)
@@ -86,8 +85,7 @@ var thePeople = sync.OnceValue(func() people {
 })
 
 // openOffice opens an office over real stores.
-func openOffice(dir string) (*office.Office, *sqlite.DB, error) {
-	p := thePeople()
+func openOffice(dir string, id *identity.Identity, cards [][]byte) (*office.Office, *sqlite.DB, error) {
 	db, err := sqlite.Open(context.Background(), filepath.Join(dir, "tram.db"), sqlite.Options{
 		Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema},
 	})
@@ -98,16 +96,16 @@ func openOffice(dir string) (*office.Office, *sqlite.DB, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}
-	reg, err := registry.New(db, &p.authority.PublicKey, registry.Options{})
+	reg, err := registry.New(db, id.Trust.Authority.PublicKey.(*ecdsa.PublicKey), registry.Options{})
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}
 	o, err := office.New(office.Options{
-		DB: db, Queue: queue.New(db, blobs, queue.Options{}), Blobs: blobs, Identity: p.id, Registry: reg,
+		DB: db, Queue: queue.New(db, blobs, queue.Options{}), Blobs: blobs, Identity: id, Registry: reg,
 	})
 	if err == nil {
 		err = db.Update(context.Background(), func(tx *sqlite.Tx) error {
-			_, err := reg.Merge(tx, p.cards)
+			_, err := reg.Merge(tx, cards)
 			return err
 		})
 	}
@@ -154,7 +152,7 @@ func (s *station) boot() {
 		s.t.Fatal(err)
 	}
 	var err error
-	if s.office, s.db, err = openOffice(s.data); err != nil {
+	if s.office, s.db, err = openOffice(s.data, thePeople().id, thePeople().cards); err != nil {
 		s.t.Fatal(err)
 	}
 	settings, err := json.Marshal(s.set)
