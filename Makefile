@@ -30,7 +30,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build token run test test-short kill kill-tree stampede brokers bench lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree stampede hotfolder brokers bench lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -64,6 +64,9 @@ kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be los
 
 stampede: build ## AGENTS offices return to a hub that was killed; JSON lines
 	@bin/tram-lab stampede --agents $(AGENTS)
+
+hotfolder: build ## 1,000 messages of 1 MB dropped at once into a hot folder, its office killed three times; JSON lines
+	@bin/tram-lab hotfolder $(LABFLAGS)
 
 brokers: tools ## the broker suite in its long form, one broker after another: 11,000 offices, 1 MiB at 64 kbit/s
 	ulimit -n 30000 2>/dev/null; for broker in EmbeddedBroker Mosquitto NATS RabbitMQ; do \

@@ -207,15 +207,11 @@ func (in *importing) files(ctx context.Context) ([]file, error) {
 		in.fault("send.no-file", "files", nil)
 		return nil, nil
 	}
-	list, err := in.staged.commit()
-	if err != nil {
-		return nil, storing(err)
-	}
 	files := make([]file, 0, len(refs))
 	left := in.o.limits.Total
 	for i, ref := range refs {
 		f := in.name(ref.Name, i, in.h.Cleared)
-		if err := in.unwrap(ctx, &f, list[i], ref.Name, left); err != nil {
+		if err := in.unwrap(ctx, &f, in.staged.writers[i], ref.Name, left); err != nil {
 			return nil, err
 		}
 		left -= f.content.Size
@@ -225,14 +221,14 @@ func (in *importing) files(ctx context.Context) ([]file, error) {
 }
 
 // unwrap makes the file of a content. The error is not a fault of the message.
-func (in *importing) unwrap(ctx context.Context, f *file, c blob.Content, name string, left int64) error {
+func (in *importing) unwrap(ctx context.Context, f *file, w *blob.Writer, name string, left int64) error {
 	limits := in.o.limits
 	args := i18n.Args{"name": f.shown, "limit": sizeText(limits.File), "total": sizeText(limits.Total)}
-	if c.Size == 0 {
+	if w.Size() == 0 {
 		in.fault("send.file-empty", "files", args)
 		return nil
 	}
-	plain, warnings, err := in.o.unwrapContent(ctx, c, name, limits.File)
+	plain, warnings, err := in.o.unwrapContent(ctx, w, name, limits.File)
 	var p *problem.Problem
 	switch {
 	case errors.As(err, &p) && (p.Code == "edxml.attachment-large" || p.Code == "edxml.unpacked-large"):

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,10 +73,39 @@ func (c *conn) claimAll(ctx context.Context, f *tree, units []unit) error {
 		}
 	}
 	c.step("claimed")
-	for _, id := range order {
-		failed = append(failed, c.proceed(ctx, f, id, claims[id]))
+	results := make([]error, len(order))
+	c.each(len(order), func(i int) { results[i] = c.proceed(ctx, f, order[i], claims[order[i]]) })
+	return errors.Join(append(failed, results...)...)
+}
+
+// each does n things, some at a time. A panic of one is one of the caller.
+func (c *conn) each(n int, do func(i int)) {
+	if c.workers == 1 {
+		for i := range n {
+			do(i)
+		}
+		return
 	}
-	return errors.Join(failed...)
+	var next atomic.Int64
+	var running sync.WaitGroup
+	var once sync.Once
+	var broken any
+	for range min(n, c.workers) {
+		running.Go(func() {
+			defer func() {
+				if r := recover(); r != nil {
+					once.Do(func() { broken = r })
+				}
+			}()
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	running.Wait()
+	if broken != nil {
+		panic(broken)
+	}
 }
 
 // claim moves a unit into a folder of its own, the sidecar first: a folder
@@ -110,10 +141,10 @@ func (c *conn) move(f *tree, from, to string) error {
 	if err := f.disk.Rename(from, to); err != nil {
 		return busy(err)
 	}
-	if s := c.seen[from]; s != nil {
-		delete(c.seen, from)
+	if s := c.seen.of(from); s != nil {
+		c.seen.forget(from)
 		s.round = c.round
-		c.seen[to] = s
+		c.seen.put(to, s)
 	}
 	return nil
 }
@@ -178,7 +209,7 @@ func (r *scan) sidecar(name string) error {
 		r.open = r.open || v == waiting
 		return nil
 	}
-	s := r.c.seen[dropDir+"/"+name]
+	s := r.c.seen.of(dropDir + "/" + name)
 	card, wrong, err := r.c.card(r.f, dropDir+"/"+name, s)
 	if err != nil || card == nil && wrong == nil {
 		r.open = true
@@ -222,7 +253,7 @@ func (r *scan) named(n named) (file string, fault *problem.Problem) {
 			return file, p
 		}
 		return file, problem.New(problem.Usage, "hotfolder.unsettled", "files", args)
-	case !n.agrees(r.c.seen[dropDir+"/"+file]):
+	case !n.agrees(r.c.seen.of(dropDir + "/" + file)):
 		return file, problem.New(problem.Usage, "hotfolder.differs", "files", args)
 	}
 	return file, nil
@@ -234,7 +265,7 @@ func (r *scan) alone() {
 		return
 	}
 	for _, name := range r.plain {
-		s := r.c.seen[dropDir+"/"+name]
+		s := r.c.seen.of(dropDir + "/" + name)
 		if r.spoken[name] || s == nil || r.c.clock()-s.since < r.c.set.wait {
 			continue
 		}
@@ -276,7 +307,7 @@ func (c *conn) card(f *tree, path string, s *sighting) (card *sidecar, wrong, er
 		}
 	}
 	if passing(err) {
-		delete(c.seen, path)
+		c.seen.forget(path)
 		return nil, nil, nil
 	}
 	return nil, nil, err

@@ -125,7 +125,7 @@ func (h *handover) do(ctx context.Context) (refuse, err error) {
 }
 
 func (h *handover) message(ctx context.Context, name string) (refuse, err error) {
-	body, err := h.c.reopen(h.f, h.dir+"/"+name, h.c.seen[h.dir+"/"+name])
+	body, err := h.c.reopen(h.f, h.dir+"/"+name, h.c.seen.of(h.dir+"/"+name))
 	if err != nil {
 		return nil, h.again(name, err)
 	}
@@ -142,7 +142,7 @@ func (h *handover) message(ctx context.Context, name string) (refuse, err error)
 // again has a file looked at anew that somebody changed; other errors stay.
 func (h *handover) again(name string, err error) error {
 	if passing(err) {
-		delete(h.c.seen, h.dir+"/"+name)
+		h.c.seen.forget(h.dir + "/" + name)
 		return nil
 	}
 	return err
@@ -164,7 +164,7 @@ func (h *handover) answered(err error) (refuse, failed error) {
 
 // files sends what a sidecar names.
 func (h *handover) files(ctx context.Context, main string) (refuse, err error) {
-	s := h.c.seen[h.dir+"/"+main]
+	s := h.c.seen.of(h.dir + "/" + main)
 	card, wrong, err := h.c.card(h.f, h.dir+"/"+main, s)
 	if err != nil || wrong != nil || card == nil {
 		return wrong, err
@@ -201,6 +201,8 @@ func (h *handover) missing(card *sidecar) bool {
 
 // gather takes the files of a sidecar that a crash left in the first folder.
 func (h *handover) gather(ctx context.Context, card *sidecar) error {
+	h.c.moving.Lock() // nobody else looks at the first folder
+	defer h.c.moving.Unlock()
 	dropped, err := h.f.list(dropDir)
 	if err != nil {
 		return err
@@ -234,7 +236,7 @@ func (h *handover) faults(card *sidecar) (list problem.List) {
 		args := i18n.Args{"file": shown(n.Name)}
 		if file, one := find(n.Name, h.names[1:]); !one {
 			list = append(list, problem.New(problem.Usage, "hotfolder.missing", "files", args))
-		} else if !n.agrees(h.c.seen[h.dir+"/"+file]) {
+		} else if !n.agrees(h.c.seen.of(h.dir + "/" + file)) {
 			list = append(list, problem.New(problem.Usage, "hotfolder.differs", "files", args))
 		}
 	}
@@ -247,7 +249,7 @@ func (h *handover) send(ctx context.Context, card *sidecar) (refuse, err error) 
 	bodies := map[string]*checked{}
 	for _, n := range card.Files {
 		file, _ := find(n.Name, h.names[1:])
-		body, err := h.c.reopen(h.f, h.dir+"/"+file, h.c.seen[h.dir+"/"+file])
+		body, err := h.c.reopen(h.f, h.dir+"/"+file, h.c.seen.of(h.dir+"/"+file))
 		if err != nil {
 			return nil, h.again(file, err)
 		}
@@ -269,6 +271,8 @@ func (h *handover) send(ctx context.Context, card *sidecar) (refuse, err error) 
 // handedOver moves what the office has, the main one last: until then it is
 // known what the rest belongs to.
 func (c *conn) handedOver(f *tree, h *handover) error {
+	c.moving.Lock()
+	defer c.moving.Unlock()
 	n, err := f.free(doneDir, func(n int) (list []string) {
 		for _, name := range h.names {
 			list = append(list, numbered(name, n, 0))

@@ -34,6 +34,9 @@ const (
 	maxKeep     = 3650 // days
 	mostPoll    = 2 * time.Second
 	leastPoll   = 250 * time.Millisecond
+	// parallel is how many files are handed over at a time: one waits for the
+	// disk while another is sealed.
+	parallel = 4
 )
 
 // Settings of a hot folder.
@@ -65,9 +68,11 @@ type conn struct {
 	known string     // ID of the tree, "" before the first time
 	laid  bool       // the folders are there
 
-	seen  map[string]*sighting // by path, of files that are looked at
-	round uint64
-	tidy  time.Duration // when the clean-up is due
+	seen    sightings
+	round   uint64
+	tidy    time.Duration // when the clean-up is due
+	workers int           // that hand over at a time
+	moving  sync.Mutex    // one claim is moved on at a time, and so finds names that stay free
 }
 
 func open(env connector.Env) (connector.Connector, error) {
@@ -85,7 +90,7 @@ func newConn(env connector.Env) (*conn, error) {
 	}
 	begin := time.Now()
 	c := &conn{
-		env: env, set: set, seen: map[string]*sighting{}, step: func(string) {},
+		env: env, set: set, seen: sightings{by: map[string]*sighting{}}, workers: parallel, step: func(string) {},
 		clock: func() time.Duration { return time.Since(begin) },
 	}
 	if c.known, err = readKnown(env.Dir); err != nil {
@@ -149,11 +154,7 @@ func (c *conn) Collect(ctx context.Context) error {
 	defer f.Close()
 	c.round++
 	err = c.collect(ctx, f)
-	for path, s := range c.seen {
-		if s.round != c.round {
-			delete(c.seen, path)
-		}
-	}
+	c.seen.keep(c.round)
 	if err != nil && ctx.Err() == nil {
 		c.leave()
 	}

@@ -142,7 +142,7 @@ func TestP1_P2_TakenOnceUnderSIGKILL(t *testing.T) {
 	t.Logf("%d steps under %d kills", steps, kills)
 }
 
-func write(t *testing.T, path string, data []byte) {
+func write(t testing.TB, path string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -24,6 +25,41 @@ type sighting struct {
 	taken  bool
 	card   *sidecar // of a sidecar that was read; card or wrong
 	wrong  error
+}
+
+// sightings are the files that are looked at, by path.
+type sightings struct {
+	mu sync.Mutex
+	by map[string]*sighting
+}
+
+func (s *sightings) of(path string) *sighting {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.by[path]
+}
+
+func (s *sightings) put(path string, seen *sighting) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by[path] = seen
+}
+
+func (s *sightings) forget(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.by, path)
+}
+
+// keep forgets what was not looked at in a round.
+func (s *sightings) keep(round uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for path, seen := range s.by {
+		if seen.round != round {
+			delete(s.by, path)
+		}
+	}
 }
 
 // verdict is what a look at a file comes to.
@@ -53,10 +89,11 @@ func (c *conn) look(ctx context.Context, f *tree, path string) (verdict, *sighti
 		return waiting, nil, err
 	}
 	now := c.clock()
-	s := c.seen[path]
+	s := c.seen.of(path)
 	if s == nil || s.size != info.Size() || !s.mod.Equal(info.ModTime()) || s.mode != info.Mode() {
-		c.seen[path] = &sighting{size: info.Size(), mod: info.ModTime(), mode: info.Mode(), since: now, round: c.round}
-		return waiting, c.seen[path], nil
+		s = &sighting{size: info.Size(), mod: info.ModTime(), mode: info.Mode(), since: now, round: c.round}
+		c.seen.put(path, s)
+		return waiting, s, nil
 	}
 	s.round = c.round
 	late := now-s.since >= c.set.wait

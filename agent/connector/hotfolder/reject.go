@@ -30,6 +30,8 @@ func (c *conn) refuse(f *tree, dir string, names []string, why error) error {
 
 // setAside moves a claim with its reason, which goes last.
 func (c *conn) setAside(f *tree, dir string, names []string, reason string) error {
+	c.moving.Lock()
+	defer c.moving.Unlock()
 	main := strings.TrimSuffix(reason, reasonExt)
 	as := func(name string, n int) string {
 		if name == reason {

@@ -117,25 +117,26 @@ var killed = errors.New("killed")
 
 // station is a hot folder at a real office, that dies at a step and boots again.
 type station struct {
-	t      *testing.T
-	tree   string // of the hot folder
-	data   string
-	set    map[string]any
-	time   time.Duration // on the connector's clock
-	skew   time.Duration // of the office's clock
-	trace  []string      // steps so far
-	dieAt  int           // index of the step at which the power goes; -1: never
-	crashs int
-	onStep func(step string)
+	t       testing.TB
+	tree    string // of the hot folder
+	data    string
+	set     map[string]any
+	time    time.Duration // on the connector's clock
+	skew    time.Duration // of the office's clock
+	trace   []string      // steps so far
+	dieAt   int           // index of the step at which the power goes; -1: never
+	crashs  int
+	onStep  func(step string)
+	workers int // 1: so that steps come one after another; 0: as usual
 
 	office *office.Office
 	db     *sqlite.DB
 	c      *conn
 }
 
-func newStation(t *testing.T, dieAt int) *station {
+func newStation(t testing.TB, dieAt int) *station {
 	t.Helper()
-	s := &station{t: t, tree: filepath.Join(t.TempDir(), "chung"), data: t.TempDir(), set: map[string]any{}, dieAt: dieAt, onStep: func(string) {}}
+	s := &station{t: t, tree: filepath.Join(t.TempDir(), "chung"), data: t.TempDir(), set: map[string]any{}, dieAt: dieAt, onStep: func(string) {}, workers: 1}
 	s.set["dir"] = s.tree
 	if err := os.Mkdir(s.tree, 0o755); err != nil {
 		t.Fatal(err)
@@ -165,6 +166,9 @@ func (s *station) boot() {
 	})
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if s.workers > 0 {
+		s.c.workers = s.workers
 	}
 	s.c.clock = func() time.Duration { return s.time }
 	s.c.step = func(name string) {

@@ -2,12 +2,15 @@ package hotfolder
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +18,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"tram/agent/connector/connectortest"
+	"tram/agent/edxml"
 )
 
 // message is an edXML document of the office, larger than what is read of its
@@ -392,5 +396,45 @@ func TestP1_P2_WritersCrossedWithAKillAtEachStep(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// large is a document with a large attachment.
+func large(id string, content []byte) []byte {
+	var b bytes.Buffer
+	err := edxml.EncodeFull(&b, connectortest.Message(connectortest.Office, connectortest.Other, id, "Báo cáo "+id), []func() (io.ReadCloser, error){
+		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
+	}, edxml.Assurance{Known: func(string) bool { return true }, NotSecret: true})
+	if err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// BenchmarkTakeOver is what one message of 1 MB costs from the first folder into
+// the office.
+func BenchmarkTakeOver(b *testing.B) {
+	pdf := make([]byte, 750<<10)
+	must(rand.Read(pdf))
+	s := newStation(b, -1)
+	s.set["settle"] = "0s"
+	s.workers = 0
+	s.down()
+	s.boot()
+	if err := s.look(0); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(pdf)))
+	for n := range b.N {
+		write(b, s.drop(strconv.Itoa(n)+messageExt), large(strconv.Itoa(n), pdf))
+	}
+	b.ResetTimer()
+	for len(s.names(dropDir))+len(s.names(claimDir)) > 0 {
+		if err := s.look(time.Second); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if got := len(s.sent()); got != min(b.N, 500) {
+		b.Errorf("%d of %d were taken", got, b.N)
 	}
 }
