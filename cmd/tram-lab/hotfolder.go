@@ -75,7 +75,8 @@ type hotdrop struct {
 	world               *world.World
 	tree                string
 	killed              int
-	peak                int64 // of every process of the office, kB
+	peak                int64   // of every process of the office, kB
+	spent, now          float64 // CPU seconds of its former processes, and of this one
 }
 
 func (h *hotdrop) run(ctx context.Context) (err error) {
@@ -203,6 +204,7 @@ func (h *hotdrop) takeAll(ctx context.Context) (time.Time, error) {
 				return time.Time{}, err
 			}
 			h.killed++
+			h.spent, h.now = h.spent+h.now, 0
 			if err := first.Start(); err != nil {
 				return time.Time{}, err
 			}
@@ -226,6 +228,9 @@ func (h *hotdrop) measure(pid int) {
 	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return // it is just being started
+	}
+	if cpu, err := cpuSeconds(pid); err == nil {
+		h.now = cpu
 	}
 	for line := range strings.Lines(string(raw)) {
 		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
@@ -284,6 +289,7 @@ func (h *hotdrop) report(taken, arrived time.Duration, bad int) error {
 	if err != nil {
 		return err
 	}
+	cpu := h.spent + h.now
 	mb := float64(h.files) * float64(h.bytes) / 1e6
 	for _, f := range []struct {
 		name  string
@@ -298,6 +304,7 @@ func (h *hotdrop) report(taken, arrived time.Duration, bad int) error {
 		{"hot folder: content taken over", mb / taken.Seconds(), "MB/s", ""},
 		{"hot folder: until the other office has them all", arrived.Seconds(), "s", ""},
 		{"hot folder: messages from drop to the other office", float64(h.files) / arrived.Seconds(), "1/s", ""},
+		{"hot folder: CPU of the office for one message, sealing and sending included", cpu / float64(h.files) * 1e3, "ms", ""},
 		{"hot folder: peak memory of the office (VmHWM)", float64(h.peak) / 1024, "MiB", "≤ 64"},
 	} {
 		if err := h.figure(f.name, f.value, f.unit, f.aim, ""); err != nil {
