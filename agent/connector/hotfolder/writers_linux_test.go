@@ -1,5 +1,3 @@
-//go:build unix
-
 package hotfolder
 
 import (
@@ -11,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unixWriters do what only Unix has.
+// unixWriters do what only some systems have.
 var unixWriters = []writer{
 	{name: "a held lock (flock)", sent: []string{"Báo cáo A"}, done: []string{"a.edxml"}, write: func(w *scene) {
 		w.put(w.drop("a.edxml"), message("A"))
@@ -27,7 +25,7 @@ var unixWriters = []writer{
 	{name: "a held lock (fcntl, as of Samba)", sent: []string{"Báo cáo A"}, done: []string{"a.edxml"}, write: func(w *scene) {
 		w.put(w.drop("a.edxml"), message("A"))
 		f := w.create(w.drop("a.edxml"))
-		w.ok(unix.FcntlFlock(f.Fd(), lockOfOthers, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}))
+		w.ok(unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}))
 		w.looks()
 		if n := len(w.names(dropDir)); n != 1 {
 			w.t.Errorf("a locked file was taken")
