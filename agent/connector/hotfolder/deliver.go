@@ -187,9 +187,9 @@ func (c *conn) outputs(ctx context.Context, e office.Entry) (dir string, list []
 	if e.Office != "" {
 		stem += "_" + word(e.Office, maxNamePart)
 	}
-	if e.Type == office.DocumentFailed {
+	if e.Type == office.DocumentFailed || e.Type == office.DocumentWithdrawn {
 		return statusDir, []output{{stem + "_" + word(place, maxNamePart) + reasonExt, func(w io.Writer) error {
-			_, err := io.WriteString(w, failedText(doc, e))
+			_, err := io.WriteString(w, endedText(doc, e))
 			return err
 		}}}, nil
 	}
@@ -222,9 +222,9 @@ func (c *conn) status(doc office.Document, e office.Entry) *edxml.Status {
 	}
 }
 
-// failedText says that a document did not reach a recipient, for which there is no
-// status message.
-func failedText(doc office.Document, e office.Entry) string {
+// endedText says that a document does not reach a recipient, or was withdrawn
+// before it left, for which there is no status message.
+func endedText(doc office.Document, e office.Entry) string {
 	var b strings.Builder
 	b.WriteString(textMark)
 	for _, lang := range []i18n.Lang{i18n.Vietnamese, i18n.English} {
@@ -232,7 +232,11 @@ func failedText(doc office.Document, e office.Entry) string {
 		if e.Said != nil {
 			why = e.Said.Text(lang)
 		}
-		b.WriteString(i18n.T(lang, "hotfolder.failed", i18n.Args{
+		key := "hotfolder.failed"
+		if e.Type == office.DocumentWithdrawn {
+			key = "hotfolder.withdrawn"
+		}
+		b.WriteString(i18n.T(lang, key, i18n.Args{
 			"document": shown(doc.EdXMLID), "number": edxml.Code{Number: doc.Number, Notation: doc.Notation}.String(), "subject": shown(doc.Subject),
 			"office": shown(e.Office), "why": why,
 		}) + lineEnd + lineEnd)

@@ -227,6 +227,7 @@ func TestStatusesAreMessages(t *testing.T) {
 		{"a recipient accepts", office.Entry{Type: office.DocumentAccepted, Box: office.Out, Code: "03", Office: "H40.09", Said: said, Note: "x"}, "H40.09", said.Text(i18n.Vietnamese)},
 		{"a recipient returns it", office.Entry{Type: office.DocumentReturned, Box: office.Out, Code: "02", Office: "H40.09", Note: "Sai thẩm quyền"}, "H40.09", "Sai thẩm quyền"},
 		{"a recipient is done", office.Entry{Type: office.DocumentStatus, Box: office.Out, Code: "06", Office: "H40.09"}, "H40.09", ""},
+		{"a recipient cancels it", office.Entry{Type: office.DocumentRecalled, Box: office.Out, Code: "15", Office: "H40.09"}, "H40.09", ""},
 		{"taken back", office.Entry{Type: office.DocumentStatus, Box: office.In, Code: "13", Note: "Ban hành nhầm"}, connectortest.Office, "Ban hành nhầm"},
 		{"the clerk here accepts", office.Entry{Type: office.DocumentAccepted, Box: office.In, Code: "03"}, connectortest.Office, ""},
 	} {
@@ -280,7 +281,19 @@ func TestADocumentThatDoesNotArriveIsTold(t *testing.T) {
 		t.Fatalf("the folder holds %q", names)
 	}
 	text := string(must(os.ReadFile(filepath.Join(o.tree, statusDir, names[0]))))
-	for _, want := range []string{"không tới được đơn vị H40.09: hết hạn", "does not reach the office H40.09", doc.EdXMLID, "Về việc họp"} {
+	e.Type, e.Cursor, e.Office, e.Note = office.DocumentWithdrawn, "0011aabbccdd-20", "", "soạn nhầm"
+	if !o.c.Wants(e) {
+		t.Fatal("a withdrawal is not wanted")
+	}
+	if err := o.deliver(e); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range o.names(statusDir) {
+		if strings.HasSuffix(name, "_20"+reasonExt) {
+			text += string(must(os.ReadFile(filepath.Join(o.tree, statusDir, name))))
+		}
+	}
+	for _, want := range []string{"được rút lại trước khi gửi đi: soạn nhầm", "was withdrawn before it left", "không tới được đơn vị H40.09: hết hạn", "does not reach the office H40.09", doc.EdXMLID, "Về việc họp"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}

@@ -134,9 +134,9 @@ func (c *conn) Wants(e office.Entry) bool {
 	switch e.Type {
 	case office.DocumentArrived:
 		return e.Box == office.In
-	case office.DocumentDelivered, office.DocumentFailed:
+	case office.DocumentDelivered, office.DocumentFailed, office.DocumentWithdrawn:
 		return e.Box == office.Out
-	case office.DocumentAccepted, office.DocumentReturned, office.DocumentStatus:
+	case office.DocumentAccepted, office.DocumentReturned, office.DocumentRecalled, office.DocumentStatus:
 		return true
 	}
 	return false

@@ -113,7 +113,7 @@ func (c *conn) stays(ctx context.Context, k kept) (bool, error) {
 	}
 	for _, r := range doc.To {
 		switch r.State {
-		case office.Delivered, office.Accepted, office.Returned:
+		case office.Delivered, office.Accepted, office.Returned, office.Recalled:
 		default:
 			return true, nil
 		}
