@@ -180,6 +180,7 @@ var answers = map[string][]string{
 	"cmd/tram.connectorShowCommand":    {"tram connector show"},
 	"cmd/tram.connectorLettersCommand": {"tram connector replay", "tram connector drop"},
 	"cmd/tram.connectorRemoveCommand":  {"tram connector remove"},
+	"cmd/tram.connectorTestCommand":    {"tram connector test"},
 
 	"cmd/internal/cli.exported":       {"tram usb export", "tram-hub usb export"},
 	"cmd/internal/cli.usbImport":      {"tram usb import", "tram-hub usb import"},
