@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"tram/agent/connector"
+	"tram/agent/connector/hotfolder"
 	"tram/agent/connector/mail"
 	"tram/agent/connector/webhook"
 	"tram/agent/identity"
@@ -16,7 +17,7 @@ const connectorDir = "connectors"
 // kinds are the kinds of connectors that an office may have.
 func kinds() []connector.Kind {
 	return []connector.Kind{
-		mail.Kind(), webhook.Kind(),
+		hotfolder.Kind(), mail.Kind(), webhook.Kind(),
 	}
 }
 

@@ -111,7 +111,7 @@ type letter struct {
 	code             edxml.Code // number still empty when the series gives it
 	date             edxml.Date
 	signer, position string
-	by               string
+	by, key          string
 	cleared, copied  bool
 	at               time.Time
 	change           *change // nil for a document that stands alone

@@ -31,6 +31,9 @@ type file struct {
 // problem.List; a full disk as a problem of class Full. Whatever the error,
 // nothing of the document is saved.
 func (o *Office) Send(ctx context.Context, d Draft) (Document, error) {
+	if doc, ok, err := o.handed(ctx, d.Key); err != nil || ok {
+		return doc, err
+	}
 	r := &review{o: o}
 	l := r.draft(d)
 	if err := r.changes(ctx, d.Changes, &l); err != nil {
@@ -205,6 +208,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 		return err
 	}
 	if err := book(tx, seq, l.year(), l.handed.App); err != nil {
+		return err
+	}
+	if err := keepKey(tx, l.key, seq); err != nil {
 		return err
 	}
 	if err := insertHead(tx, seq, p.bundle.Header, &head); err != nil {

@@ -171,6 +171,10 @@ type Draft struct {
 	Files          []Upload
 	By             string // sign-in name or "cli", for the audit log
 	Changes        Changes
+	// Key names the draft for a program that may hand it over again after a
+	// crash: then the document that was saved under it is returned, whatever the
+	// rest of the draft says. "" is none; at most MaxKey bytes, unique in this office.
+	Key string
 	Handed
 }
 

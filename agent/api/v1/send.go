@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"tram/agent/api/appkey"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -294,13 +295,18 @@ func (s *Server) importEdXML(c *call) error {
 	})
 }
 
-// permit asks for another scope where a message is the answer to a document.
-func (c *call) permit(ctx context.Context, kind string, about office.Document) error {
+// permit asks for another scope where a message is the answer to a document, or
+// takes one back.
+func (c *call) permit(_ context.Context, kind string, about office.Document) error {
 	if kind != office.KindStatus {
 		return nil
 	}
-	if !c.app.May("documents.answer") {
-		return c.lacks("documents.answer")
+	scope := appkey.DocumentsAnswer
+	if about.Box == office.Out {
+		scope = appkey.DocumentsRecall
+	}
+	if !c.app.May(scope) {
+		return c.lacks(scope)
 	}
 	return c.owns(about.ID)
 }
