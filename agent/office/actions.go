@@ -13,6 +13,11 @@ const (
 	actionCustody    = "document.custody"
 	actionRefused    = "document.refused"
 	actionExpire     = "document.expire"
+	actionHanded     = "document.handed"    // to the system behind a connector
+	actionUnreached  = "document.unreached" // that system will not bring it to its recipients
+	actionAside      = "message.set-aside"  // a message from outside of Trạm was refused
+	actionAgain      = "message.taken-again"
+	actionDiscard    = "message.discard"
 	actionStatus     = "status.receive"
 	actionNotice     = "notice.receive"
 	actionEvidence   = "evidence.receive"

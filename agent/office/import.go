@@ -184,6 +184,7 @@ func (in *importing) letter() letter {
 		to = append(to, organ.ID)
 	}
 	l.to, l.moved = in.recipients(to)
+	l.via = in.via
 	in.words("subject", d.Subject, 0)
 	in.words("content", d.Content, 0)
 	in.secret("subject", d.Subject, in.h.Cleared)

@@ -165,14 +165,7 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	if err != nil {
 		return Document{}, err
 	}
-	stamp, err := seal.StampOn(head, seal.StampName(o.me.Trust.Hub))
-	if err != nil {
-		return Document{}, err
-	}
-	p, err := o.pack(ctx, bundle.Header{
-		ID: id, Kind: bundle.KindDocument, Stamp: stamp, Urgency: uint8(l.urgency),
-		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
-	}, head, l.travelling(files), l.to)
+	p, err := o.bundleOf(ctx, id, l, head, files)
 	if err != nil {
 		return Document{}, err
 	}
@@ -186,6 +179,23 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	return o.Get(ctx, id)
 }
 
+// bundleOf packs a document for the recipients that are reached over Trạm; the
+// parcel is empty when there are none.
+func (o *Office) bundleOf(ctx context.Context, id storage.ID, l letter, head []byte, files []file) (parcel, error) {
+	to := l.overTram()
+	if len(to) == 0 {
+		return parcel{}, nil
+	}
+	stamp, err := seal.StampOn(head, seal.StampName(o.me.Trust.Hub))
+	if err != nil {
+		return parcel{}, err
+	}
+	return o.pack(ctx, bundle.Header{
+		ID: id, Kind: bundle.KindDocument, Stamp: stamp, Urgency: uint8(l.urgency),
+		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
+	}, head, l.travelling(files), to)
+}
+
 func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content, reserved int) error {
 	row.Created = tx.Now()
 	if l.given != nil {
@@ -197,7 +207,7 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err != nil {
 		return err
 	}
-	if err := insertHead(tx, seq, p.bundle.Header, &head); err != nil {
+	if err := insertHead(tx, seq, append([]byte{}, p.bundle.Header...), &head); err != nil {
 		return err
 	}
 	if err := l.given.keepOriginal(tx, seq); err != nil {
@@ -225,8 +235,10 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err != nil {
 		return err
 	}
-	if err := o.queue.Put(tx, p.bundle, p.contents, []queue.Target{{Peer: o.me.Trust.Hub, Hold: true}}); err != nil {
-		return err
+	if len(p.contents) > 0 {
+		if err := o.queue.Put(tx, p.bundle, p.contents, []queue.Target{{Peer: o.me.Trust.Hub, Hold: true}}); err != nil {
+			return err
+		}
 	}
 	o.changed(tx)
 	detail := map[string]string{
@@ -251,7 +263,7 @@ func (o *Office) outgoing(id storage.ID, l letter, files []file) Document {
 		d.EdXMLID = l.given.id
 	}
 	for _, c := range l.to {
-		d.To = append(d.To, Recipient{Party: Party{c.Code, c.Name}, State: Saved})
+		d.To = append(d.To, Recipient{Party: Party{c.Code, c.Name}, State: Saved, Via: l.via[c.Code]})
 	}
 	for _, f := range files {
 		d.Size += f.content.Size
