@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tram/agent/clock"
+	"tram/agent/connector"
 	"tram/agent/countersign"
 	"tram/agent/enroll"
 	"tram/agent/guard"
@@ -76,11 +77,13 @@ type desk struct {
 	older    older
 	seals    *sealbook.Book
 	trust    *trust.Store
+
+	connectors *connector.Host
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, line.Schema, stick.Schema, lineage.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -115,6 +118,7 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 		return nil, err
 	}
 	d.queue.SetHooks(d.office.Hooks())
+	d.openConnectors()
 	if err := d.openNode(); err != nil {
 		return nil, err
 	}
@@ -254,6 +258,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.office.Run(ctx) })
+	group.Go(func() error { return d.connectors.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"tram/agent/api"
+	"tram/agent/connector"
 	"tram/agent/enroll"
 	"tram/agent/i18n"
 	"tram/agent/identity"
@@ -36,6 +37,7 @@ func (a *Agent) local() http.Handler {
 		return d.usb, nil
 	})
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
+	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
 	a.enrolmentRoutes(mux)
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {

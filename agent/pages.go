@@ -229,6 +229,11 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		s.Conditions = append(s.Conditions, health.Log(f.Seq))
 	}
 	s.Conditions = append(s.Conditions, d.seals.Conditions()...)
+	connectors, err := d.connectors.Conditions(ctx)
+	if err != nil {
+		return err
+	}
+	s.Conditions = append(s.Conditions, connectors...)
 	if d.office.HubRegressed() {
 		s.Conditions = append(s.Conditions, health.Condition{Code: health.RegistryRegressed, Args: i18n.Args{"hub": d.id.Hub}})
 	}

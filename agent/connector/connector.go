@@ -130,6 +130,20 @@ func Fault(setting, value, want string) *problem.Problem {
 	return problem.New(problem.Usage, "connector.setting", setting, i18n.Args{"setting": setting, "value": value, "want": want})
 }
 
+// Refused reports whether the office will never take what it was handed: every
+// problem is one of the input. Otherwise it is worth trying again, as with a
+// full disk.
+func Refused(err error) bool {
+	for _, p := range problem.All(err) {
+		switch p.Class {
+		case problem.Usage, problem.NotFound, problem.Conflict, problem.Denied, problem.BadSeal:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // Permanent marks an error that trying again does not mend.
 func Permanent(err error) error { return &permanent{err} }
 

@@ -81,19 +81,19 @@ func (h *Host) Kinds() []Kind { return slices.Clone(h.o.Kinds) }
 
 // Run runs all connectors until ctx ends.
 func (h *Host) Run(ctx context.Context) error {
-	list, err := h.store.all(ctx)
-	if err != nil {
-		return err
-	}
 	var running sync.WaitGroup
 	h.mu.Lock()
 	h.start = func(r *runner) {
 		running.Go(func() { r.run(ctx) })
 	}
+	list, err := h.store.all(ctx)
 	for _, c := range list {
 		h.launch(c)
 	}
 	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	<-ctx.Done()
 	h.mu.Lock()
 	h.start = nil
@@ -108,13 +108,15 @@ func (h *Host) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// launch makes and starts the runner of a connector. h.mu is held.
+// launch starts a connector, unless it runs already or Run, which starts all of
+// them, has not begun. h.mu is held.
 func (h *Host) launch(c stored) {
+	if h.start == nil || h.running[c.Name] != nil {
+		return
+	}
 	r := newRunner(h, c)
 	h.running[c.Name] = r
-	if h.start != nil {
-		h.start(r)
-	}
+	h.start(r)
 }
 
 // halt stops the runner of a connector and waits until it has ended. h.mu is not held.
@@ -229,7 +231,7 @@ func (h *Host) SetPaused(ctx context.Context, name string, paused bool, by strin
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range list {
-		if c.Name == name && h.running[name] == nil {
+		if c.Name == name {
 			h.launch(c)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,11 +195,9 @@ func TestP2_EachEntryIsHandedOverInTheOrderOfItsDocument(t *testing.T) {
 	bubble(t, map[string]*system{"test": s}, func(t *testing.T, r *rig) {
 		r.feed.tell(document(9)) // before it was added
 		r.add("x", "test")
-		for i := range 3 {
-			for doc := range byte(2) {
-				r.feed.tell(document(doc + 1))
-				_ = i
-			}
+		for range 3 {
+			r.feed.tell(document(1))
+			r.feed.tell(document(2))
 		}
 		synctest.Wait()
 		if got := s.received(); !slices.Equal(got, []string{"2", "4", "6"}) {
@@ -217,9 +216,9 @@ func TestP2_EachEntryIsHandedOverInTheOrderOfItsDocument(t *testing.T) {
 
 func TestP9_DeadLettersWaitForAPerson(t *testing.T) {
 	s := &system{}
-	broken := true
+	var mended atomic.Bool
 	s.deliver = func(_ context.Context, d connector.Delivery) error {
-		if broken && d.Entry.Cursor == "1" {
+		if !mended.Load() && d.Entry.Cursor == "1" {
 			return connector.Permanent(problem.New(problem.Denied, "connector.unknown", "", i18n.Args{"name": "x"}))
 		}
 		return nil
@@ -244,7 +243,7 @@ func TestP9_DeadLettersWaitForAPerson(t *testing.T) {
 			t.Errorf("conditions %+v, %v", conditions, err)
 		}
 		r.restart()
-		broken = false
+		mended.Store(true)
 		if _, err := r.Replay(context.Background(), "x", 99, "it"); !errors.Is(err, problem.New(problem.NotFound, "connector.no-letter", "", nil)) {
 			t.Errorf("replay of an unknown one: %v", err)
 		}
@@ -285,9 +284,9 @@ func TestAConnectorThatHangsOrPanicsStopsNoOther(t *testing.T) {
 
 func TestP1_WhatWaitsSurvivesARestart(t *testing.T) {
 	s := &system{}
-	up := false
+	var up atomic.Bool
 	s.deliver = func(context.Context, connector.Delivery) error {
-		if !up {
+		if !up.Load() {
 			return errors.New("away")
 		}
 		return nil
@@ -304,7 +303,7 @@ func TestP1_WhatWaitsSurvivesARestart(t *testing.T) {
 		for n := range byte(5) {
 			r.feed.tell(document(n)) // while it was down
 		}
-		up = true
+		up.Store(true)
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		got := s.received()

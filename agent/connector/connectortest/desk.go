@@ -202,8 +202,12 @@ func Message(from, to, id, subject string) *edxml.Document {
 		From: edxml.Organ{ID: from, Name: "UBND xã Mẫu"}, To: []edxml.Organ{{ID: to, Name: "UBND xã Khác"}}, ID: id,
 		Code: edxml.Code{Number: "15", Notation: "UBND-VP"}, Place: "Mẫu", Date: date,
 		Type: edxml.Type{Number: "18", Detail: "0", Name: "Công văn"}, Subject: subject, Content: subject,
+		Other: edxml.Other{
+			Priority: "0", Sphere: "Công khai", Typist: "NVM", Amount: "1", Pages: "1", Direction: "false", Appendixes: []string{"công văn.pdf"},
+		},
+		SteeringType: "1", Trace: []edxml.Trace{{OrganID: from, Time: date.Day}}, ToPlaces: []string{"Lưu: VT"},
 		Signer:   edxml.Signer{Position: "Chủ tịch", FullName: "Nguyễn Văn Mẫu"},
-		Manifest: []edxml.Reference{{ContentID: "cid:1", Name: "công văn.pdf"}},
+		Manifest: []edxml.Reference{{ContentID: "1", Name: "công văn.pdf"}},
 	}
 }
 

@@ -170,6 +170,13 @@ var answers = map[string][]string{
 	"cmd/tram.accountCommand":    {"tram user add", "tram user password"},
 	"cmd/tram.userChangeCommand": {"tram user unlock", "tram user sign-out", "tram user close", "tram user open"},
 
+	"cmd/tram.connectorKindsCommand":   {"tram connector kinds"},
+	"cmd/tram.printConnector":          {"tram connector add", "tram connector pause", "tram connector resume"},
+	"cmd/tram.connectorListCommand":    {"tram connector list"},
+	"cmd/tram.connectorShowCommand":    {"tram connector show"},
+	"cmd/tram.connectorLettersCommand": {"tram connector replay", "tram connector drop"},
+	"cmd/tram.connectorRemoveCommand":  {"tram connector remove"},
+
 	"cmd/internal/cli.exported":       {"tram usb export", "tram-hub usb export"},
 	"cmd/internal/cli.usbImport":      {"tram usb import", "tram-hub usb import"},
 	"cmd/internal/cli.AuditCommand":   {"tram audit verify", "tram-hub audit verify"},

@@ -1,0 +1,30 @@
+package agent
+
+import (
+	"path/filepath"
+
+	"tram/agent/connector"
+	"tram/agent/identity"
+	"tram/agent/office"
+)
+
+// connectorDir holds the connectors' own folders, in the data folder.
+const connectorDir = "connectors"
+
+// kinds are the kinds of connectors that an office may have.
+func kinds() []connector.Kind { return nil }
+
+func (d *desk) openConnectors() {
+	d.connectors = connector.New(connector.Options{
+		DB: d.db, Dir: filepath.Join(d.o.Dir, connectorDir), Office: office.Party{Code: d.id.Code, Name: d.id.Name},
+		Feed: d.office, Desk: d.office, Kinds: kinds(), Logger: d.log.With("part", "connectors"), Now: d.clock.Now,
+	})
+}
+
+// connectors gives the host of the running desk to the local socket.
+func (a *Agent) connectors() (*connector.Host, error) {
+	if d := a.theDesk(); d != nil {
+		return d.connectors, nil
+	}
+	return nil, identity.None(a.o.Dir)
+}
