@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tram/agent/edxml"
@@ -59,6 +60,16 @@ func (r *review) outside(code, fault string, args i18n.Args) (card registry.Card
 	}
 	r.via[card.Code] = via
 	return card, false, r.allowed(card)
+}
+
+// isOutside reports whether code is another code of an office outside of Trạm.
+func (o *Office) isOutside(code, office string) bool {
+	routes := o.routes.Load()
+	if routes == nil {
+		return false
+	}
+	_, p, ok, err := (*routes).Route(code)
+	return err == nil && ok && registry.Key(p.Code) == registry.Key(office)
 }
 
 // overTram are the recipients that get the bundle.
@@ -170,7 +181,7 @@ func intersect(codes, only []string) (both []string) {
 }
 
 // recipientsVia are the codes of a document's recipients of a connector, "" for
-// any, in one of the states.
+// any, in one of the states, nil for any.
 func recipientsVia(tx *sqlite.Tx, seq int64, via string, states []State) (codes []string, err error) {
 	rows, err := tx.Query(`SELECT code, state FROM recipients WHERE document = ?1 AND via <> '' AND (?2 = '' OR via = ?2) ORDER BY pos`, seq, via)
 	if err != nil {
@@ -183,10 +194,8 @@ func recipientsVia(tx *sqlite.Tx, seq int64, via string, states []State) (codes 
 		if err := rows.Scan(&code, &state); err != nil {
 			return nil, err
 		}
-		for _, s := range states {
-			if s == state {
-				codes = append(codes, code)
-			}
+		if states == nil || slices.Contains(states, state) {
+			codes = append(codes, code)
 		}
 	}
 	return codes, rows.Err()

@@ -39,6 +39,8 @@ type Desk struct {
 	contents map[storage.ID][]byte
 	before   error
 	after    error
+
+	aside, asideRefs []string // messages from outside of Trạm that were refused
 }
 
 // NewDesk makes an empty one.
@@ -130,7 +132,9 @@ func (d *Desk) take(doc office.Document, content []byte) (office.Document, error
 			"document": doc.EdXMLID, "id": there.String(), "number": doc.Number,
 		})
 	}
-	doc.ID, doc.Box, doc.State = uuid.New(), office.Out, office.Saved
+	if doc.ID = uuid.New(); doc.Box == "" {
+		doc.Box, doc.State = office.Out, office.Saved
+	}
 	if doc.EdXMLID == "" {
 		doc.EdXMLID = doc.ID.String()
 	}
