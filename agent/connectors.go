@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"tram/agent/connector"
+	"tram/agent/connector/lgsp"
 	"tram/agent/identity"
 	"tram/agent/office"
 )
@@ -12,13 +13,22 @@ import (
 const connectorDir = "connectors"
 
 // kinds are the kinds of connectors that an office may have.
-func kinds() []connector.Kind { return nil }
+func kinds() []connector.Kind { return []connector.Kind{lgsp.Kind()} }
 
 func (d *desk) openConnectors() {
 	d.connectors = connector.New(connector.Options{
 		DB: d.db, Dir: filepath.Join(d.o.Dir, connectorDir), Office: office.Party{Code: d.id.Code, Name: d.id.Name},
 		Feed: d.office, Desk: d.office, Kinds: kinds(), Logger: d.log.With("part", "connectors"), Now: d.clock.Now,
 	})
+	d.office.Reach(d.connectors)
+}
+
+// quarantine gives the office of the running desk to the local socket.
+func (a *Agent) quarantine() (connector.Quarantine, error) {
+	if d := a.theDesk(); d != nil {
+		return d.office, nil
+	}
+	return nil, identity.None(a.o.Dir)
 }
 
 // connectors gives the host of the running desk to the local socket.

@@ -11,7 +11,6 @@ import (
 	"tram/agent/connector/lgsp/lgsptest"
 )
 
-
 // asciiSecret is what goes into a header.
 const asciiSecret = "s3cret-for-tests"
 
@@ -28,7 +27,9 @@ func (s system) Received() []string {
 	return ids
 }
 
-func (s system) Offer(raw []byte) { s.Put(connectortest.Foreign, connectortest.Office, kindDocument, raw) }
+func (s system) Offer(raw []byte) {
+	s.Put(connectortest.Foreign, connectortest.Office, kindDocument, raw)
+}
 
 func (s system) Left() int {
 	n := 0
