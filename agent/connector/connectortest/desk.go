@@ -41,6 +41,7 @@ type Desk struct {
 	after    error
 
 	aside, asideRefs []string // messages from outside of Trạm that were refused
+	known            []string // those that were another name of what was there
 }
 
 // NewDesk makes an empty one.

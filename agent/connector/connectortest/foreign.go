@@ -44,6 +44,18 @@ func (d *Desk) Aside() []string {
 	return slices.Clone(d.aside)
 }
 
+// ID is that of the document with a DocumentId, zero when there is none.
+func (d *Desk) ID(edxmlID string) storage.ID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, doc := range d.saved {
+		if doc.EdXMLID == edxmlID {
+			return doc.ID
+		}
+	}
+	return storage.ID{}
+}
+
 // TakeIn implements connector.Gateway. It refuses messages of offices of Trạm and
 // those that cannot be read.
 func (d *Desk) TakeIn(_ context.Context, f office.Foreign) (office.Taken, error) {
@@ -62,6 +74,9 @@ func (d *Desk) TakeIn(_ context.Context, f office.Foreign) (office.Taken, error)
 			Origin: &office.Origin{Via: f.Via, Ref: f.Ref},
 		}, raw)
 		if p := problem.From(err); err != nil && p.Code == "import.already" {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.known = append(d.known, f.Ref)
 			return office.Taken{Kind: office.KindDocument}, nil
 		}
 		return office.Taken{Kind: office.KindDocument, Document: doc.ID, New: err == nil}, err
@@ -80,6 +95,9 @@ func (d *Desk) TakeIn(_ context.Context, f office.Foreign) (office.Taken, error)
 func (d *Desk) taken(ref string) (storage.ID, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if slices.Contains(d.known, ref) {
+		return storage.ID{}, true
+	}
 	for _, doc := range d.saved {
 		if doc.Origin != nil && doc.Origin.Ref == ref {
 			return doc.ID, true

@@ -53,7 +53,7 @@ func newSystem(t testing.TB) (system, string) {
 }
 
 func TestConformance(t *testing.T) {
-	for _, form := range []string{lgsptest.FormJSON, lgsptest.FormBase64, lgsptest.FormPart, lgsptest.FormRaw} {
+	for _, form := range []string{lgsptest.FormJSON, lgsptest.FormPart} {
 		t.Run(form, func(t *testing.T) {
 			connectortest.Run(t, func(t *testing.T) connectortest.Fixture {
 				s, url := newSystem(t)

@@ -1,12 +1,14 @@
 package lgsp
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +34,8 @@ const (
 	maxAgencies = 500_000
 	maxName     = 300 // bytes of a name that are kept
 	agencyBatch = 1000
-	maxWords    = 6 // of a search
+	maxWords    = 6    // of a search
+	maxFound    = 2000 // offices that a search looks at more closely
 )
 
 // marks.
@@ -175,9 +178,16 @@ func (s state) clear(ctx context.Context, where string, round int64) error {
 			}
 			return err
 		})
-		if err != nil || n == 0 {
-			return err
+		if err != nil || n > 0 {
+			if err != nil {
+				return err
+			}
+			continue
 		}
+		return s.db.Update(ctx, func(tx *sqlite.Tx) error {
+			_, err := tx.Exec(`DELETE FROM words WHERE `+where, round)
+			return err
+		})
 	}
 }
 
@@ -196,13 +206,14 @@ func (a *agencies) add(ctx context.Context, e entry) error {
 		return nil
 	}
 	a.count++
-	if a.batch = append(a.batch, e); len(a.batch) < agencyBatch {
+	if a.batch = append(a.batch, e); len(a.batch) < agencyBatch { // a page
 		return nil
 	}
 	return a.flush(ctx)
 }
 
 func (a *agencies) flush(ctx context.Context) error {
+	var words strings.Builder
 	err := a.s.db.Update(ctx, func(tx *sqlite.Tx) error {
 		for _, e := range a.batch {
 			name := clean(string(e.Name)[:min(len(e.Name), maxName)])
@@ -213,13 +224,15 @@ func (a *agencies) flush(ctx context.Context) error {
 			if registry.Key(string(e.OldCode)) != registry.Key(string(e.Code)) {
 				old = registry.Key(string(e.OldCode))
 			}
-			_, err := tx.Exec(`INSERT INTO agencies (code_key, round, code, old_key, name, words) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-				registry.Key(string(e.Code)), a.round, string(e.Code), old, name, fold.String(name+" "+string(e.Code)+" "+old))
+			_, err := tx.Exec(`INSERT INTO agencies (code_key, round, code, old_key, name) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+				registry.Key(string(e.Code)), a.round, string(e.Code), old, name)
 			if err != nil {
 				return err
 			}
+			words.WriteString(fold.String(name+" "+string(e.Code)+" "+old) + "\t" + string(e.Code) + "\n")
 		}
-		return nil
+		_, err := tx.Exec(`INSERT INTO words (round, page, text) VALUES (?, ?, ?)`, a.round, a.count, words.String())
+		return err
 	})
 	a.batch = a.batch[:0]
 	return err
@@ -251,34 +264,74 @@ func (s state) agency(code string) (p office.Party, ok bool, err error) {
 	return p, err == nil, err
 }
 
-// search finds offices that have all words; those whose code begins so come first.
-func (s state) search(ctx context.Context, text string, limit int, wanted func(code string) bool) (list []office.Party, err error) {
+// search finds offices that have all words; those whose code begins so come
+// first, then those with the shortest names.
+func (s state) search(ctx context.Context, text string, limit int, wanted func(code string) bool) ([]office.Party, error) {
 	words := strings.Fields(fold.String(text))
 	if len(words) == 0 || len(words) > maxWords || limit <= 0 {
 		return nil, nil
 	}
-	where, args := "", []any{markAgencies, registry.Key(text)}
-	for _, w := range words {
-		where += ` AND instr(words, ?) > 0`
-		args = append(args, w)
-	}
-	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT code, name FROM agencies WHERE round = (SELECT value FROM marks WHERE name = ?1)`+where+
-			` ORDER BY instr(code_key, ?2) <> 1, length(name), code_key`, args...)
+	var found []string // lines
+	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(`SELECT text FROM words WHERE round = (SELECT value FROM marks WHERE name = ?) ORDER BY page`, markAgencies)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
-		for rows.Next() && len(list) < limit {
-			var p office.Party
-			if err := rows.Scan(&p.Code, &p.Name); err != nil {
+		for rows.Next() && len(found) < maxFound {
+			var page string
+			if err := rows.Scan(&page); err != nil {
 				return err
 			}
-			if wanted(p.Code) {
-				list = append(list, p)
-			}
+			found = linesWith(page, words, wanted, found)
 		}
 		return rows.Err()
 	})
-	return list, err
+	if err != nil {
+		return nil, fmt.Errorf("search offices of the axis: %w", err)
+	}
+	key := registry.Key(text)
+	slices.SortStableFunc(found, func(a, b string) int {
+		return cmp.Or(cmp.Compare(notPrefix(a, key), notPrefix(b, key)), cmp.Compare(len(a), len(b)))
+	})
+	var list []office.Party
+	for _, line := range found[:min(len(found), limit)] {
+		if p, ok, err := s.agency(codeOf(line)); err != nil {
+			return nil, err
+		} else if ok {
+			list = append(list, p)
+		}
+	}
+	return list, nil
+}
+
+// linesWith adds the lines of a page that have all words.
+func linesWith(page string, words []string, wanted func(code string) bool, found []string) []string {
+	for len(found) < maxFound {
+		i := strings.Index(page, words[0])
+		if i < 0 {
+			break
+		}
+		start := strings.LastIndexByte(page[:i], '\n') + 1
+		line, rest, _ := strings.Cut(page[start:], "\n")
+		page = rest
+		said, code, _ := strings.Cut(line, "\t")
+		if wanted(code) && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(said, w) }) {
+			found = append(found, strings.Clone(line))
+		}
+	}
+	return found
+}
+
+func codeOf(line string) string {
+	_, code, _ := strings.Cut(line, "\t")
+	return code
+}
+
+// notPrefix is 0 for an office whose code begins with key.
+func notPrefix(line, key string) int {
+	if strings.HasPrefix(registry.Key(codeOf(line)), key) {
+		return 0
+	}
+	return 1
 }

@@ -416,7 +416,8 @@ func (a *Axis) status(about *Message, from, code string) error {
 		}
 	}
 	a.mu.Unlock()
-	_, err := a.put(from, "status", Status(from, about.From, about.DocumentID, code, "", time.Now()))
+	words := map[string]string{"02": "không nêu lý do", "16": "không nêu lý do"}[code]
+	_, err := a.put(from, "status", Status(from, about.From, about.DocumentID, code, words, time.Now()))
 	return err
 }
 

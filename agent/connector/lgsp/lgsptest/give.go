@@ -97,6 +97,11 @@ func (a *Axis) Put(from, to, kind string, raw []byte) string {
 	if err != nil {
 		panic(err)
 	}
+	return a.PutFile(from, to, kind, file)
+}
+
+// PutFile is Put of a message in a file, which stays where it is.
+func (a *Axis) PutFile(from, to, kind, file string) string {
 	m := &Message{Ref: uuid.NewString(), Kind: kind, From: from, To: []string{to}, States: map[string]string{}, file: file}
 	if err := a.add(m); err != nil {
 		panic(err)

@@ -16,10 +16,18 @@ CREATE TABLE agencies (
     code     TEXT    NOT NULL,
     old_key  TEXT    NOT NULL,
     name     TEXT    NOT NULL,
-    words    TEXT    NOT NULL, -- name and codes, without marks
     PRIMARY KEY (code_key, round)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX agencies_old ON agencies (old_key) WHERE old_key <> '';
+
+-- The words of many offices in one text, a line each: without marks, then the
+-- code. So a search reads few rows.
+CREATE TABLE words (
+    round INTEGER NOT NULL,
+    page  INTEGER NOT NULL,
+    text  TEXT    NOT NULL,
+    PRIMARY KEY (round, page)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE marks (
     name  TEXT    NOT NULL PRIMARY KEY,
