@@ -55,6 +55,9 @@ func (o *Office) exportEdXML(ctx context.Context, id storage.ID, w io.Writer, ed
 			return err
 		}
 		seq = r.seq
+		if r.cancelled() {
+			return errCancelled()
+		}
 		if original, signed, err = getOriginal(tx, r.seq); err != nil || signed {
 			return err
 		}

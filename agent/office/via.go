@@ -82,11 +82,13 @@ func (l letter) overTram() (to []registry.Card) {
 	return to
 }
 
-// cameVia is the connector through which an incoming document came, "" for one
-// over Trạm and for one that is not here yet.
-func (o *Office) cameVia(ctx context.Context, id storage.ID) (via string, err error) {
+// answerVia is the connector that brings a status about a document to an office:
+// that through which an incoming document came, or an outgoing one went to it. ""
+// is over Trạm, also for a document that is not here yet.
+func (o *Office) answerVia(ctx context.Context, id storage.ID, to string) (via string, err error) {
 	err = o.db.View(ctx, func(tx *sqlite.Tx) error {
-		return tx.QueryRow(`SELECT r.via FROM recipients r JOIN documents d ON d.seq = r.document WHERE d.id = ? AND d.box = 'in'`, id).Scan(&via)
+		return tx.QueryRow(`SELECT r.via FROM recipients r JOIN documents d ON d.seq = r.document
+			WHERE d.id = ? AND (d.box = 'in' OR r.code_key = ?)`, id, registry.Key(to)).Scan(&via)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
@@ -133,7 +135,7 @@ func (o *Office) Unreached(ctx context.Context, id storage.ID, via string, codes
 func (o *Office) outcome(ctx context.Context, id storage.ID, via, action string, only []string,
 	change func(tx *sqlite.Tx, seq int64, codes []string) error,
 ) error {
-	states := map[string][]State{actionHanded: {Saved, Sending, Failed}, actionUnreached: {Saved, Sending, AtHub}}[action]
+	states := map[string][]State{actionHanded: {Saved, Sending, Failed, Withdrawn}, actionUnreached: {Saved, Sending, AtHub}}[action]
 	err := o.db.Update(ctx, func(tx *sqlite.Tx) error {
 		seq, err := find(tx, Out, id)
 		if err != nil {

@@ -87,7 +87,10 @@ func (a *axis) Wants(e office.Entry) bool {
 	if !slices.Contains(e.Via, a.env.Name) {
 		return false
 	}
-	return e.Box == office.Out && e.Type == office.DocumentSaved || e.Box == office.In && slices.Contains(told, e.Code)
+	if e.Box == office.Out {
+		return e.Type == office.DocumentSaved || e.Code == edxml.StatusTakeBack
+	}
+	return slices.Contains(told, e.Code)
 }
 
 // Deliver implements [connector.Connector].
@@ -99,8 +102,11 @@ func (a *axis) Deliver(ctx context.Context, d connector.Delivery) error {
 	if err != nil {
 		return err
 	}
-	if d.Entry.Box == office.In {
+	switch {
+	case d.Entry.Box == office.In:
 		return a.tell(ctx, doc, d.Entry)
+	case d.Entry.Code == edxml.StatusTakeBack:
+		return a.recall(ctx, doc, d.Entry)
 	}
 	return a.send(ctx, doc)
 }

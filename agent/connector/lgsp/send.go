@@ -151,11 +151,27 @@ func (a *axis) tell(ctx context.Context, doc office.Document, e office.Entry) er
 	if a.axis.Statuses == byUpdate {
 		return lasting(a.axis.update(ctx, doc.Origin.Ref, string(e.Code)))
 	}
+	return a.status(ctx, doc, e, doc.From.Code)
+}
+
+// recall asks a recipient of the connector to take a document back, which is
+// always a message of its own.
+func (a *axis) recall(ctx context.Context, doc office.Document, e office.Entry) error {
+	for _, r := range doc.To {
+		if r.Code == e.Office && r.Via == a.env.Name {
+			return a.status(ctx, doc, e, r.Code)
+		}
+	}
+	return nil
+}
+
+// status sends a status message about a document to an office.
+func (a *axis) status(ctx context.Context, doc office.Document, e office.Entry, to string) error {
 	date, _ := edxml.ParseDate(doc.Date)
 	s := &edxml.Status{
 		From: edxml.Organ{ID: a.env.Office.Code, Name: a.env.Office.Name, InCharge: a.env.Office.Name},
 		ResponseFor: edxml.ResponseFor{
-			OrganID: doc.From.Code, DocumentID: doc.EdXMLID, Code: edxml.Code{Number: doc.Number, Notation: doc.Notation}.String(), Date: date,
+			OrganID: to, DocumentID: doc.EdXMLID, Code: edxml.Code{Number: doc.Number, Notation: doc.Notation}.String(), Date: date,
 		},
 		Code: e.Code, Time: e.At, Description: words(e),
 	}
