@@ -482,3 +482,64 @@ func TestAForeignMessageBeyondTheLimitsIsNamedAndNotKept(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestARecallOfADocumentThatWentOverAnAxis(t *testing.T) {
+	w, a := outsideWorld(t)
+	doc := a.send(draftTo("G22", "H40.15"))
+	w.deliver()
+	if err := a.Handed(t.Context(), doc.ID, "truc", "d-1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Recall(t.Context(), doc.ID, []string{"G22"}, "Gửi nhầm", "vanthu"); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.relay(); n != 0 {
+		t.Errorf("%d bundles for a recall that goes over the axis", n)
+	}
+	entries, _, err := a.Feed(t.Context(), "", 0)
+	last := entries[len(entries)-1]
+	if err != nil || last.Code != edxml.StatusTakeBack || last.Office != "G22" || !slices.Equal(last.Via, []string{"truc"}) {
+		t.Fatalf("the feed ends with %+v %v", last, err)
+	}
+	a.takeIn("s1", statusFrom("G22", doc.EdXMLID, "15", "", w.clock))
+	if got := a.states(doc.ID); got != "G22=recalled H40.15=delivered" {
+		t.Errorf("after it has agreed: %s", got)
+	}
+}
+
+func TestAWithdrawnDocumentThatTheAxisHadStandsAsHanded(t *testing.T) {
+	_, a := outsideWorld(t)
+	doc := a.send(draftTo("G22"))
+	if _, err := a.Withdraw(t.Context(), doc.ID, "", "vanthu"); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.states(doc.ID); got != "G22=withdrawn" {
+		t.Fatal(got)
+	}
+	if err := a.Handed(t.Context(), doc.ID, "truc", "d-1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.states(doc.ID); got != "G22=hub" {
+		t.Errorf("it is shown as %s although the axis has it", got)
+	}
+}
+
+func TestAForeignRecallChangesNothingByItself(t *testing.T) {
+	w, a := outsideWorld(t)
+	message := plainly(foreign("G22", organs("H40.12"), "D-1", "a.pdf", encoded([]byte("%PDF-1.4"))))
+	in := a.takeIn("d-1", message)
+	if got := a.takeIn("s-1", statusFrom("G22", "D-1", "13", "Gửi nhầm", w.clock)); got.Aside != nil || got.Document != in.Document {
+		t.Fatalf("status 13: %+v", got)
+	}
+	if got := a.takeIn("s-2", statusFrom("G09", "D-1", "13", "Gửi nhầm", w.clock)); got.Aside == nil {
+		t.Errorf("P7: status 13 of another office: %+v", got)
+	}
+	recall := a.takeIn("d-2", strings.Replace(message, ">44<", ">1<", 1))
+	if d := a.get(in.Document); d.State != Arrived || !recall.New {
+		t.Errorf("%s, the recall %+v", d.State, recall)
+	}
+	events := a.get(in.Document).Events
+	if last := events[len(events)-1]; last.Code != edxml.StatusTakeBack || last.Evidence != EvidenceForeign {
+		t.Errorf("the track ends with %+v", last)
+	}
+}

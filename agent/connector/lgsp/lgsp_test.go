@@ -500,3 +500,34 @@ func TestP8_WhatCameWhileThereWasNoLineIsFound(t *testing.T) {
 		t.Errorf("a round looks back to %s, want %s: %v", from, want, err)
 	}
 }
+
+func TestARecallGoesToTheAxisAsAMessage(t *testing.T) {
+	r := newRig(t).open("")
+	d := r.leave("Công văn")
+	if err := r.c.Deliver(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	ask := connector.Delivery{Entry: office.Entry{
+		Type: office.DocumentStatus, Code: edxml.StatusTakeBack, Document: d.Entry.Document, Box: office.Out, Office: connectortest.Foreign,
+		Note: "Gửi nhầm", At: r.now, Via: []string{connectortest.Name},
+	}}
+	other := ask
+	other.Entry.Office = connectortest.Other // over Trạm
+	for _, a := range []connector.Delivery{ask, other} {
+		if !r.c.Wants(a.Entry) {
+			t.Error("a recall is not wanted")
+		}
+		if err := r.c.Deliver(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var asked []string
+	for _, m := range r.axis.Messages() {
+		if m.Kind == kindStatus {
+			asked = append(asked, m.To[0]+" "+string(m.Status.Code)+" "+m.Status.Description+" "+m.DocumentID)
+		}
+	}
+	if want := connectortest.Foreign + " 13 Gửi nhầm " + d.Entry.EdXMLID; !slices.Equal(asked, []string{want}) {
+		t.Errorf("asked %q", asked)
+	}
+}
