@@ -5,6 +5,8 @@ import (
 
 	"tram/agent/connector"
 	"tram/agent/connector/lgsp"
+	"tram/agent/connector/mail"
+	"tram/agent/connector/webhook"
 	"tram/agent/identity"
 	"tram/agent/office"
 )
@@ -13,7 +15,11 @@ import (
 const connectorDir = "connectors"
 
 // kinds are the kinds of connectors that an office may have.
-func kinds() []connector.Kind { return []connector.Kind{lgsp.Kind()} }
+func kinds() []connector.Kind {
+	return []connector.Kind{
+		lgsp.Kind(), mail.Kind(), webhook.Kind(),
+	}
+}
 
 func (d *desk) openConnectors() {
 	d.connectors = connector.New(connector.Options{

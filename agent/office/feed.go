@@ -59,6 +59,12 @@ const (
 	DocumentNoted     EntryType = "document.noted"     // evidence or a remark; nothing moved
 )
 
+// EntryTypes are all that there are, in the order above.
+var EntryTypes = []EntryType{
+	DocumentSaved, DocumentSending, DocumentAtHub, DocumentDelivered, DocumentArrived, DocumentAccepted,
+	DocumentReturned, DocumentStatus, DocumentFailed, DocumentWithdrawn, DocumentRecalled, DocumentNoted,
+}
+
 // entryTypes names the steps of a track.
 var entryTypes = map[State]EntryType{
 	Saved: DocumentSaved, Sending: DocumentSending, AtHub: DocumentAtHub, Delivered: DocumentDelivered,

@@ -183,6 +183,7 @@ var answers = map[string][]string{
 	"cmd/tram.connectorRefusedCommand": {"tram connector refused"},
 	"cmd/tram.connectorSaveCommand":    {"tram connector save"},
 	"cmd/tram.printSettled":            {"tram connector take", "tram connector discard"},
+	"cmd/tram.connectorTestCommand":    {"tram connector test"},
 
 	"cmd/internal/cli.exported":       {"tram usb export", "tram-hub usb export"},
 	"cmd/internal/cli.usbImport":      {"tram usb import", "tram-hub usb import"},
