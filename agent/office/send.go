@@ -203,6 +203,14 @@ func (o *Office) bundleOf(ctx context.Context, id storage.ID, l letter, head []b
 	}, head, l.travelling(files), to)
 }
 
+// offer queues a parcel, unless it is empty.
+func (o *Office) offer(tx *sqlite.Tx, p parcel) error {
+	if len(p.contents) == 0 {
+		return nil
+	}
+	return o.queue.Put(tx, p.bundle, p.contents, o.toHub())
+}
+
 func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content, reserved int) error {
 	row.Created = tx.Now()
 	if l.given != nil {
@@ -248,10 +256,8 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err != nil {
 		return err
 	}
-	if len(p.contents) > 0 {
-		if err := o.queue.Put(tx, p.bundle, p.contents, o.toHub()); err != nil {
-			return err
-		}
+	if err := o.offer(tx, p); err != nil {
+		return err
 	}
 	o.changed(tx)
 	detail := map[string]string{
