@@ -38,6 +38,7 @@ func (a *Agent) local() http.Handler {
 	})
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
+	connector.AsideRoutes(mux, a.log.With("part", "connectors"), a.quarantine)
 	a.enrolmentRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))
 	mux.Handle("/", api.New(api.Options{

@@ -225,6 +225,7 @@ func (in *importing) letter() letter {
 	}
 	_, to := in.receivers()
 	l.to, l.moved = in.recipients(to)
+	l.via = in.via
 	in.words("subject", d.Subject, 0)
 	in.words("content", d.Content, 0)
 	in.secret("subject", d.Subject, in.h.Cleared)

@@ -170,14 +170,7 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	if err != nil {
 		return Document{}, err
 	}
-	stamp, err := seal.StampOn(head, seal.StampName(o.me.Trust.Hub))
-	if err != nil {
-		return Document{}, err
-	}
-	p, err := o.pack(ctx, bundle.Header{
-		ID: id, Kind: bundle.KindDocument, Stamp: stamp, Urgency: uint8(l.urgency),
-		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
-	}, head, l.travelling(files), l.to)
+	p, err := o.bundleOf(ctx, id, l, head, files)
 	if err != nil {
 		return Document{}, err
 	}
@@ -194,6 +187,31 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 		}
 	}
 	return o.Get(ctx, id)
+}
+
+// bundleOf packs a document for the recipients that are reached over Trạm; the
+// parcel is empty when there are none.
+func (o *Office) bundleOf(ctx context.Context, id storage.ID, l letter, head []byte, files []file) (parcel, error) {
+	to := l.overTram()
+	if len(to) == 0 {
+		return parcel{}, nil
+	}
+	stamp, err := seal.StampOn(head, seal.StampName(o.me.Trust.Hub))
+	if err != nil {
+		return parcel{}, err
+	}
+	return o.pack(ctx, bundle.Header{
+		ID: id, Kind: bundle.KindDocument, Stamp: stamp, Urgency: uint8(l.urgency),
+		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
+	}, head, l.travelling(files), to)
+}
+
+// offer queues a parcel, unless it is empty.
+func (o *Office) offer(tx *sqlite.Tx, p parcel) error {
+	if len(p.contents) == 0 {
+		return nil
+	}
+	return o.queue.Put(tx, p.bundle, p.contents, o.toHub())
 }
 
 func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content, reserved int) error {
@@ -213,7 +231,7 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err := keepKey(tx, l.key, seq); err != nil {
 		return err
 	}
-	if err := insertHead(tx, seq, p.bundle.Header, &head); err != nil {
+	if err := insertHead(tx, seq, append([]byte{}, p.bundle.Header...), &head); err != nil {
 		return err
 	}
 	if err := l.given.keepOriginal(tx, seq); err != nil {
@@ -244,7 +262,7 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err != nil {
 		return err
 	}
-	if err := o.queue.Put(tx, p.bundle, p.contents, o.toHub()); err != nil {
+	if err := o.offer(tx, p); err != nil {
 		return err
 	}
 	o.changed(tx)
@@ -275,7 +293,7 @@ func (o *Office) outgoing(id storage.ID, l letter, files []file) Document {
 		d.EdXMLID = l.given.id
 	}
 	for _, c := range l.to {
-		d.To = append(d.To, Recipient{Party: Party{c.Code, c.Name}, State: Saved})
+		d.To = append(d.To, Recipient{Party: Party{c.Code, c.Name}, State: Saved, Via: l.via[c.Code]})
 	}
 	for _, f := range files {
 		d.Size += f.content.Size

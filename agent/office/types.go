@@ -65,6 +65,9 @@ type Recipient struct {
 	// Why is Reason as a message, when a program says it. Reason then holds the
 	// Vietnamese words.
 	Why *i18n.Said `json:"why,omitempty"`
+	// Via names the connector through which an office outside of Trạm is
+	// reached, "" for one over Trạm.
+	Via string `json:"via,omitempty"`
 	// Recall and Update are what it was asked and answered, nil for nothing.
 	Recall *Ask `json:"recall,omitempty"`
 	Update *Ask `json:"update,omitempty"`
@@ -95,7 +98,7 @@ type Event struct {
 	// Said is Note as a message, when a program says it. Note then holds the
 	// Vietnamese words, of evidence the key.
 	Said     *i18n.Said `json:"said,omitempty"`
-	Evidence string     `json:"evidence,omitempty"` // "seal", "custody", "status", "notice", "evidence", "stamp"
+	Evidence string     `json:"evidence,omitempty"` // "seal", "custody", "status", "notice", "evidence", "stamp"; "foreign" is an unsigned word from outside of Trạm
 }
 
 // Seal is the verdict on an incoming document's office seal, frozen when it
@@ -136,6 +139,7 @@ type Document struct {
 	Attachments []Attachment `json:"attachments"`
 	Events      []Event      `json:"events,omitempty"` // only from Get
 	Seal        *Seal        `json:"seal,omitempty"`   // only of incoming ones
+	Origin      *Origin      `json:"origin,omitempty"` // of an incoming one from outside of Trạm, which has no seal
 	// Signatures is the worst of the newest verdicts on its attachments'
 	// signatures, "" while none was looked at; only of incoming ones.
 	Signatures  docsign.Verdict `json:"signatures,omitempty"`

@@ -40,6 +40,9 @@ type Desk struct {
 	contents map[storage.ID][]byte
 	before   error
 	after    error
+
+	aside, asideRefs []string // messages from outside of Trạm that were refused
+	known            []string // those that were another name of what was there
 }
 
 // NewDesk makes an empty one.
@@ -145,7 +148,9 @@ func (d *Desk) take(doc office.Document, key string, content []byte) (office.Doc
 			"document": doc.EdXMLID, "id": there.String(), "number": doc.Number,
 		})
 	}
-	doc.ID, doc.Box, doc.State = uuid.New(), office.Out, office.Saved
+	if doc.ID = uuid.New(); doc.Box == "" {
+		doc.Box, doc.State = office.Out, office.Saved
+	}
 	if doc.EdXMLID == "" {
 		doc.EdXMLID = doc.ID.String()
 	}
