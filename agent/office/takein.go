@@ -324,13 +324,9 @@ func (in *taking) files(ctx context.Context) (files []file, refused *i18n.Said, 
 	if err != nil {
 		return nil, nil, err
 	}
-	list, err := in.staged.commit()
-	if err != nil {
-		return nil, nil, storing(err)
-	}
 	left := in.o.limits.Total
 	for i, ref := range refs {
-		plain, warnings, err := in.o.unwrapContent(ctx, list[i], ref.Name, min(in.o.limits.File, left))
+		plain, warnings, err := in.o.unwrapContent(ctx, in.staged.writers[i], ref.Name, min(in.o.limits.File, left))
 		var p *problem.Problem
 		switch {
 		case errors.As(err, &p):
