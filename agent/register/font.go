@@ -98,7 +98,7 @@ const Omission = "[…]"
 
 // MaxValue is how many characters of one value go into a file; what is beyond
 // is replaced by Omission. A cell of a spreadsheet takes no more.
-const MaxValue = 32_000
+const MaxValue = 16_000
 
 var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\t", " ", "\u2028", "\n", "\u2029", "\n")
 
