@@ -228,7 +228,7 @@ func TestTheSignOffGetsASheetWhereNothingElseFits(t *testing.T) {
 	lines := []Line{{Key: "1", Values: map[Field]string{FileTitle: tall}}, {Key: "2", Values: map[Field]string{FileTitle: "Hồ sơ"}}}
 	for _, n := range []int{1, 2} {
 		sheets, err := Paginate(b, sampleVolume(), lines[:n], Printed{})
-		if err != nil || sheets[len(sheets)-1].Closing == nil {
+		if err != nil || len(sheets) != 2 || len(sheets[1].Rows) != n-1 || sheets[1].Closing == nil {
 			t.Fatalf("%d sheets, %v", len(sheets), err)
 		}
 		mark := sheets[len(sheets)-1].Mark()
