@@ -66,7 +66,7 @@ func TestColumnsAreThoseOfTheDecree(t *testing.T) {
 func TestTitlesOfColumnsAreWhole(t *testing.T) {
 	for _, b := range Books() {
 		for _, c := range b.Columns {
-			lines, size := fit(c.Title(), bold, titleSizes, mm(c.Width*10)-cellPadX, 5)
+			lines, size := fit(c.Title(), bold, titleSizes, mm(c.Width*10)-2*cellPadX, 5)
 			if widest(lines, bold, size) > mm(c.Width*10) || mpt(len(lines))*leading(size) > titlesHeight {
 				t.Errorf("%s: %q does not fit above its column: %q", b.Kind, c.Title(), lines)
 			}

@@ -72,11 +72,11 @@ func (t Table) docxRow(b *strings.Builder, header, strong bool, text func(i int)
 	}
 	b.WriteString(`</w:trPr>`)
 	for i, c := range t.Book.Columns {
-		fmt.Fprintf(b, `<w:tc><w:tcPr><w:tcW w:w="%d" w:type="dxa"/></w:tcPr>`, dxa(c.Width))
-		align := c.Align
+		align, upright := c.Align, "top"
 		if header {
-			align = Center
+			align, upright = Center, "center"
 		}
+		fmt.Fprintf(b, `<w:tc><w:tcPr><w:tcW w:w="%d" w:type="dxa"/><w:vAlign w:val="%s"/></w:tcPr>`, dxa(c.Width), upright)
 		docxParagraph(b, text(i), align, 20, strong)
 		b.WriteString(`</w:tc>`)
 	}

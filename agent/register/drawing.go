@@ -1,5 +1,7 @@
 package register
 
+import "strings"
+
 // A page is drawn as texts and rules first and turned into PDF or SVG after,
 // so that both show the same and tests can look at where things stand. The
 // origin is the upper left corner.
@@ -54,6 +56,12 @@ func (p *page) block(lines []string, f face, size, x, top, room mpt, align Align
 func (p *page) middle(lines []string, f face, size, x, top, bottom, room mpt) {
 	high := mpt(len(lines)) * leading(size)
 	p.block(lines, f, size, x, top+(bottom-top-high)/2, room, Center)
+}
+
+// dots fills room with dots to write on, up to its right edge.
+func (p *page) dots(size, x, y, room mpt) {
+	line := strings.Repeat("…", max(0, int(room/width("…", regular, size))))
+	p.put(line, regular, size, x+room-width(line, regular, size), y, 0, Left)
 }
 
 func (p *page) across(x1, x2, y, weight mpt) { p.rules = append(p.rules, rule{x1, y, x2, y, weight}) }

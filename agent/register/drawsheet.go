@@ -40,7 +40,7 @@ func (s Sheet) draw() page {
 	for i, c := range s.Book.Columns {
 		w := mm(c.Width * 10)
 		p.down(x, top, y, hairline)
-		lines, size := fit(c.Title(), bold, titleSizes, w-cellPadX, 5)
+		lines, size := fit(c.Title(), bold, titleSizes, w-2*cellPadX, 5)
 		p.middle(lines, bold, size, x, top, top+titlesHeight, w)
 		p.middle([]string{fmt.Sprintf("(%d)", i+1)}, regular, 9_000, x, top+titlesHeight, bodyTop, w)
 		x += w

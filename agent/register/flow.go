@@ -75,14 +75,9 @@ func (f *flow) field(label, value string, dotted int) {
 			start = width(label, regular, textSize)
 			f.page().put(label, regular, textSize, pageLeft, f.y+rise(textSize), 0, Left)
 		}
-		f.page().put(dots(pageRoom-start), regular, textSize, pageLeft+start, f.y+rise(textSize), 0, Left)
+		f.page().dots(textSize, pageLeft+start, f.y+rise(textSize), pageRoom-start)
 		f.y += leading(textSize) + mm(15)
 	}
-}
-
-// dots are as many as fit.
-func dots(room mpt) string {
-	return strings.Repeat("…", max(0, int(room/width("…", regular, textSize))))
 }
 
 // table sets rows in columns of the given widths in tenths of a millimetre, the

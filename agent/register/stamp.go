@@ -25,20 +25,25 @@ func (s Stamp) draw() page {
 	p := page{width: stampWidth, height: stampHeight}
 	p.box(mm(5), mm(5), stampWidth-mm(10), stampHeight-mm(10), firm)
 	x, room := mm(25), stampWidth-mm(50)
-	lines, size := fit(strings.ToUpper(s.Office), bold, []mpt{8_000, 7_000, 6_000}, room, 2)
+	office := printable(Clean(strings.ToUpper(s.Office)))
+	lines, size := fit(office, bold, []mpt{8_000, 7_000}, room, 1)
+	if width(office, bold, size) > room {
+		lines, size = fit(office, bold, []mpt{8_000, 7_000, 6_000}, room, 2)
+	}
 	p.middle(lines, bold, size, x, mm(12), mm(72), room)
 	p.across(mm(5), stampWidth-mm(5), mm(76), hairline)
 	p.put(word("stamp.arrived"), bold, 14_000, x, mm(130), room, Center)
 	y := mm(142)
 	for _, f := range [][2]string{{"stamp.number", s.Number}, {"stamp.date", s.Date}, {"stamp.to", s.To}, {"stamp.file", s.File}} {
 		label := word(f[0]) + ": "
-		lines, size := fit(label+f[1], regular, []mpt{9_000, 8_000, 7_000, 6_000}, room, 1)
 		if f[1] == "" {
-			size = 9_000
-			n := int((room - width(label, regular, size)) / width("…", regular, size))
-			lines = []string{label + string(slices.Repeat([]rune("…"), n))}
+			p.put(label, regular, 9_000, x, y+rise(9_000), 0, Left)
+			start := width(label, regular, 9_000)
+			p.dots(9_000, x+start, y+rise(9_000), room-start)
+		} else {
+			lines, size := fit(label+f[1], regular, []mpt{9_000, 8_000, 7_000, 6_000}, room, 1)
+			p.block(lines, regular, size, x, y, room, Left)
 		}
-		p.block(lines, regular, size, x, y, room, Left)
 		y += mm(48)
 	}
 	return p

@@ -66,7 +66,7 @@ const (
 // xlsxStyles has quotePrefix wherever a value stands, so that it stays text
 // when somebody edits the cell.
 const xlsxStyles = `<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">` +
-	`<fonts count="3"><font><sz val="11"/><name val="Times New Roman"/></font><font><b/><sz val="11"/><name val="Times New Roman"/></font><font><b/><sz val="14"/><name val="Times New Roman"/></font></fonts>` +
+	`<fonts count="3"><font><sz val="10"/><name val="Times New Roman"/></font><font><b/><sz val="10"/><name val="Times New Roman"/></font><font><b/><sz val="14"/><name val="Times New Roman"/></font></fonts>` +
 	`<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>` +
 	`<borders count="2"><border/><border><left style="thin"/><right style="thin"/><top style="thin"/><bottom style="thin"/></border></borders>` +
 	`<cellStyleXfs count="1"><xf fontId="0"/></cellStyleXfs><cellXfs count="5">` +
@@ -84,24 +84,24 @@ func (t Table) worksheet() string {
 	fmt.Fprintf(&b, `<sheetViews><sheetView workbookViewId="0"><pane ySplit="%d" topLeftCell="A%d" activePane="bottomLeft" state="frozen"/></sheetView></sheetViews>`, xlsxNumbers, xlsxNumbers+1)
 	b.WriteString(`<cols>`)
 	for i, c := range t.Book.Columns {
-		fmt.Fprintf(&b, `<col min="%d" max="%d" width="%.1f" customWidth="1"/>`, i+1, i+1, float64(c.Width)*charsPerMillimetre)
+		fmt.Fprintf(&b, `<col min="%d" max="%d" width="%.1f" customWidth="1"/>`, i+1, i+1, xlsxWidth(c.Width))
 	}
 	b.WriteString(`</cols><sheetData>`)
-	xlsxRow(&b, 1, []string{t.Volume.Office}, func(int) int { return stylePlain })
-	xlsxRow(&b, 2, []string{t.Book.Title()}, func(int) int { return styleBook })
-	xlsxRow(&b, 3, []string{strings.Join(Cover{t.Book, t.Volume}.Lines(), " · ")}, func(int) int { return stylePlain })
+	xlsxRow(&b, 1, 16, []string{t.Volume.Office}, func(int) int { return stylePlain })
+	xlsxRow(&b, 2, 22, []string{t.Book.Title()}, func(int) int { return styleBook })
+	xlsxRow(&b, 3, 16, []string{strings.Join(Cover{t.Book, t.Volume}.Lines(), " · ")}, func(int) int { return stylePlain })
 	titles, numbers := make([]string, len(t.Book.Columns)), make([]string, len(t.Book.Columns))
 	for i, c := range t.Book.Columns {
 		titles[i], numbers[i] = c.Title(), fmt.Sprintf("(%d)", i+1)
 	}
-	xlsxRow(&b, xlsxTitles, titles, func(int) int { return styleTitle })
-	xlsxRow(&b, xlsxNumbers, numbers, func(int) int { return styleCode })
+	xlsxRow(&b, xlsxTitles, t.xlsxHeight(titles, bold), titles, func(int) int { return styleTitle })
+	xlsxRow(&b, xlsxNumbers, 15, numbers, func(int) int { return styleCode })
 	values := make([]string, len(t.Book.Columns))
 	for n, l := range t.Lines {
 		for i, c := range t.Book.Columns {
 			values[i] = l.value(c.Field)
 		}
-		xlsxRow(&b, xlsxNumbers+1+n, values, func(i int) int {
+		xlsxRow(&b, xlsxNumbers+1+n, t.xlsxHeight(values, regular), values, func(i int) int {
 			if t.Book.Columns[i].Align == Center {
 				return styleCode
 			}
@@ -115,14 +115,37 @@ func (t Table) worksheet() string {
 	return b.String()
 }
 
-// charsPerMillimetre turns widths on paper into widths in characters.
-const charsPerMillimetre = 0.5
+// xlsxWidth is a width on paper in characters, as spreadsheets count them: 7
+// points of a screen of 96 to the inch each, and 5 beside.
+func xlsxWidth(mm int) float64 { return (float64(mm)*96/25.4 - 5) / 7 }
+
+// Heights of rows in points: spreadsheets do not work them out when they open a
+// file. They set lines less tightly than we do, hence the room.
+const (
+	xlsxLine        = 13.5
+	xlsxPad         = 3
+	xlsxHighest     = 409 // a row cannot be higher
+	xlsxSize    mpt = 10_000
+)
+
+// xlsxHeight is how high the row of a line must be.
+func (t Table) xlsxHeight(values []string, f face) float64 {
+	most := 1
+	for i, v := range values {
+		v = printable(Clean(v))
+		if runes := []rune(v); len(runes) > maxOnSheet {
+			v = string(runes[:maxOnSheet])
+		}
+		most = max(most, len(wrap(v, f, xlsxSize, mm(t.Book.Columns[i].Width*10)*85/100)))
+	}
+	return min(float64(most)*xlsxLine+xlsxPad, xlsxHighest)
+}
 
 // xlsxEscape is what a spreadsheet would read as an escaped character.
 var xlsxEscape = regexp.MustCompile(`_x([0-9A-Fa-f]{4}_)`)
 
-func xlsxRow(b *strings.Builder, n int, values []string, style func(i int) int) {
-	fmt.Fprintf(b, `<row r="%d">`, n)
+func xlsxRow(b *strings.Builder, n int, high float64, values []string, style func(i int) int) {
+	fmt.Fprintf(b, `<row r="%d" ht="%.1f" customHeight="1">`, n, high)
 	for i, v := range values {
 		ref := columnName(i) + strconv.Itoa(n)
 		if v = escape(v); v == "" {
