@@ -116,8 +116,9 @@ func (t Table) worksheet() string {
 }
 
 // xlsxWidth is a width on paper in characters, as spreadsheets count them: 7
-// points of a screen of 96 to the inch each, and 5 beside.
-func xlsxWidth(mm int) float64 { return (float64(mm)*96/25.4 - 5) / 7 }
+// points of a screen of 96 to the inch each, and somewhat more: programs set
+// text wider than paper, and the sheet is made to fit its width when printed.
+func xlsxWidth(mm int) float64 { return float64(mm)*96/25.4/7 + 0.8 }
 
 // Heights of rows in points: spreadsheets do not work them out when they open a
 // file. They set lines less tightly than we do, hence the room.
