@@ -54,11 +54,11 @@ func Paginate(b Book, v Volume, lines []Line, after Printed) ([]Sheet, error) {
 	rows := layOut(b, lines)
 	for len(rows) > 0 {
 		n := fitting(rows, bodyHeight)
-		sheets = append(sheets, Sheet{Book: b, Volume: v, Rows: rows[:n], Full: n < len(rows)})
+		sheets = append(sheets, Sheet{Book: b, Volume: v, Rows: rows[:n]})
 		rows = rows[n:]
 	}
 	sheets = withRoomToSign(sheets)
-	finish(sheets, after.Page, after.Page+len(sheets))
+	number(sheets, after.Page)
 	return sheets, nil
 }
 
@@ -70,25 +70,15 @@ func Reprint(b Book, v Volume, lines []Line, printed []Printed) ([]Sheet, error)
 		return nil, err
 	}
 	var sheets []Sheet
-	for i := 0; i < len(printed); {
-		end := i
-		for end < len(printed)-1 && printed[end].Page < printed[end].Of {
-			end++
+	for _, p := range printed {
+		n := 1 + slices.IndexFunc(lines, func(l Line) bool { return l.Key == p.Line })
+		s := Sheet{Book: b, Volume: v, Rows: layOut(b, lines[:n])}
+		s.is(p)
+		if s.sum() != p.Sum {
+			return nil, problem.New(problem.Conflict, "register.printed-changed", "lines", i18n.Args{"page": p.Page})
 		}
-		var batch []Sheet
-		for _, p := range printed[i : end+1] {
-			at := slices.IndexFunc(lines, func(l Line) bool { return l.Key == p.Line })
-			batch = append(batch, Sheet{Book: b, Volume: v, Rows: layOut(b, lines[:at+1])})
-			lines = lines[at+1:]
-		}
-		finish(batch, printed[i].Page-1, printed[end].Of)
-		for j, s := range batch {
-			if s.Mark() != printed[i+j] {
-				return nil, problem.New(problem.Conflict, "register.printed-changed", "lines", i18n.Args{"page": printed[i+j].Page})
-			}
-		}
-		sheets = append(sheets, batch...)
-		i = end + 1
+		sheets = append(sheets, s)
+		lines = lines[n:]
 	}
 	return sheets, nil
 }
@@ -106,19 +96,17 @@ func PrintedOn(order []string, printed []Printed, key string) int {
 	return 0
 }
 
-// finish numbers the sheets of one print, behind page, and signs off the last.
-func finish(sheets []Sheet, page, of int) {
-	lines, last := 0, ""
+// number makes sheets one print, whose first page comes behind page.
+func number(sheets []Sheet, page int) {
+	at := Printed{From: page + 1, Of: page + len(sheets)}
 	for i := range sheets {
-		sheets[i].Page, sheets[i].Of = page+1+i, of
-		if n := len(sheets[i].Rows); n > 0 {
-			lines += n
-			last = sheets[i].Rows[n-1].Key
+		s := &sheets[i]
+		at.Page = page + 1 + i
+		if n := len(s.Rows); n > 0 {
+			at.Lines += n
+			at.Line = s.Rows[n-1].Key
 		}
-		sheets[i].last = last
-	}
-	if n := len(sheets); n > 0 && sheets[n-1].Page == of {
-		sheets[n-1].Closing = &Closing{FirstPage: page + 1, LastPage: of, Lines: lines}
+		s.is(at)
 	}
 }
 
@@ -145,7 +133,7 @@ func withRoomToSign(sheets []Sheet) []Sheet {
 			keep = 1
 		}
 		next := Sheet{Book: last.Book, Volume: last.Volume, Rows: last.Rows[keep:]}
-		last.Rows, last.Full = last.Rows[:keep], true
+		last.Rows = last.Rows[:keep]
 		sheets = append(sheets, next)
 	}
 	return sheets

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,8 +70,8 @@ func TestALineNeverSplitsAndNoneIsLost(t *testing.T) {
 			}
 			for i, s := range sheets {
 				withinSheet(t, s)
-				if s.Page != i+1 || s.Of != len(sheets) || (s.Closing != nil) != (i == len(sheets)-1) || s.Full != (i < len(sheets)-1) {
-					t.Errorf("%s: sheet %d says page %d of %d, full %v, sign-off %v", b.Kind, i+1, s.Page, s.Of, s.Full, s.Closing != nil)
+				if s.Page != i+1 || s.Of != len(sheets) || (s.Closing != nil) != (i == len(sheets)-1) {
+					t.Errorf("%s: sheet %d says page %d of %d, sign-off %v", b.Kind, i+1, s.Page, s.Of, s.Closing != nil)
 				}
 			}
 			last := sheets[len(sheets)-1]
@@ -88,7 +89,7 @@ func TestSameLinesGiveTheSameSheets(t *testing.T) {
 	}
 }
 
-// A year of prints at random moments: pages continue, no line is printed twice
+// A year of prints at random moments, some of which the paper ran out at: pages continue, no line is printed twice
 // or never, and each printed sheet can be had again as it was.
 func TestPrintingWhatWasAddedContinuesTheBook(t *testing.T) {
 	b, _ := Find(Outgoing)
@@ -104,8 +105,12 @@ func TestPrintingWhatWasAddedContinuesTheBook(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if len(sheets) > 1 && r.IntN(3) == 0 {
+				sheets = sheets[:1+r.IntN(len(sheets)-1)] // the paper ran out
+				n = len(keysOf(printed)) + len(keysOf(sheets))
+			}
 			for _, s := range sheets {
-				if s.Page != after.Page+1 || s.Of != sheets[len(sheets)-1].Page {
+				if s.Page != after.Page+1 || s.Of < s.Page {
 					t.Fatalf("page %d of %d follows page %d", s.Page, s.Of, after.Page)
 				}
 				after = s.Mark()
@@ -124,9 +129,14 @@ func TestPrintingWhatWasAddedContinuesTheBook(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range printed {
-			if again[i].Full, again[i].Closing = printed[i].Full, printed[i].Closing; !reflect.DeepEqual(again[i].draw(), printed[i].draw()) {
+			if !reflect.DeepEqual(again[i].draw(), printed[i].draw()) {
 				t.Fatalf("seed %d: page %d is not what was printed", seed, i+1)
 			}
+		}
+		mid := len(marks) / 2
+		behind := slices.IndexFunc(all, func(l Line) bool { return l.Key == marks[mid-1].Line }) + 1
+		if part, err := Reprint(b, sampleVolume(), all[behind:], marks[mid:]); err != nil || !reflect.DeepEqual(part, again[mid:]) {
+			t.Errorf("seed %d: the second half alone is not what was printed, %v", seed, err)
 		}
 		if sheets, err := Paginate(b, sampleVolume(), all, after); err != nil || len(sheets) != 0 {
 			t.Errorf("nothing new gave %d sheets, %v", len(sheets), err)

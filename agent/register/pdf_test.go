@@ -258,3 +258,36 @@ func TestPDFCarriesItsFontsAndProperties(t *testing.T) {
 		}
 	}
 }
+
+func TestAReportCountsOnItsCover(t *testing.T) {
+	b, _ := Find(IncomingReport)
+	v := sampleVolume()
+	v.Totals = []Total{{TotalAll, 120}, {TotalDone, 100}, {TotalDoneLate, 4}, {TotalOpen, 20}, {TotalLate, 3}}
+	cover := Cover{b, v}
+	onPage(t, cover.draw())
+	data, err := Print{Cover: &cover}.PDF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(run(t, "pdftotext", "-layout", save(t, "report.pdf", data), "-"))
+	for _, want := range []string{"BÁO CÁO TÌNH HÌNH GIẢI QUYẾT VĂN BẢN ĐẾN", "Tổng số văn bản: 120", "Đã giải quyết: 100", "Đã giải quyết nhưng quá hạn: 4", "Đang giải quyết: 20", "Quá hạn chưa giải quyết: 3"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the cover lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "Quyển số") || strings.Contains(text, "Từ số") {
+		t.Errorf("a report is no volume:\n%s", text)
+	}
+}
+
+func TestAnEmptyCoverHasDotsToWriteOn(t *testing.T) {
+	b, _ := Find(Incoming)
+	long := strings.Repeat("Ban Quản lý dự án đầu tư xây dựng công trình ", 12)
+	for _, v := range []Volume{{}, {Superior: long, Office: long, FirstCode: long}} {
+		onPage(t, Cover{b, v}.draw())
+		lines := Cover{b, v}.Lines()
+		if len(lines) != 4 || lines[0] != "Năm: …………" || lines[1] != "Từ ngày ………… đến ngày …………" || lines[3] != "Quyển số: …………" {
+			t.Errorf("got %q", lines)
+		}
+	}
+}

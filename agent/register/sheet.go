@@ -80,10 +80,12 @@ func (t Total) Label() string { return i18n.T(i18n.Vietnamese, "register.total."
 // next print begins behind it and the same sheet can be printed again. The zero
 // value means that nothing was printed.
 type Printed struct {
-	Page int    `json:"page"`
-	Of   int    `json:"of"`   // how many pages the book had with that print
-	Line string `json:"line"` // key of the last line on the sheet
-	Sum  string `json:"sum"`  // over what stood on it
+	Page  int    `json:"page"`
+	From  int    `json:"from"`  // first page of that print
+	Of    int    `json:"of"`    // last page of that print, and of the book then
+	Lines int    `json:"lines"` // lines of that print up to this page
+	Line  string `json:"line"`  // key of the last of them
+	Sum   string `json:"sum"`   // over what stands on the page
 }
 
 // Cell is what stands in one column of a row.
@@ -119,9 +121,8 @@ type Sheet struct {
 	Page    int
 	Of      int
 	Rows    []Row
-	Full    bool     // the next line did not fit
 	Closing *Closing // on the last sheet of a print
-	last    string   // key of the last line here or before
+	mark    Printed  // without Sum
 }
 
 // Heading stands above the columns: office, book and year.
@@ -147,8 +148,22 @@ func SignOff() [2][2]string {
 	}
 }
 
+// is makes s the page that p is about.
+func (s *Sheet) is(p Printed) {
+	s.Page, s.Of, s.mark = p.Page, p.Of, p
+	if s.Closing = nil; p.Page == p.Of {
+		s.Closing = &Closing{FirstPage: p.From, LastPage: p.Of, Lines: p.Lines}
+	}
+}
+
 // Mark is what to remember once the sheet was printed.
 func (s Sheet) Mark() Printed {
+	s.mark.Sum = s.sum()
+	return s.mark
+}
+
+// sum is the digest of what stands on the page.
+func (s Sheet) sum() string {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s %d/%d\n", s.Book.Kind, s.Page, s.Of)
 	for _, r := range s.Rows {
@@ -158,7 +173,7 @@ func (s Sheet) Mark() Printed {
 			part(sum, c.Text)
 		}
 	}
-	return Printed{Page: s.Page, Of: s.Of, Line: s.last, Sum: hex.EncodeToString(sum.Sum(nil)[:markBytes])}
+	return hex.EncodeToString(sum.Sum(nil)[:markBytes])
 }
 
 // markBytes is how much of a digest is kept for a printed sheet.
