@@ -147,8 +147,14 @@ func height(rows []Row) mpt {
 	return sum
 }
 
+// MaxLines is how many lines are laid out or written at once.
+const MaxLines = 50_000
+
 // check refuses lines that the book cannot hold.
 func check(b Book, lines []Line) error {
+	if len(lines) > MaxLines {
+		return problem.New(problem.Usage, "register.too-many-lines", "lines", i18n.Args{"most": MaxLines})
+	}
 	var faults problem.List
 	seen := map[string]bool{}
 	for _, l := range lines {

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/signintech/gopdf"
+
+	"tram/agent/i18n"
+	"tram/agent/problem"
 )
 
 // producer is who the files say made them.
@@ -41,6 +44,10 @@ func (p Print) PDF() ([]byte, error) {
 	})
 }
 
+// MaxPages is how many pages a PDF may have. The library keeps all of them in
+// memory until the file is written, about 100 kB each.
+const MaxPages = 500
+
 // makePDF turns drawn pages into a PDF file.
 func makePDF(title, author string, made time.Time, pages iter.Seq[page]) ([]byte, error) {
 	var pdf gopdf.GoPdf
@@ -52,6 +59,9 @@ func makePDF(title, author string, made time.Time, pages iter.Seq[page]) ([]byte
 		}
 	}
 	for p := range pages {
+		if pdf.GetNumberOfPages() == MaxPages {
+			return nil, problem.New(problem.Usage, "register.too-many-pages", "pages", i18n.Args{"most": MaxPages})
+		}
 		if err := addPage(&pdf, p); err != nil {
 			return nil, fmt.Errorf("draw page: %w", err)
 		}

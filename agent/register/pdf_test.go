@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"tram/agent/problem"
 	"tram/agent/tooltest"
 )
 
@@ -289,5 +290,22 @@ func TestAnEmptyCoverHasDotsToWriteOn(t *testing.T) {
 		if len(lines) != 4 || lines[0] != "Năm: …………" || lines[1] != "Từ ngày ………… đến ngày …………" || lines[3] != "Quyển số: …………" {
 			t.Errorf("got %q", lines)
 		}
+	}
+}
+
+func TestPrintsAreBounded(t *testing.T) {
+	p, _ := printOf(t, FileList, 1)
+	for len(p.Sheets) < MaxPages {
+		p.Sheets = append(p.Sheets, p.Sheets[0])
+	}
+	if _, err := p.PDF(); problem.From(err).Code != "register.too-many-pages" {
+		t.Errorf("a cover and %d sheets: %v", len(p.Sheets), err)
+	}
+	p.Cover = nil
+	if _, err := p.PDF(); err != nil {
+		t.Errorf("%d sheets: %v", len(p.Sheets), err)
+	}
+	if _, err := Paginate(p.Sheets[0].Book, Volume{}, make([]Line, MaxLines+1), Printed{}); problem.From(err).Code != "register.too-many-lines" {
+		t.Errorf("too many lines: %v", err)
 	}
 }

@@ -137,7 +137,7 @@ func (t Table) xlsxHeight(values []string, f face) float64 {
 		if runes := []rune(v); len(runes) > maxOnSheet {
 			v = string(runes[:maxOnSheet])
 		}
-		most = max(most, len(wrap(v, f, xlsxSize, mm(t.Book.Columns[i].Width*10)*85/100)))
+		most = max(most, len(wrap(v, f, xlsxSize, mm(t.Book.Columns[i].Width*10)*95/100)))
 	}
 	return min(float64(most)*xlsxLine+xlsxPad, xlsxHighest)
 }
