@@ -51,19 +51,23 @@ const (
 	DocumentReturned  EntryType = "document.returned"  // status 02, likewise
 	DocumentStatus    EntryType = "document.status"    // any other status, see Code
 	DocumentFailed    EntryType = "document.failed"    // out: will not reach a recipient
+	DocumentWithdrawn EntryType = "document.withdrawn" // out: never left
+	DocumentRecalled  EntryType = "document.recalled"  // cancelled, by a recipient or by this office
 	DocumentNoted     EntryType = "document.noted"     // evidence or a remark; nothing moved
 )
 
 // entryTypes names the steps of a track.
 var entryTypes = map[State]EntryType{
 	Saved: DocumentSaved, Sending: DocumentSending, AtHub: DocumentAtHub, Delivered: DocumentDelivered,
-	Accepted: DocumentAccepted, Returned: DocumentReturned, Failed: DocumentFailed,
+	Accepted: DocumentAccepted, Returned: DocumentReturned, Failed: DocumentFailed, Withdrawn: DocumentWithdrawn,
 }
 
 func entryType(box Box, step State, code edxml.StatusCode, evidence string) EntryType {
 	switch {
 	case box == In && step == Delivered:
 		return DocumentArrived
+	case code == edxml.StatusAgreed && step == Recalled:
+		return DocumentRecalled
 	case code != "" && steps[code] == "":
 		return DocumentStatus
 	case evidence == EvidenceRecord && step != Failed, evidence == EvidenceStamp, step == Saved && evidence != EvidenceSeal:

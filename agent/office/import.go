@@ -107,13 +107,30 @@ type importing struct {
 	doc    *edxml.Document
 	staged *contents
 	whole  *blob.Writer
+	known  bool // the document that it updates is here
 }
 
 func (in *importing) do(ctx context.Context) (Imported, error) {
+	if in.doc.Operation() == edxml.OpRecall {
+		return in.recall(ctx, in.doc.Target(), nil)
+	}
 	if err := in.o.db.View(ctx, func(tx *sqlite.Tx) error { return notYetThere(tx, in.doc.ID) }); err != nil {
 		return Imported{}, err
 	}
+	if in.doc.Operation() == edxml.OpUpdate {
+		_, err := in.o.outgoingOf(ctx, in.doc.Target())
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return Imported{}, err
+		}
+		in.known = err == nil
+	}
+	if gone, rest := in.receivers(); len(gone) > 0 && len(rest) == 0 {
+		return in.recall(ctx, in.doc.Target(), gone)
+	}
 	l := in.letter()
+	if err := in.earlierOf(ctx, &l); err != nil {
+		return Imported{}, err
+	}
 	files, err := in.files(ctx)
 	if err != nil {
 		return Imported{}, err
@@ -176,13 +193,7 @@ func (in *importing) letter() letter {
 	if !in.o.isCodeOf(d.From.ID, in.o.me.Code) {
 		in.fault("import.not-ours", "From", i18n.Args{"code": printable(d.From.ID), "ours": in.o.me.Code})
 	}
-	if d.Operation() == edxml.OpRecall {
-		in.fault("import.recall", "BussinessDocType", nil)
-	}
-	var to []string
-	for _, organ := range d.To {
-		to = append(to, organ.ID)
-	}
+	_, to := in.receivers()
 	l.to, l.moved = in.recipients(to)
 	in.words("subject", d.Subject, 0)
 	in.words("content", d.Content, 0)

@@ -45,6 +45,8 @@ const (
 	Returned  State = "returned"  // status 02, with a reason
 	Failed    State = "failed"    // refused for good, undeliverable or expired
 	Arrived   State = "arrived"   // incoming, no one has acted on it
+	Withdrawn State = "withdrawn" // out: taken back before the first byte left
+	Recalled  State = "recalled"  // cancelled on the order of the office that issued it
 )
 
 // Party is an office as a document names it.
@@ -62,6 +64,9 @@ type Recipient struct {
 	// Why is Reason as a message, when a program says it. Reason then holds the
 	// Vietnamese words.
 	Why *i18n.Said `json:"why,omitempty"`
+	// Recall and Update are what it was asked and answered, nil for nothing.
+	Recall *Ask `json:"recall,omitempty"`
+	Update *Ask `json:"update,omitempty"`
 }
 
 // Attachment is one file of a document. Index counts from 0 in the order of
@@ -137,6 +142,8 @@ type Document struct {
 	TrustReason string          `json:"trust_reason,omitempty"` // why it was accepted although a signature was not valid, from Get
 	EdXMLID     string          `json:"edxml_id"`               // classic DocumentId
 	Progress    *Progress       `json:"progress,omitempty"`     // only from Get, of an outgoing one under way
+	Request     *Request        `json:"request,omitempty"`      // newest that this office got about it; only of incoming ones
+	Links       []Link          `json:"links,omitempty"`        // to those that it updates or replaces, and that do so to it
 }
 
 // Upload is a file being handed over. Body is read once, to its end.
@@ -162,6 +169,7 @@ type Draft struct {
 	Copied         bool   // a copy (sao y, sao lục, trích sao): sealed with the seal for copies
 	Files          []Upload
 	By             string // sign-in name or "cli", for the audit log
+	Changes        Changes
 }
 
 // Query selects documents for a list. Newest first, urgent ones not reordered.
@@ -193,6 +201,7 @@ type Progress struct {
 type Work struct {
 	Urgent   []Document // urgent, not yet accepted
 	ToAccept []Document // others, not yet accepted
+	Requests []Document // whose senders wait for an answer to a recall or an update
 	Returned []Document // came back to us
 	Failed   []Document // could not be sent
 	Unsent   []Document // saved more than a working day ago, still not at the hub
