@@ -14,9 +14,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// mpt is a length in thousandths of a point. Whole numbers, so that lines
-// break at the same place on every machine.
-type mpt int
+// mpt is a length in thousandths of a point: whole numbers of the same size
+// everywhere, so that lines break at the same place on every machine.
+type mpt int64
 
 // mm is v tenths of a millimetre.
 func mm(v int) mpt { return mpt(v * 72000 / 254) }
@@ -87,7 +87,7 @@ func width(text string, f face, size mpt) mpt {
 	for _, r := range text {
 		units += max(0, m.of(r))
 	}
-	return mpt(units * int(size) / m.em)
+	return mpt(units) * size / mpt(m.em)
 }
 
 // Missing stands on paper for a character that the fonts lack.
