@@ -222,14 +222,14 @@ func (o *Office) answerable(ctx context.Context, id storage.ID, state State) (do
 // conclude records the clerk's answer and queues it, in one transaction.
 func (o *Office) conclude(ctx context.Context, id storage.ID, state State, r reply, arrival int, more func(*sqlite.Tx) error) error {
 	err := o.db.Update(ctx, func(tx *sqlite.Tx) error {
-		reason, number := "", ""
+		reason, number, year := "", "", 0
 		if state == Returned {
 			reason = r.text
 		} else {
-			number = strconv.Itoa(arrival)
+			number, year = strconv.Itoa(arrival), r.at.In(edxml.Vietnam).Year()
 		}
-		res, err := tx.Exec(`UPDATE documents SET state = ?, arrival = ?, reason = ? WHERE id = ? AND box = ? AND state = ?`,
-			string(state), arrival, reason, id, string(In), string(Arrived))
+		res, err := tx.Exec(`UPDATE documents SET state = ?, arrival = ?, reason = ?, booked = ? WHERE id = ? AND box = ? AND state = ?`,
+			string(state), arrival, reason, year, id, string(In), string(Arrived))
 		if err != nil {
 			return err
 		}

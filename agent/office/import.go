@@ -26,6 +26,14 @@ type Handover struct {
 	Cleared bool      // as in [Draft]
 	Try     bool      // check it and tell, but change nothing
 	By      string    // as in [Draft]
+	App     string    // as in [Handed]
+	// Also is that of [Handed] for a document; a status, which is given once
+	// however often it is handed over, does not call it.
+	Also func(tx *sqlite.Tx, done Imported) error
+	// Permit is asked before anything changes, with what the message is: a new
+	// document, or a status about one. Its error refuses the message; nil
+	// permits all.
+	Permit func(ctx context.Context, kind string, about Document) error
 }
 
 // Kinds of messages that are handed over.
@@ -99,6 +107,13 @@ func (o *Office) readHandover(ctx context.Context, h Handover, staged *contents,
 	return nil, storing(err)
 }
 
+func (h Handover) permit(ctx context.Context, kind string, about Document) error {
+	if h.Permit == nil {
+		return nil
+	}
+	return h.Permit(ctx, kind, about)
+}
+
 // importing is a document while it is taken over.
 type importing struct {
 	review
@@ -111,6 +126,9 @@ type importing struct {
 }
 
 func (in *importing) do(ctx context.Context) (Imported, error) {
+	if err := in.h.permit(ctx, KindDocument, Document{}); err != nil {
+		return Imported{}, err
+	}
 	if in.doc.Operation() == edxml.OpRecall {
 		return in.recall(ctx, in.doc.Target(), nil)
 	}
@@ -155,6 +173,13 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 		return Imported{}, fmt.Errorf("import document: %w", err)
 	}
 	done.Changed = true
+	if in.h.Also != nil {
+		l.handed.Also = func(tx *sqlite.Tx, saved Document) error {
+			told := done
+			told.Document = saved
+			return in.h.Also(tx, told)
+		}
+	}
 	if done.Document, err = in.o.seal(ctx, id, l, files, 0); errors.Is(err, seal.ErrTooLarge) {
 		return Imported{}, problem.New(problem.Usage, "edxml.too-large", "", i18n.Args{"limit": seal.MaxHead >> 20}).Because(err)
 	}
@@ -185,7 +210,7 @@ func (in *importing) letter() letter {
 	l := letter{
 		subject: d.Subject, content: d.Content, urgency: Urgency(d.Urgency()), code: d.Code, date: d.Date, at: in.o.now(),
 		kind: edxml.Kind{Name: d.Type.Name}, by: strings.TrimSpace(in.h.By), cleared: in.h.Cleared,
-		given: &given{id: d.ID, message: in.full.Skeleton},
+		given: &given{id: d.ID, message: in.full.Skeleton}, handed: Handed{App: in.h.App},
 	}
 	if k, ok := edxml.KindByName(d.Type.Name); ok {
 		l.kind.Abbr = k.Abbr

@@ -60,6 +60,9 @@ func (in *importing) recall(ctx context.Context, target string, removed []string
 	if err != nil {
 		return Imported{}, err
 	}
+	if err := in.h.permit(ctx, KindStatus, doc); err != nil {
+		return Imported{}, err
+	}
 	to := removed
 	if removed == nil {
 		to = in.concerned(doc)

@@ -51,6 +51,9 @@ func (o *Office) importStatus(ctx context.Context, h Handover, s *edxml.Status, 
 	if err := rev.faults.Err(); err != nil {
 		return Imported{}, err
 	}
+	if err := h.permit(ctx, KindStatus, doc); err != nil {
+		return Imported{}, err
+	}
 	done := Imported{Kind: KindStatus, Code: s.Code, Document: doc, Warnings: append([]edxml.Warning{}, warnings...)}
 	if h.Try {
 		return done, o.mayTake(ctx, doc, s)

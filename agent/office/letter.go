@@ -116,6 +116,7 @@ type letter struct {
 	at               time.Time
 	change           *change // nil for a document that stands alone
 	given            *given  // of a message that was handed over; nil for a draft
+	handed           Handed
 }
 
 // year is the year whose series the number belongs to.

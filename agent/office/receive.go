@@ -42,6 +42,7 @@ type arrival struct {
 	created  time.Time // of the bundle, at the sender
 	recalls  bool      // it orders another document to be cancelled, and is none itself
 	early    *early    // an order to cancel it that came before it
+	answers  []string  // DocumentIds of what it answers
 }
 
 // receive files an arrived document and answers with status 01, or records why
@@ -193,6 +194,9 @@ func (o *Office) readMessage(head seal.Head, from string, in *arrival) (*edxml.D
 		return nil, reject("message-kind", nil)
 	}
 	in.warnings = warnings
+	for _, r := range d.ResponseFor {
+		in.answers = append(in.answers, r.DocumentID)
+	}
 	in.doc = incoming(in.doc, d)
 	in.others = len(d.To) - 1
 	in.doc.From.Code = from
@@ -309,6 +313,9 @@ func (o *Office) file(tx *sqlite.Tx, a queue.Arrived, in *arrival, r reply, refu
 	in.doc.To = []Recipient{me}
 	seq, err := insertDocument(tx, in.doc, max(in.others, 0))
 	if err != nil {
+		return err
+	}
+	if err := answersApp(tx, seq, a.From, in.answers); err != nil {
 		return err
 	}
 	if err := insertHead(tx, seq, a.Header, in.head); err != nil {

@@ -204,6 +204,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err != nil {
 		return err
 	}
+	if err := book(tx, seq, l.year(), l.handed.App); err != nil {
+		return err
+	}
 	if err := insertHead(tx, seq, p.bundle.Header, &head); err != nil {
 		return err
 	}
@@ -247,6 +250,11 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 		detail["declared"] = declaredNoSecret
 	}
 	l.given.describe(detail)
+	if l.handed.Also != nil {
+		if err := l.handed.Also(tx, row); err != nil {
+			return err
+		}
+	}
 	return audit.Append(tx, audit.Entry{Actor: o.actor(l.by), Action: actionSend, Subject: row.ID.String(), Detail: detail})
 }
 

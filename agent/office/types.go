@@ -8,6 +8,7 @@ import (
 	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/storage"
+	"tram/storage/sqlite"
 )
 
 // Box says whether a document came or goes.
@@ -170,6 +171,17 @@ type Draft struct {
 	Files          []Upload
 	By             string // sign-in name or "cli", for the audit log
 	Changes        Changes
+	Handed
+}
+
+// Handed is what an application adds to what it hands over. The zero value is a
+// person's.
+type Handed struct {
+	App string // its name, see [Office.AppOf]; "" for a person
+	// Also runs in the transaction that saves the document: what it writes is
+	// durable with the document or not at all, and its error refuses the
+	// document. It must not wait for anything. nil does nothing more.
+	Also func(tx *sqlite.Tx, saved Document) error
 }
 
 // Query selects documents for a list. Newest first, urgent ones not reordered.
