@@ -156,7 +156,9 @@ func (d *Desk) take(doc office.Document, key string, content []byte) (office.Doc
 	}
 	d.keys[doc.EdXMLID] = doc.ID
 	d.saved = append(d.saved, doc)
-	d.handed[key] = doc
+	if key != "" {
+		d.handed[key] = doc
+	}
 	d.contents[doc.ID] = content
 	return doc, d.after
 }

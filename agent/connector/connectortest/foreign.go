@@ -72,7 +72,7 @@ func (d *Desk) TakeIn(_ context.Context, f office.Foreign) (office.Taken, error)
 		doc, err := d.take(office.Document{
 			Box: office.In, State: office.Arrived, Subject: m.Subject, EdXMLID: m.ID, Number: m.Code.Number, From: office.Party{Code: m.From.ID},
 			Origin: &office.Origin{Via: f.Via, Ref: f.Ref},
-		}, raw)
+		}, "", raw)
 		if p := problem.From(err); err != nil && p.Code == "import.already" {
 			d.mu.Lock()
 			defer d.mu.Unlock()
