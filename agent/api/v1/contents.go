@@ -9,8 +9,10 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
+	"tram/agent/fold"
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/storage"
@@ -71,12 +73,29 @@ func (s *Server) attachment(c *call) error {
 	}
 	h := c.w.Header()
 	h.Set("Content-Type", a.Type)
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}))
+	h.Set("Content-Disposition", disposition(a.Name))
 	h.Set("ETag", `"`+a.SHA256+`"`)
 	h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
 	h.Set("Cache-Control", "private, no-cache")
 	http.ServeContent(&ranged{ResponseWriter: c.w, c: c}, c.r, "", time.Time{}, body)
 	return nil
+}
+
+// disposition names a file, one with diacritics twice as RFC 6266 advises: first
+// in ASCII without spaces, for the many clients that do not read "filename*".
+func disposition(name string) string {
+	value := mime.FormatMediaType("attachment", map[string]string{"filename": name})
+	first, exact, twice := strings.Cut(value, "filename*=")
+	if !twice {
+		return value
+	}
+	plain := strings.Map(func(r rune) rune {
+		if r == '.' || r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' {
+			return r
+		}
+		return '_'
+	}, fold.String(name))
+	return first + `filename="` + plain + `"; filename*=` + exact
 }
 
 // ranged turns the refusals of http.ServeContent into problems.
@@ -152,7 +171,7 @@ type firstWrite struct {
 func (f *firstWrite) head() {
 	h := f.c.w.Header()
 	h.Set("Content-Type", f.media)
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.name}))
+	h.Set("Content-Disposition", disposition(f.name))
 }
 
 func (f *firstWrite) Write(p []byte) (int, error) {

@@ -88,8 +88,7 @@ func downgrade(part any) any {
 			v["example"] = examples[0]
 			delete(v, "examples")
 		}
-		if v["contentMediaType"] != nil && v["type"] == "string" {
-			v["format"] = "binary"
+		if v["format"] == "binary" { // which 3.1 keeps for the generators that know no contentMediaType
 			delete(v, "contentMediaType")
 		}
 	}
