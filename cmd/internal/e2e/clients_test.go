@@ -244,9 +244,10 @@ type (
 	filed  struct{ ID, Again storage.ID }
 	looked struct {
 		Documents []struct {
-			ID     storage.ID
-			State  office.State
-			Number string
+			ID             storage.ID
+			Box            office.Box
+			State          office.State
+			Number, SHA256 string
 		}
 		Events []storage.ID
 		Others []int
@@ -267,11 +268,12 @@ const (
 	aRequest     = "Hồ sơ cấp bản sao trích lục"
 )
 
-// TestClientsOfOtherMakers: a document system in TypeScript, a one-stop system
+// TestP12_ClientsOfOtherMakersExchangeDocuments: a document system in TypeScript, a one-stop system
 // in Python, a public service in PHP and a portal of curl alone, three of them on
 // clients that public generators make from the OpenAPI document, exchange
-// documents through two offices and a hub.
-func TestClientsOfOtherMakers(t *testing.T) {
+// documents through two offices and a hub. The public service sees its dossier
+// and the answer to it, which is edXML, and nothing else.
+func TestP12_ClientsOfOtherMakersExchangeDocuments(t *testing.T) {
 	shop := newWorkshop(t)
 	w := start(t)
 	a, b := w.Offices[0], w.Offices[1]
@@ -310,12 +312,14 @@ func TestClientsOfOtherMakers(t *testing.T) {
 		t.Fatalf("the document system has %+v", exchanged)
 	}
 	reaches(t, a, dossier.ID, office.Accepted)
-	others := []storage.ID{exchanged.Sent[0].ID, exchanged.Sent[1].ID, exchanged.Received[0].ID, asked.ID}
+	answer := exchanged.Received[0].ID
+	others := []storage.ID{exchanged.Sent[0].ID, exchanged.Sent[1].ID, asked.ID}
 	service.run(ctx, &seen, append([]string{"look"}, texts(others)...)...)
 
 	checkTaken(t, b, taken, contents)
 	checkExchanged(t, a, b, exchanged, taken, contents["Kết quả.pdf"])
-	checkService(t, a, dossier, seen, len(others))
+	checkFiled(t, a, dossier)
+	checkSeen(t, seen, len(others), map[storage.ID]string{dossier.ID: digest(contents["Tờ khai.pdf"]), answer: digest(contents["Kết quả.pdf"])})
 	if d := reaches(t, a, asked.ID, office.Accepted); asked.Unchanged == 0 || !slices.Contains(asked.States, d.State) {
 		t.Errorf("the portal saw %+v", asked)
 	}
@@ -405,9 +409,9 @@ func checkExchanged(t *testing.T, a, b *world.Office, got docSystem, taken oneSt
 	reaches(t, b, answer.ID, office.Accepted)
 }
 
-// checkService holds that the public service filed once, hears how its dossier
-// goes, and sees nothing of the other applications.
-func checkService(t *testing.T, a *world.Office, dossier filed, seen looked, others int) {
+// checkFiled holds that the public service filed once, and that its office hears
+// how the dossier goes.
+func checkFiled(t *testing.T, a *world.Office, dossier filed) {
 	t.Helper()
 	if dossier.ID != dossier.Again {
 		t.Errorf("one dossier was filed as %s and %s", dossier.ID, dossier.Again)
@@ -420,11 +424,24 @@ func checkService(t *testing.T, a *world.Office, dossier filed, seen looked, oth
 		}
 		return err == nil && slices.Contains(codes, "04") && slices.Contains(codes, "05") && slices.Contains(codes, "06")
 	})
-	if len(seen.Documents) != 1 || seen.Documents[0].ID != dossier.ID || seen.Documents[0].State != office.Accepted || seen.Documents[0].Number == "" {
-		t.Errorf("the public service sees %+v", seen.Documents)
+}
+
+// checkSeen holds that the public service sees its own documents, given with
+// their contents, and nothing of the other applications.
+func checkSeen(t *testing.T, seen looked, others int, own map[storage.ID]string) {
+	t.Helper()
+	if len(seen.Documents) != len(own) || len(seen.Events) != len(own) {
+		t.Errorf("the public service sees %+v and is told of %v", seen.Documents, seen.Events)
 	}
-	if len(seen.Events) != 1 || seen.Events[0] != dossier.ID {
-		t.Errorf("it is told of %v", seen.Events)
+	for _, d := range seen.Documents {
+		if own[d.ID] != d.SHA256 || d.State != office.Accepted || d.Box == office.Out && d.Number == "" {
+			t.Errorf("it sees %+v", d)
+		}
+	}
+	for _, id := range seen.Events {
+		if own[id] == "" {
+			t.Errorf("it is told of %s", id)
+		}
 	}
 	if len(seen.Others) != 2*others || slices.ContainsFunc(seen.Others, func(status int) bool { return status != http.StatusNotFound }) {
 		t.Errorf("documents of others are answered with %v", seen.Others)

@@ -1,6 +1,6 @@
 <?php
-// An online public service: files dossiers and sees its own alone. Prints what
-// it did, or what it can see, as JSON.
+// An online public service: files dossiers, and sees its own and their answers
+// alone. Prints what it did, or what it can see, as JSON.
 //
 //   php dichvucong.php file OFFICE SUBJECT FILE
 //   php dichvucong.php look DOCUMENT-OF-ANOTHER...
@@ -26,7 +26,7 @@ namespace GuzzleHttp\Psr7 {
 }
 
 namespace {
-    use TramApi\Api\{DecisionsApi, DocumentsApi, EventsApi, UploadsApi};
+    use TramApi\Api\{ContentsApi, DecisionsApi, DocumentsApi, EventsApi, UploadsApi};
     use TramApi\Model\{AcceptRequest, Box, Draft, FileName, State, Urgency};
 
     const TUS = '1.0.0';
@@ -66,12 +66,14 @@ namespace {
         return 200;
     }
 
-    function look(DocumentsApi $documents, EventsApi $events, DecisionsApi $decisions, array $others): array
+    function look(DocumentsApi $documents, ContentsApi $contents, EventsApi $events, DecisionsApi $decisions, array $others): array
     {
         $seen = ['documents' => [], 'events' => [], 'others' => []];
         foreach ([Box::IN, Box::OUT] as $box) {
             foreach ($documents->listDocuments($box)->getDocuments() as $d) {
-                $seen['documents'][] = ['id' => $d->getId(), 'state' => $d->getState(), 'number' => $d->getTo()[0]->getArrivalNumber()];
+                $content = $contents->downloadAttachment($d->getId(), 0);
+                $seen['documents'][] = ['id' => $d->getId(), 'box' => $d->getBox(), 'state' => $d->getState(),
+                    'number' => $d->getTo()[0]->getArrivalNumber(), 'sha256' => hash_file('sha256', $content->getRealPath())];
             }
         }
         foreach ($events->listEvents(null, 500)->getEvents() as $e) {
@@ -89,6 +91,6 @@ namespace {
     $args = array_slice($argv, 2);
     echo json_encode(match ($argv[1]) {
         'file' => file_dossier($documents, new UploadsApi(null, $config), ...$args),
-        'look' => look($documents, new EventsApi(null, $config), new DecisionsApi(null, $config), $args),
+        'look' => look($documents, new ContentsApi(null, $config), new EventsApi(null, $config), new DecisionsApi(null, $config), $args),
     });
 }

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import sys
-import uuid
+from datetime import datetime, timezone
+from xml.sax.saxutils import escape
 
 import tram_api
 
@@ -23,8 +24,7 @@ def main(arrivals, result):
                 if event.type == "document.arrived":
                     done.append(desk.take(event.document_id))
             after = {"after": page.next}
-        office = tram_api.AccountApi(client).get_me().office.code
-    json.dump({"office": office, "taken": done}, sys.stdout)
+    json.dump({"taken": done}, sys.stdout)
 
 
 class Desk:
@@ -32,7 +32,7 @@ class Desk:
         self.documents = tram_api.DocumentsApi(client)
         self.contents = tram_api.ContentsApi(client)
         self.decisions = tram_api.DecisionsApi(client)
-        self.uploads = tram_api.UploadsApi(client)
+        self.office = tram_api.AccountApi(client).get_me().office
         self.result = result
 
     def take(self, id):
@@ -47,7 +47,7 @@ class Desk:
             for code in ("04", "05", "06"):
                 self.decisions.report_document(id, tram_api.ReportRequest(status_code=code, text="Bước " + code))
         if document.subject.endswith("chờ kết quả"):
-            done["answer"] = self.answer(document)
+            done["answer"] = self.answer(self.documents.get_document(id))
         return done
 
     def read(self, document):
@@ -60,17 +60,43 @@ class Desk:
         return digest
 
     def answer(self, document):
+        """Hands the result over as edXML, as an answer to the dossier."""
         with open(self.result, "rb") as file:
-            content = file.read()
-        name = base64.b64encode("Kết quả.pdf".encode()).decode()
-        upload = self.uploads.create_upload("1.0.0", len(content), "filename " + name)
-        self.uploads.append_upload(upload.id, "1.0.0", 0, content)
-        draft = tram_api.Draft(
-            to=[document._from.code],
-            subject="Kết quả giải quyết " + document.subject,
-            files=[tram_api.FileName(upload=upload.id)],
+            content = base64.b64encode(file.read()).decode()
+        today = datetime.now(timezone.utc)
+        number = "%d/KQ-MC" % (document.arrival_number or 1)
+        message = EDXML.format(
+            office=self.office.code,
+            name=escape(self.office.name),
+            to=document._from.code,
+            about=escape(document.edxml_id),
+            subject=escape("Kết quả: " + document.subject),
+            number=number.partition("/")[0],
+            id=today.strftime(self.office.code + ",%Y/%m/%d," + number),
+            date=today.strftime("%d/%m/%Y"),
+            time=today.strftime("%Y/%m/%d %H:%M:%S"),
+            content=content,
         )
-        return self.documents.send_document(str(uuid.uuid4()), draft).id
+        return self.documents.import_edxml(message.encode(), idempotency_key="result-" + document.id).document_id
+
+
+# A message of QCVN 102:2016/BTTTT with one file.
+EDXML = """<?xml version="1.0" encoding="UTF-8"?>
+<edXML xmlns="http://www.mic.gov.vn/TBT/QCVN_102_2016"><edXMLEnvelope><edXMLHeader><MessageHeader>
+<From><OrganId>{office}</OrganId><OrganName>{name}</OrganName></From><To><OrganId>{to}</OrganId></To>
+<ResponseFor><OrganId>{to}</OrganId><DocumentId>{about}</DocumentId></ResponseFor>
+<DocumentId>{id}</DocumentId><Code><CodeNumber>{number}</CodeNumber><CodeNotation>KQ-MC</CodeNotation></Code>
+<PromulgationInfo><Place>Tân Lập</Place><PromulgationDate>{date}</PromulgationDate></PromulgationInfo>
+<DocumentType><Type>2</Type><TypeName>Thông báo</TypeName></DocumentType>
+<Subject>{subject}</Subject><Content>Kết quả giải quyết hồ sơ</Content>
+<SignerInfo><FullName>Lê Văn Mẫu</FullName></SignerInfo>
+</MessageHeader><TraceHeaderList><TraceHeader><OrganId>{office}</OrganId><Timestamp>{time}</Timestamp></TraceHeader>
+<Bussiness><BussinessDocType>0</BussinessDocType></Bussiness></TraceHeaderList></edXMLHeader>
+<edXMLBody><edXMLManifest version="1.0"><Reference><ContentId>cid:ket-qua</ContentId><ContentType>application/pdf</ContentType>
+<AttachmentName>Kết quả.pdf</AttachmentName></Reference></edXMLManifest></edXMLBody></edXMLEnvelope>
+<AttachmentEncoded><Attachment><ContentId>ket-qua</ContentId><AttachmentName>Kết quả.pdf</AttachmentName>
+<ContentTransferEncoded>{content}</ContentTransferEncoded></Attachment></AttachmentEncoded></edXML>
+"""
 
 
 if __name__ == "__main__":
