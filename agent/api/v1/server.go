@@ -58,11 +58,15 @@ type Desk interface {
 	Import(ctx context.Context, h office.Handover) (office.Imported, error)
 	AcceptKnowing(ctx context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error)
 	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+	Report(ctx context.Context, id storage.ID, code edxml.StatusCode, text, by string) (doc office.Document, changed bool, err error)
+}
+
+// Recalls takes documents back, and answers who does so.
+type Recalls interface {
 	Withdraw(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
 	Recall(ctx context.Context, id storage.ID, to []string, reason, by string) (office.Document, error)
 	Grant(ctx context.Context, id storage.ID, by string) (office.Document, error)
 	Refuse(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
-	Report(ctx context.Context, id storage.ID, code edxml.StatusCode, text, by string) (doc office.Document, changed bool, err error)
 }
 
 // Feed tells what happens.
@@ -78,6 +82,7 @@ type Office interface {
 	Records
 	Contents
 	Desk
+	Recalls
 	Feed
 }
 
