@@ -28,6 +28,7 @@ import (
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/sealbook"
+	"tram/agent/search"
 	"tram/agent/stick"
 	"tram/agent/trust"
 	"tram/agent/tsa/tsahttp"
@@ -79,11 +80,12 @@ type desk struct {
 	trust    *trust.Store
 
 	connectors *connector.Host
+	search     *search.Index
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -119,6 +121,7 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 	}
 	d.queue.SetHooks(d.office.Hooks())
 	d.openConnectors()
+	d.openSearch()
 	if err := d.openNode(); err != nil {
 		return nil, err
 	}
@@ -259,6 +262,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.office.Run(ctx) })
 	group.Go(func() error { return d.connectors.Run(ctx) })
+	group.Go(func() error { return d.search.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })

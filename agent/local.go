@@ -16,6 +16,7 @@ import (
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/sealbook"
+	"tram/agent/search"
 	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage"
@@ -38,6 +39,7 @@ func (a *Agent) local() http.Handler {
 	})
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
+	search.Routes(mux, a.log.With("part", "search"), a.search)
 	a.enrolmentRoutes(mux)
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"tram/agent/edxml"
@@ -66,6 +67,10 @@ type Index struct {
 	reader Reader
 	log    *slog.Logger
 	files  chan struct{} // there may be files to read
+
+	mu     sync.Mutex
+	state  State // as it was at looked
+	looked time.Time
 }
 
 // Bounds of the work in the background.
@@ -107,7 +112,7 @@ type State struct {
 	Documents int `json:"documents"` // in the index
 	Waiting   int `json:"waiting"`   // documents that are not yet
 	Files     int `json:"files"`     // files whose text is not yet
-	Unread    int `json:"unread"`    // files that could not be read
+	Unread    int `json:"unread"`    // files that could not be read, each content once
 }
 
 // State says what the index holds and what is missing.
@@ -116,7 +121,7 @@ func (x *Index) State(ctx context.Context) (State, error) {
 	err := x.db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT (SELECT count(*) FROM search_documents),
 			(SELECT coalesce(sum(waiting), 0) FROM search_documents WHERE waiting > 0),
-			(SELECT count(*) FROM search_files f JOIN search_texts t ON t.sha256 = f.sha256 AND t.state = 'unreadable')`).
+			(SELECT count(*) FROM search_texts WHERE state = 'unreadable')`).
 			Scan(&s.Documents, &s.Files, &s.Unread)
 	})
 	if err != nil {
@@ -131,6 +136,23 @@ func (x *Index) State(ctx context.Context) (State, error) {
 	}
 	s.Waiting = max(0, s.Waiting-s.Documents)
 	return s, nil
+}
+
+// stateAge is how old the state may be that a search tells.
+const stateAge = 2 * time.Second
+
+// recent is State, not older than stateAge.
+func (x *Index) recent(ctx context.Context) (State, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.looked.IsZero() && time.Since(x.looked) < stateAge {
+		return x.state, nil
+	}
+	s, err := x.State(ctx)
+	if err == nil {
+		x.state, x.looked = s, time.Now()
+	}
+	return s, err
 }
 
 // rest waits for a while or the end of ctx, and says whether to go on.

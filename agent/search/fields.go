@@ -97,22 +97,12 @@ func code(d office.Document) string {
 	return d.Number + "/" + d.Notation
 }
 
-// words is the text of all fields, as it is written. A number is in it with a
-// leading zero and without.
+// words is the text of all fields, as it is written.
 func (r record) words() string {
 	var b strings.Builder
 	for _, f := range r.fields {
 		b.WriteString(f.Text)
 		b.WriteByte('\n')
-	}
-	if n, err := strconv.Atoi(r.doc.Number); err == nil {
-		for _, form := range []string{strconv.Itoa(n), fmt.Sprintf("%02d", n)} {
-			if form != r.doc.Number {
-				d := r.doc
-				d.Number = form
-				b.WriteString(code(d) + "\n")
-			}
-		}
 	}
 	return b.String()
 }
@@ -181,7 +171,7 @@ func (r record) index(tx *sqlite.Tx, seq int64) error {
 		return err
 	}
 	if _, err := tx.Exec(`INSERT INTO search_words (rowid, exact, fold, text, facets) VALUES (?, ?, ?, ?, ?)`,
-		seq, exact(words), fold.String(words), fold.String(files), r.facets()); err != nil {
+		seq, exact(words), folded(words), folded(files), r.facets()); err != nil {
 		return err
 	}
 	_, err = tx.Exec(`UPDATE search_documents SET texts = ?, waiting = ? WHERE seq = ?`, texts, waiting, seq)
@@ -200,11 +190,6 @@ func load(tx *sqlite.Tx, seq int64) (r record, err error) {
 	r.doc.Date = date
 	if err := json.Unmarshal([]byte(raw), &r.fields); err != nil {
 		return r, fmt.Errorf("read fields: %w", err)
-	}
-	for _, f := range r.fields {
-		if f.Field == FieldCode {
-			r.doc.Number, r.doc.Notation, _ = strings.Cut(f.Text, "/")
-		}
 	}
 	return r, nil
 }

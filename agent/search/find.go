@@ -116,7 +116,7 @@ func (x *Index) Search(ctx context.Context, q Query) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("search documents: %w", err)
 	}
-	if r.Index, err = x.State(ctx); err != nil {
+	if r.Index, err = x.recent(ctx); err != nil {
 		return Result{}, fmt.Errorf("search documents: %w", err)
 	}
 	return r, nil

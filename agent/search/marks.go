@@ -3,8 +3,6 @@ package search
 import (
 	"strings"
 	"unicode/utf8"
-
-	"tram/agent/fold"
 )
 
 const (
@@ -37,19 +35,11 @@ func newMarker(terms []term) *marker {
 	m := &marker{}
 	for _, t := range terms {
 		for i, w := range t.words {
-			m.words = append(m.words, bare(fold.String(w)))
+			m.words = append(m.words, folded(w))
 			m.open = append(m.open, t.open && i == len(t.words)-1)
 		}
 	}
 	return m
-}
-
-// bare takes the zeros off a number: 05 is found as 5.
-func bare(word string) string {
-	if strings.Trim(word, "0123456789") == "" {
-		return strings.TrimLeft(word, "0")
-	}
-	return word
 }
 
 // mark returns the fields to show, and whether a word is in none of them.
@@ -96,9 +86,9 @@ func (m *marker) find(text string, seen []bool) [][2]int {
 
 // hit reports whether a word of a text is one of the query.
 func (m *marker) hit(word string, seen []bool) (hit bool) {
-	folded := bare(fold.String(word))
+	plain := folded(word)
 	for i, w := range m.words {
-		if folded == w || m.open[i] && strings.HasPrefix(folded, w) {
+		if plain == w || m.open[i] && strings.HasPrefix(plain, w) {
 			seen[i], hit = true, true
 		}
 	}

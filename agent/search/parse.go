@@ -20,9 +20,31 @@ const (
 var oneTone = strings.NewReplacer(strings.Fields(
 	"òa oà óa oá ỏa oả õa oã ọa oạ òe oè óe oé ỏe oẻ õe oẽ ọe oẹ ùy uỳ úy uý ủy uỷ ũy uỹ ụy uỵ")...)
 
-// exact is s as it is written, without regard to case, Unicode form and the place
-// of the tone mark.
-func exact(s string) string { return oneTone.Replace(strings.ToLower(norm.NFC.String(s))) }
+// exact is s as it is written, without regard to case, Unicode form, the place of
+// the tone mark and zeros in front of a number.
+func exact(s string) string { return bare(oneTone.Replace(strings.ToLower(norm.NFC.String(s)))) }
+
+// folded is s without diacritics besides.
+func folded(s string) string { return bare(fold.String(s)) }
+
+// bare takes the zeros off numbers: 05/CT-UBND and 5/CT-UBND are one, 01/7/2026
+// and 1/7/2026 too.
+func bare(s string) string {
+	if !strings.Contains(s, "0") {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	before := ' '
+	for i, r := range s {
+		if r == '0' && !inWord(before) && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' {
+			continue
+		}
+		b.WriteRune(r)
+		before = r
+	}
+	return b.String()
+}
 
 // term is a word, or several that belong together: a code such as 15/QĐ-UBND, or
 // a phrase in quotes.
@@ -85,11 +107,11 @@ const near = 4
 
 // match is the term in the query language of the index. loose lets the parts of a
 // code stand apart and the last word go on.
-func (t term) match(columns string, folded, loose bool) string {
+func (t term) match(columns string, unmarked, loose bool) string {
 	quoted := make([]string, len(t.words))
 	for i, w := range t.words {
-		if folded {
-			w = fold.String(w)
+		if unmarked {
+			w = folded(w)
 		}
 		quoted[i] = `"` + strings.ReplaceAll(w, `"`, `""`) + `"`
 	}
@@ -104,10 +126,10 @@ func (t term) match(columns string, folded, loose bool) string {
 }
 
 // matchAll joins terms, all of which must be there.
-func matchAll(terms []term, columns string, folded, loose bool) string {
+func matchAll(terms []term, columns string, unmarked, loose bool) string {
 	parts := make([]string, len(terms))
 	for i, t := range terms {
-		parts[i] = "(" + t.match(columns, folded, loose) + ")"
+		parts[i] = "(" + t.match(columns, unmarked, loose) + ")"
 	}
 	return "(" + strings.Join(parts, " AND ") + ")"
 }
@@ -115,16 +137,16 @@ func matchAll(terms []term, columns string, folded, loose bool) string {
 // tiers are queries that share no document. The first ones find what fits best.
 func tiers(terms []term) []string {
 	typed, typedLoose := matchAll(terms, "exact", false, false), matchAll(terms, "exact", false, true)
-	folded, foldedLoose := matchAll(terms, "fold", true, false), matchAll(terms, "fold", true, true)
+	plain, plainLoose := matchAll(terms, "fold", true, false), matchAll(terms, "fold", true, true)
 	list := []string{typed}
 	if typedLoose != typed {
 		list = append(list, typedLoose+" NOT "+typed)
 	}
-	list = append(list, folded+" NOT "+typedLoose)
-	if foldedLoose != folded {
-		list = append(list, foldedLoose+" NOT ("+typedLoose+" OR "+folded+")")
+	list = append(list, plain+" NOT "+typedLoose)
+	if plainLoose != plain {
+		list = append(list, plainLoose+" NOT ("+typedLoose+" OR "+plain+")")
 	}
-	return append(list, anywhere(terms)+" NOT "+foldedLoose)
+	return append(list, anywhere(terms)+" NOT "+plainLoose)
 }
 
 // anywhere finds what any of the tiers finds.

@@ -28,7 +28,7 @@ const (
 	// MaxText is the longest text, in bytes: some 500 pages.
 	MaxText = 1 << 20
 	// MaxExpanded bounds what is read of the compressed parts of an office file, in bytes.
-	MaxExpanded = 256 << 20
+	MaxExpanded = 64 << 20
 	// maxWord is the longest word in bytes. Longer ones are data, not language.
 	maxWord = 200
 	// maxInput is the longest file that is taken from a pipe, in bytes.

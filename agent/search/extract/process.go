@@ -65,7 +65,7 @@ func (p Process) Read(ctx context.Context, kind string, body io.Reader) (Text, e
 		}
 		cmd.Stdin = f // itself, not through a pipe
 	}
-	out := &bounded{left: maxAnswer}
+	out := &bounded{left: maxAnswer, over: cancel}
 	cmd.Stdout = out
 	if err := cmd.Start(); err != nil {
 		return Text{}, fmt.Errorf("start reader of files: %w", err)
@@ -78,7 +78,7 @@ func (p Process) Read(ctx context.Context, kind string, body io.Reader) (Text, e
 		return Text{}, fmt.Errorf("%w: reader ended: %w", ErrUnreadable, err)
 	}
 	var a answer
-	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
+	if err := json.Unmarshal(out.kept.Bytes(), &a); err != nil {
 		return Text{}, fmt.Errorf("%w: answer of the reader: %w", ErrUnreadable, err)
 	}
 	switch a.Fault {
@@ -100,17 +100,19 @@ func environment() (kept []string) {
 	return kept
 }
 
-// bounded keeps so many bytes, and fails after them.
+// bounded keeps so many bytes, and calls over at more.
 type bounded struct {
-	bytes.Buffer
+	kept bytes.Buffer // not embedded: its ReadFrom would pass Write by
 	left int
+	over func()
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.left -= len(p); b.left < 0 {
+		b.over()
 		return 0, errors.New("answer is too long")
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }
 
 // Serve is the work of the process: it reads in as a file of that kind and writes

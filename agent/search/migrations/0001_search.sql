@@ -44,6 +44,7 @@ CREATE TABLE search_texts (
     state  TEXT    NOT NULL CHECK (state IN ('whole', 'part', 'none', 'unreadable')),
     text   BLOB    NOT NULL
 ) STRICT;
+CREATE INDEX search_texts_unread ON search_texts (state) WHERE state = 'unreadable';
 
 -- The words: as written, folded, folded of the files, and of what results are
 -- narrowed by. Only the index is kept, the texts are not.
