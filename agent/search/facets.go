@@ -13,7 +13,7 @@ func (p *plan) count(tx *sqlite.Tx) (*Facets, error) {
 	f := &Facets{}
 	var box, year, kind, urgency, state, sender = tally{}, tally{}, tally{}, tally{}, tally{}, tally{}
 	if !p.nothing {
-		query, args := p.query(`d.box, d.state, d.urgency, d.type, d.sender, substr(d.date, 1, 4)`, p.all, 1<<62, MaxCounted+1)
+		query, args := p.query(`d.box, d.state, d.urgency, d.type, d.sender, substr(d.date, 1, 4)`, p.all, first, MaxCounted+1)
 		rows, err := tx.Query(query, args...)
 		if err != nil {
 			return nil, err

@@ -126,7 +126,8 @@ func (x *Index) Search(ctx context.Context, q Query) (Result, error) {
 type plan struct {
 	terms   []term
 	nothing bool     // text without a word: nothing is found
-	tiers   []string // what to match, "" for everything
+	tiers   []string // what to match one after the other, "" for everything
+	whole   []string // the tiers with what others find as well; none when there is one tier
 	all     string   // what matches any of the tiers
 	where   string
 	args    []any
@@ -136,7 +137,7 @@ type plan struct {
 }
 
 func (q Query) plan() (*plan, error) {
-	p := &plan{terms: parse(q.Text), before: 1 << 62, limit: q.Limit}
+	p := &plan{terms: parse(q.Text), before: first, limit: q.Limit}
 	var faults problem.List
 	if p.limit <= 0 {
 		p.limit = DefaultLimit
@@ -146,11 +147,11 @@ func (q Query) plan() (*plan, error) {
 	p.tiers = []string{""}
 	if len(p.terms) > 0 {
 		p.all = anywhere(p.terms)
-		p.tiers = tiers(p.terms)
+		p.whole, p.tiers = tiers(p.terms)
 	}
 	switch q.Order {
 	case ByDate:
-		p.tiers = []string{p.all}
+		p.whole, p.tiers = nil, []string{p.all}
 	case ByRank, "":
 	default:
 		faults = append(faults, problem.New(problem.Usage, "search.order", "order", i18n.Args{"value": string(q.Order)}))
@@ -209,6 +210,9 @@ func (p *plan) narrow(q Query) {
 		for i, t := range p.tiers {
 			p.tiers[i] = and(t, narrow)
 		}
+		for i, t := range p.whole {
+			p.whole[i] = and(t, narrow)
+		}
 		p.all = and(p.all, narrow)
 	}
 	if len(q.States) > 0 {
@@ -260,6 +264,19 @@ func (p *plan) page(tx *sqlite.Tx) (hits []Hit, next string, err error) {
 	if p.nothing {
 		return hits, "", nil
 	}
+	if len(p.whole) > 0 && p.before == first {
+		all, err := p.hits(tx, p.all, first, p.limit+1)
+		if err != nil {
+			return nil, "", err
+		}
+		if len(all) <= p.limit {
+			hits, err := p.order(tx, all)
+			if err != nil {
+				return nil, "", err
+			}
+			return hits, "", p.describe(tx, hits)
+		}
+	}
 	before := p.before
 	for tier := p.tier; tier < len(p.tiers); tier++ {
 		left := p.limit - len(hits)
@@ -276,9 +293,39 @@ func (p *plan) page(tx *sqlite.Tx) (hits []Hit, next string, err error) {
 			hits, next = append(hits, found...), fmt.Sprintf("%d-%d", tier, last)
 			break
 		}
-		hits, before = append(hits, found...), 1<<62
+		hits, before = append(hits, found...), first
 	}
 	return hits, next, p.describe(tx, hits)
+}
+
+// first is above every seq.
+const first = 1 << 62
+
+// order puts all hits into the order of the tiers. Where they fit on one page,
+// that takes one look at each tier until all have their place.
+func (p *plan) order(tx *sqlite.Tx, all []Hit) (hits []Hit, err error) {
+	hits = []Hit{}
+	placed := map[int64]bool{}
+	place := func(list []Hit) {
+		for _, h := range list {
+			if !placed[h.seq] {
+				placed[h.seq] = true
+				hits = append(hits, h)
+			}
+		}
+	}
+	for _, match := range p.whole[:len(p.whole)-1] {
+		if len(hits) == len(all) {
+			break
+		}
+		list, err := p.hits(tx, match, first, p.limit)
+		if err != nil {
+			return nil, err
+		}
+		place(list)
+	}
+	place(all)
+	return hits, nil
 }
 
 func (p *plan) hits(tx *sqlite.Tx, match string, before int64, limit int) (hits []Hit, err error) {

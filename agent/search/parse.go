@@ -134,19 +134,22 @@ func matchAll(terms []term, columns string, unmarked, loose bool) string {
 	return "(" + strings.Join(parts, " AND ") + ")"
 }
 
-// tiers are queries that share no document. The first ones find what fits best.
-func tiers(terms []term) []string {
+// tiers are queries, of which the first ones find what fits best, and apart the
+// same without what those before them find.
+func tiers(terms []term) (list, apart []string) {
 	typed, typedLoose := matchAll(terms, "exact", false, false), matchAll(terms, "exact", false, true)
 	plain, plainLoose := matchAll(terms, "fold", true, false), matchAll(terms, "fold", true, true)
-	list := []string{typed}
+	add := func(match, without string) { list, apart = append(list, match), append(apart, match+without) }
+	add(typed, "")
 	if typedLoose != typed {
-		list = append(list, typedLoose+" NOT "+typed)
+		add(typedLoose, " NOT "+typed)
 	}
-	list = append(list, plain+" NOT "+typedLoose)
+	add(plain, " NOT "+typedLoose)
 	if plainLoose != plain {
-		list = append(list, plainLoose+" NOT ("+typedLoose+" OR "+plain+")")
+		add(plainLoose, " NOT ("+typedLoose+" OR "+plain+")")
 	}
-	return append(list, anywhere(terms)+" NOT "+plainLoose)
+	add(anywhere(terms), " NOT "+plainLoose)
+	return list, apart
 }
 
 // anywhere finds what any of the tiers finds.

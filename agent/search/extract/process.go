@@ -116,14 +116,20 @@ func (b *bounded) Write(p []byte) (int, error) {
 }
 
 // Serve is the work of the process: it reads in as a file of that kind and writes
-// the answer. It gives away what it does not need of this machine first.
+// the answer. It gives away what it does not need of this machine first. When it
+// returns, the process must end.
 func Serve(kind, memory string, in *os.File, out io.Writer) error {
 	limit, err := strconv.ParseInt(memory, 10, 64)
 	if err != nil || limit <= 0 {
 		limit = MaxMemory
 	}
 	confine(limit)
-	go watchMemory(limit)
+	done := make(chan error, 1)
+	go func() { done <- serve(kind, in, out) }()
+	return watch(done, limit)
+}
+
+func serve(kind string, in *os.File, out io.Writer) error {
 	r, size, err := content(in)
 	if err != nil {
 		return err

@@ -43,7 +43,11 @@ func TestMain(m *testing.M) {
 			if err != nil {
 				os.Exit(1)
 			}
-			go func() { _ = extract.Serve(".txt", os.Args[3], r, io.Discard) }()
+			go func() {
+				if extract.Serve(".txt", os.Args[3], r, io.Discard) != nil {
+					os.Exit(1) // as main does
+				}
+			}()
 			defer w.Close()
 			time.Sleep(50 * time.Millisecond)
 		}
