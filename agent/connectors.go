@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 
 	"tram/agent/connector"
+	"tram/agent/connector/mail"
+	"tram/agent/connector/webhook"
 	"tram/agent/identity"
 	"tram/agent/office"
 )
@@ -12,7 +14,11 @@ import (
 const connectorDir = "connectors"
 
 // kinds are the kinds of connectors that an office may have.
-func kinds() []connector.Kind { return nil }
+func kinds() []connector.Kind {
+	return []connector.Kind{
+		mail.Kind(), webhook.Kind(),
+	}
+}
 
 func (d *desk) openConnectors() {
 	d.connectors = connector.New(connector.Options{

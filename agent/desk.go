@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tram/agent/api/appkey"
+	v1 "tram/agent/api/v1"
 	"tram/agent/clock"
 	"tram/agent/connector"
 	"tram/agent/countersign"
@@ -66,6 +68,7 @@ type desk struct {
 	registry *registry.Registry
 	office   *office.Office
 	accounts *account.Store
+	apps     *appkey.Store
 	node     *exchange.Node
 	link     *mqtt.Client
 	usb      *usb.Local
@@ -85,7 +88,7 @@ type desk struct {
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -259,6 +262,10 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
+	public, err := d.public()
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.office.Run(ctx) })
 	group.Go(func() error { return d.connectors.Run(ctx) })
@@ -277,7 +284,9 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 		}
 		return nil
 	})
-	group.Go(func() error { return d.pages.Serve(ctx, pages) })
+	group.Go(func() error { return d.apps.Run(ctx) })
+	group.Go(func() error { return public.Run(ctx) })
+	group.Go(func() error { return d.pages.Serve(ctx, beside(pages, public)) })
 	d.log.Info("office is running", "office", d.id.Code, "pages", d.pages.URL())
 	ready()
 	<-ctx.Done()

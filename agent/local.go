@@ -41,6 +41,7 @@ func (a *Agent) local() http.Handler {
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
 	search.Routes(mux, a.log.With("part", "search"), a.search)
 	a.enrolmentRoutes(mux)
+	a.applicationRoutes(mux, a.log.With("part", "apps"))
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {
 			if d := a.theDesk(); d != nil {

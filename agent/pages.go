@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tram/agent/api"
+	"tram/agent/api/appkey"
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
@@ -44,6 +45,7 @@ func (d *desk) openPages(ctx context.Context) (err error) {
 	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now, Record: recordUser}); err != nil {
 		return err
 	}
+	d.apps = appkey.New(d.db, appkey.Options{Logger: d.log.With("part", "apps"), Now: d.clock.Now})
 	if err := d.makeFirstAccount(ctx); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -119,6 +120,22 @@ func (s *shelf) decide(id storage.ID, state office.State, reason, by string) (of
 	d.State, d.Reason = state, reason
 	s.by = append(s.by, by)
 	return *d, nil
+}
+
+func (s *shelf) Withdraw(_ context.Context, id storage.ID, reason, by string) (office.Document, error) {
+	return s.decide(id, office.Withdrawn, reason, by)
+}
+
+func (s *shelf) Recall(_ context.Context, id storage.ID, to []string, reason, by string) (office.Document, error) {
+	return s.decide(id, office.Recalled, strings.Join(append(to, reason), "|"), by)
+}
+
+func (s *shelf) Grant(_ context.Context, id storage.ID, by string) (office.Document, error) {
+	return s.decide(id, office.Recalled, "", by)
+}
+
+func (s *shelf) Refuse(_ context.Context, id storage.ID, reason, by string) (office.Document, error) {
+	return s.decide(id, office.Arrived, reason, by)
 }
 
 func (s *shelf) AcceptKnowing(_ context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error) {

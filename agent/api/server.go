@@ -40,12 +40,13 @@ type Exchange interface {
 	ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error
 }
 
-// Decisions is what a clerk decides about an incoming document, and on what.
+// Decisions is what a clerk decides about documents, and on what.
 type Decisions interface {
 	AcceptKnowing(ctx context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error)
 	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
 	Checks(ctx context.Context, id storage.ID) ([]office.Check, error)
 	Recheck(ctx context.Context, id storage.ID, by string) ([]office.Check, error)
+	Recalls
 }
 
 // Accounts is what the API needs to manage sign-ins.
@@ -117,6 +118,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /v1/documents/{id}/checks", s.handle(s.checks))
 	mux.HandleFunc("POST /v1/documents/{id}/checks", s.handle(s.recheck))
 	mux.HandleFunc("POST /v1/documents/{id}/return", s.handle(s.giveBack))
+	s.recalls(mux)
 	mux.HandleFunc("POST /v1/documents/{id}/first", s.handle(s.first))
 	mux.HandleFunc("GET /v1/arriving", s.handle(s.arriving))
 	mux.HandleFunc("POST /v1/arriving/{id}/first", s.handle(s.bring))
@@ -359,6 +361,7 @@ func (s *server) send(_ http.ResponseWriter, r *http.Request) (any, error) {
 		To: req.To, Subject: req.Subject, Urgency: office.Urgency(req.Urgency), Type: req.Type,
 		Number: req.Number, Notation: req.Notation, Date: req.Date, Signer: req.Signer,
 		Position: req.Position, Content: req.Content, Classification: req.Classification, Cleared: req.Cleared, Copied: req.Copied, By: req.By,
+		Changes: office.Changes{Replaces: req.Replaces, Updates: req.Updates, Removed: req.Removed, Reason: req.ChangeReason},
 	}
 	upload := &sequence{parts: parts}
 	for i, name := range req.Files {

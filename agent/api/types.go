@@ -102,6 +102,12 @@ type DraftRequest struct {
 	Copied         bool     `json:"copied,omitempty"`  // a copy (sao y, sao lục, trích sao)
 	Files          []string `json:"files"`             // names
 	By             string   `json:"by,omitempty"`
+
+	// What it does to earlier outgoing documents, see office.Changes.
+	Replaces     []storage.ID `json:"replaces,omitempty"`
+	Updates      storage.ID   `json:"updates,omitzero"`
+	Removed      []string     `json:"removed,omitempty"`
+	ChangeReason string       `json:"change_reason,omitempty"`
 }
 
 // Page is one page of a list.

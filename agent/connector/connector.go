@@ -26,8 +26,9 @@ type Connector interface {
 	// Deliver hands one entry to the other system. It may be called again for an
 	// entry that it has delivered, after a crash: the other system must then be
 	// able to tell, by the entry's cursor or the document's ID, or see no change.
-	// nil: done. An error made by [Permanent] makes it a dead letter, any other
-	// one is tried again later. Memory does not grow with the document.
+	// nil: done. An error made by [Permanent] or [Stop] makes it a dead letter, any
+	// other one is tried again later, see [After]. Memory does not grow with the
+	// document.
 	Deliver(ctx context.Context, d Delivery) error
 	// Every is the time between rounds of Collect, 0 when there is nothing to
 	// collect.
@@ -62,11 +63,26 @@ func (Base) Collect(context.Context) error { return nil }
 // Close implements [Connector].
 func (Base) Close() error { return nil }
 
+// Tester is a [Connector] that can show a person that the other system listens.
+type Tester interface {
+	// Test sends something that is no event of a document, and says how it went. It
+	// may run beside another connector of the same settings.
+	Test(ctx context.Context) error
+}
+
 // Delivery is an entry on its way.
 type Delivery struct {
 	Entry office.Entry
 	Tries int       // that have failed
 	Since time.Time // of the first one; zero before it
+}
+
+// Within makes an error permanent when the first try was longer than life ago.
+func (d Delivery) Within(life time.Duration, now time.Time, err error) error {
+	if err != nil && !d.Since.IsZero() && now.Sub(d.Since) > life {
+		return Permanent(err)
+	}
+	return err
 }
 
 // Kind makes connectors of one kind.
@@ -142,18 +158,4 @@ func Refused(err error) bool {
 		}
 	}
 	return true
-}
-
-// Permanent marks an error that trying again does not mend.
-func Permanent(err error) error { return &permanent{err} }
-
-type permanent struct{ err error }
-
-func (p *permanent) Error() string { return p.err.Error() }
-func (p *permanent) Unwrap() error { return p.err }
-
-// IsPermanent reports whether an error was made by [Permanent].
-func IsPermanent(err error) bool {
-	var p *permanent
-	return errors.As(err, &p)
 }

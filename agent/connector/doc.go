@@ -8,6 +8,8 @@
 //     is repeated. What has been handed over is never handed over again.
 //   - A connector that fails, panics or hangs stops no other one and nothing in
 //     the office. It is named with its reason, see [State].
+//   - Another system that asks for rest gets it ([After]); one that wants nothing
+//     more has its connector paused ([Stop]).
 //   - What a connector refuses for good is kept as a dead letter with the reason
 //     until a person replays or drops it; entries behind it go on. Nothing is
 //     dropped silently: with [MaxWaiting] entries waiting, the feed waits.

@@ -218,7 +218,7 @@ func (h *Host) Remove(ctx context.Context, name, by string) error {
 func (h *Host) SetPaused(ctx context.Context, name string, paused bool, by string) error {
 	action, statement := actionResume, `UPDATE connectors SET paused = 0 WHERE name = ?`
 	if paused {
-		action, statement = actionPause, `UPDATE connectors SET paused = 1 WHERE name = ?`
+		action, statement = actionPause, setPaused
 	}
 	if err := h.store.change(ctx, name, by, action, statement); err != nil {
 		return err
@@ -236,6 +236,36 @@ func (h *Host) SetPaused(ctx context.Context, name string, paused bool, by strin
 		}
 	}
 	return nil
+}
+
+// setPaused pauses a connector.
+const setPaused = `UPDATE connectors SET paused = 1 WHERE name = ?`
+
+// Test has a connector send something that is no event of a document. It works
+// also while the connector is paused. A kind that is no [Tester] is a problem.
+func (h *Host) Test(ctx context.Context, name string) error {
+	all, err := h.store.all(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(c stored) bool { return c.Name == name })
+	if i < 0 {
+		return unknown(name)
+	}
+	kind, ok := h.kind(all[i].Kind)
+	if !ok {
+		return problem.New(problem.Usage, "connector.kind", "kind", i18n.Args{"kind": all[i].Kind, "kinds": h.kindNames()})
+	}
+	made, err := h.open(all[i].Spec, kind)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = made.Close() }()
+	tester, ok := made.(Tester)
+	if !ok {
+		return problem.New(problem.Usage, "connector.no-test", "name", i18n.Args{"kind": all[i].Kind})
+	}
+	return guarded(func() error { return tester.Test(ctx) })
 }
 
 func (h *Host) kind(name string) (Kind, bool) {

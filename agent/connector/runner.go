@@ -238,7 +238,7 @@ func (r *runner) deliver(ctx context.Context, c Connector) {
 			d.end(ctx, o)
 		case <-news:
 		case <-r.wake:
-			d.streak, d.probe = 0, time.Time{}
+			d.streak, d.probe, d.rest = 0, time.Time{}, time.Time{}
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -253,6 +253,8 @@ type delivering struct {
 	done   chan outcome
 	streak int       // failures in a row
 	probe  time.Time // no try before, while everything fails
+	rest   time.Time // no try before, the other system says
+	ending bool      // the other system wants nothing more
 }
 
 // idle is how long deliver waits when nothing is due.
@@ -275,6 +277,12 @@ func (d *delivering) begin(ctx context.Context) (next time.Time, err error) {
 	}
 	room := Parallel - len(d.busy)
 	now := d.h.o.Now()
+	if d.ending {
+		return time.Time{}, nil
+	}
+	if d.rest.After(now) {
+		return d.rest, nil
+	}
 	if d.streak >= Parallel { // the other system seems to be away: one at a time tries
 		if room = 1 - len(d.busy); d.probe.After(now) {
 			return d.probe, nil
@@ -316,12 +324,36 @@ func (d *delivering) end(ctx context.Context, o outcome) {
 	default:
 		d.streak++
 		d.probe = now.Add(wait(d.streak-Parallel, maxProbe))
-		err = d.h.store.failed(ctx, name, o.item, failure(o.err), now.Add(wait(o.Tries+1, maxWait)), false)
+		due := now.Add(wait(o.Tries+1, maxWait))
+		if t := NotBefore(o.err); t.After(now) {
+			d.rest = earlier(t, now.Add(MaxRest))
+			due = later(due, d.rest)
+		}
+		err = d.h.store.failed(ctx, name, o.item, failure(o.err), due, false)
 	}
 	d.note(handing, o.err)
+	if IsStop(o.err) && !d.ending {
+		d.ending = true
+		err = errors.Join(err, d.h.store.change(ctx, name, By(name), actionPause, setPaused))
+		d.cancel()
+	}
 	if err != nil {
 		d.log.Error("outcome of a delivery not kept", "error", err)
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // drain lets deliveries end that are under way, and keeps what they did.

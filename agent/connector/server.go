@@ -75,6 +75,10 @@ func Routes(mux *http.ServeMux, log *slog.Logger, host func() (*Host, error)) {
 		name := r.PathValue("name")
 		return Changed{Name: name}, h.Remove(r.Context(), name, commandLine)
 	})
+	on("POST "+Path+"/{name}/test", func(h *Host, r *http.Request) (any, error) {
+		name := r.PathValue("name")
+		return Changed{Name: name}, h.Test(r.Context(), name)
+	})
 	for verb, paused := range map[string]bool{"pause": true, "resume": false} {
 		on("POST "+Path+"/{name}/"+verb, func(h *Host, r *http.Request) (any, error) {
 			name := r.PathValue("name")
@@ -161,6 +165,11 @@ func (c Client) SetPaused(ctx context.Context, name string, paused bool) (st Sta
 		verb = "pause"
 	}
 	return st, c.Call(ctx, http.MethodPost, at(name, verb), nil, &st)
+}
+
+// Test has a connector send something to see whether the other system listens.
+func (c Client) Test(ctx context.Context, name string) error {
+	return c.Call(ctx, http.MethodPost, at(name, "test"), nil, &Changed{})
 }
 
 // Letters replays or drops dead letters; id 0 is all of them.

@@ -19,7 +19,7 @@ type State struct {
 	Secret   bool            `json:"secret"` // whether it has one
 	Created  time.Time       `json:"created"`
 	State    string          `json:"state"` // "running", "failing" or "paused"
-	// Failure is why it fails, Since since when.
+	// Failure is why it fails or has paused by itself, Since since when.
 	Failure   *Failure  `json:"failure,omitempty"`
 	Since     time.Time `json:"since"`
 	Waiting   int       `json:"waiting"` // entries, dead letters left out
@@ -55,14 +55,14 @@ func (h *Host) List(ctx context.Context) ([]State, error) {
 			Name: c.Name, Kind: c.Kind, Settings: c.Settings, Secret: c.Secret != nil, Created: c.created, State: Running,
 			Waiting: waiting[c.Name], Dead: dead[c.Name],
 		}
-		if c.paused {
-			s.State = Paused
-		}
 		h.mu.Lock()
 		r := h.running[c.Name]
 		h.mu.Unlock()
-		if r != nil && !c.paused {
+		if r != nil {
 			r.fill(&s)
+		}
+		if c.paused {
+			s.State = Paused
 		}
 		list = append(list, s)
 	}

@@ -12,6 +12,14 @@ const (
 	actionFreeze     = "document.freeze" // the verdicts that stood at the acceptance
 	actionCustody    = "document.custody"
 	actionRefused    = "document.refused"
+	actionWithdraw   = "document.withdraw"
+	actionRecall     = "document.recall" // recipients are asked to cancel a document
+	actionCancel     = "document.cancel" // an incoming document, on its sender's order
+	actionGrant      = "request.grant"   // status 15
+	actionRefuse     = "request.refuse"  // status 16
+	actionRequest    = "request.receive" // a recall, or an update that waits for an answer
+	actionForeign    = "request.foreign" // a recall by an office that did not issue the document
+	actionRelate     = "document.relate" // a document updates or replaces another one
 	actionExpire     = "document.expire"
 	actionStatus     = "status.receive"
 	actionNotice     = "notice.receive"

@@ -106,11 +106,14 @@ func (o *Office) queueReply(tx *sqlite.Tx, seq int64, r reply) (int64, error) {
 		}
 		return 0, nil
 	}
-	if err := o.queue.Put(tx, r.parcel.bundle, r.parcel.contents, []queue.Target{{Peer: o.me.Trust.Hub, Hold: true}}); err != nil {
+	if err := o.queue.Put(tx, r.parcel.bundle, r.parcel.contents, o.toHub()); err != nil {
 		return 0, err
 	}
 	return insertProof(tx, seq, EvidenceStatus, o.me.Code, r.parcel.bundle.Header, r.head)
 }
+
+// toHub is where everything of this office goes first.
+func (o *Office) toHub() []queue.Target { return []queue.Target{{Peer: o.me.Trust.Hub, Hold: true}} }
 
 // Accept gives an incoming document its arrival number and tells the sender,
 // status 03. Accepting it again returns the same; a returned document is a
@@ -206,6 +209,8 @@ func (o *Office) answerable(ctx context.Context, id storage.ID, state State) (do
 		return Document{}, false, problem.New(problem.Conflict, verb+".outgoing", "", nil)
 	case doc.State == state:
 		return doc, true, nil
+	case doc.State == Recalled:
+		return Document{}, false, errCancelled()
 	case doc.State == Accepted:
 		return Document{}, false, problem.New(problem.Conflict, "return.accepted", "", i18n.Args{"number": doc.Arrival})
 	case doc.State == Returned:
@@ -217,14 +222,14 @@ func (o *Office) answerable(ctx context.Context, id storage.ID, state State) (do
 // conclude records the clerk's answer and queues it, in one transaction.
 func (o *Office) conclude(ctx context.Context, id storage.ID, state State, r reply, arrival int, more func(*sqlite.Tx) error) error {
 	err := o.db.Update(ctx, func(tx *sqlite.Tx) error {
-		reason, number := "", ""
+		reason, number, year := "", "", 0
 		if state == Returned {
 			reason = r.text
 		} else {
-			number = strconv.Itoa(arrival)
+			number, year = strconv.Itoa(arrival), r.at.In(edxml.Vietnam).Year()
 		}
-		res, err := tx.Exec(`UPDATE documents SET state = ?, arrival = ?, reason = ? WHERE id = ? AND box = ? AND state = ?`,
-			string(state), arrival, reason, id, string(In), string(Arrived))
+		res, err := tx.Exec(`UPDATE documents SET state = ?, arrival = ?, reason = ?, booked = ? WHERE id = ? AND box = ? AND state = ?`,
+			string(state), arrival, reason, year, id, string(In), string(Arrived))
 		if err != nil {
 			return err
 		}
@@ -244,6 +249,11 @@ func (o *Office) conclude(ctx context.Context, id storage.ID, state State, r rep
 		}
 		if more != nil {
 			if err := more(tx); err != nil {
+				return err
+			}
+		}
+		if state == Returned { // an update that is returned is refused; status 02 says so
+			if err := closeRequest(tx, seq, RequestRefused, reason, r.by); err != nil {
 				return err
 			}
 		}

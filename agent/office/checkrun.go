@@ -111,7 +111,7 @@ func (o *Office) dueChecks(ctx context.Context, mark string) ([]dueCheck, error)
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		rows, err := tx.Query(`SELECT d.seq, d.id, NOT EXISTS (SELECT 1 FROM checks c WHERE c.document = d.seq)
 			FROM checks_due q JOIN documents d ON d.seq = q.document
-			WHERE q.due <= ? OR q.mark <> ? ORDER BY q.due, q.document LIMIT ?`, tx.Now(), mark, batchSize)
+			WHERE (q.due <= ? OR q.mark <> ?) AND d.state <> 'recalled' ORDER BY q.due, q.document LIMIT ?`, tx.Now(), mark, batchSize)
 		if err != nil {
 			return err
 		}

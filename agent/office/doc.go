@@ -22,6 +22,13 @@
 //     from where it was, also after a restart (see Feed).
 //   - A message that another program wrote is sent with its header as it stands,
 //     once, and one that carries a signature byte for byte (see Import).
+//   - What is withdrawn before its first byte left goes to nobody. What is recalled
+//     later is asked back from each recipient, cancelled there on the order of
+//     the office that issued it alone (P7), at once while nobody has registered
+//     it and else by a person's word, and is no live document any more even where
+//     the order comes first. Track, signed records and numbers stay.
+//   - A document that updates or replaces others is linked to them at both
+//     offices, in whatever order they come.
 //   - A document that bears the mark of a state secret is refused.
 //   - Memory does not grow with the size of a file: beyond blob.InlineMax
 //     content is streamed.

@@ -41,7 +41,7 @@ func (r *review) fault(code, field string, args i18n.Args) {
 // draft checks everything but the content of the files.
 func (r *review) draft(d Draft) letter {
 	l := letter{
-		urgency: d.Urgency, by: strings.TrimSpace(d.By), cleared: d.Cleared, copied: d.Copied, at: r.o.now(),
+		urgency: d.Urgency, by: strings.TrimSpace(d.By), cleared: d.Cleared, copied: d.Copied, at: r.o.now(), handed: d.Handed,
 		subject: r.words("subject", d.Subject, MaxSubject), content: r.words("content", d.Content, MaxContent),
 		signer: r.words("signer", d.Signer, MaxSigner), position: r.words("position", d.Position, MaxPosition),
 	}

@@ -181,6 +181,9 @@ func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evide
 	if e.Name == evidence.SubmissionRejection && o.isHub(witness) {
 		return o.trackRejection(tx, seq, witness, e)
 	}
+	if err := o.overtaken(tx, seq); err != nil {
+		return err
+	}
 	ev := Event{At: e.At, Learnt: tx.Now(), Signer: witness, Note: evidenceNote(e), Evidence: EvidenceRecord, Step: AtHub}
 	if e.Office != "" {
 		err := tx.QueryRow(`SELECT code, state FROM recipients WHERE document = ? AND code_key = ?`, seq, registry.Key(e.Office)).Scan(&ev.Office, &ev.Step)
@@ -211,6 +214,10 @@ func (o *Office) trackOutgoing(tx *sqlite.Tx, seq int64, witness string, e evide
 // this office's own word until now; or it fails the document, if the evidence is
 // the first that this office hears of it.
 func (o *Office) trackRejection(tx *sqlite.Tx, seq int64, witness string, e evidence.Event) error {
+	var state State
+	if err := tx.QueryRow(`SELECT state FROM documents WHERE seq = ?`, seq).Scan(&state); err != nil || state == Withdrawn {
+		return err // it was to go nowhere, and went nowhere
+	}
 	why := refusal(e.Code, "")
 	unsigned, err := why.kept()
 	if err != nil {

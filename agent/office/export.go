@@ -43,8 +43,12 @@ type stored struct {
 }
 
 func getAttachment(tx *sqlite.Tx, seq int64, index int) (s stored, err error) {
-	err = tx.QueryRow(`SELECT entry, size, sha256, inline FROM attachments WHERE document = ? AND idx = ?`, seq, index).
-		Scan(&s.entry, &s.content.Size, sqlite.Digest(&s.content.SHA256), &s.content.Inline)
+	var gone bool
+	err = tx.QueryRow(`SELECT entry, size, sha256, inline, gone FROM attachments WHERE document = ? AND idx = ?`, seq, index).
+		Scan(&s.entry, &s.content.Size, sqlite.Digest(&s.content.SHA256), &s.content.Inline, &gone)
+	if gone {
+		return stored{}, errCancelled()
+	}
 	return s, err
 }
 
@@ -92,6 +96,9 @@ func (o *Office) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 		r, err := getRow(tx, id)
 		if err != nil {
 			return err
+		}
+		if r.cancelled() {
+			return errCancelled()
 		}
 		if head, err = getHead(tx, r.seq); err != nil {
 			return err

@@ -28,6 +28,9 @@ func (o *Office) ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) er
 		if err != nil {
 			return err
 		}
+		if r.cancelled() {
+			return errCancelled()
+		}
 		if original, signed, err = getOriginal(tx, r.seq); err != nil || signed {
 			return err
 		}

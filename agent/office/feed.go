@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,19 +52,29 @@ const (
 	DocumentReturned  EntryType = "document.returned"  // status 02, likewise
 	DocumentStatus    EntryType = "document.status"    // any other status, see Code
 	DocumentFailed    EntryType = "document.failed"    // out: will not reach a recipient
+	DocumentWithdrawn EntryType = "document.withdrawn" // out: never left
+	DocumentRecalled  EntryType = "document.recalled"  // cancelled, by a recipient or by this office
 	DocumentNoted     EntryType = "document.noted"     // evidence or a remark; nothing moved
 )
+
+// EntryTypes are all that there are, in the order above.
+var EntryTypes = []EntryType{
+	DocumentSaved, DocumentSending, DocumentAtHub, DocumentDelivered, DocumentArrived, DocumentAccepted,
+	DocumentReturned, DocumentStatus, DocumentFailed, DocumentWithdrawn, DocumentRecalled, DocumentNoted,
+}
 
 // entryTypes names the steps of a track.
 var entryTypes = map[State]EntryType{
 	Saved: DocumentSaved, Sending: DocumentSending, AtHub: DocumentAtHub, Delivered: DocumentDelivered,
-	Accepted: DocumentAccepted, Returned: DocumentReturned, Failed: DocumentFailed,
+	Accepted: DocumentAccepted, Returned: DocumentReturned, Failed: DocumentFailed, Withdrawn: DocumentWithdrawn,
 }
 
 func entryType(box Box, step State, code edxml.StatusCode, evidence string) EntryType {
 	switch {
 	case box == In && step == Delivered:
 		return DocumentArrived
+	case code == edxml.StatusAgreed && step == Recalled:
+		return DocumentRecalled
 	case code != "" && steps[code] == "":
 		return DocumentStatus
 	case evidence == EvidenceRecord && step != Failed, evidence == EvidenceStamp, step == Saved && evidence != EvidenceSeal:
@@ -84,6 +95,12 @@ const MaxFeed = 500
 // had before it came here is left out. A cursor that is not of this store is
 // the problem "feed.cursor".
 func (o *Office) Feed(ctx context.Context, after string, limit int) (entries []Entry, next string, err error) {
+	return o.feed(ctx, after, limit, "", nil)
+}
+
+// feed is Feed of the documents that fulfil where, an SQL condition that begins
+// with AND.
+func (o *Office) feed(ctx context.Context, after string, limit int, where string, args []any) (entries []Entry, next string, err error) {
 	seq, err := o.feedPlace(after)
 	if err != nil {
 		return nil, "", err
@@ -92,6 +109,7 @@ func (o *Office) Feed(ctx context.Context, after string, limit int) (entries []E
 		limit = MaxFeed
 	}
 	entries = []Entry{}
+	seen := seq
 	err = o.db.View(ctx, func(tx *sqlite.Tx) error {
 		last, err := lastEvent(tx)
 		if err != nil {
@@ -100,9 +118,13 @@ func (o *Office) Feed(ctx context.Context, after string, limit int) (entries []E
 		if seq > last {
 			return badCursor(after)
 		}
+		if where != "" {
+			seen = last // what is left out is not looked at again
+		}
 		rows, err := tx.Query(`SELECT e.seq, d.id, d.edxml_id, d.box, e.step, e.code, e.office, e.at, e.learnt, e.note, e.evidence
-			FROM events e JOIN documents d ON d.seq = e.document 
-			WHERE e.seq > ? AND NOT (d.box = 'in' AND e.step IN ('saved', 'hub')) ORDER BY e.seq LIMIT ?`, seq, limit)
+			FROM events e JOIN documents d ON d.seq = e.document
+			WHERE e.seq > ? AND NOT (d.box = 'in' AND e.step IN ('saved', 'hub')) `+where+` ORDER BY e.seq LIMIT ?`,
+			slices.Concat([]any{seq}, args, []any{limit})...)
 		if err != nil {
 			return err
 		}
@@ -126,7 +148,7 @@ func (o *Office) Feed(ctx context.Context, after string, limit int) (entries []E
 	if err != nil {
 		return nil, "", fmt.Errorf("read feed: %w", err)
 	}
-	if next = o.cursor(seq); len(entries) > 0 {
+	if next = o.cursor(seen); len(entries) > 0 && (where == "" || len(entries) == limit) {
 		next = entries[len(entries)-1].Cursor
 	}
 	return entries, next, nil

@@ -26,6 +26,14 @@ type Handover struct {
 	Cleared bool      // as in [Draft]
 	Try     bool      // check it and tell, but change nothing
 	By      string    // as in [Draft]
+	App     string    // as in [Handed]
+	// Also is that of [Handed] for a document; a status, which is given once
+	// however often it is handed over, does not call it.
+	Also func(tx *sqlite.Tx, done Imported) error
+	// Permit is asked before anything changes, with what the message is: a new
+	// document, or a status about one. Its error refuses the message; nil
+	// permits all.
+	Permit func(ctx context.Context, kind string, about Document) error
 }
 
 // Kinds of messages that are handed over.
@@ -99,6 +107,13 @@ func (o *Office) readHandover(ctx context.Context, h Handover, staged *contents,
 	return nil, storing(err)
 }
 
+func (h Handover) permit(ctx context.Context, kind string, about Document) error {
+	if h.Permit == nil {
+		return nil
+	}
+	return h.Permit(ctx, kind, about)
+}
+
 // importing is a document while it is taken over.
 type importing struct {
 	review
@@ -107,13 +122,33 @@ type importing struct {
 	doc    *edxml.Document
 	staged *contents
 	whole  *blob.Writer
+	known  bool // the document that it updates is here
 }
 
 func (in *importing) do(ctx context.Context) (Imported, error) {
+	if err := in.h.permit(ctx, KindDocument, Document{}); err != nil {
+		return Imported{}, err
+	}
+	if in.doc.Operation() == edxml.OpRecall {
+		return in.recall(ctx, in.doc.Target(), nil)
+	}
 	if err := in.o.db.View(ctx, func(tx *sqlite.Tx) error { return notYetThere(tx, in.doc.ID) }); err != nil {
 		return Imported{}, err
 	}
+	if in.doc.Operation() == edxml.OpUpdate {
+		_, err := in.o.outgoingOf(ctx, in.doc.Target())
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return Imported{}, err
+		}
+		in.known = err == nil
+	}
+	if gone, rest := in.receivers(); len(gone) > 0 && len(rest) == 0 {
+		return in.recall(ctx, in.doc.Target(), gone)
+	}
 	l := in.letter()
+	if err := in.earlierOf(ctx, &l); err != nil {
+		return Imported{}, err
+	}
 	files, err := in.files(ctx)
 	if err != nil {
 		return Imported{}, err
@@ -138,6 +173,13 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 		return Imported{}, fmt.Errorf("import document: %w", err)
 	}
 	done.Changed = true
+	if in.h.Also != nil {
+		l.handed.Also = func(tx *sqlite.Tx, saved Document) error {
+			told := done
+			told.Document = saved
+			return in.h.Also(tx, told)
+		}
+	}
 	if done.Document, err = in.o.seal(ctx, id, l, files, 0); errors.Is(err, seal.ErrTooLarge) {
 		return Imported{}, problem.New(problem.Usage, "edxml.too-large", "", i18n.Args{"limit": seal.MaxHead >> 20}).Because(err)
 	}
@@ -168,7 +210,7 @@ func (in *importing) letter() letter {
 	l := letter{
 		subject: d.Subject, content: d.Content, urgency: Urgency(d.Urgency()), code: d.Code, date: d.Date, at: in.o.now(),
 		kind: edxml.Kind{Name: d.Type.Name}, by: strings.TrimSpace(in.h.By), cleared: in.h.Cleared,
-		given: &given{id: d.ID, message: in.full.Skeleton},
+		given: &given{id: d.ID, message: in.full.Skeleton}, handed: Handed{App: in.h.App},
 	}
 	if k, ok := edxml.KindByName(d.Type.Name); ok {
 		l.kind.Abbr = k.Abbr
@@ -176,13 +218,7 @@ func (in *importing) letter() letter {
 	if !in.o.isCodeOf(d.From.ID, in.o.me.Code) {
 		in.fault("import.not-ours", "From", i18n.Args{"code": printable(d.From.ID), "ours": in.o.me.Code})
 	}
-	if d.Operation() == edxml.OpRecall {
-		in.fault("import.recall", "BussinessDocType", nil)
-	}
-	var to []string
-	for _, organ := range d.To {
-		to = append(to, organ.ID)
-	}
+	_, to := in.receivers()
 	l.to, l.moved = in.recipients(to)
 	in.words("subject", d.Subject, 0)
 	in.words("content", d.Content, 0)

@@ -311,7 +311,7 @@ func TestBadMessagesAreRefusedWithAllFaults(t *testing.T) {
 		{"path as a name", good("../../etc/passwd", pdf), []string{"files send.file-name-path"}},
 		{"secret name", good("MẬT.pdf", pdf), []string{"files send.secret-file"}},
 		{"secret subject", strings.Replace(good("a.pdf", pdf), "Kế hoạch tưới", "Tuyệt mật: tưới", 1), []string{"subject send.secret-mark"}},
-		{"recall", strings.Replace(good("a.pdf", pdf), ">44<", ">1<", 1), []string{"BussinessDocType import.recall"}},
+		{"recall", strings.Replace(good("a.pdf", pdf), ">44<", ">1<", 1), []string{"DocumentId import.no-outgoing"}},
 		{"no subject", strings.Replace(good("a.pdf", pdf), "Kế hoạch tưới tiêu", "", 1), []string{"Subject edxml.lacks"}},
 		{"everything at once", plainly(foreign("H40.15", organs("H99", "H40"), "x", "a/b", "", "MẬT.pdf", pdf)), []string{
 			"From import.not-ours", "files send.file-empty", "files send.file-name-path", "files send.secret-file", "to send.to-hub", "to send.unknown-recipient",

@@ -15,7 +15,7 @@ import (
 // refusedSamples are the samples of the codec that no office sends, with the
 // reason. Those that the codec warns of travel.
 var refusedSamples = map[string]string{
-	"document-recall.edxml": "import.recall", "document-recall-own.edxml": "import.recall", "single-s.edxml": "import.recall",
+	"document-recall.edxml": "import.no-outgoing", "document-recall-own.edxml": "import.no-outgoing", "single-s.edxml": "import.no-outgoing",
 	"empty-content.edxml": "send.file-empty",
 	"to-short.edxml":      "send.unknown-recipient", "to-tenant.edxml": "send.unknown-recipient",
 	"id-missing.edxml": "import.already", // the one that is built for it is that of another sample

@@ -15,10 +15,17 @@ import (
 	"tram/storage/sqlite"
 )
 
-// importable are the statuses that a program of this office may give to an
-// incoming document. 01 is given here already, when the document arrives.
+// importable are the statuses that a program of this office may give: 13 to an
+// outgoing document, the others to an incoming one. 01 is given here already,
+// when the document arrives.
 var importable = []edxml.StatusCode{
 	edxml.StatusArrived, edxml.StatusReturned, edxml.StatusAccepted, edxml.StatusAssigned, edxml.StatusInProgress, edxml.StatusDone,
+	edxml.StatusTakeBack, edxml.StatusAgreed, edxml.StatusRefused,
+}
+
+// unreasoned is the problem of a status that needs a reason and has none.
+var unreasoned = map[edxml.StatusCode]string{
+	edxml.StatusReturned: "return.no-reason", edxml.StatusTakeBack: "recall.no-reason", edxml.StatusRefused: "refuse.no-reason",
 }
 
 // importStatus gives a status to the document that it names, as the clerk would.
@@ -31,10 +38,10 @@ func (o *Office) importStatus(ctx context.Context, h Handover, s *edxml.Status, 
 		rev.fault("import.status-code", "StatusCode", i18n.Args{"code": printable(string(s.Code))})
 	}
 	text := rev.words("Description", s.Description, MaxReason)
-	if s.Code == edxml.StatusReturned && text == "" {
-		rev.fault("return.no-reason", "Description", nil)
+	if code := unreasoned[s.Code]; code != "" && text == "" {
+		rev.fault(code, "Description", nil)
 	}
-	doc, err := o.subjectOf(ctx, s.ResponseFor)
+	doc, err := o.subjectOf(ctx, s)
 	var p *problem.Problem
 	if errors.As(err, &p) {
 		rev.faults = append(rev.faults, p)
@@ -44,12 +51,27 @@ func (o *Office) importStatus(ctx context.Context, h Handover, s *edxml.Status, 
 	if err := rev.faults.Err(); err != nil {
 		return Imported{}, err
 	}
+	if err := h.permit(ctx, KindStatus, doc); err != nil {
+		return Imported{}, err
+	}
 	done := Imported{Kind: KindStatus, Code: s.Code, Document: doc, Warnings: append([]edxml.Warning{}, warnings...)}
 	if h.Try {
-		return done, o.mayTake(ctx, doc, s.Code)
+		return done, o.mayTake(ctx, doc, s)
 	}
 	before := doc.State
 	switch s.Code {
+	case edxml.StatusTakeBack:
+		done.Document, err = o.Recall(ctx, doc.ID, o.askedOf(s), text, h.By)
+		done.Changed = err == nil && asksOf(doc) != asksOf(done.Document)
+		return done, err
+	case edxml.StatusAgreed:
+		done.Document, err = o.Grant(ctx, doc.ID, h.By)
+		done.Changed = err == nil && doc.Request.State == RequestPending
+		return done, err
+	case edxml.StatusRefused:
+		done.Document, err = o.Refuse(ctx, doc.ID, text, h.By)
+		done.Changed = err == nil && doc.Request.State == RequestPending
+		return done, err
 	case edxml.StatusAccepted:
 		done.Document, err = o.Accept(ctx, doc.ID, h.By)
 	case edxml.StatusReturned:
@@ -65,8 +87,17 @@ func (o *Office) importStatus(ctx context.Context, h Handover, s *edxml.Status, 
 }
 
 // mayTake tells why a document cannot take a status now. It changes nothing.
-func (o *Office) mayTake(ctx context.Context, doc Document, code edxml.StatusCode) error {
-	switch code {
+func (o *Office) mayTake(ctx context.Context, doc Document, s *edxml.Status) error {
+	switch s.Code {
+	case edxml.StatusTakeBack:
+		_, _, _, err := o.recallable(ctx, doc.ID, o.askedOf(s), s.Description)
+		return err
+	case edxml.StatusAgreed:
+		_, _, err := o.respondable(ctx, doc.ID, RequestGranted)
+		return err
+	case edxml.StatusRefused:
+		_, _, err := o.respondable(ctx, doc.ID, RequestRefused)
+		return err
 	case edxml.StatusAccepted:
 		_, again, err := o.answerable(ctx, doc.ID, Accepted)
 		if err != nil || again {
@@ -86,15 +117,38 @@ func (o *Office) mayTake(ctx context.Context, doc Document, code edxml.StatusCod
 	return reportable(doc)
 }
 
-// subjectOf finds the incoming document that a status is about: by its
-// DocumentId, or by number and sender when the status has none. Of several the
-// latest counts.
-func (o *Office) subjectOf(ctx context.Context, r edxml.ResponseFor) (Document, error) {
-	id := storage.ID{}
+// askedOf is the recipient that a status 13 asks: ResponseFor names it. nil, for
+// all of them, when it names this office or none.
+func (o *Office) askedOf(s *edxml.Status) []string {
+	if asked := s.ResponseFor.OrganID; asked != "" && !o.isCodeOf(asked, o.me.Code) {
+		return []string{asked}
+	}
+	return nil
+}
+
+// asksOf tells two states of an outgoing document apart by what was asked.
+func asksOf(d Document) string {
+	text := string(d.State)
+	for _, to := range d.To {
+		if to.Recall != nil {
+			text += " " + to.Code + "=" + to.Recall.At.String() + to.Recall.Answered.String()
+		}
+	}
+	return text
+}
+
+// subjectOf finds the document that a status is about: by its DocumentId, or by
+// number and sender when the status has none. Of several the latest counts.
+// Status 13 is about one that this office has sent.
+func (o *Office) subjectOf(ctx context.Context, s *edxml.Status) (Document, error) {
+	id, box, r := storage.ID{}, In, s.ResponseFor
+	if s.Code == edxml.StatusTakeBack {
+		box, r.OrganID = Out, o.me.Code
+	}
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT id, from_code FROM documents WHERE box = 'in' AND
+		rows, err := tx.Query(`SELECT id, from_code FROM documents WHERE box = ?3 AND
 			(edxml_id = ?1 AND ?1 <> '' OR ?1 = '' AND CASE notation WHEN '' THEN number ELSE number || '/' || notation END = ?2)
-			ORDER BY seq DESC`, r.DocumentID, r.Code)
+			ORDER BY seq DESC`, r.DocumentID, r.Code, string(box))
 		if err != nil {
 			return err
 		}
@@ -119,19 +173,40 @@ func (o *Office) subjectOf(ctx context.Context, r edxml.ResponseFor) (Document, 
 	if named == "" {
 		named = r.Code
 	}
-	err = notFoundAs(problem.New(problem.NotFound, "import.no-document", "ResponseFor", i18n.Args{
+	code := map[Box]string{In: "import.no-document", Out: "import.no-outgoing"}[box]
+	err = notFoundAs(problem.New(problem.NotFound, code, "ResponseFor", i18n.Args{
 		"document": printable(named), "office": printable(r.OrganID),
 	}), err)
 	if err != nil {
 		return Document{}, err
 	}
-	return o.Get(ctx, id)
+	doc, err := o.Get(ctx, id)
+	if err != nil || s.Code != edxml.StatusAgreed && s.Code != edxml.StatusRefused {
+		return doc, err
+	}
+	return o.waiting(ctx, doc)
+}
+
+// waiting is the document that an agreement or refusal is about: the one that
+// is named, or the update of it that waits for an answer.
+func (o *Office) waiting(ctx context.Context, doc Document) (Document, error) {
+	if doc.Request != nil && doc.Request.State == RequestPending {
+		return doc, nil
+	}
+	for _, l := range doc.Links {
+		if l.Kind == UpdatedBy && l.Waits {
+			return o.Get(ctx, l.ID)
+		}
+	}
+	return doc, nil
 }
 
 func reportable(doc Document) error {
 	switch {
 	case doc.Box != In:
 		return problem.New(problem.Conflict, "accept.outgoing", "", nil)
+	case doc.State == Recalled:
+		return errCancelled()
 	case doc.State != Accepted:
 		return problem.New(problem.Conflict, "import.not-accepted", "StatusCode", nil)
 	}

@@ -96,11 +96,11 @@ func TestBadStatusesAreRefused(t *testing.T) {
 		{"of another sender", statusOf("H40.15", "H40.99", sent.EdXMLID, "", "03", ""), []string{"ResponseFor import.no-document"}},
 		{"about a document sent", statusOf("H40.15", "H40.15", back.EdXMLID, "", "03", ""), []string{"ResponseFor import.no-document"}},
 		{"returned without a reason", statusOf("H40.15", "H40.12", sent.EdXMLID, "", "02", ""), []string{"Description return.no-reason"}},
-		{"taken back", statusOf("H40.15", "H40.12", sent.EdXMLID, "", "13", "nhầm"), []string{"StatusCode import.status-code"}},
-		{"agreed", statusOf("H40.15", "H40.12", sent.EdXMLID, "", "15", ""), []string{"StatusCode import.status-code"}},
+		{"taken back", statusOf("H40.15", "H40.12", sent.EdXMLID, "", "13", "nhầm"), []string{"ResponseFor import.no-outgoing"}},
+		{"agreed", statusOf("H40.15", "H40.12", sent.EdXMLID, "", "15", ""), []string{" request.none"}},
 		{"unknown code", statusOf("H40.15", "H40.12", sent.EdXMLID, "", "09", ""), []string{"StatusCode import.status-code"}},
 		{"done before accepted", statusOf("H40.15", "H40.12", sent.EdXMLID, "", "06", ""), []string{"StatusCode import.not-accepted"}},
-		{"all at once", statusOf("H40.12", "H40.12", "khác", "", "16", strings.Repeat("ế", MaxReason+1)), []string{
+		{"all at once", statusOf("H40.12", "H40.12", "khác", "", "09", strings.Repeat("ế", MaxReason+1)), []string{
 			"Description send.too-long", "From import.not-ours", "ResponseFor import.no-document", "StatusCode import.status-code",
 		}},
 	}

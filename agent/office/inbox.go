@@ -97,6 +97,9 @@ func (o *Office) round(ctx context.Context) {
 	if err := o.payOwed(ctx); err != nil {
 		o.complain(ctx, "owed statuses not made", err)
 	}
+	if err := o.sendAsks(ctx); err != nil {
+		o.complain(ctx, "recalls not made", err)
+	}
 	if err := o.stampSeals(ctx); err != nil && ctx.Err() == nil {
 		o.log.Info("no time stamp from the external authority", "error", err) // the line may be down
 	}
@@ -300,6 +303,9 @@ func (o *Office) recordBegun(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			if err := o.overtaken(tx, seq); err != nil {
+				return err
+			}
 			moved, err := advance(tx, seq, "", Sending, "", wording{})
 			if err != nil {
 				return err
@@ -357,6 +363,9 @@ func (o *Office) expireOne(tx *sqlite.Tx, id storage.ID) error {
 	o.transfers.end(id)
 	seq, err := find(tx, Out, id)
 	if errors.Is(err, storage.ErrNotFound) {
+		if err := o.unasked(tx, id, said("office.failed.expired")); err != nil {
+			return err
+		}
 		return audit.Append(tx, audit.Entry{Actor: o.me.Code, Action: actionOldBundle, Subject: id.String()})
 	}
 	if err != nil {

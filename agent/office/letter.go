@@ -86,10 +86,7 @@ func (o *Office) message(id storage.ID, l letter, files []file) *edxml.Document 
 		},
 		SteeringType: defaultSteering,
 		Trace:        []edxml.Trace{{OrganID: o.me.Code, Time: l.at}},
-		Business: &edxml.Business{
-			Operation: edxml.OpNew, Reason: reasonNew, Paper: "0",
-			Staff: &edxml.Staff{Department: clerkDepartment, Name: l.by},
-		},
+		Business:     l.change.business(l),
 	}
 	for _, c := range l.to {
 		d.To = append(d.To, edxml.Organ{ID: c.Code, InCharge: c.Name, Name: c.Name})
@@ -117,7 +114,9 @@ type letter struct {
 	by               string
 	cleared, copied  bool
 	at               time.Time
-	given            *given // of a message that was handed over; nil for a draft
+	change           *change // nil for a document that stands alone
+	given            *given  // of a message that was handed over; nil for a draft
+	handed           Handed
 }
 
 // year is the year whose series the number belongs to.

@@ -109,6 +109,7 @@ type Office struct {
 	regressed atomic.Bool // see HubRegressed
 
 	answering sync.Mutex // one answer of a clerk at a time
+	asking    sync.Mutex // each status 13 is made once
 	checking  sync.Mutex // one check of signatures at a time: each may read large files
 
 	arrived chan struct{} // for checkLoop: there is something to check
@@ -207,7 +208,7 @@ func (o *Office) Progress(id storage.ID) (Progress, bool) { return o.transfers.p
 func (o *Office) Uses(ctx context.Context, sha [32]byte) (bool, error) {
 	var used bool
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
-		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM attachments WHERE sha256 = ?1)
+		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM attachments WHERE sha256 = ?1 AND gone = 0)
 			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM checks_evidence WHERE sha256 = ?1)
 			OR EXISTS (SELECT 1 FROM originals WHERE sha256 = ?1)`, sha).Scan(&used)
 	})

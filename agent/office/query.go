@@ -11,6 +11,7 @@ import (
 
 	"tram/agent/docsign"
 	"tram/agent/edxml"
+	"tram/agent/hub/registry"
 	"tram/agent/problem"
 	"tram/storage"
 	"tram/storage/sqlite"
@@ -51,7 +52,7 @@ func (o *Office) Get(ctx context.Context, id storage.ID) (Document, error) {
 			return err
 		}
 		list := []*row{&r}
-		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeals(tx, list), fillSignatures(tx, list), fillChecks(tx, &r)); err != nil {
+		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeals(tx, list), fillSignatures(tx, list), fillChecks(tx, &r), fillRequests(tx, list), fillLinks(tx, list)); err != nil {
 			return err
 		}
 		if r.others > 0 || r.Seal != nil {
@@ -133,7 +134,7 @@ func selectDocuments(tx *sqlite.Tx, where string, args ...any) ([]Document, erro
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillSeals(tx, list), fillSignatures(tx, list)); err != nil {
+	if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillSeals(tx, list), fillSignatures(tx, list), fillRequests(tx, list), fillLinks(tx, list)); err != nil {
 		return nil, err
 	}
 	docs := make([]Document, len(list))
@@ -155,6 +156,8 @@ func (o *Office) Work(ctx context.Context) (Work, error) {
 		}{
 			{&w.Urgent, `box = 'in' AND state = 'arrived' AND urgency > 0 ORDER BY urgency DESC, seq`, nil},
 			{&w.ToAccept, `box = 'in' AND state = 'arrived' AND urgency = 0 ORDER BY seq`, nil},
+			{&w.Requests, `EXISTS (SELECT 1 FROM requests r WHERE r.document = documents.seq AND r.state = 'pending') AND state <> 'returned'
+				ORDER BY urgency DESC, seq`, nil},
 			{&w.Returned, `box = 'out' AND state = 'returned' ORDER BY seq DESC`, nil},
 			{&w.Failed, `box = 'out' AND state = 'failed' ORDER BY seq DESC`, nil},
 			{&w.Unsent, `box = 'out' AND state IN ('saved', 'sending') AND created < ? ORDER BY urgency DESC, seq`, []any{late}},
@@ -261,7 +264,7 @@ func each(tx *sqlite.Tx, list []*row, query string, scan func(rows *sql.Rows, by
 }
 
 func fillRecipients(tx *sqlite.Tx, list []*row) error {
-	return each(tx, list, `SELECT document, code, name, state, number, reason FROM recipients WHERE document IN (?) ORDER BY document, pos`,
+	err := each(tx, list, `SELECT document, code, name, state, number, reason FROM recipients WHERE document IN (?) ORDER BY document, pos`,
 		func(rows *sql.Rows, bySeq map[int64]*row) error {
 			var seq int64
 			var r Recipient
@@ -272,6 +275,51 @@ func fillRecipients(tx *sqlite.Tx, list []*row) error {
 			w := readWording(why)
 			r.Reason, r.Why = w.text, w.said
 			bySeq[seq].To = append(bySeq[seq].To, r)
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	return fillAsks(tx, list)
+}
+
+// moment is a stored time; 0 is none.
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return sqlite.Time(ms)
+}
+
+// fillAsks adds to the recipients what they were asked.
+func fillAsks(tx *sqlite.Tx, list []*row) error {
+	places := map[int64]map[string]int{} // of the recipients, by row and code
+	return each(tx, list, `SELECT document, kind, code_key, state, reason, actor, at, answer, answered FROM asks WHERE document IN (?)`,
+		func(rows *sql.Rows, bySeq map[int64]*row) error {
+			var seq int64
+			var a Ask
+			var kind, key, answer string
+			var answered int64
+			err := rows.Scan(&seq, &kind, &key, &a.State, &a.Reason, &a.By, sqlite.Timestamp(&a.At), &answer, &answered)
+			if err != nil {
+				return err
+			}
+			a.Answered = moment(answered)
+			w := readWording(answer)
+			a.Answer, a.Why = w.text, w.said
+			d := bySeq[seq]
+			if places[seq] == nil {
+				places[seq] = make(map[string]int, len(d.To))
+				for i, to := range d.To {
+					places[seq][registry.Key(to.Code)] = i
+				}
+			}
+			at, ok := places[seq][key]
+			if ok && kind == AskRecall {
+				d.To[at].Recall = &a
+			} else if ok {
+				d.To[at].Update = &a
+			}
 			return nil
 		})
 }

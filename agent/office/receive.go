@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"tram/agent/edxml"
@@ -36,6 +37,12 @@ type arrival struct {
 	files    []file
 	original *blob.Content // a signed message, from which the files are
 	warnings []edxml.Warning
+	msg      *edxml.Document
+	raw      []byte    // sealed head
+	created  time.Time // of the bundle, at the sender
+	recalls  bool      // it orders another document to be cancelled, and is none itself
+	early    *early    // an order to cancel it that came before it
+	answers  []string  // DocumentIds of what it answers
 }
 
 // receive files an arrived document and answers with status 01, or records why
@@ -59,8 +66,16 @@ func (o *Office) receive(ctx context.Context, a queue.Arrived, log *slog.Logger)
 	} else if err != nil {
 		return err
 	}
+	if refused == nil && in.recalls {
+		return o.receiveOrder(ctx, a, in)
+	}
 	ans := answer{
 		to: a.From, of: a.ID, urgency: in.doc.Urgency, code: edxml.StatusArrived, at: o.now(),
+	}
+	if in.early != nil {
+		ans.code, ans.text = edxml.StatusAgreed, i18n.T(i18n.Vietnamese, "office.recall.agreed")
+		ans.said = i18n.Say("office.recall.agreed")
+		in.doc.State, in.doc.Reason = Recalled, in.early.reason
 	}
 	if refused != nil {
 		why := refused.words()
@@ -118,6 +133,17 @@ func (o *Office) examine(ctx context.Context, a queue.Arrived, in *arrival) erro
 	if err != nil {
 		return err
 	}
+	in.msg, in.raw, in.created = d, raw, e.header.Created
+	if in.recalls = d.Operation() == edxml.OpRecall || o.listed(d, o.me.Code, "0"); in.recalls {
+		return nil
+	}
+	if in.early, err = o.earlyOrder(ctx, a, in); err != nil {
+		return err
+	}
+	if in.early != nil { // what is cancelled before it is here leaves nothing but its trace
+		in.head, in.others = nil, 0
+		return nil
+	}
 	return o.takeFiles(ctx, e, head, d, in)
 }
 
@@ -168,6 +194,9 @@ func (o *Office) readMessage(head seal.Head, from string, in *arrival) (*edxml.D
 		return nil, reject("message-kind", nil)
 	}
 	in.warnings = warnings
+	for _, r := range d.ResponseFor {
+		in.answers = append(in.answers, r.DocumentID)
+	}
 	in.doc = incoming(in.doc, d)
 	in.others = len(d.To) - 1
 	in.doc.From.Code = from
@@ -278,10 +307,15 @@ func (o *Office) file(tx *sqlite.Tx, a queue.Arrived, in *arrival, r reply, refu
 	me := Recipient{Party: Party{o.me.Code, o.me.Name}, State: Delivered}
 	if refused != nil {
 		me.State, me.Why = Returned, in.doc.Why
+	} else if in.early != nil {
+		me.State = Recalled
 	}
 	in.doc.To = []Recipient{me}
 	seq, err := insertDocument(tx, in.doc, max(in.others, 0))
 	if err != nil {
+		return err
+	}
+	if err := answersApp(tx, seq, a.From, in.answers); err != nil {
 		return err
 	}
 	if err := insertHead(tx, seq, a.Header, in.head); err != nil {
@@ -297,6 +331,11 @@ func (o *Office) file(tx *sqlite.Tx, a queue.Arrived, in *arrival, r reply, refu
 	}
 	if err := o.trackArrival(tx, seq, a, in, r, refused); err != nil {
 		return err
+	}
+	if refused == nil && in.early == nil {
+		if err := o.relateIn(tx, seq, in); err != nil {
+			return err
+		}
 	}
 	if err := o.planCheck(tx, seq, len(in.files)); err != nil {
 		return err
@@ -343,8 +382,14 @@ func (o *Office) trackArrival(tx *sqlite.Tx, seq int64, a queue.Arrived, in *arr
 		}
 	}
 	step := Delivered
-	if refused != nil {
+	switch {
+	case refused != nil:
 		step = Returned
+	case in.early != nil:
+		step = Recalled
+		if err := o.meetEarly(tx, seq, in.early); err != nil {
+			return err
+		}
 	}
 	return o.answered(tx, seq, step, r)
 }

@@ -161,7 +161,8 @@ func find(tx *sqlite.Tx, box Box, id storage.ID) (int64, error) {
 // rank orders the states of a recipient; a state of lower rank never replaces
 // one of higher rank. Failed is below what the recipient itself has signed:
 // a receipt that comes after the end of the lifetime still counts.
-var rank = map[State]int{Saved: 0, Sending: 1, AtHub: 2, Failed: 3, Delivered: 4, Accepted: 5, Returned: 5}
+// What the sender withdrew counts as saved when it turns out that it had left.
+var rank = map[State]int{Saved: 0, Withdrawn: 0, Sending: 1, AtHub: 2, Failed: 3, Delivered: 4, Accepted: 5, Returned: 5, Recalled: 6}
 
 // advance moves the recipients of an outgoing document to state, those that are
 // not as far yet; all of them when office is "". It tells how many moved and
@@ -195,7 +196,8 @@ func advance(tx *sqlite.Tx, seq int64, office string, state State, number string
 }
 
 // settle derives the state of an outgoing document from its recipients: what
-// needs a person first, else the step that all of them have reached.
+// needs a person first, else the step that all of them have reached. It is
+// recalled when some have cancelled it and the others never took it.
 func settle(tx *sqlite.Tx, seq int64) error {
 	rows, err := tx.Query(`SELECT state, max(reason) FROM recipients WHERE document = ? GROUP BY state`, seq)
 	if err != nil {
@@ -218,17 +220,31 @@ func settle(tx *sqlite.Tx, seq int64) error {
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("settle document: %w", err)
 	}
-	for _, s := range []State{Returned, Failed} {
-		if _, ok := reasons[s]; ok {
-			least = s
-			break
-		}
-	}
+	least = pressing(reasons, least)
 	_, err = tx.Exec(`UPDATE documents SET state = ?, reason = ? WHERE seq = ?`, string(least), reasons[least], seq)
 	if err != nil {
 		return fmt.Errorf("settle document: %w", err)
 	}
 	return nil
+}
+
+// pressing is the state that goes before the least of those reached.
+func pressing(reached map[State]string, least State) State {
+	if _, ok := reached[Recalled]; ok {
+		live := false
+		for s := range reached {
+			live = live || s != Recalled && s != Returned && s != Failed
+		}
+		if !live {
+			return Recalled
+		}
+	}
+	for _, s := range []State{Returned, Failed} {
+		if _, ok := reached[s]; ok {
+			return s
+		}
+	}
+	return least
 }
 
 // done reports whether no recipient is left from which a receipt can come.

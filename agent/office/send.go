@@ -15,7 +15,6 @@ import (
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
-	"tram/storage/queue"
 	"tram/storage/sqlite"
 	"tram/sync/bundle"
 )
@@ -34,6 +33,9 @@ type file struct {
 func (o *Office) Send(ctx context.Context, d Draft) (Document, error) {
 	r := &review{o: o}
 	l := r.draft(d)
+	if err := r.changes(ctx, d.Changes, &l); err != nil {
+		return Document{}, err
+	}
 	files := r.files(d)
 	if err := r.read(ctx, d, files); err != nil {
 		return Document{}, err
@@ -183,6 +185,11 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	if err != nil {
 		return Document{}, storing(err)
 	}
+	if l.change != nil && len(l.change.removed) > 0 {
+		if err := o.sendAsks(ctx); err != nil {
+			o.complain(ctx, "recalls not made", err) // they are saved, and made later
+		}
+	}
 	return o.Get(ctx, id)
 }
 
@@ -195,6 +202,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	}
 	seq, err := insertDocument(tx, row, 0)
 	if err != nil {
+		return err
+	}
+	if err := book(tx, seq, l.year(), l.handed.App); err != nil {
 		return err
 	}
 	if err := insertHead(tx, seq, p.bundle.Header, &head); err != nil {
@@ -217,6 +227,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err := noteMoved(tx, seq, l); err != nil {
 		return err
 	}
+	if err := o.relateOut(tx, seq, l); err != nil {
+		return err
+	}
 	if reserved > 0 {
 		err = o.numbers.confirm(tx, numbered, l.year(), reserved)
 	} else if given, ok := numeric(l.code.Number); ok && !l.date.IsZero() {
@@ -225,7 +238,7 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err != nil {
 		return err
 	}
-	if err := o.queue.Put(tx, p.bundle, p.contents, []queue.Target{{Peer: o.me.Trust.Hub, Hold: true}}); err != nil {
+	if err := o.queue.Put(tx, p.bundle, p.contents, o.toHub()); err != nil {
 		return err
 	}
 	o.changed(tx)
@@ -237,6 +250,11 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 		detail["declared"] = declaredNoSecret
 	}
 	l.given.describe(detail)
+	if l.handed.Also != nil {
+		if err := l.handed.Also(tx, row); err != nil {
+			return err
+		}
+	}
 	return audit.Append(tx, audit.Entry{Actor: o.actor(l.by), Action: actionSend, Subject: row.ID.String(), Detail: detail})
 }
 

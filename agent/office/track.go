@@ -86,6 +86,9 @@ func (o *Office) refused(tx *sqlite.Tx, peer string, b storage.Bundle, out stora
 	case !errors.Is(err, storage.ErrNotFound):
 		return err
 	default:
+		if err := o.unasked(tx, b.ID, refusal(wire.Code(out.Code), out.Text)); err != nil {
+			return err
+		}
 		if err := o.answerRefused(tx, b.InReplyTo, out); err != nil {
 			return err
 		}
@@ -160,7 +163,41 @@ func (o *Office) receiveStatus(ctx context.Context, a queue.Arrived) error {
 	if registry.Key(s.From.ID) != registry.Key(e.header.From) {
 		return reject("message-sender", fmt.Errorf("status names %q", s.From.ID))
 	}
+	if s.Code == edxml.StatusTakeBack {
+		own, err := o.sent(ctx, e.header.InReplyTo)
+		if err != nil {
+			return err
+		}
+		if !own {
+			return o.fileOrder(ctx, orderOf(e, raw, s))
+		}
+	}
 	return o.db.Update(ctx, func(tx *sqlite.Tx) error { return o.fileStatus(tx, e, raw, s) })
+}
+
+// orderOf is a status 13 as an order.
+func orderOf(e opened, head []byte, s *edxml.Status) order {
+	at := s.Time
+	if at.IsZero() {
+		at = e.header.Created
+	}
+	return order{
+		from: e.header.From, target: e.header.InReplyTo, edxmlID: s.ResponseFor.DocumentID, code: s.ResponseFor.Code,
+		reason: cut(s.Description, MaxReason), person: cut(s.Staff.Name, MaxSigner), at: at, head: head, entry: e,
+	}
+}
+
+// sent reports whether a document is one that this office has sent.
+func (o *Office) sent(ctx context.Context, id storage.ID) (own bool, err error) {
+	err = o.db.View(ctx, func(tx *sqlite.Tx) error {
+		_, err := find(tx, Out, id)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		own = err == nil
+		return err
+	})
+	return own, err
 }
 
 // fileStatus records one status. It must answer a document of ours, and its
@@ -211,12 +248,26 @@ func (o *Office) trackStatus(tx *sqlite.Tx, seq int64, office string, s *edxml.S
 	if ev.At.IsZero() {
 		ev.At = tx.Now()
 	}
+	if s.Code == edxml.StatusAgreed || s.Code == edxml.StatusRefused {
+		kind, err := takeAnswer(tx, seq, office, s)
+		if err != nil {
+			return err
+		}
+		if kind == AskRecall && s.Code == edxml.StatusAgreed {
+			if _, err := advance(tx, seq, office, Recalled, "", written(text)); err != nil {
+				return err
+			}
+		}
+	}
 	if !moves {
 		if err := tx.QueryRow(`SELECT state FROM recipients WHERE document = ? AND code_key = ?`, seq, registry.Key(office)).Scan(&ev.Step); err != nil {
 			return err
 		}
 		ev.Said = statusNote(s.Code, text)
 		return insertEvent(tx, seq, ev, proof)
+	}
+	if err := o.overtaken(tx, seq); err != nil {
+		return err
 	}
 	number, reason := "", wording{}
 	switch step {
@@ -302,6 +353,9 @@ func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 		case !errors.Is(err, storage.ErrNotFound):
 			return err
 		default: // a status of ours, which its reader cannot get
+			if err := o.unasked(tx, n.Bundle, refusal(n.Code, "")); err != nil {
+				return err
+			}
 			if err := o.queue.End(tx, n.Bundle); err != nil {
 				return err
 			}
@@ -362,6 +416,9 @@ func (o *Office) fileNotice(tx *sqlite.Tx, seq int64, e opened, n notice, raw []
 	err := notFoundAs(reject("notice", errors.New("office is no recipient")),
 		tx.QueryRow(`SELECT code FROM recipients WHERE document = ? AND code_key = ?`, seq, registry.Key(n.Office)).Scan(&office))
 	if err != nil {
+		return err
+	}
+	if err := o.overtaken(tx, seq); err != nil {
 		return err
 	}
 	proof, err := insertProof(tx, seq, EvidenceNotice, e.header.From, e.Header, raw)

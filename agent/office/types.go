@@ -8,6 +8,7 @@ import (
 	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/storage"
+	"tram/storage/sqlite"
 )
 
 // Box says whether a document came or goes.
@@ -45,6 +46,8 @@ const (
 	Returned  State = "returned"  // status 02, with a reason
 	Failed    State = "failed"    // refused for good, undeliverable or expired
 	Arrived   State = "arrived"   // incoming, no one has acted on it
+	Withdrawn State = "withdrawn" // out: taken back before the first byte left
+	Recalled  State = "recalled"  // cancelled on the order of the office that issued it
 )
 
 // Party is an office as a document names it.
@@ -62,6 +65,9 @@ type Recipient struct {
 	// Why is Reason as a message, when a program says it. Reason then holds the
 	// Vietnamese words.
 	Why *i18n.Said `json:"why,omitempty"`
+	// Recall and Update are what it was asked and answered, nil for nothing.
+	Recall *Ask `json:"recall,omitempty"`
+	Update *Ask `json:"update,omitempty"`
 }
 
 // Attachment is one file of a document. Index counts from 0 in the order of
@@ -137,6 +143,8 @@ type Document struct {
 	TrustReason string          `json:"trust_reason,omitempty"` // why it was accepted although a signature was not valid, from Get
 	EdXMLID     string          `json:"edxml_id"`               // classic DocumentId
 	Progress    *Progress       `json:"progress,omitempty"`     // only from Get, of an outgoing one under way
+	Request     *Request        `json:"request,omitempty"`      // newest that this office got about it; only of incoming ones
+	Links       []Link          `json:"links,omitempty"`        // to those that it updates or replaces, and that do so to it
 }
 
 // Upload is a file being handed over. Body is read once, to its end.
@@ -162,6 +170,18 @@ type Draft struct {
 	Copied         bool   // a copy (sao y, sao lục, trích sao): sealed with the seal for copies
 	Files          []Upload
 	By             string // sign-in name or "cli", for the audit log
+	Changes        Changes
+	Handed
+}
+
+// Handed is what an application adds to what it hands over. The zero value is a
+// person's.
+type Handed struct {
+	App string // its name, see [Office.AppOf]; "" for a person
+	// Also runs in the transaction that saves the document: what it writes is
+	// durable with the document or not at all, and its error refuses the
+	// document. It must not wait for anything. nil does nothing more.
+	Also func(tx *sqlite.Tx, saved Document) error
 }
 
 // Query selects documents for a list. Newest first, urgent ones not reordered.
@@ -193,6 +213,7 @@ type Progress struct {
 type Work struct {
 	Urgent   []Document // urgent, not yet accepted
 	ToAccept []Document // others, not yet accepted
+	Requests []Document // whose senders wait for an answer to a recall or an update
 	Returned []Document // came back to us
 	Failed   []Document // could not be sent
 	Unsent   []Document // saved more than a working day ago, still not at the hub

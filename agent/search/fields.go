@@ -47,12 +47,9 @@ type record struct {
 	fields []text
 }
 
-// recalled is the state of a document that was cancelled here. Its fields are
-// still found, as lists show them; the text of its files is not.
-const recalled office.State = "recalled"
-
-// cancelled reports whether the text of the files is not to be found.
-func (r record) cancelled() bool { return r.doc.State == recalled && r.doc.Box == office.In }
+// cancelled reports whether the text of the files is not to be found. The fields
+// still are, as lists show them.
+func (r record) cancelled() bool { return r.doc.State == office.Recalled && r.doc.Box == office.In }
 
 // describe collects the fields of a document. message is nil when there is none.
 func describe(d office.Document, message *edxml.Document) record {

@@ -205,6 +205,7 @@ var whoMay = map[string]string{
 	"POST /van-ban-den/{id}/kiem-lai": "lan",
 
 	"POST /van-ban-den/{id}/tiep-nhan": "lan", "POST /van-ban-den/{id}/tra-lai": "lan",
+	"POST /van-ban-den/{id}/dong-y": "lan", "POST /van-ban-den/{id}/tu-choi": "lan", "POST /van-ban-di/{id}/rut-lai": "lan", "POST /van-ban-di/{id}/thu-hoi": "lan",
 	"POST /van-ban-di/{id}/gui-ngay": "lan", "GET /gui": "lan", "POST /gui": "lan", "GET /noi-nhan": "lan",
 
 	"GET /ky-so": "lan", "POST /ky-so": "lan", "GET /ky-so/{id}": "lan", "GET /ky-so/{id}/tep": "lan", "POST /ky-so/{id}/goi": "lan",

@@ -71,6 +71,16 @@ func loadAssets() (*assets, error) {
 	return a, nil
 }
 
+// Style is the address of the pages' style sheet, for pages that others serve
+// beside them.
+func Style() (string, error) {
+	a, err := loadAssets()
+	if err != nil {
+		return "", err
+	}
+	return a.css, nil
+}
+
 // squeeze drops indentation, blank lines and lines that are comments only.
 func squeeze(src []byte) []byte {
 	var out bytes.Buffer

@@ -34,7 +34,11 @@ func (b *box) tour() map[string]string {
 		"signed-good": boxPath(b.docs["signed-good"]), "signed-added": boxPath(b.docs["signed-added"]), "signed-later": boxPath(b.docs["signed-later"]),
 		"signed-unknown": boxPath(b.docs["signed-unknown"]), "signed-changed": boxPath(b.docs["signed-changed"]),
 		"signed-changed-why": boxPath(b.docs["signed-changed"]) + "?vi-sao=1", "signed-revoked": boxPath(b.docs["signed-revoked"]),
-		"report":  boxPath(b.docs["signed-good"]) + "/kiem-tra/0",
+		"report":     boxPath(b.docs["signed-good"]) + "/kiem-tra/0",
+		"asked-back": boxPath(b.docs["asked-back"]), "recalled": boxPath(b.docs["recalled"]), "kept": boxPath(b.docs["kept"]), "update": boxPath(b.docs["update"]),
+		"replaced-in": boxPath(b.docs["replaced-in"]), "withdrawn": boxPath(b.docs["withdrawn"]), "recalled-out": boxPath(b.docs["recalled-out"]),
+		"recalling": boxPath(b.docs["recalling"]), "outgoing-recalled": "/van-ban-di?loc=da-thu-hoi", "incoming-recalled": "/van-ban-den?loc=da-thu-hoi",
+		"send-replace": "/gui?thay=" + b.docs["delivered"].ID.String(), "send-update": "/gui?cap-nhat=" + b.docs["many"].ID.String(),
 		"account": "/tai-khoan", "password": "/mat-khau",
 	}
 }

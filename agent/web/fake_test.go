@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/docsign"
+	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -37,6 +38,7 @@ type fakeOffice struct {
 	first    map[storage.ID]bool
 	checks   map[storage.ID][]office.Check
 	knowing  office.Knowing // of the last acceptance
+	changes  office.Changes // of the last draft
 }
 
 func newFakeOffice(now func() time.Time) *fakeOffice {
@@ -126,6 +128,9 @@ func (f *fakeOffice) Work(context.Context) (office.Work, error) {
 		d = listed(d)
 		if d.Box == office.In && d.Created.After(w.LastIn) {
 			w.LastIn = d.Created
+		}
+		if d.Request != nil && d.Request.State == office.RequestPending {
+			w.Requests = append(w.Requests, d)
 		}
 		switch {
 		case d.State == office.Arrived && d.Urgency > office.Thuong:
@@ -250,7 +255,7 @@ func (f *fakeOffice) Send(_ context.Context, d office.Draft) (office.Document, e
 		}
 		files = append(files, up.Name, string(data))
 	}
-	f.change(func() { f.numbers++ })
+	f.change(func() { f.numbers++; f.changes = d.Changes })
 	if doc.Number == "" {
 		doc.Number = fmt.Sprint(f.numbers)
 	}
@@ -312,6 +317,77 @@ func (f *fakeOffice) Recheck(_ context.Context, id storage.ID, by string) ([]off
 
 func (f *fakeOffice) Return(_ context.Context, id storage.ID, reason, by string) (office.Document, error) {
 	return f.answer(id, office.Returned, reason, by)
+}
+
+func (f *fakeOffice) Withdraw(_ context.Context, id storage.ID, reason, _ string) (office.Document, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, err := f.find(id)
+	if err != nil {
+		return office.Document{}, err
+	}
+	if d.State != office.Saved {
+		return office.Document{}, problem.New(problem.Conflict, "withdraw.sent", "", nil)
+	}
+	d.State, d.Reason = office.Withdrawn, reason
+	for i := range d.To {
+		d.To[i].State = office.Withdrawn
+	}
+	d.Events = append(d.Events, office.Event{Step: office.Withdrawn, At: f.now(), Learnt: f.now(), Note: reason})
+	f.revision++
+	return *d, nil
+}
+
+func (f *fakeOffice) Recall(_ context.Context, id storage.ID, to []string, reason, by string) (office.Document, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, err := f.find(id)
+	if err != nil {
+		return office.Document{}, err
+	}
+	if reason == "" {
+		return office.Document{}, problem.New(problem.Usage, "recall.no-reason", "reason", nil)
+	}
+	for i := range d.To {
+		if r := &d.To[i]; slices.Contains(to, r.Code) {
+			r.Recall = &office.Ask{State: office.Asked, Reason: reason, By: by, At: f.now()}
+			d.Events = append(d.Events, office.Event{Step: r.State, Code: edxml.StatusTakeBack, Office: r.Code, At: f.now(), Learnt: f.now(),
+				Signer: us.Code, Note: reason, Evidence: "status"})
+		}
+	}
+	f.revision++
+	return *d, nil
+}
+
+func (f *fakeOffice) respond(id storage.ID, state office.RequestState, reason, by string) (office.Document, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, err := f.find(id)
+	if err != nil {
+		return office.Document{}, err
+	}
+	if d.Request == nil || d.Request.State != office.RequestPending {
+		return office.Document{}, problem.New(problem.Conflict, "request.none", "", nil)
+	}
+	d.Request.State, d.Request.Answer, d.Request.By, d.Request.Answered = state, reason, by, f.now()
+	code, step := edxml.StatusRefused, d.State
+	if state == office.RequestGranted {
+		code = edxml.StatusAgreed
+		if d.Request.Kind == office.AskRecall {
+			d.State, d.Reason, step = office.Recalled, d.Request.Reason, office.Recalled
+		}
+	}
+	d.Events = append(d.Events, office.Event{Step: step, Code: code, At: f.now(), Learnt: f.now(), Signer: us.Code, Note: reason, Evidence: "status"})
+	f.revision++
+	return *d, nil
+}
+
+func (f *fakeOffice) Grant(_ context.Context, id storage.ID, by string) (office.Document, error) {
+	return f.respond(id, office.RequestGranted, "", by)
+}
+
+func (f *fakeOffice) Refuse(_ context.Context, id storage.ID, reason, by string) (office.Document, error) {
+	return f.respond(id, office.RequestRefused, reason, by)
 }
 
 // fakeDirectory is a registry of a few offices.

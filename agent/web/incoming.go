@@ -38,6 +38,7 @@ type IncomingRow struct {
 	Urgent                   Urgent
 	State                    Tag
 	Marks                    []Tag // verdicts on the seal and on the signatures in the files
+	Remarks                  []Tag // recalled, replaced, updated
 }
 
 // Filter is one choice above a list.
@@ -63,6 +64,7 @@ var incomingChoices = []choice{
 	{"chua-tiep-nhan", []office.State{office.Arrived}},
 	{"da-tiep-nhan", []office.State{office.Accepted}},
 	{"da-tra-lai", []office.State{office.Returned}},
+	{"da-thu-hoi", []office.State{office.Recalled}},
 }
 
 func (s *site) incoming(ctx context.Context, v *visit) error {
@@ -75,7 +77,7 @@ func (s *site) incoming(ctx context.Context, v *visit) error {
 		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total)}
 	for _, d := range docs {
 		row := IncomingRow{Href: boxPath(d), Day: formatDay(d.Created), From: partyName(d.From),
-			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Marks: v.marks(d)}
+			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Marks: v.marks(d), Remarks: v.remarks(d)}
 		if d.Arrival > 0 {
 			row.Arrival = strconv.Itoa(d.Arrival)
 		}
@@ -147,6 +149,9 @@ type DocumentView struct {
 	State     Tag
 	Done      string // confirmation of what was just done
 	Answered  string // what was done with it, and when
+	Recalled  string // said of a document that was cancelled
+	Order     *OrderView
+	Links     []LinkView
 	Facts     []Fact
 	Files     []FileView
 	Shown     *FileView
@@ -221,6 +226,15 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		Steps: v.incomingSteps(d), CanAnswer: v.may(account.Answer) && d.State == office.Arrived,
 		Returning: len(errs) > 0 && errs[0].Field == "reason", Reason: reason, MaxReason: maxReason}
 	view.setErrors(v, errs)
+	view.Links, view.Recalled = v.links(d), v.recalled(d)
+	if refusing := len(errs) > 0 && errs[0].Field == "refusal"; refusing {
+		view.Reason, view.Order = "", v.order(d, reason, true)
+	} else {
+		view.Order = v.order(d, "", false)
+	}
+	if d.State == office.Recalled {
+		d.Attachments, d.Checks = nil, nil // their content is gone
+	}
 	// A document that was refused on arrival has a record but no files.
 	view.Intact = len(d.Attachments) > 0
 	if err := s.signatures(ctx, v, d, &view); err != nil {
@@ -373,7 +387,7 @@ func (s *site) answerFailed(ctx context.Context, v *visit, id storage.ID, reason
 	}
 	errs := v.fieldErrors(err)
 	for i := range errs {
-		if errs[i].Field != "reason" {
+		if errs[i].Field != "reason" && errs[i].Field != "refusal" {
 			errs[i].Field = "main"
 		}
 	}

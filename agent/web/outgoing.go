@@ -27,13 +27,14 @@ type OutgoingRow struct {
 	Urgent                         Urgent
 	State                          Tag
 	Progress                       string // "4/5 nơi đã tiếp nhận"
+	Remarks                        []Tag
 	Recipients                     []RecipientRow
 }
 
 // RecipientRow is one addressee inside a row.
 type RecipientRow struct {
 	Name, Reason string
-	State        Tag
+	State, Ask   Tag
 }
 
 var outgoingChoices = []choice{
@@ -42,6 +43,7 @@ var outgoingChoices = []choice{
 	{"da-tiep-nhan", []office.State{office.Accepted}},
 	{"bi-tra-lai", []office.State{office.Returned}},
 	{"khong-gui-duoc", []office.State{office.Failed}},
+	{"da-thu-hoi", []office.State{office.Recalled, office.Withdrawn}},
 }
 
 func (s *site) outgoing(ctx context.Context, v *visit) error {
@@ -63,11 +65,16 @@ func (s *site) outgoing(ctx context.Context, v *visit) error {
 
 func (v *visit) outgoingRow(d office.Document) OutgoingRow {
 	row := OutgoingRow{Href: boxPath(d), Day: formatDay(d.Created), Symbol: symbol(d), Subject: d.Subject,
-		To: v.recipientsShort(d), Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State)}
+		To: v.recipientsShort(d), Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Remarks: v.remarks(d)}
+	if len(d.To) == 1 {
+		if t := v.askTag(d.To[0]); t.Text != "" {
+			row.Remarks = append(row.Remarks, t)
+		}
+	}
 	if len(d.To) > 1 {
 		row.Progress = v.furthest(d)
 		for _, r := range d.To {
-			row.Recipients = append(row.Recipients, RecipientRow{partyName(r.Party), r.ReasonIn(v.lang), v.stateTag(r.State)})
+			row.Recipients = append(row.Recipients, RecipientRow{partyName(r.Party), r.ReasonIn(v.lang), v.stateTag(r.State), v.askTag(r)})
 		}
 	}
 	return row
@@ -76,8 +83,18 @@ func (v *visit) outgoingRow(d office.Document) OutgoingRow {
 // furthest counts the recipients at the furthest step that any reached.
 func (v *visit) furthest(d office.Document) string {
 	count := map[office.State]int{}
+	asked := 0
 	for _, r := range d.To {
 		count[r.State]++
+		if r.Recall != nil {
+			asked++
+		}
+	}
+	switch {
+	case d.State == office.Withdrawn:
+		return ""
+	case asked > 0:
+		return v.t("web.out.count.recalled", i18n.Args{"n": count[office.Recalled], "all": asked})
 	}
 	for _, s := range []office.State{office.Accepted, office.Delivered} {
 		n := count[s]
@@ -94,17 +111,23 @@ func (v *visit) furthest(d office.Document) string {
 // SentView is one outgoing document with its tracks.
 type SentView struct {
 	Page
-	Base    string
-	Subject string
-	Urgent  Urgent
-	State   Tag
-	Done    string // confirmation after sending
-	Reason  string
-	Mend    string // address to correct and send again, "" when not called for
-	Facts   []Fact
-	Files   []FileView
-	Tracks  []Track
-	Meter   *Meter
+	Base      string
+	Subject   string
+	Urgent    Urgent
+	State     Tag
+	Done      string // confirmation after sending
+	Reason    string
+	Frozen    string // said of a document that was taken back
+	Links     []LinkView
+	TakeBack  *TakeBack
+	MaxReason int
+	Replace   string // addresses to replace or update it, "" when that is not called for
+	Update    string
+	Mend      string // address to correct and send again, "" when not called for
+	Facts     []Fact
+	Files     []FileView
+	Tracks    []Track
+	Meter     *Meter
 }
 
 func (s *site) outgoingOne(ctx context.Context, v *visit) error {
@@ -124,6 +147,13 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 	view := SentView{Page: s.page(ctx, v, title, "/van-ban-di"), Base: boxPath(d), Subject: d.Subject,
 		Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Facts: v.facts(d)}
 	view.Path = view.Base
+	view.Frozen, view.Links, view.TakeBack, view.MaxReason = v.frozen(d), v.links(d), v.takeBack(d), maxReason
+	if view.CanSend && d.State != office.Withdrawn {
+		view.Replace = "/gui?" + changeReplace + "=" + d.ID.String()
+		if d.State != office.Recalled {
+			view.Update = "/gui?" + changeUpdate + "=" + d.ID.String()
+		}
+	}
 	if d.State == office.Saved || d.State == office.Sending {
 		view.Meter = s.meter(v, d)
 		view.State = view.Meter.Tag

@@ -87,6 +87,7 @@ func seed(f *fakeOffice) seeded {
 	answered("sent-back", office.Returned, "Văn bản gửi cho xã khác", 0)
 	seedOut(f, s, ago)
 	seedChecks(f, s)
+	seedRecalls(f, s, ago)
 	return s
 }
 

@@ -43,7 +43,9 @@ type SendView struct {
 	From       string
 	Kept       []KeptFile
 	Signed     []KeptFile // from the signing page
-	ChooseNew  bool       // files were sent along and must be chosen again
+	Change     *Changing  // of a document that replaces or updates another one
+	MaxReason  int
+	ChooseNew  bool // files were sent along and must be chosen again
 	MaxSize    string
 	MaxBytes   int64
 	MaxSubject int
@@ -94,6 +96,9 @@ func (s *site) sendForm(ctx context.Context, v *visit) error {
 			return err
 		}
 	}
+	if err := s.changing(ctx, v, &view); err != nil {
+		return err
+	}
 	s.addSigned(v, &view, v.r.URL.Query()["ky"])
 	return s.showSend(ctx, v, view, nil, http.StatusOK)
 }
@@ -137,6 +142,9 @@ func (s *site) showSend(ctx context.Context, v *visit, view SendView, errs []Fie
 	view.Page = s.page(ctx, v, v.t("web.send.title"), "/gui")
 	view.setErrors(v, errs)
 	view.Path = "/gui"
+	if c := view.Change; c != nil {
+		view.Path += "?" + c.Kind + "=" + c.ID
+	}
 	view.Types = chosen(documentTypes, view.Type)
 	for n := range 4 {
 		view.Urgencies = append(view.Urgencies, Option{strconv.Itoa(n), v.t("urgency." + strconv.Itoa(n)), n == view.Urgency})
@@ -156,6 +164,7 @@ func (s *site) showSend(ctx context.Context, v *visit, view SendView, errs []Fie
 		view.More = view.More || view.ErrorOf(f) != ""
 	}
 	view.MaxBytes, view.MaxSize, view.MaxSubject = s.Config.MaxUpload, formatSize(v.lang, s.Config.MaxFile), maxSubject
+	view.MaxReason = maxReason
 	return s.render(v, "send", view, status)
 }
 
@@ -170,6 +179,9 @@ func (s *site) send(ctx context.Context, v *visit) error {
 		if err := s.keep(ctx, up, &view); err != nil {
 			return err
 		}
+	}
+	if err := s.changed(ctx, v, up, &view); err != nil {
+		return err
 	}
 	s.addSigned(v, &view, up.fields["signed"])
 	draft, errs := s.draft(ctx, v, view, up)
@@ -271,6 +283,10 @@ func (s *site) draft(ctx context.Context, v *visit, view SendView, up *upload) (
 		wrong("files", "web.send.no-file")
 	}
 	d.To = splitCodes(view.To)
+	view.Change.draft(&d)
+	if view.Change != nil && view.Change.Reason == "" {
+		wrong("change_reason", "web.change.no-reason")
+	}
 	if len(d.To) == 0 {
 		wrong("to", "web.send.no-recipient")
 	}
@@ -317,6 +333,9 @@ func (s *site) uploadFailed(ctx context.Context, v *visit, up *upload, err error
 			return err
 		}
 	}
+	if err := s.changed(ctx, v, up, &view); err != nil {
+		return err
+	}
 	v.w.Header().Set("Connection", "close") // the rest of the body is not read
 	return s.showSend(ctx, v, view, v.fieldErrors(err), statusOf(p))
 }
@@ -339,7 +358,7 @@ func splitCodes(text string) []string {
 // not in the form belongs to the page as a whole.
 func formField(field string) string {
 	switch field {
-	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role":
+	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role", "change_reason", "refusal":
 		return field
 	case "urgency":
 		return "urgency-0"
@@ -347,7 +366,7 @@ func formField(field string) string {
 		return "declare"
 	case "file", "attachments", "attachment":
 		return "files"
-	case "recipient", "recipients":
+	case "recipient", "recipients", "removed":
 		return "to"
 	}
 	return "main"

@@ -29,6 +29,7 @@ func (v *visit) urgent(u office.Urgency) Urgent {
 var stateTone = map[office.State]string{
 	office.Saved: "grey", office.Sending: "blue", office.AtHub: "blue", office.Delivered: "green",
 	office.Accepted: "green", office.Returned: "red", office.Failed: "red", office.Arrived: "amber",
+	office.Withdrawn: "grey", office.Recalled: "grey",
 }
 
 // stateTag words how far an outgoing document, or one recipient of it, came.
@@ -46,6 +47,11 @@ func (v *visit) incomingTag(d office.Document) Tag {
 		return Tag{v.t("web.in.accepted"), "green"}
 	case office.Returned:
 		return Tag{v.t("web.in.returned"), "grey"}
+	case office.Recalled:
+		if d.Arrival > 0 { // its number stays
+			return Tag{joinDots(v.t("web.state.recalled"), v.t("web.step.number", i18n.Args{"n": d.Arrival})), "grey"}
+		}
+		return Tag{v.t("web.state.recalled"), "grey"}
 	}
 	return Tag{v.t("web.in.waiting"), "amber"}
 }

@@ -22,6 +22,8 @@ type Track struct {
 	State  Tag
 	Reason string
 	Steps  []Step
+	Asked  []Step // recalls and updates, and what was answered
+	Ask    Tag
 	Others []Step // what hubs and time stamp authorities testify beside
 	Open   bool
 }
@@ -38,7 +40,7 @@ func (v *visit) tracks(d office.Document, live *Meter) []Track {
 	var all []Track
 	for i, r := range d.To {
 		all = append(all, Track{Party: r.Party, Name: partyName(r.Party), State: v.stateTag(r.State), Reason: r.ReasonIn(v.lang),
-			Steps: v.told(v.track(d, r, live)), Others: v.told(v.testimony(d, r)), Open: i < tracksOpen})
+			Steps: v.told(v.track(d, r, live)), Asked: v.told(v.asked(d, r)), Ask: v.askTag(r), Others: v.told(v.testimony(d, r)), Open: i < tracksOpen})
 	}
 	return all
 }
@@ -48,7 +50,7 @@ func (v *visit) tracks(d office.Document, live *Meter) []Track {
 func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step {
 	happened := map[office.State]*office.Event{}
 	for i, e := range d.Events {
-		if concerns(e, r) && (!testified(e) || e.Step == office.Failed) {
+		if concerns(e, r) && (!aboutAsks(e) || e.Step == office.Recalled) && !remarked(e) && (!testified(e) || e.Step == office.Failed) {
 			happened[e.Step] = &d.Events[i]
 		}
 	}
@@ -76,6 +78,9 @@ func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step
 		}
 		steps = append(steps, step)
 	}
+	if r.State == office.Recalled || r.State == office.Withdrawn {
+		return v.takenBack(steps[:reached+1], r, happened[r.State])
+	}
 	if r.State != office.Returned && r.State != office.Failed {
 		return steps
 	}
@@ -92,6 +97,21 @@ func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step
 	v.fill(&end, happened[r.State])
 	if note != "" {
 		end.Note = note
+	}
+	return append(kept, end)
+}
+
+// takenBack ends a track with the document being taken back: what did not happen
+// will not.
+func (v *visit) takenBack(kept []Step, r office.Recipient, e *office.Event) []Step {
+	for i := range kept {
+		kept[i].Tone = "done"
+	}
+	end := Step{Tone: "done", Label: v.t("web.step." + string(r.State))}
+	v.fill(&end, e)
+	end.Note = ""
+	if r.State == office.Withdrawn { // of a recall the answer stands below
+		end.Note = r.ReasonIn(v.lang)
 	}
 	return append(kept, end)
 }
@@ -146,6 +166,15 @@ func (v *visit) incomingSteps(d office.Document) []Step {
 			s.Tone = "bad"
 		}
 		v.fill(&s, &e)
+		switch {
+		case aboutAsks(e):
+			s.Note = v.ownWords(e)
+			if e.Step != office.Recalled {
+				s.Label = v.t("web.in.asked." + string(e.Code))
+			}
+		case remarked(e):
+			s.Label = v.t("web.in.step.remark")
+		}
 		steps = append(steps, s)
 	}
 	return v.told(steps)

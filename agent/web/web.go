@@ -56,6 +56,7 @@ type Desk interface {
 	// AcceptKnowing accepts; k says why in spite of a verdict that is not good.
 	AcceptKnowing(ctx context.Context, id storage.ID, by string, k office.Knowing) (office.Document, error)
 	Return(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+	Recalls
 	// Progress is the live state of a transfer, false when none is under way.
 	Progress(id storage.ID) (office.Progress, bool)
 }

@@ -71,6 +71,7 @@ func (s *site) work(ctx context.Context, v *visit) error {
 	}
 	add("urgent", todo.Urgent, "/van-ban-den?loc=chua-tiep-nhan", v.workIn)
 	add("to-accept", todo.ToAccept, "/van-ban-den?loc=chua-tiep-nhan", v.workIn)
+	add("requests", todo.Requests, "/van-ban-den", v.workRequest)
 	add("returned", todo.Returned, "/van-ban-di?loc=bi-tra-lai", v.workBack)
 	add("failed", todo.Failed, "/van-ban-di?loc=khong-gui-duoc", v.workBack)
 	add("unsent", todo.Unsent, "/hop-gui", v.workUnsent)
@@ -101,6 +102,16 @@ func (v *visit) workIn(d office.Document) WorkRow {
 	row.Who, row.Marks = partyName(d.From), v.warnings(d)
 	row.When = v.t("web.work.arrived", i18n.Args{"time": v.clock(d.Created), "span": i18n.Span(v.lang, v.now.Sub(d.Created))})
 	row.Action = v.t("web.work.open")
+	return row
+}
+
+// workRequest is a document whose sender waits for an answer.
+func (v *visit) workRequest(d office.Document) WorkRow {
+	row := v.workRow(d)
+	row.Who, row.Action = partyName(d.From), v.t("web.work.answer")
+	if r := d.Request; r != nil {
+		row.When, row.Why = v.t("web.request.work-"+r.Kind, i18n.Args{"time": v.clock(r.At)}), r.Reason
+	}
 	return row
 }
 

@@ -27,7 +27,7 @@ func connectorCommand(c *cli.Console) *cobra.Command {
 		connectorPauseCommand(c, "resume NAME", "tram.connector.resume.short", false),
 		connectorLettersCommand(c, "replay NAME [ID]", "tram.connector.replay.short", "replay"),
 		connectorLettersCommand(c, "drop NAME [ID]", "tram.connector.drop.short", "drop"),
-		connectorRemoveCommand(c),
+		connectorTestCommand(c), connectorRemoveCommand(c),
 	)
 	return group
 }
@@ -229,6 +229,22 @@ func connectorLettersCommand(c *cli.Console, use, short, verb string) *cobra.Com
 				}
 				return c.Print(n, func(w io.Writer) {
 					fmt.Fprintln(w, c.T("tram.connector."+verb+".done", i18n.Args{"name": n.Name, "letters": n.Letters}))
+				})
+			})
+		},
+	}
+}
+
+func connectorTestCommand(c *cli.Console) *cobra.Command {
+	return &cobra.Command{
+		Use: "test NAME", Short: "tram.connector.test.short", Args: cli.Args(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withConnectors(c, func(client connector.Client) error {
+				if err := client.Test(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				return c.Print(map[string]string{"name": args[0]}, func(w io.Writer) {
+					fmt.Fprintln(w, c.T("tram.connector.tested", i18n.Args{"name": args[0]}))
 				})
 			})
 		},

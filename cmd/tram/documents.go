@@ -68,7 +68,7 @@ func documentsCommand(c *cli.Console) *cobra.Command {
 			for _, d := range page.Documents {
 				rows = append(rows, []string{
 					d.ID.String(), d.Created.Local().Format(clockForm), partner(d), numberOf(d),
-					c.T(fmt.Sprintf("urgency.%d", d.Urgency)), c.T("tram.state." + string(d.State)), d.Subject,
+					c.T(fmt.Sprintf("urgency.%d", d.Urgency)), stateWords(c, d), d.Subject,
 				})
 			}
 			c.Table(w, []string{"tram.col.id", "tram.col.time", "tram.col.partner", "tram.col.number", "tram.col.urgency", "tram.col.state", "tram.col.subject"}, rows)
@@ -78,6 +78,17 @@ func documentsCommand(c *cli.Console) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// stateWords is the state of a document with its mark in the register.
+func stateWords(c *cli.Console, d office.Document) string {
+	words := c.T("tram.state." + string(d.State))
+	for _, l := range d.Links {
+		if l.Kind == office.ReplacedBy {
+			return words + " · " + c.T("tram.link.replaced-by") + " " + l.Symbol
+		}
+	}
+	return words
 }
 
 // partner is the other side of a document.
@@ -134,6 +145,7 @@ func printDocument(c *cli.Console, w io.Writer, d office.Document) {
 	for _, check := range d.Checks {
 		line("tram.show.check", fmt.Sprintf("%d. %s %s", check.Attachment+1, c.T("docsign.verdict."+string(check.Verdict())), check.Report.Reason.Text(c.Lang)))
 	}
+	printChanges(c, w, d)
 	var rows [][]string
 	for _, e := range d.Events {
 		rows = append(rows, []string{e.At.Local().Format(clockForm), c.T("tram.state." + string(e.Step)), e.Office, e.Signer, e.Words(c.Lang)})

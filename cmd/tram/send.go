@@ -33,6 +33,7 @@ func sendCommand(c *cli.Console) *cobra.Command {
 	f.StringVar(&d.Classification, "classification", "", "tram.send.classification")
 	f.BoolVar(&d.Copied, "copy", false, "tram.send.copy")
 	f.BoolVar(&d.Cleared, "cleared", false, "tram.send.cleared")
+	changes := changeFlags(cmd, &d)
 	for _, name := range []string{"to", "subject"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the flag is defined above
@@ -44,6 +45,9 @@ func sendCommand(c *cli.Console) *cobra.Command {
 			return err
 		}
 		d.Urgency, d.By = level, "cli"
+		if err := changes(); err != nil {
+			return err
+		}
 		files, err := openFiles(args)
 		if err != nil {
 			return err

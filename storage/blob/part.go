@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -100,6 +101,17 @@ func (p *Part) Stored() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.size
+}
+
+// Reader reads what is stored now from its beginning, durable or not. It is for
+// as long as the part is open, and may be used while more is appended.
+func (p *Part) Reader() io.ReadSeeker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.file == nil {
+		return bytes.NewReader(nil)
+	}
+	return io.NewSectionReader(p.file, 0, p.size)
 }
 
 // Append stores b at off, which must not lie beyond what is stored

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -249,5 +250,20 @@ func TestBytesWritten(t *testing.T) {
 	}
 	if other.Written() != int64(len(data)) {
 		t.Fatalf("receiving %d bytes wrote %d", len(data), other.Written())
+	}
+}
+
+func TestPartIsReadWhileItGrows(t *testing.T) {
+	p := part(t, open(t, fsx.OS, blob.Options{}))
+	defer p.Close()
+	for i, want := range []string{"", "một", "một hai"} {
+		if i > 0 {
+			if err := p.Append(p.Stored(), []byte(want[p.Stored():])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := io.ReadAll(p.Reader()); err != nil || string(got) != want {
+			t.Errorf("read %q, %v, want %q", got, err, want)
+		}
 	}
 }

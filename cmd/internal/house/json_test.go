@@ -135,11 +135,18 @@ func (s *said) faults(is *shape, at string) (list []string) {
 // read from the source, so that only who prints it stands here.
 var answers = map[string][]string{
 	"cmd/tram.sendCommand":      {"tram send"},
+	"cmd/tram.handKey":          {"tram app create", "tram app rotate"},
+	"cmd/tram.appListCommand":   {"tram app list"},
+	"cmd/tram.appRevokeCommand": {"tram app revoke"},
 	"cmd/tram.importCommand":    {"tram import"},
 	"cmd/tram.documentsCommand": {"tram documents"},
 	"cmd/tram.showCommand":      {"tram show"},
 	"cmd/tram.acceptCommand":    {"tram accept"},
 	"cmd/tram.returnCommand":    {"tram return"},
+	"cmd/tram.withdrawCommand":  {"tram withdraw"},
+	"cmd/tram.recallCommand":    {"tram recall"},
+	"cmd/tram.grantCommand":     {"tram grant"},
+	"cmd/tram.refuseCommand":    {"tram refuse"},
 	"cmd/tram.queueCommand":     {"tram queue first"},
 	"cmd/tram.bring":            {"tram queue first"},
 	"cmd/tram.queueListCommand": {"tram queue list"},
@@ -177,6 +184,7 @@ var answers = map[string][]string{
 	"cmd/tram.connectorShowCommand":    {"tram connector show"},
 	"cmd/tram.connectorLettersCommand": {"tram connector replay", "tram connector drop"},
 	"cmd/tram.connectorRemoveCommand":  {"tram connector remove"},
+	"cmd/tram.connectorTestCommand":    {"tram connector test"},
 
 	"cmd/internal/cli.exported":       {"tram usb export", "tram-hub usb export"},
 	"cmd/internal/cli.usbImport":      {"tram usb import", "tram-hub usb import"},
