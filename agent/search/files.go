@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tram/agent/problem"
 	"tram/agent/search/extract"
 	"tram/storage"
 	"tram/storage/sqlite"
@@ -213,8 +214,8 @@ type kept struct {
 // again.
 func (x *Index) readFile(ctx context.Context, id storage.ID, f unread) (kept, error) {
 	_, body, err := x.source.Open(ctx, id, f.idx)
-	if errors.Is(err, storage.ErrNotFound) {
-		return kept{"unreadable", []byte{}}, nil
+	if p := (*problem.Problem)(nil); errors.As(err, &p) || errors.Is(err, storage.ErrNotFound) {
+		return kept{"unreadable", []byte{}}, nil // it was cancelled, or is missing: trying again gives nothing
 	}
 	if err != nil {
 		return kept{}, err
