@@ -3,3 +3,5 @@
 package extract_test
 
 const detectorMemory = 0
+
+const largeFile = 200 << 20

@@ -121,10 +121,10 @@ func TestFaultsStayInTheProcess(t *testing.T) {
 	}
 }
 
-// TestP9_LargeFileNeedsLittleMemory reads files of 200 MB of three kinds within
+// TestP9_LargeFileNeedsLittleMemory reads files of three kinds, of 200 MiB, within
 // the memory of the process, and with next to none here.
 func TestP9_LargeFileNeedsLittleMemory(t *testing.T) {
-	const size = 200 << 20
+	const size = largeFile
 	dir := t.TempDir()
 	for kind, ends := range map[string][2]string{
 		".txt": {"đầu tệp ", " cuối"},
