@@ -99,6 +99,7 @@ type Options struct {
 	Apps      *appkey.Store
 	Office    Office
 	Directory Directory
+	Search    Searcher
 	// Arriving lists what the hub is handing over; nil: nothing.
 	Arriving func() []api.Arriving
 	Unit     office.Party // this office
@@ -125,7 +126,7 @@ type Server struct {
 
 // New makes the interface over opened stores.
 func New(o Options) (*Server, error) {
-	if o.DB == nil || o.Blobs == nil || o.Apps == nil || o.Office == nil || o.Directory == nil {
+	if o.DB == nil || o.Blobs == nil || o.Apps == nil || o.Office == nil || o.Directory == nil || o.Search == nil {
 		return nil, errors.New("make public interface: an option is missing")
 	}
 	if o.Logger == nil {
@@ -214,6 +215,7 @@ func (s *Server) table() []operation {
 	return slices.Concat([]operation{
 		{id: "getMe", method: "GET", path: "/me", do: s.me},
 		{id: "listDocuments", method: "GET", path: "/documents", scope: appkey.DocumentsRead, query: listParameters, do: s.list},
+		{id: "searchDocuments", method: "GET", path: "/documents/search", scope: appkey.DocumentsRead, query: []string{"q", "box", "cursor", "limit"}, do: s.search},
 		{id: "sendDocument", method: "POST", path: "/documents", scope: appkey.DocumentsSend, media: ct, do: s.send},
 		{id: "sendDocumentWithFiles", method: "POST", path: "/documents/with-files", scope: appkey.DocumentsSend, media: []string{"multipart/form-data"}, do: s.sendFiles},
 		{id: "importEdxml", method: "POST", path: "/documents/edxml", scope: appkey.DocumentsSend, query: []string{"name", "cleared", "dry_run"}, media: []string{"application/xml", "text/xml"}, do: s.importEdXML},

@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +106,7 @@ func TestAWholeStoryIsAsDocumented(t *testing.T) {
 	w.contents(key, saved.ID)
 
 	incoming := w.fromB("Báo cáo quý").String()
+	w.finds(key, "bao cao quy", incoming)
 	w.get(key, "/documents/"+incoming+"/checks").want(t, 200)
 	x := w.get(key, "/documents/"+incoming).want(t, 200)
 	stale := x.Header.Get("ETag")
@@ -478,4 +480,21 @@ func TestP12_RecallsUpdatesAndReplacements(t *testing.T) {
 		t.Errorf("granted: %+v", d)
 	}
 	w.get(key, path+"/attachments/0").want(t, 409)
+}
+
+// finds waits until a search finds one document.
+func (w *world) finds(key, words, id string) {
+	w.t.Helper()
+	path := "/documents/search?limit=5&box=in&q=" + url.QueryEscape(words)
+	for range 200 {
+		page := in[SearchPage](w.t, w.get(key, path).want(w.t, 200))
+		if len(page.Hits) == 1 && page.Hits[0].ID == id {
+			if !slices.ContainsFunc(page.Hits[0].Fields, func(f Snippet) bool { return len(f.Marks) > 0 }) {
+				w.t.Errorf("a hit without a mark: %+v", page.Hits[0])
+			}
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	w.t.Errorf("%q does not find %s", words, id)
 }
