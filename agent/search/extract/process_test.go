@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 			var all [][]byte
 			for {
 				all = append(all, bytes.Repeat([]byte{1}, 1<<20))
+				runtime.KeepAlive(all)
 			}
 		},
 	}
