@@ -30,7 +30,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build token run test test-short kill kill-tree stampede brokers bench bench-api bench-search lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree stampede hotfolder brokers bench bench-api bench-search lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -50,6 +50,7 @@ test: tools fmt-check ## everything: format, vet, all tests with the race detect
 	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) ./...
 	@echo "All chaos schedules; under the race detector there are fewer:"
 	go test -run '^(TestChaos|TestP5_NothingOvertakesHoaToc)$$' -v ./sync/engine
+	go test -run '^TestP1_P2_WritersCrossedWithAKillAtEachStep$$' ./agent/connector/hotfolder
 	$(MAKE) kill N=2
 	@echo "make test: everything passed"
 
@@ -64,6 +65,9 @@ kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be los
 
 stampede: build ## AGENTS offices return to a hub that was killed; JSON lines
 	@bin/tram-lab stampede --agents $(AGENTS)
+
+hotfolder: build ## 1,000 messages of 1 MB dropped at once into a hot folder, its office killed three times; JSON lines
+	@bin/tram-lab hotfolder $(LABFLAGS)
 
 brokers: tools ## the broker suite in its long form, one broker after another: 11,000 offices, 1 MiB at 64 kbit/s
 	ulimit -n 30000 2>/dev/null; for broker in EmbeddedBroker Mosquitto NATS RabbitMQ; do \

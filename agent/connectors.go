@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 
 	"tram/agent/connector"
+	"tram/agent/connector/hotfolder"
+	"tram/agent/connector/lgsp"
 	"tram/agent/connector/mail"
 	"tram/agent/connector/webhook"
 	"tram/agent/identity"
@@ -16,7 +18,7 @@ const connectorDir = "connectors"
 // kinds are the kinds of connectors that an office may have.
 func kinds() []connector.Kind {
 	return []connector.Kind{
-		mail.Kind(), webhook.Kind(),
+		hotfolder.Kind(), lgsp.Kind(), mail.Kind(), webhook.Kind(),
 	}
 }
 
@@ -25,6 +27,15 @@ func (d *desk) openConnectors() {
 		DB: d.db, Dir: filepath.Join(d.o.Dir, connectorDir), Office: office.Party{Code: d.id.Code, Name: d.id.Name},
 		Feed: d.office, Desk: d.office, Kinds: kinds(), Logger: d.log.With("part", "connectors"), Now: d.clock.Now,
 	})
+	d.office.Reach(d.connectors)
+}
+
+// quarantine gives the office of the running desk to the local socket.
+func (a *Agent) quarantine() (connector.Quarantine, error) {
+	if d := a.theDesk(); d != nil {
+		return d.office, nil
+	}
+	return nil, identity.None(a.o.Dir)
 }
 
 // connectors gives the host of the running desk to the local socket.

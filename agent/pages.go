@@ -143,6 +143,11 @@ type directory struct{ d *desk }
 
 func (r directory) Lookup(_ context.Context, code string) (office.Party, error) {
 	card, moved, err := r.d.registry.Resolve(code)
+	if err != nil || !card.Enrolled() {
+		if _, p, ok, other := r.d.connectors.Route(code); ok && other == nil {
+			return p, nil
+		}
+	}
 	if err != nil || !moved {
 		return office.Party{Code: card.Code, Name: card.Name}, err
 	}
@@ -183,6 +188,25 @@ func (r directory) Search(ctx context.Context, query string, limit int) ([]offic
 			party = r.successor(c, found.Name)
 		}
 		parties = append(parties, party)
+	}
+	return r.outside(ctx, query, limit, own, parties)
+}
+
+// outside adds offices outside of Trạm that connectors reach, while there is
+// room.
+func (r directory) outside(ctx context.Context, query string, limit int, own registry.Card, parties []office.Party) ([]office.Party, error) {
+	more, err := r.d.connectors.Search(ctx, query, max(limit, 1))
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range more {
+		card, _, err := r.d.registry.Resolve(p.Code)
+		if err == nil && card.Enrolled() || len(parties) >= max(limit, 1) {
+			continue // it is reached over Trạm
+		}
+		if ok, err := r.d.registry.Allows(own, p.Code); err == nil && ok {
+			parties = append(parties, p)
+		}
 	}
 	return parties, nil
 }
@@ -236,6 +260,13 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		return err
 	}
 	s.Conditions = append(s.Conditions, connectors...)
+	aside, err := d.office.SetAside(ctx)
+	if err != nil {
+		return err
+	}
+	if len(aside) > 0 {
+		s.Conditions = append(s.Conditions, health.Condition{Code: health.MessagesAside, Args: i18n.Args{"count": len(aside)}})
+	}
 	if d.office.HubRegressed() {
 		s.Conditions = append(s.Conditions, health.Condition{Code: health.RegistryRegressed, Args: i18n.Args{"hub": d.id.Hub}})
 	}

@@ -43,6 +43,7 @@ type runner struct {
 	mu     sync.Mutex
 	cancel context.CancelFunc // nil until it runs
 	gone   bool               // stop was called
+	held   Connector          // while it runs
 	vitals vitals
 }
 
@@ -113,13 +114,28 @@ func (r *runner) run(ctx context.Context) {
 	if made == nil {
 		return
 	}
+	r.hold(made)
 	var both sync.WaitGroup
 	both.Go(func() { r.collect(ctx, made) })
 	both.Go(func() { r.deliver(ctx, made) })
 	both.Wait()
+	r.hold(nil)
 	if err := guarded(made.Close); err != nil {
 		r.log.Error("connector not closed", "error", err)
 	}
+}
+
+func (r *runner) hold(c Connector) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = c
+}
+
+// made is the connector while it runs, else nil.
+func (r *runner) made() Connector {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held
 }
 
 // opened makes the connector, again and again until that works; nil when ctx
@@ -324,7 +340,11 @@ func (d *delivering) end(ctx context.Context, o outcome) {
 	default:
 		d.streak++
 		d.probe = now.Add(wait(d.streak-Parallel, maxProbe))
-		due := now.Add(wait(o.Tries+1, maxWait))
+		pause := wait(o.Tries+1, maxWait)
+		if p, ok := d.c.(Patient); ok {
+			pause = p.Wait(o.Tries + 1)
+		}
+		due := now.Add(pause)
 		if t := NotBefore(o.err); t.After(now) {
 			d.rest = earlier(t, now.Add(MaxRest))
 			due = later(due, d.rest)

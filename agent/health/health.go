@@ -50,6 +50,7 @@ const (
 	ConnectorFailing  = "connector-failing"
 	ConnectorDead     = "connector-dead-letters"
 	ConnectorFull     = "connector-full"
+	MessagesAside     = "messages-aside" // from outside of Trạm, refused
 )
 
 const (

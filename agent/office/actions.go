@@ -21,6 +21,11 @@ const (
 	actionForeign    = "request.foreign" // a recall by an office that did not issue the document
 	actionRelate     = "document.relate" // a document updates or replaces another one
 	actionExpire     = "document.expire"
+	actionHanded     = "document.handed"    // to the system behind a connector
+	actionUnreached  = "document.unreached" // that system will not bring it to its recipients
+	actionAside      = "message.set-aside"  // a message from outside of Trạm was refused
+	actionAgain      = "message.taken-again"
+	actionDiscard    = "message.discard"
 	actionStatus     = "status.receive"
 	actionNotice     = "notice.receive"
 	actionEvidence   = "evidence.receive"

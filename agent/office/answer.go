@@ -44,6 +44,7 @@ type reply struct {
 	parcel parcel
 	head   []byte
 	owed   bool
+	via    string // the connector that brings it, which needs no bundle
 }
 
 // about names a document in an answer. A message that could not be read is
@@ -63,6 +64,9 @@ func about(d Document) edxml.ResponseFor {
 // reply seals and packs an answer. Without the sender's key in the registry it
 // is marked as owed, which is no error.
 func (o *Office) reply(ctx context.Context, a answer) (reply, error) {
+	if via, err := o.answerVia(ctx, a.of, a.to); err != nil || via != "" {
+		return reply{answer: a, via: via}, err
+	}
 	card, err := o.registry.Lookup(a.to)
 	if errors.Is(err, registry.ErrNotFound) || err == nil && !card.Enrolled() {
 		return reply{answer: a, owed: true}, nil
@@ -98,6 +102,9 @@ func (o *Office) reply(ctx context.Context, a answer) (reply, error) {
 // queueReply queues a reply, or notes it as owed, and returns the row of its
 // proof, 0 when it is owed.
 func (o *Office) queueReply(tx *sqlite.Tx, seq int64, r reply) (int64, error) {
+	if r.via != "" {
+		return 0, nil
+	}
 	if r.owed {
 		_, err := tx.Exec(`INSERT OR IGNORE INTO owed (document, code, description, actor, at) VALUES (?, ?, ?, ?, ?)`,
 			seq, string(r.code), r.text, r.by, r.at)
@@ -276,7 +283,7 @@ func (o *Office) answered(tx *sqlite.Tx, seq int64, step State, r reply) error {
 		return err
 	}
 	e := Event{Step: step, Code: r.code, Office: o.me.Code, At: r.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceStatus, Note: r.text, Said: r.said}
-	if r.owed {
+	if r.owed || r.via != "" {
 		e.Signer, e.Evidence = "", ""
 	}
 	return insertEvent(tx, seq, e, proof)

@@ -29,6 +29,10 @@
 //     the order comes first. Track, signed records and numbers stay.
 //   - A document that updates or replaces others is linked to them at both
 //     offices, in whatever order they come.
+//   - Offices outside of Trạm are reached through connectors: what goes to them
+//     is tracked on the other system's word, what comes from them is filed once,
+//     with its origin in the place of a seal, or set aside with its bytes. They
+//     never speak for an office of Trạm (P7).
 //   - A document that bears the mark of a state secret is refused.
 //   - Memory does not grow with the size of a file: beyond blob.InlineMax
 //     content is streamed.

@@ -32,6 +32,7 @@ const (
 type review struct {
 	o      *Office
 	faults problem.List
+	via    map[string]string // as of [letter]
 }
 
 func (r *review) fault(code, field string, args i18n.Args) {
@@ -41,11 +42,12 @@ func (r *review) fault(code, field string, args i18n.Args) {
 // draft checks everything but the content of the files.
 func (r *review) draft(d Draft) letter {
 	l := letter{
-		urgency: d.Urgency, by: strings.TrimSpace(d.By), cleared: d.Cleared, copied: d.Copied, at: r.o.now(), handed: d.Handed,
+		urgency: d.Urgency, by: strings.TrimSpace(d.By), cleared: d.Cleared, copied: d.Copied, at: r.o.now(), handed: d.Handed, key: d.Key,
 		subject: r.words("subject", d.Subject, MaxSubject), content: r.words("content", d.Content, MaxContent),
 		signer: r.words("signer", d.Signer, MaxSigner), position: r.words("position", d.Position, MaxPosition),
 	}
 	l.to, l.moved = r.recipients(d.To)
+	l.via = r.via
 	if l.subject == "" && strings.TrimSpace(d.Subject) == "" {
 		r.fault("send.no-subject", "subject", nil)
 	}
@@ -187,11 +189,11 @@ func (r *review) recipient(code string) (card registry.Card, moved, ok bool) {
 	case r.o.isHub(code):
 		r.fault("send.to-hub", "to", args)
 	case errors.Is(err, registry.ErrNotFound):
-		r.fault("send.unknown-recipient", "to", args)
+		return r.outside(code, "send.unknown-recipient", args)
 	case err != nil:
 		r.faults = append(r.faults, problem.From(err))
 	case !card.Enrolled():
-		r.fault("send.recipient-not-enrolled", "to", i18n.Args{"code": code, "name": card.Name})
+		return r.outside(code, "send.recipient-not-enrolled", i18n.Args{"code": code, "name": card.Name})
 	default:
 		return card, moved, r.allowed(card)
 	}

@@ -187,7 +187,10 @@ func eachAttachment(tx *sqlite.Tx, seq int64, fn func(stored)) error {
 // newest custody receipt of each hub, and all sealed statuses. A notice's proof
 // is the header it came in; it stays in the store.
 func receipts(tx *sqlite.Tx, seq int64, header []byte) ([]seal.Extra, error) {
-	extra := []seal.Extra{{Name: seal.HeaderName, Data: header}}
+	var extra []seal.Extra
+	if len(header) > 0 { // none was made for offices outside of Trạm
+		extra = append(extra, seal.Extra{Name: seal.HeaderName, Data: header})
+	}
 	rows, err := tx.Query(`SELECT kind, office, data FROM proofs WHERE document = ? AND kind IN (?, ?) ORDER BY seq`,
 		seq, EvidenceCustody, EvidenceStatus)
 	if err != nil {

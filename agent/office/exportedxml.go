@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"tram/agent/edxml"
+	"tram/agent/hub/registry"
 	"tram/agent/identity"
 	"tram/agent/problem"
 	"tram/agent/seal"
@@ -19,6 +21,30 @@ import (
 // original byte for byte when that carries a signature. On an error what was
 // written is to be thrown away.
 func (o *Office) ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error {
+	return o.exportEdXML(ctx, id, w, func(_ int64, message []byte) ([]byte, error) { return message, nil })
+}
+
+// ExportFor is ExportEdXML for the system behind a connector: of the recipients
+// it has those alone that are reached through it. A signed original stays as it
+// is.
+func (o *Office) ExportFor(ctx context.Context, id storage.ID, via string, w io.Writer) error {
+	return o.exportEdXML(ctx, id, w, func(seq int64, message []byte) ([]byte, error) {
+		var codes []string
+		err := o.db.View(ctx, func(tx *sqlite.Tx) (err error) {
+			codes, err = recipientsVia(tx, seq, via, nil)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return edxml.Addressed(message, func(code string) bool {
+			return slices.ContainsFunc(codes, func(c string) bool { return registry.Key(c) == registry.Key(code) || o.isOutside(code, c) })
+		})
+	})
+}
+
+func (o *Office) exportEdXML(ctx context.Context, id storage.ID, w io.Writer, edit func(seq int64, message []byte) ([]byte, error)) error {
+	var seq int64
 	var head sealedHead
 	var original blob.Content
 	var signed bool
@@ -28,6 +54,7 @@ func (o *Office) ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) er
 		if err != nil {
 			return err
 		}
+		seq = r.seq
 		if r.cancelled() {
 			return errCancelled()
 		}
@@ -51,11 +78,11 @@ func (o *Office) ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) er
 		_, err = io.Copy(w, body)
 		return err
 	}
-	return o.rebuild(ctx, head, files, w)
+	return o.rebuild(ctx, head, files, w, func(message []byte) ([]byte, error) { return edit(seq, message) })
 }
 
 // rebuild puts a message and its attachments together.
-func (o *Office) rebuild(ctx context.Context, h sealedHead, files []blob.Content, w io.Writer) error {
+func (o *Office) rebuild(ctx context.Context, h sealedHead, files []blob.Content, w io.Writer, edit func([]byte) ([]byte, error)) error {
 	unreadable := problem.New(problem.Conflict, "document.unreadable", "", nil)
 	if !h.ok {
 		return unreadable
@@ -79,7 +106,11 @@ func (o *Office) rebuild(ctx context.Context, h sealedHead, files []blob.Content
 	for i, c := range files {
 		list[i] = edxml.Content{Plain: true, Open: func() (io.ReadCloser, error) { return o.reader(ctx, c) }}
 	}
-	if err := edxml.Rebuild(w, head.Message, list); err != nil {
+	message, err := edit(head.Message)
+	if err != nil {
+		return fmt.Errorf("export document: %w", err)
+	}
+	if err := edxml.Rebuild(w, message, list); err != nil {
 		return fmt.Errorf("export document: %w", err)
 	}
 	return nil

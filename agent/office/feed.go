@@ -33,8 +33,11 @@ type Entry struct {
 	Office string           `json:"office"` // the recipient concerned, "" for all
 	At     time.Time        `json:"at"`     // when it happened, at the office where it did
 	Learnt time.Time        `json:"learnt"` // when this office learnt it
-	Note   string           `json:"note,omitempty"`
-	Said   *i18n.Said       `json:"said,omitempty"` // as that of an [Event]
+	// Via names the connectors through which offices outside of Trạm get this
+	// document, or the one through which it came.
+	Via  []string   `json:"via,omitempty"`
+	Note string     `json:"note,omitempty"`
+	Said *i18n.Said `json:"said,omitempty"` // as that of an [Event]
 }
 
 // EntryType says what happened, in the words of the public interface.
@@ -121,7 +124,8 @@ func (o *Office) feed(ctx context.Context, after string, limit int, where string
 		if where != "" {
 			seen = last // what is left out is not looked at again
 		}
-		rows, err := tx.Query(`SELECT e.seq, d.id, d.edxml_id, d.box, e.step, e.code, e.office, e.at, e.learnt, e.note, e.evidence
+		rows, err := tx.Query(`SELECT e.seq, d.id, d.edxml_id, d.box, e.step, e.code, e.office, e.at, e.learnt, e.note, e.evidence,
+			(SELECT coalesce(group_concat(DISTINCT via), '') FROM recipients WHERE document = d.seq AND via <> '')
 			FROM events e JOIN documents d ON d.seq = e.document
 			WHERE e.seq > ? AND NOT (d.box = 'in' AND e.step IN ('saved', 'hub')) `+where+` ORDER BY e.seq LIMIT ?`,
 			slices.Concat([]any{seq}, args, []any{limit})...)
@@ -132,14 +136,17 @@ func (o *Office) feed(ctx context.Context, after string, limit int, where string
 		for rows.Next() {
 			var e Entry
 			var at int64
-			var note, evidence string
+			var note, evidence, via string
 			if err := rows.Scan(&at, &e.Document, &e.EdXMLID, &e.Box, &e.State, &e.Code, &e.Office,
-				sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &note, &evidence); err != nil {
+				sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &note, &evidence, &via); err != nil {
 				return err
 			}
 			e.Cursor = o.cursor(at)
 			w := readWording(note)
 			e.Note, e.Said = w.text, w.said
+			if via != "" {
+				e.Via = strings.Split(via, ",") // no name of a connector has a comma
+			}
 			e.Type = entryType(e.Box, e.State, e.Code, evidence)
 			entries = append(entries, e)
 		}

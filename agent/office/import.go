@@ -34,6 +34,7 @@ type Handover struct {
 	// document, or a status about one. Its error refuses the message; nil
 	// permits all.
 	Permit func(ctx context.Context, kind string, about Document) error
+	Key    string // as in [Draft], of a document; a status is given once in any case
 }
 
 // Kinds of messages that are handed over.
@@ -47,8 +48,8 @@ type Imported struct {
 	Kind string `json:"kind"`
 	// Code is that of a status, "" of a document.
 	Code edxml.StatusCode `json:"code,omitempty"`
-	// Changed is false when it was only tried, and for a status that had been
-	// given before.
+	// Changed is false when it was only tried, for a document that was handed over
+	// under the same key, and for a status that had been given before.
 	Changed bool `json:"changed"`
 	// Document is the one that was saved, or that the status is about. One that
 	// was only tried has no ID.
@@ -63,8 +64,12 @@ const contentSlack = 1 << 20
 // the header as it was written, a status is given to the incoming document that
 // it names. Faults come as a problem.List or a problem; whatever the error,
 // nothing is saved. A document that was handed over before is refused, as
-// import.already, so that handing over again after a crash sends nothing twice.
+// import.already, so that handing over again after a crash sends nothing twice;
+// under the key that it had then, it is returned instead.
 func (o *Office) Import(ctx context.Context, h Handover) (Imported, error) {
+	if doc, ok, err := o.handed(ctx, h.Key); err != nil || ok {
+		return Imported{Kind: KindDocument, Document: doc, Warnings: []edxml.Warning{}}, err
+	}
 	staged := &contents{store: o.blobs}
 	defer staged.abort()
 	whole, err := o.blobs.Create()
@@ -209,7 +214,7 @@ func (in *importing) letter() letter {
 	d := in.doc
 	l := letter{
 		subject: d.Subject, content: d.Content, urgency: Urgency(d.Urgency()), code: d.Code, date: d.Date, at: in.o.now(),
-		kind: edxml.Kind{Name: d.Type.Name}, by: strings.TrimSpace(in.h.By), cleared: in.h.Cleared,
+		kind: edxml.Kind{Name: d.Type.Name}, by: strings.TrimSpace(in.h.By), cleared: in.h.Cleared, key: in.h.Key,
 		given: &given{id: d.ID, message: in.full.Skeleton}, handed: Handed{App: in.h.App},
 	}
 	if k, ok := edxml.KindByName(d.Type.Name); ok {
@@ -220,6 +225,7 @@ func (in *importing) letter() letter {
 	}
 	_, to := in.receivers()
 	l.to, l.moved = in.recipients(to)
+	l.via = in.via
 	in.words("subject", d.Subject, 0)
 	in.words("content", d.Content, 0)
 	in.secret("subject", d.Subject, in.h.Cleared)
@@ -238,15 +244,11 @@ func (in *importing) files(ctx context.Context) ([]file, error) {
 		in.fault("send.no-file", "files", nil)
 		return nil, nil
 	}
-	list, err := in.staged.commit()
-	if err != nil {
-		return nil, storing(err)
-	}
 	files := make([]file, 0, len(refs))
 	left := in.o.limits.Total
 	for i, ref := range refs {
 		f := in.name(ref.Name, i, in.h.Cleared)
-		if err := in.unwrap(ctx, &f, list[i], ref.Name, left); err != nil {
+		if err := in.unwrap(ctx, &f, in.staged.writers[i], ref.Name, left); err != nil {
 			return nil, err
 		}
 		left -= f.content.Size
@@ -256,14 +258,14 @@ func (in *importing) files(ctx context.Context) ([]file, error) {
 }
 
 // unwrap makes the file of a content. The error is not a fault of the message.
-func (in *importing) unwrap(ctx context.Context, f *file, c blob.Content, name string, left int64) error {
+func (in *importing) unwrap(ctx context.Context, f *file, w *blob.Writer, name string, left int64) error {
 	limits := in.o.limits
 	args := i18n.Args{"name": f.shown, "limit": sizeText(limits.File), "total": sizeText(limits.Total)}
-	if c.Size == 0 {
+	if w.Size() == 0 {
 		in.fault("send.file-empty", "files", args)
 		return nil
 	}
-	plain, warnings, err := in.o.unwrapContent(ctx, c, name, limits.File)
+	plain, warnings, err := in.o.unwrapContent(ctx, w, name, limits.File)
 	var p *problem.Problem
 	switch {
 	case errors.As(err, &p) && (p.Code == "edxml.attachment-large" || p.Code == "edxml.unpacked-large"):

@@ -94,6 +94,9 @@ func (o *Office) round(ctx context.Context) {
 	if err := o.expire(ctx); err != nil {
 		o.complain(ctx, "expired bundles not ended", err)
 	}
+	if err := o.expireOutside(ctx); err != nil {
+		o.complain(ctx, "expired documents not ended", err)
+	}
 	if err := o.payOwed(ctx); err != nil {
 		o.complain(ctx, "owed statuses not made", err)
 	}

@@ -104,6 +104,7 @@ func contentID(id storage.ID, index int) string { return id.String() + "-" + str
 // letter is a draft that passed all checks.
 type letter struct {
 	to               []registry.Card
+	via              map[string]string // connector of those outside of Trạm, by code
 	moved            map[string]string // of those named by an old code, that code by the one of today
 	subject, content string
 	urgency          Urgency
@@ -111,7 +112,7 @@ type letter struct {
 	code             edxml.Code // number still empty when the series gives it
 	date             edxml.Date
 	signer, position string
-	by               string
+	by, key          string
 	cleared, copied  bool
 	at               time.Time
 	change           *change // nil for a document that stands alone

@@ -92,6 +92,7 @@ type Office struct {
 	seals    func(ctx context.Context, action string) (seal.Sealer, bool, error)
 	sealer   atomic.Pointer[seal.Sealer]
 	latest   atomic.Pointer[identity.Identity] // as of Use
+	routes   atomic.Pointer[Routes]            // as of Reach
 	renewed  func(ctx context.Context, answer []byte) error
 	issuers  atomic.Pointer[[]*x509.Certificate] // CAs of our hub
 	limits   Limits
@@ -210,7 +211,7 @@ func (o *Office) Uses(ctx context.Context, sha [32]byte) (bool, error) {
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM attachments WHERE sha256 = ?1 AND gone = 0)
 			OR EXISTS (SELECT 1 FROM heads WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM checks_evidence WHERE sha256 = ?1)
-			OR EXISTS (SELECT 1 FROM originals WHERE sha256 = ?1)`, sha).Scan(&used)
+			OR EXISTS (SELECT 1 FROM originals WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM quarantine WHERE sha256 = ?1)`, sha).Scan(&used)
 	})
 	if err != nil {
 		return false, fmt.Errorf("ask for content in use: %w", err)

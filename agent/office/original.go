@@ -67,8 +67,8 @@ func (o *Office) messageOf(id storage.ID, l letter, files []file) ([]byte, error
 	return encodeDocument(o.message(id, l, files))
 }
 
-// contents takes the contents of a message while it is read. Nothing is kept
-// before [contents.commit].
+// contents takes the contents of a message while it is read. Nothing is kept of
+// those that are not committed one by one.
 type contents struct {
 	store   *blob.Store
 	writers []*blob.Writer
@@ -90,17 +90,6 @@ type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
 
-func (c *contents) commit() ([]blob.Content, error) {
-	list := make([]blob.Content, len(c.writers))
-	for i, w := range c.writers {
-		var err error
-		if list[i], err = w.Commit(); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
 func (c *contents) abort() {
 	for _, w := range c.writers {
 		w.Abort()
@@ -112,20 +101,22 @@ type readerAt func(p []byte, off int64) (int, error)
 
 func (r readerAt) ReadAt(p []byte, off int64) (int, error) { return r(p, off) }
 
-// unwrapContent makes a file of one content of a message, in the blob store.
-func (o *Office) unwrapContent(ctx context.Context, c blob.Content, name string, limit int64) (blob.Content, []edxml.Warning, error) {
+// unwrapContent makes a file of one content of a message, in the blob store. A
+// content that only wraps the file is not kept, which spares writing it for good.
+func (o *Office) unwrapContent(ctx context.Context, w *blob.Writer, name string, limit int64) (blob.Content, []edxml.Warning, error) {
 	stored := readerAt(func(p []byte, off int64) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		return o.blobs.ReadAt(c, p, off)
+		return w.ReadAt(p, off)
 	})
-	f, err := edxml.Unwrap(stored, c.Size, name, limit)
+	f, err := edxml.Unwrap(stored, w.Size(), name, limit)
 	if err != nil {
 		return blob.Content{}, nil, err
 	}
 	if !f.Wrapped {
-		return c, f.Warnings, nil
+		c, err := w.Commit()
+		return c, f.Warnings, err
 	}
 	body, err := f.Open()
 	if err != nil {
@@ -157,16 +148,12 @@ func (o *Office) takeOriginal(ctx context.Context, e opened, object int, head se
 	if !bytes.Equal(full.Skeleton, head.Message) {
 		return reject("original-differs", nil)
 	}
-	list, err := staged.commit()
-	if err != nil {
-		return err
-	}
 	refs, err := edxml.Carried(full.Skeleton)
 	if err != nil {
 		return unreadableOriginal(err)
 	}
 	for i, ref := range refs {
-		plain, warnings, err := o.unwrapContent(ctx, list[i], ref.Name, 0)
+		plain, warnings, err := o.unwrapContent(ctx, staged.writers[i], ref.Name, 0)
 		if err != nil {
 			return unreadableOriginal(err)
 		}

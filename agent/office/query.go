@@ -55,6 +55,9 @@ func (o *Office) Get(ctx context.Context, id storage.ID) (Document, error) {
 		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeals(tx, list), fillSignatures(tx, list), fillChecks(tx, &r), fillRequests(tx, list), fillLinks(tx, list)); err != nil {
 			return err
 		}
+		if r.Origin != nil {
+			return o.fillOrigin(tx, &r)
+		}
 		if r.others > 0 || r.Seal != nil {
 			head, err = getHead(tx, r.seq)
 		}
@@ -68,7 +71,7 @@ func (o *Office) Get(ctx context.Context, id storage.ID) (Document, error) {
 			return Document{}, fmt.Errorf("get document: %w", err)
 		}
 	}
-	if r.others > 0 {
+	if r.others > 0 && r.Origin == nil {
 		if err := o.fillOthers(&r.Document, head); err != nil {
 			return Document{}, fmt.Errorf("get document: %w", err)
 		}
@@ -264,16 +267,19 @@ func each(tx *sqlite.Tx, list []*row, query string, scan func(rows *sql.Rows, by
 }
 
 func fillRecipients(tx *sqlite.Tx, list []*row) error {
-	err := each(tx, list, `SELECT document, code, name, state, number, reason FROM recipients WHERE document IN (?) ORDER BY document, pos`,
+	err := each(tx, list, `SELECT document, code, name, state, number, reason, via FROM recipients WHERE document IN (?) ORDER BY document, pos`,
 		func(rows *sql.Rows, bySeq map[int64]*row) error {
 			var seq int64
 			var r Recipient
 			var why string
-			if err := rows.Scan(&seq, &r.Code, &r.Name, &r.State, &r.Number, &why); err != nil {
+			if err := rows.Scan(&seq, &r.Code, &r.Name, &r.State, &r.Number, &why, &r.Via); err != nil {
 				return err
 			}
 			w := readWording(why)
 			r.Reason, r.Why = w.text, w.said
+			if d := bySeq[seq]; d.Box == In && r.Via != "" {
+				d.Origin, r.Via = &Origin{Via: r.Via}, ""
+			}
 			bySeq[seq].To = append(bySeq[seq].To, r)
 			return nil
 		})

@@ -308,8 +308,12 @@ func (o *Office) sendAsk(ctx context.Context, d dueAsk, docs map[storage.ID]Docu
 		return err
 	}
 	return o.db.Update(ctx, func(tx *sqlite.Tx) error {
+		var carrier any
+		if r.via == "" {
+			carrier = r.parcel.bundle.ID
+		}
 		res, err := tx.Exec(`UPDATE asks SET state = ?, bundle = ? WHERE document = ? AND kind = ? AND code_key = ? AND state = ?`,
-			string(Asked), r.parcel.bundle.ID, d.seq, AskRecall, registry.Key(d.code), string(AskDue))
+			string(Asked), carrier, d.seq, AskRecall, registry.Key(d.code), string(AskDue))
 		if err != nil {
 			return fmt.Errorf("ask recipient: %w", err)
 		}
@@ -322,6 +326,9 @@ func (o *Office) sendAsk(ctx context.Context, d dueAsk, docs map[storage.ID]Docu
 		}
 		e := Event{Code: edxml.StatusTakeBack, Office: d.code, At: d.at, Learnt: tx.Now(), Signer: o.me.Code,
 			Evidence: EvidenceStatus, Note: d.reason, Said: statusNote(edxml.StatusTakeBack, d.reason)}
+		if r.via != "" {
+			e.Signer, e.Evidence = "", ""
+		}
 		if e.Step, err = recipientState(tx, d.seq, d.code); err != nil {
 			return err
 		}

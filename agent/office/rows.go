@@ -17,6 +17,7 @@ const (
 	EvidenceCustody = "custody"
 	EvidenceStatus  = "status"
 	EvidenceNotice  = "notice"
+	EvidenceForeign = "foreign" // the word of another system; nobody has signed it
 )
 
 // insertDocument writes the row and its recipients. others is how many more
@@ -41,8 +42,8 @@ func insertDocument(tx *sqlite.Tx, d Document, others int) (seq int64, err error
 		if why, err = (wording{r.Reason, r.Why}).kept(); err != nil {
 			return 0, err
 		}
-		_, err := tx.Exec(`INSERT INTO recipients (document, pos, code, code_key, name, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			seq, i, r.Code, registry.Key(r.Code), r.Name, string(r.State), why)
+		_, err := tx.Exec(`INSERT INTO recipients (document, pos, code, code_key, name, state, reason, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			seq, i, r.Code, registry.Key(r.Code), r.Name, string(r.State), why, r.Via)
 		if err != nil {
 			return 0, fmt.Errorf("insert recipient: %w", err)
 		}
@@ -165,7 +166,7 @@ func find(tx *sqlite.Tx, box Box, id storage.ID) (int64, error) {
 var rank = map[State]int{Saved: 0, Withdrawn: 0, Sending: 1, AtHub: 2, Failed: 3, Delivered: 4, Accepted: 5, Returned: 5, Recalled: 6}
 
 // advance moves the recipients of an outgoing document to state, those that are
-// not as far yet; all of them when office is "". It tells how many moved and
+// not as far yet; all that are reached over Trạm when office is "". It tells how many moved and
 // settles the state of the document.
 func advance(tx *sqlite.Tx, seq int64, office string, state State, number string, why wording) (moved int64, err error) {
 	reason, err := why.kept()
@@ -185,7 +186,7 @@ func advance(tx *sqlite.Tx, seq int64, office string, state State, number string
 		return 0, nil
 	}
 	res, err := tx.Exec(`UPDATE recipients SET state = ?, number = ?, reason = ?
-		WHERE document = ? AND (? = '' OR code_key = ?) AND state IN (`+marks[2:]+`)`, below...)
+		WHERE document = ? AND (? = '' AND via = '' OR code_key = ?) AND state IN (`+marks[2:]+`)`, below...)
 	if err != nil {
 		return 0, fmt.Errorf("advance recipients: %w", err)
 	}
@@ -247,10 +248,10 @@ func pressing(reached map[State]string, least State) State {
 	return least
 }
 
-// done reports whether no recipient is left from which a receipt can come.
+// done reports whether no recipient is left from which a receipt can come over Trạm.
 func done(tx *sqlite.Tx, seq int64) (bool, error) {
 	var open bool
-	err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM recipients WHERE document = ? AND state IN (?, ?, ?))`,
+	err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM recipients WHERE document = ? AND via = '' AND state IN (?, ?, ?))`,
 		seq, string(Saved), string(Sending), string(AtHub)).Scan(&open)
 	return !open, err
 }

@@ -31,6 +31,9 @@ type file struct {
 // problem.List; a full disk as a problem of class Full. Whatever the error,
 // nothing of the document is saved.
 func (o *Office) Send(ctx context.Context, d Draft) (Document, error) {
+	if doc, ok, err := o.handed(ctx, d.Key); err != nil || ok {
+		return doc, err
+	}
 	r := &review{o: o}
 	l := r.draft(d)
 	if err := r.changes(ctx, d.Changes, &l); err != nil {
@@ -167,14 +170,7 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	if err != nil {
 		return Document{}, err
 	}
-	stamp, err := seal.StampOn(head, seal.StampName(o.me.Trust.Hub))
-	if err != nil {
-		return Document{}, err
-	}
-	p, err := o.pack(ctx, bundle.Header{
-		ID: id, Kind: bundle.KindDocument, Stamp: stamp, Urgency: uint8(l.urgency),
-		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
-	}, head, l.travelling(files), l.to)
+	p, err := o.bundleOf(ctx, id, l, head, files)
 	if err != nil {
 		return Document{}, err
 	}
@@ -193,6 +189,31 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	return o.Get(ctx, id)
 }
 
+// bundleOf packs a document for the recipients that are reached over Trạm; the
+// parcel is empty when there are none.
+func (o *Office) bundleOf(ctx context.Context, id storage.ID, l letter, head []byte, files []file) (parcel, error) {
+	to := l.overTram()
+	if len(to) == 0 {
+		return parcel{}, nil
+	}
+	stamp, err := seal.StampOn(head, seal.StampName(o.me.Trust.Hub))
+	if err != nil {
+		return parcel{}, err
+	}
+	return o.pack(ctx, bundle.Header{
+		ID: id, Kind: bundle.KindDocument, Stamp: stamp, Urgency: uint8(l.urgency),
+		Created: l.at, Expires: l.at.Add(o.limits.Lifetime),
+	}, head, l.travelling(files), to)
+}
+
+// offer queues a parcel, unless it is empty.
+func (o *Office) offer(tx *sqlite.Tx, p parcel) error {
+	if len(p.contents) == 0 {
+		return nil
+	}
+	return o.queue.Put(tx, p.bundle, p.contents, o.toHub())
+}
+
 func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content, reserved int) error {
 	row.Created = tx.Now()
 	if l.given != nil {
@@ -200,23 +221,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 			return err
 		}
 	}
-	seq, err := insertDocument(tx, row, 0)
+	seq, err := insertOutgoing(tx, row, l, files, p, head)
 	if err != nil {
 		return err
-	}
-	if err := book(tx, seq, l.year(), l.handed.App); err != nil {
-		return err
-	}
-	if err := insertHead(tx, seq, p.bundle.Header, &head); err != nil {
-		return err
-	}
-	if err := l.given.keepOriginal(tx, seq); err != nil {
-		return err
-	}
-	for i, f := range files {
-		if err := insertAttachment(tx, seq, i, f); err != nil {
-			return err
-		}
 	}
 	err = insertEvent(tx, seq, Event{
 		Step: Saved, At: l.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceSeal,
@@ -238,7 +245,7 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err != nil {
 		return err
 	}
-	if err := o.queue.Put(tx, p.bundle, p.contents, o.toHub()); err != nil {
+	if err := o.offer(tx, p); err != nil {
 		return err
 	}
 	o.changed(tx)
@@ -258,6 +265,25 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	return audit.Append(tx, audit.Entry{Actor: o.actor(l.by), Action: actionSend, Subject: row.ID.String(), Detail: detail})
 }
 
+// insertOutgoing writes a new document with its content.
+func insertOutgoing(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content) (int64, error) {
+	seq, err := insertDocument(tx, row, 0)
+	if err != nil {
+		return 0, err
+	}
+	for i, f := range files {
+		if err := insertAttachment(tx, seq, i, f); err != nil {
+			return 0, err
+		}
+	}
+	return seq, errors.Join(
+		book(tx, seq, l.year(), l.handed.App),
+		keepKey(tx, l.key, seq),
+		insertHead(tx, seq, append([]byte{}, p.bundle.Header...), &head),
+		l.given.keepOriginal(tx, seq),
+	)
+}
+
 // outgoing is the row of a new document.
 func (o *Office) outgoing(id storage.ID, l letter, files []file) Document {
 	d := Document{
@@ -269,7 +295,7 @@ func (o *Office) outgoing(id storage.ID, l letter, files []file) Document {
 		d.EdXMLID = l.given.id
 	}
 	for _, c := range l.to {
-		d.To = append(d.To, Recipient{Party: Party{c.Code, c.Name}, State: Saved})
+		d.To = append(d.To, Recipient{Party: Party{c.Code, c.Name}, State: Saved, Via: l.via[c.Code]})
 	}
 	for _, f := range files {
 		d.Size += f.content.Size

@@ -239,7 +239,8 @@ func (o *Office) fileStatus(tx *sqlite.Tx, e opened, head []byte, s *edxml.Statu
 	})
 }
 
-// trackStatus moves the recipient, never backwards, and adds the event. A
+// trackStatus moves the recipient, never backwards, and adds the event. Without
+// a proof it is another system's word. A
 // status that moves nothing stays in the track under the step reached.
 func (o *Office) trackStatus(tx *sqlite.Tx, seq int64, office string, s *edxml.Status, proof int64) error {
 	text := cut(s.Description, MaxReason)
@@ -247,6 +248,9 @@ func (o *Office) trackStatus(tx *sqlite.Tx, seq int64, office string, s *edxml.S
 	ev := Event{Step: step, Code: edxml.StatusCode(cut(string(s.Code), 20)), Office: office, At: s.Time, Learnt: tx.Now(), Signer: office, Note: text, Evidence: EvidenceStatus}
 	if ev.At.IsZero() {
 		ev.At = tx.Now()
+	}
+	if proof == 0 {
+		ev.Signer, ev.Evidence = "", EvidenceForeign
 	}
 	if s.Code == edxml.StatusAgreed || s.Code == edxml.StatusRefused {
 		kind, err := takeAnswer(tx, seq, office, s)

@@ -65,6 +65,9 @@ type Recipient struct {
 	// Why is Reason as a message, when a program says it. Reason then holds the
 	// Vietnamese words.
 	Why *i18n.Said `json:"why,omitempty"`
+	// Via names the connector through which an office outside of Trạm is
+	// reached, "" for one over Trạm.
+	Via string `json:"via,omitempty"`
 	// Recall and Update are what it was asked and answered, nil for nothing.
 	Recall *Ask `json:"recall,omitempty"`
 	Update *Ask `json:"update,omitempty"`
@@ -95,7 +98,7 @@ type Event struct {
 	// Said is Note as a message, when a program says it. Note then holds the
 	// Vietnamese words, of evidence the key.
 	Said     *i18n.Said `json:"said,omitempty"`
-	Evidence string     `json:"evidence,omitempty"` // "seal", "custody", "status", "notice", "evidence", "stamp"
+	Evidence string     `json:"evidence,omitempty"` // "seal", "custody", "status", "notice", "evidence", "stamp"; "foreign" is an unsigned word from outside of Trạm
 }
 
 // Seal is the verdict on an incoming document's office seal, frozen when it
@@ -136,6 +139,7 @@ type Document struct {
 	Attachments []Attachment `json:"attachments"`
 	Events      []Event      `json:"events,omitempty"` // only from Get
 	Seal        *Seal        `json:"seal,omitempty"`   // only of incoming ones
+	Origin      *Origin      `json:"origin,omitempty"` // of an incoming one from outside of Trạm, which has no seal
 	// Signatures is the worst of the newest verdicts on its attachments'
 	// signatures, "" while none was looked at; only of incoming ones.
 	Signatures  docsign.Verdict `json:"signatures,omitempty"`
@@ -171,6 +175,10 @@ type Draft struct {
 	Files          []Upload
 	By             string // sign-in name or "cli", for the audit log
 	Changes        Changes
+	// Key names the draft for a program that may hand it over again after a
+	// crash: then the document that was saved under it is returned, whatever the
+	// rest of the draft says. "" is none; at most MaxKey bytes, unique in this office.
+	Key string
 	Handed
 }
 
@@ -181,7 +189,7 @@ type Handed struct {
 	// Also runs in the transaction that saves the document: what it writes is
 	// durable with the document or not at all, and its error refuses the
 	// document. It must not wait for anything. nil does nothing more.
-	Also func(tx *sqlite.Tx, saved Document) error
+	Also func(tx *sqlite.Tx, saved Document) error `json:"-"`
 }
 
 // Query selects documents for a list. Newest first, urgent ones not reordered.

@@ -108,7 +108,7 @@ func (s *site) accept(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	switch v.trust(d.Seal).Accept {
+	switch v.trustOf(d).Accept {
 	case acceptNever:
 		return s.showIncoming(ctx, v, d, []FieldError{{"reason", v.t("web.in.no-accept")}}, "", http.StatusConflict)
 	case acceptUnsure:

@@ -156,6 +156,7 @@ type DocumentView struct {
 	Files     []FileView
 	Shown     *FileView
 	Trust     Trust
+	Outside   bool // it comes from outside of Trạm and has no seal
 	Intact    bool // every file came as it was sent
 	Steps     []Step
 	CanAnswer bool
@@ -222,7 +223,7 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		title = v.t("web.title.express", i18n.Args{"title": title})
 	}
 	view := DocumentView{Page: s.page(ctx, v, title, "/van-ban-den"), Base: boxPath(d), Subject: d.Subject,
-		Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Facts: v.facts(d), Trust: v.trust(d.Seal),
+		Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Facts: v.facts(d), Trust: v.trustOf(d),
 		Steps: v.incomingSteps(d), CanAnswer: v.may(account.Answer) && d.State == office.Arrived,
 		Returning: len(errs) > 0 && errs[0].Field == "reason", Reason: reason, MaxReason: maxReason}
 	view.setErrors(v, errs)
@@ -236,7 +237,8 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		d.Attachments, d.Checks = nil, nil // their content is gone
 	}
 	// A document that was refused on arrival has a record but no files.
-	view.Intact = len(d.Attachments) > 0
+	view.Intact = len(d.Attachments) > 0 && d.Origin == nil
+	view.Outside = d.Origin != nil
 	if err := s.signatures(ctx, v, d, &view); err != nil {
 		return err
 	}

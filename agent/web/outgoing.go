@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"tram/agent/i18n"
@@ -154,7 +155,8 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 			view.Update = "/gui?" + changeUpdate + "=" + d.ID.String()
 		}
 	}
-	if d.State == office.Saved || d.State == office.Sending {
+	overTram := slices.ContainsFunc(d.To, func(r office.Recipient) bool { return r.Via == "" })
+	if overTram && (d.State == office.Saved || d.State == office.Sending) {
 		view.Meter = s.meter(v, d)
 		view.State = view.Meter.Tag
 	}

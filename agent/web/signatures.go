@@ -64,8 +64,12 @@ func lookOf(verdict docsign.Verdict) (tone, mark string, accept int) {
 // on the seal, when it is not good, then the worst on signatures in the files. Its
 // page says which, and why.
 func (v *visit) marks(d office.Document) (marks []Tag) {
-	if seal := v.trust(d.Seal); seal.Accept != acceptFreely {
-		marks = append(marks, Tag{v.t("web.mark.seal." + seal.Tone), seal.Tone})
+	if seal := v.trustOf(d); seal.Accept != acceptFreely {
+		key := "web.mark.seal." + seal.Tone
+		if d.Origin != nil {
+			key = "web.mark.origin"
+		}
+		marks = append(marks, Tag{v.t(key), seal.Tone})
 	}
 	switch {
 	case d.Signatures != "":

@@ -26,6 +26,7 @@ type Track struct {
 	Ask    Tag
 	Others []Step // what hubs and time stamp authorities testify beside
 	Open   bool
+	Via    string // how it is reached, "" for over Trạm
 }
 
 // road is the five steps in order.
@@ -39,7 +40,11 @@ const tracksOpen = 3
 func (v *visit) tracks(d office.Document, live *Meter) []Track {
 	var all []Track
 	for i, r := range d.To {
-		all = append(all, Track{Party: r.Party, Name: partyName(r.Party), State: v.stateTag(r.State), Reason: r.ReasonIn(v.lang),
+		via := ""
+		if r.Via != "" {
+			via = v.t("web.via", i18n.Args{"via": r.Via})
+		}
+		all = append(all, Track{Via: via, Party: r.Party, Name: partyName(r.Party), State: v.stateTag(r.State), Reason: r.ReasonIn(v.lang),
 			Steps: v.told(v.track(d, r, live)), Asked: v.told(v.asked(d, r)), Ask: v.askTag(r), Others: v.told(v.testimony(d, r)), Open: i < tracksOpen})
 	}
 	return all
@@ -63,6 +68,9 @@ func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step
 	var steps []Step
 	for i, s := range road {
 		step := Step{Tone: "todo", Label: v.t("web.step." + string(s))}
+		if s == office.AtHub && r.Via != "" {
+			step.Label = v.t("web.step.axis", i18n.Args{"via": r.Via})
+		}
 		if i <= reached {
 			step.Tone = "done"
 		}
@@ -116,7 +124,11 @@ func (v *visit) takenBack(kept []Step, r office.Recipient, e *office.Event) []St
 	return append(kept, end)
 }
 
-func concerns(e office.Event, r office.Recipient) bool { return e.Office == "" || e.Office == r.Code }
+// concerns tells whether a step is one of the way to r: steps of the hub are not
+// for those that are reached outside of Trạm.
+func concerns(e office.Event, r office.Recipient) bool {
+	return e.Office == r.Code || e.Office == "" && (r.Via == "" || e.Step == office.Saved)
+}
 
 // testified tells what stands beside the five steps.
 func testified(e office.Event) bool {
@@ -151,6 +163,8 @@ func (v *visit) fill(s *Step, e *office.Event) {
 // proof says which signed record stands behind an event.
 func (v *visit) proof(e office.Event) string {
 	switch e.Evidence {
+	case office.EvidenceForeign:
+		return v.t("web.proof.foreign")
 	case "seal", "custody", "status", "notice", office.EvidenceRecord, office.EvidenceStamp:
 		return v.t("web.proof."+e.Evidence, i18n.Args{"who": e.Signer})
 	}

@@ -1,6 +1,9 @@
 package web
 
 import (
+	"strings"
+
+	"tram/agent/docsign"
 	"tram/agent/i18n"
 	"tram/agent/office"
 )
@@ -36,6 +39,35 @@ var verdictLook = map[string]struct {
 	"passed":        {"green", "✓", acceptFreely},
 	"indeterminate": {"amber", "?", acceptUnsure},
 	"failed":        {"red", "✕", acceptNever},
+}
+
+// origin stands in the place of a seal for a document from outside of Trạm:
+// nobody here vouches for its sender, so its files must.
+func (v *visit) origin(d office.Document) Trust {
+	args := i18n.Args{"via": d.Origin.Via}
+	t := Trust{Tone: "grey", Mark: "–", Verdict: v.t("web.origin", args), Why: v.t("web.origin.why", args), Accept: acceptUnsure}
+	if d.Signatures == docsign.VerdictPassed {
+		t.Accept = acceptFreely
+	}
+	if d.Origin.Ref != "" {
+		t.Details = append(t.Details, Fact{v.t("web.origin.ref"), d.Origin.Ref})
+	}
+	var odd []string
+	for _, w := range d.Origin.Warnings {
+		odd = append(odd, joinDots(v.t("web.warning."+w.Code), w.Field, w.Value))
+	}
+	if len(odd) > 0 {
+		t.Details = append(t.Details, Fact{v.t("web.origin.warnings"), strings.Join(odd, "; ")})
+	}
+	return t
+}
+
+// trustOf is the verdict on where a document comes from.
+func (v *visit) trustOf(d office.Document) Trust {
+	if d.Origin != nil {
+		return v.origin(d)
+	}
+	return v.trust(d.Seal)
 }
 
 // trust words the frozen verdict on the office's seal. Without a seal it says

@@ -28,6 +28,7 @@ func connectorCommand(c *cli.Console) *cobra.Command {
 		connectorLettersCommand(c, "replay NAME [ID]", "tram.connector.replay.short", "replay"),
 		connectorLettersCommand(c, "drop NAME [ID]", "tram.connector.drop.short", "drop"),
 		connectorTestCommand(c), connectorRemoveCommand(c),
+		connectorRefusedCommand(c), connectorSaveCommand(c), connectorTakeCommand(c), connectorDiscardCommand(c),
 	)
 	return group
 }

@@ -163,7 +163,7 @@ func (s *Store) Stage(ctx context.Context, r io.Reader, limit int64) (Content, e
 // Reader opens content. [storage.ErrNotFound] when its file is missing or has
 // another length.
 func (s *Store) Reader(c Content) (io.ReadSeekCloser, error) {
-	if c.Inline != nil {
+	if c.Inline != nil || c.Size == 0 { // a database may give nothing back as nil
 		return inlineReader{bytes.NewReader(c.Inline)}, nil
 	}
 	f, err := s.open(c.SHA256, c.Size)
@@ -179,7 +179,7 @@ func (inlineReader) Close() error { return nil }
 
 // ReadAt reads content as io.ReaderAt does.
 func (s *Store) ReadAt(c Content, p []byte, off int64) (int, error) {
-	if c.Inline != nil {
+	if c.Inline != nil || c.Size == 0 {
 		return bytes.NewReader(c.Inline).ReadAt(p, off)
 	}
 	f, err := s.open(c.SHA256, c.Size)

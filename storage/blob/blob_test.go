@@ -115,6 +115,34 @@ func TestStageErrors(t *testing.T) {
 	}
 }
 
+func TestWriterIsReadBeforeItEnds(t *testing.T) {
+	s := open(t, storagetest.NewDisk(), blob.Options{})
+	for _, n := range []int{100, 100_000} {
+		w, err := s.Create()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := random(n)
+		if _, err := w.Write(want); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, n+1)
+		if m, err := w.ReadAt(got, 10); m != n-10 || err != io.EOF || !bytes.Equal(got[:m], want[10:]) {
+			t.Errorf("%d bytes: read %d, %v", n, m, err)
+		}
+		if _, err := w.Write([]byte("y")); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := w.ReadAt(got[:1], int64(n)); m != 1 || err != nil || got[0] != 'y' {
+			t.Errorf("%d bytes: behind them %q, %v", n, got[:m], err)
+		}
+		w.Abort()
+		if _, err := w.ReadAt(got, 0); err == nil {
+			t.Error("read after abort")
+		}
+	}
+}
+
 func TestWriterEnds(t *testing.T) {
 	d := storagetest.NewDisk()
 	s := open(t, d, blob.Options{})

@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -78,6 +79,17 @@ func (w *Writer) write(p []byte) error {
 
 // Size returns how many bytes were written.
 func (w *Writer) Size() int64 { return w.size }
+
+// ReadAt reads what was written, until Commit or Abort.
+func (w *Writer) ReadAt(p []byte, off int64) (int, error) {
+	switch {
+	case w.done:
+		return 0, errors.New("read content: writer is closed")
+	case w.temp == nil:
+		return bytes.NewReader(w.buf).ReadAt(p, off)
+	}
+	return w.temp.ReadAt(p, off)
+}
 
 // Commit makes the content durable. Calling it again returns the same content.
 func (w *Writer) Commit() (Content, error) {

@@ -130,6 +130,14 @@ func (t *Temp) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadAt reads what was written, until Finish or Commit.
+func (t *Temp) ReadAt(p []byte, off int64) (int, error) {
+	if t.file == nil {
+		return 0, fmt.Errorf("read temporary file: %w", fs.ErrClosed)
+	}
+	return t.file.ReadAt(p, off)
+}
+
 // Commit makes the bytes written so far durable under path, which must be on
 // the same volume. On error the temporary file is gone and path is as it was,
 // except when only the last step failed: then path may hold either.

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"tram/agent/api/appkey"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -37,6 +38,7 @@ type Draft struct {
 	Cleared  bool       `json:"cleared"`
 	Copied   bool       `json:"copied"`
 	Files    []FileName `json:"files"`
+	Changes  *Changes   `json:"changes"`
 }
 
 // FileName names an upload in a draft.
@@ -62,8 +64,13 @@ func (c *call) draft(d Draft, files []office.Upload) (office.Draft, error) {
 			return office.Draft{}, problem.New(problem.Usage, "send.unknown-recipient", "to", i18n.Args{"code": shown(code)})
 		}
 	}
+	changes, err := c.changes(d.Changes)
+	if err != nil {
+		return office.Draft{}, err
+	}
 	return office.Draft{
-		To: d.To, Subject: d.Subject, Urgency: levelOf(d.Urgency), Type: d.Type, Number: d.Number, Notation: d.Notation, Date: d.Date,
+		Changes: changes,
+		To:      d.To, Subject: d.Subject, Urgency: levelOf(d.Urgency), Type: d.Type, Number: d.Number, Notation: d.Notation, Date: d.Date,
 		Signer: d.Signer, Position: d.Position, Content: d.Content, Cleared: d.Cleared, Copied: d.Copied, Files: files, By: c.app.Actor(),
 		Handed: office.Handed{App: c.app.Name},
 	}, nil
@@ -294,13 +301,18 @@ func (s *Server) importEdXML(c *call) error {
 	})
 }
 
-// permit asks for another scope where a message is the answer to a document.
-func (c *call) permit(ctx context.Context, kind string, about office.Document) error {
+// permit asks for another scope where a message is the answer to a document, or
+// takes one back.
+func (c *call) permit(_ context.Context, kind string, about office.Document) error {
 	if kind != office.KindStatus {
 		return nil
 	}
-	if !c.app.May("documents.answer") {
-		return c.lacks("documents.answer")
+	scope := appkey.DocumentsAnswer
+	if about.Box == office.Out {
+		scope = appkey.DocumentsRecall
+	}
+	if !c.app.May(scope) {
+		return c.lacks(scope)
 	}
 	return c.owns(about.ID)
 }

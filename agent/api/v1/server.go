@@ -61,6 +61,14 @@ type Desk interface {
 	Report(ctx context.Context, id storage.ID, code edxml.StatusCode, text, by string) (doc office.Document, changed bool, err error)
 }
 
+// Recalls takes documents back, and answers who does so.
+type Recalls interface {
+	Withdraw(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+	Recall(ctx context.Context, id storage.ID, to []string, reason, by string) (office.Document, error)
+	Grant(ctx context.Context, id storage.ID, by string) (office.Document, error)
+	Refuse(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+}
+
 // Feed tells what happens.
 type Feed interface {
 	Feed(ctx context.Context, after string, limit int) (entries []office.Entry, next string, err error)
@@ -74,6 +82,7 @@ type Office interface {
 	Records
 	Contents
 	Desk
+	Recalls
 	Feed
 }
 
@@ -217,6 +226,10 @@ func (s *Server) table() []operation {
 		{id: "acceptDocument", method: "POST", path: doc + "/accept", scope: appkey.DocumentsAnswer, media: ct, do: s.accept},
 		{id: "returnDocument", method: "POST", path: doc + "/return", scope: appkey.DocumentsAnswer, media: ct, do: s.giveBack},
 		{id: "reportDocument", method: "POST", path: doc + "/report", scope: appkey.DocumentsAnswer, media: ct, do: s.report},
+		{id: "withdrawDocument", method: "POST", path: doc + "/withdraw", scope: appkey.DocumentsRecall, media: ct, do: s.withdraw},
+		{id: "recallDocument", method: "POST", path: doc + "/recall", scope: appkey.DocumentsRecall, media: ct, do: s.recall},
+		{id: "grantRequest", method: "POST", path: doc + "/grant", scope: appkey.DocumentsAnswer, media: ct, do: s.grant},
+		{id: "refuseRequest", method: "POST", path: doc + "/refuse", scope: appkey.DocumentsAnswer, media: ct, do: s.refuse},
 		{id: "listArriving", method: "GET", path: "/arriving", scope: appkey.DocumentsRead, do: s.arriving},
 		{id: "searchOffices", method: "GET", path: "/offices", scope: appkey.RegistryRead, query: []string{"q", "limit", "reachable"}, do: s.searchOffices},
 		{id: "getOffice", method: "GET", path: "/offices/{code}", scope: appkey.RegistryRead, do: s.office},

@@ -15,6 +15,7 @@ import (
 
 	"tram/agent/api/appkey"
 	"tram/agent/edxml"
+	"tram/agent/office"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
 )
@@ -420,4 +421,61 @@ func TestListsGoOnByCursorAndRefuseAnothers(t *testing.T) {
 	if p := in[Problem](t, w.get(key, "/documents?box=in&type=CV&limit=2"+next).want(t, 400)); p.Code != "api.cursor" {
 		t.Errorf("%+v", p)
 	}
+}
+
+func TestP12_RecallsUpdatesAndReplacements(t *testing.T) {
+	w := newWorld(t)
+	key := w.key("edocman", appkey.Document)
+	reader := w.key("chi-doc", appkey.Document, appkey.DocumentsRead, appkey.DocumentsSend)
+	send := func(key, idempotency, more string) exchange {
+		return w.sendForm(key, idempotency, `{"to":["`+codeB+`"],"subject":"Sửa đường"`+more+`}`, "a.pdf", "%PDF-1.7 "+idempotency)
+	}
+	first := in[Saved](t, send(key, "1", "").want(t, 201)).ID
+	w.deliver()
+	w.post(key, "/documents/"+first+"/withdraw", `{"reason":"Sai"}`).want(t, 409)
+	w.post(key, "/documents/"+first+"/recall", `{"reason":""}`).want(t, 422)
+	w.post(key, "/documents/"+first+"/recall", `{"to":["x"],"reason":"Sai"}`).want(t, 422)
+	w.post(reader, "/documents/"+first+"/recall", `{"reason":"Sai"}`).want(t, 403)
+	for range 2 {
+		w.post(key, "/documents/"+first+"/recall", `{"reason":"Ban hành nhầm"}`).want(t, 200)
+	}
+	w.deliver()
+	doc := in[Document](t, w.get(key, "/documents/"+first).want(t, 200))
+	if doc.State != office.Recalled || doc.To[0].Recall == nil || doc.To[0].Recall.State != office.AskAgreed || doc.To[0].Recall.AnsweredAt == nil {
+		t.Errorf("recalled: %+v, %+v", doc, doc.To[0].Recall)
+	}
+
+	waiting := in[Saved](t, send(key, "2", "").want(t, 201)).ID
+	if gone := in[Document](t, w.post(key, "/documents/"+waiting+"/withdraw", `{}`).want(t, 200)); gone.State != office.Withdrawn {
+		t.Errorf("withdrawn: %+v", gone)
+	}
+
+	old := in[Saved](t, send(key, "3", "").want(t, 201)).ID
+	w.deliver()
+	changes := `,"changes":{"replaces":["` + old + `"],"reason":"Sai số liệu"}`
+	send(reader, "4", changes).want(t, 403)
+	send(key, "5", `,"changes":{"replaces":["x"],"reason":"Sai"}`).want(t, 422)
+	replacing := in[Saved](t, send(key, "6", changes).want(t, 201)).ID
+	if links := in[Document](t, w.get(key, "/documents/"+old).want(t, 200)).Links; len(links) != 1 || links[0].ID != replacing || links[0].Kind != office.ReplacedBy {
+		t.Errorf("links %+v", links)
+	}
+
+	incoming := w.fromB("Báo cáo quý")
+	path := "/documents/" + incoming.String()
+	w.post(key, path+"/grant", `{}`).want(t, 409)
+	w.post(key, path+"/accept", `{}`).want(t, 200)
+	w.deliver()
+	if _, err := w.b.Recall(t.Context(), incoming, nil, "Sai mẫu", "vanthu"); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver()
+	if r := in[Document](t, w.get(key, path).want(t, 200)).Request; r == nil || r.State != office.RequestPending || r.Reason != "Sai mẫu" {
+		t.Fatalf("request %+v", r)
+	}
+	w.post(reader, path+"/grant", `{}`).want(t, 403)
+	w.post(key, path+"/refuse", `{"reason":""}`).want(t, 422)
+	if d := in[Document](t, w.post(key, path+"/grant", `{}`).want(t, 200)); d.State != office.Recalled {
+		t.Errorf("granted: %+v", d)
+	}
+	w.get(key, path+"/attachments/0").want(t, 409)
 }

@@ -35,15 +35,19 @@ const maxMessage = 64 << 20
 type Desk struct {
 	mu       sync.Mutex
 	saved    []office.Document
-	keys     map[string]storage.ID // by DocumentId
+	keys     map[string]storage.ID      // by DocumentId
+	handed   map[string]office.Document // by the key of a draft or handover
 	contents map[storage.ID][]byte
 	before   error
 	after    error
+
+	aside, asideRefs []string // messages from outside of Trạm that were refused
+	known            []string // those that were another name of what was there
 }
 
 // NewDesk makes an empty one.
 func NewDesk() *Desk {
-	return &Desk{keys: map[string]storage.ID{}, contents: map[storage.ID][]byte{}}
+	return &Desk{keys: map[string]storage.ID{}, handed: map[string]office.Document{}, contents: map[storage.ID][]byte{}}
 }
 
 // Fail has Import and Send answer with before without taking anything, or with
@@ -84,6 +88,9 @@ func (d *Desk) File(subject string, content []byte) office.Document {
 
 // Import implements connector.Desk.
 func (d *Desk) Import(_ context.Context, h office.Handover) (office.Imported, error) {
+	if doc, ok := d.under(h.Key); ok {
+		return office.Imported{Kind: office.KindDocument, Document: doc}, nil
+	}
 	raw, err := io.ReadAll(io.LimitReader(h.Body, maxMessage))
 	if err != nil {
 		return office.Imported{}, problem.New(problem.Usage, "import.unreadable", "", i18n.Args{"name": h.Name}).Because(err)
@@ -99,12 +106,15 @@ func (d *Desk) Import(_ context.Context, h office.Handover) (office.Imported, er
 	if m.From.ID != Office {
 		return office.Imported{}, problem.List{problem.New(problem.Usage, "import.not-ours", "From", i18n.Args{"code": m.From.ID, "ours": Office})}
 	}
-	doc, err := d.take(office.Document{Subject: m.Subject, EdXMLID: m.ID, Number: m.Code.Number}, raw)
+	doc, err := d.take(office.Document{Subject: m.Subject, EdXMLID: m.ID, Number: m.Code.Number}, h.Key, raw)
 	return office.Imported{Kind: office.KindDocument, Changed: err == nil, Document: doc}, err
 }
 
 // Send implements connector.Desk.
 func (d *Desk) Send(_ context.Context, draft office.Draft) (office.Document, error) {
+	if doc, ok := d.under(draft.Key); ok {
+		return doc, nil
+	}
 	var content []byte
 	for _, f := range draft.Files {
 		raw, err := io.ReadAll(io.LimitReader(f.Body, maxMessage))
@@ -116,10 +126,18 @@ func (d *Desk) Send(_ context.Context, draft office.Draft) (office.Document, err
 	if draft.Subject == "" {
 		return office.Document{}, problem.List{problem.New(problem.Usage, "send.no-subject", "subject", nil)}
 	}
-	return d.take(office.Document{Subject: draft.Subject}, content)
+	return d.take(office.Document{Subject: draft.Subject}, draft.Key, content)
 }
 
-func (d *Desk) take(doc office.Document, content []byte) (office.Document, error) {
+// under returns what was handed over under a key.
+func (d *Desk) under(key string) (office.Document, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	doc, ok := d.handed[key]
+	return doc, ok && key != "" && d.before == nil
+}
+
+func (d *Desk) take(doc office.Document, key string, content []byte) (office.Document, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.before != nil {
@@ -130,12 +148,17 @@ func (d *Desk) take(doc office.Document, content []byte) (office.Document, error
 			"document": doc.EdXMLID, "id": there.String(), "number": doc.Number,
 		})
 	}
-	doc.ID, doc.Box, doc.State = uuid.New(), office.Out, office.Saved
+	if doc.ID = uuid.New(); doc.Box == "" {
+		doc.Box, doc.State = office.Out, office.Saved
+	}
 	if doc.EdXMLID == "" {
 		doc.EdXMLID = doc.ID.String()
 	}
 	d.keys[doc.EdXMLID] = doc.ID
 	d.saved = append(d.saved, doc)
+	if key != "" {
+		d.handed[key] = doc
+	}
 	d.contents[doc.ID] = content
 	return doc, d.after
 }

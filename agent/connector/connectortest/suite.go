@@ -40,7 +40,14 @@ type Fixture struct {
 	Bad []json.RawMessage
 	// Delivers and Collects say which half of the contract the kind has.
 	Delivers, Collects bool
+	// Foreign says that the kind joins offices outside of Trạm: it delivers
+	// documents that are addressed to one, and what it collects are messages of
+	// such offices, for connector.Gateway.
+	Foreign bool
 }
+
+// Name is that of the connector in the suite.
+const Name = "test"
 
 // patience is how long a case waits for what must happen, quick how long for
 // what must not.
@@ -92,7 +99,7 @@ type bench struct {
 
 func (b *bench) env(settings json.RawMessage) connector.Env {
 	return connector.Env{
-		Name: "test", Office: office.Party{Code: Office, Name: "UBND xã Mẫu"}, Settings: settings, Secret: b.f.Secret,
+		Name: Name, Office: office.Party{Code: Office, Name: "UBND xã Mẫu"}, Settings: settings, Secret: b.f.Secret,
 		Desk: b.desk, Dir: b.dir, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 }
@@ -120,8 +127,16 @@ func (b *bench) close() {
 	b.c = nil
 }
 
-// arrived is the delivery of a document that has come to the office.
+// arrived is the delivery of a document that has come to the office, or of one
+// that leaves it for an office outside of Trạm.
 func (b *bench) arrived(subject string) connector.Delivery {
+	if b.f.Foreign {
+		doc := b.desk.Address(subject, []byte("%PDF-1.4 "+subject))
+		return connector.Delivery{Entry: office.Entry{
+			Cursor: "c-" + doc.ID.String(), Type: office.DocumentSaved, Document: doc.ID, EdXMLID: doc.EdXMLID, Box: office.Out,
+			State: office.Saved, At: time.Now(), Learnt: time.Now(), Via: []string{Name},
+		}}
+	}
 	doc := b.desk.File(subject, []byte("%PDF-1.4 "+subject))
 	return connector.Delivery{Entry: office.Entry{
 		Cursor: "c-" + doc.ID.String(), Type: office.DocumentArrived, Document: doc.ID, EdXMLID: doc.EdXMLID, Box: office.In,
@@ -241,11 +256,28 @@ func ends(t *testing.T, b *bench) {
 
 func (b *bench) saved() []string { return b.desk.Saved() }
 
+// offer has the system hold a good message for the office.
+func (b *bench) offer(id string) {
+	if b.f.Foreign {
+		b.f.System.Offer(EdXML(Foreign, Office, id, "Báo cáo "+id))
+		return
+	}
+	b.f.System.Offer(EdXML(Office, Other, id, "Báo cáo "+id))
+}
+
+// refusals are the words that a person reads of messages that were refused.
+func (b *bench) refusals() []string {
+	if b.f.Foreign {
+		return b.desk.Aside()
+	}
+	return b.f.System.Refused()
+}
+
 func collectedOnce(t *testing.T, b *bench) {
 	b.open()
 	want := []string{"D-1", "D-2", "D-3"}
 	for _, id := range want {
-		b.f.System.Offer(EdXML(Office, Other, id, "Báo cáo "+id))
+		b.offer(id)
 	}
 	if !b.collect(patience, func() bool { return len(b.saved()) == len(want) && b.f.System.Left() == 0 }) {
 		t.Fatalf("the office has %q, %d are left", b.saved(), b.f.System.Left())
@@ -263,11 +295,11 @@ func keptUntilSafe(t *testing.T, b *bench) {
 	b.open()
 	full := problem.New(problem.Full, "office.full", "", nil)
 	b.desk.Fail(full, nil)
-	b.f.System.Offer(EdXML(Office, Other, "D-1", "Báo cáo"))
+	b.offer("D-1")
 	if b.collect(3*time.Second, func() bool { return b.f.System.Left() == 0 }) {
 		t.Error("let go of although the office has no room")
 	}
-	if r := b.f.System.Refused(); len(r) > 0 {
+	if r := b.refusals(); len(r) > 0 {
 		t.Errorf("set aside for want of room: %q", r)
 	}
 	b.close()
@@ -280,7 +312,7 @@ func keptUntilSafe(t *testing.T, b *bench) {
 func crashAfter(t *testing.T, b *bench) {
 	b.open()
 	b.desk.Fail(nil, context.Canceled)
-	b.f.System.Offer(EdXML(Office, Other, "D-1", "Báo cáo"))
+	b.offer("D-1")
 	b.collect(patience, func() bool { return len(b.saved()) > 0 })
 	b.close()
 	b.desk.Fail(nil, nil)
@@ -290,7 +322,7 @@ func crashAfter(t *testing.T, b *bench) {
 	if got := b.saved(); !slices.Equal(got, []string{"D-1"}) {
 		t.Errorf("the office has %q", got)
 	}
-	if r := b.f.System.Refused(); len(r) > 0 {
+	if r := b.refusals(); len(r) > 0 {
 		t.Errorf("what the office has is shown as refused: %q", r)
 	}
 }
@@ -298,10 +330,10 @@ func crashAfter(t *testing.T, b *bench) {
 func refused(t *testing.T, b *bench) {
 	b.open()
 	b.f.System.Offer(EdXML(Other, Office, "D-bad", "Của đơn vị khác"))
-	b.f.System.Offer(EdXML(Office, Other, "D-good", "Báo cáo"))
-	ok := b.collect(patience, func() bool { return len(b.saved()) == 1 && len(b.f.System.Refused()) == 1 && b.f.System.Left() == 0 })
+	b.offer("D-good")
+	ok := b.collect(patience, func() bool { return len(b.saved()) == 1 && len(b.refusals()) == 1 && b.f.System.Left() == 0 })
 	if !ok {
-		t.Fatalf("the office has %q; refused %q; %d left", b.saved(), b.f.System.Refused(), b.f.System.Left())
+		t.Fatalf("the office has %q; refused %q; %d left", b.saved(), b.refusals(), b.f.System.Left())
 	}
 	if got := b.saved(); !slices.Equal(got, []string{"D-good"}) {
 		t.Errorf("the office has %q", got)
@@ -310,7 +342,7 @@ func refused(t *testing.T, b *bench) {
 
 func collectAway(t *testing.T, b *bench) {
 	b.open()
-	b.f.System.Offer(EdXML(Office, Other, "D-1", "Báo cáo"))
+	b.offer("D-1")
 	b.f.System.SetAway(true)
 	ctx, cancel := context.WithTimeout(t.Context(), quick)
 	defer cancel()

@@ -61,6 +61,8 @@ var narrow = []struct {
 		"every layer of the agent uses words; they must not pull anything in"},
 	{"sync/link", nil, []string{"database/sql", "net/http", "math/rand"},
 		"links are the operating system's; what they mean for documents is decided above"},
+	{"agent/register", []string{"agent/i18n", "agent/problem"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
+		"a register's sheets follow from its lines, so that a printed page can be had again"},
 	{"agent/hours", nil, []string{"os", "net", "net/http"}, "judging a time is pure"},
 	{"agent/fold", nil, []string{"os", "net", "net/http"}, "folding text is pure"},
 }
@@ -122,6 +124,7 @@ var owners = []struct {
 	{"github.com/miekg/pkcs11", []string{"cmd/tram-token"}, "cgo and makers' libraries stay in a process of their own"},
 	{"github.com/russellhaering/goxmldsig", nil, "made for SAML, it checks too little of other signatures; tests hold ours against it"},
 	{"github.com/beevik/etree", nil, "the tree of goxmldsig, for tests"},
+	{"github.com/signintech/gopdf", []string{"agent/register", "cmd/internal/sample"}, "what goes on paper is drawn without it; sample letters of the lab look unlike registers"},
 	{"golang.org/x/time", []string{"agent/api/appkey"}, "how often an application may call is decided in one place"},
 	{"github.com/pb33f", nil, "a validator of OpenAPI is for tests"},
 	{"github.com/gofrs/flock", []string{"storage/keystore"}, "who owns a data folder is decided in one place"},

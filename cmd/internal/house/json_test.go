@@ -184,6 +184,9 @@ var answers = map[string][]string{
 	"cmd/tram.connectorShowCommand":    {"tram connector show"},
 	"cmd/tram.connectorLettersCommand": {"tram connector replay", "tram connector drop"},
 	"cmd/tram.connectorRemoveCommand":  {"tram connector remove"},
+	"cmd/tram.connectorRefusedCommand": {"tram connector refused"},
+	"cmd/tram.connectorSaveCommand":    {"tram connector save"},
+	"cmd/tram.printSettled":            {"tram connector take", "tram connector discard"},
 	"cmd/tram.connectorTestCommand":    {"tram connector test"},
 
 	"cmd/internal/cli.exported":       {"tram usb export", "tram-hub usb export"},

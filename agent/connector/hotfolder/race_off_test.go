@@ -1,0 +1,5 @@
+//go:build !race
+
+package hotfolder
+
+const stepsBetween = 1
