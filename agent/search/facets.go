@@ -4,45 +4,24 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-
-	"tram/storage/sqlite"
 )
 
 // count counts the newest matches by their values.
-func (p *plan) count(tx *sqlite.Tx) (*Facets, error) {
-	f := &Facets{}
+func (p *plan) count() *Facets {
 	var box, year, kind, urgency, state, sender = tally{}, tally{}, tally{}, tally{}, tally{}, tally{}
-	if !p.nothing {
-		query, args := p.query(`d.box, d.state, d.urgency, d.type, d.sender, substr(d.date, 1, 4)`, p.all, first, MaxCounted+1)
-		rows, err := tx.Query(query, args...)
-		if err != nil {
-			return nil, err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var b, s, t, from, y string
-			var u int
-			if err := rows.Scan(&b, &s, &u, &t, &from, &y); err != nil {
-				return nil, err
-			}
-			if f.Total == MaxCounted {
-				f.More = true
-				break
-			}
-			f.Total++
-			box[b]++
-			state[s]++
-			urgency[strconv.Itoa(u)]++
-			kind[t]++
-			sender[from]++
-			year[y]++
-		}
-		if err := rows.Err(); err != nil {
-			return nil, err
-		}
+	counted := p.newest[:min(len(p.newest), MaxCounted)]
+	for _, h := range counted {
+		box[string(h.Box)]++
+		state[string(h.State)]++
+		urgency[strconv.Itoa(int(h.Urgency))]++
+		kind[h.Type]++
+		sender[h.sender]++
+		year[h.Date[:min(len(h.Date), 4)]]++
 	}
-	f.Box, f.Year, f.Type, f.Urgency, f.State, f.Sender = box.list(), year.list(), kind.list(), urgency.list(), state.list(), sender.list()
-	return f, nil
+	return &Facets{
+		Total: len(counted), More: len(p.newest) > MaxCounted,
+		Box: box.list(), Year: year.list(), Type: kind.list(), Urgency: urgency.list(), State: state.list(), Sender: sender.list(),
+	}
 }
 
 // tally counts values.

@@ -112,12 +112,17 @@ func (r record) date() string {
 	return r.doc.Created.In(edxml.Vietnam).Format(time.DateOnly)
 }
 
+// facetMark begins the words of the facets column: a letter that no language here has.
+const facetMark = "ƿ"
+
 // Words of the facets column: one for each value that never changes.
-func boxWord(b office.Box) string   { return "zbox" + hex.EncodeToString([]byte(b)) }
-func yearWord(year string) string   { return "zyear" + hex.EncodeToString([]byte(year)) }
-func typeWord(t string) string      { return "ztype" + hex.EncodeToString([]byte(t)) }
-func urgencyWord(u int) string      { return "zurgency" + strconv.Itoa(u) }
-func senderWord(code string) string { return "zsender" + hex.EncodeToString([]byte(fold.String(code))) }
+func boxWord(b office.Box) string { return facetMark + "box" + hex.EncodeToString([]byte(b)) }
+func yearWord(year string) string { return facetMark + "year" + hex.EncodeToString([]byte(year)) }
+func typeWord(t string) string    { return facetMark + "type" + hex.EncodeToString([]byte(t)) }
+func urgencyWord(u int) string    { return facetMark + "urgency" + strconv.Itoa(u) }
+func senderWord(code string) string {
+	return facetMark + "sender" + hex.EncodeToString([]byte(fold.String(code)))
+}
 func (r record) facets() string {
 	return strings.Join([]string{
 		boxWord(r.doc.Box), yearWord(r.date()[:4]), typeWord(r.doc.Type), urgencyWord(int(r.doc.Urgency)), senderWord(r.doc.From.Code),

@@ -67,6 +67,7 @@ type Hit struct {
 	Fields  []Snippet      `json:"fields"`
 	InFiles bool           `json:"in_files"` // some of the words are in its files alone
 	seq     int64
+	sender  string
 }
 
 // Count is how many matches have a value.
@@ -105,12 +106,13 @@ func (x *Index) Search(ctx context.Context, q Query) (Result, error) {
 	defer cancel()
 	r := Result{Hits: []Hit{}}
 	err = x.db.View(ctx, func(tx *sqlite.Tx) (err error) {
-		if r.Hits, r.Next, err = p.page(tx); err != nil {
+		if err := p.look(tx, q.Facets); err != nil {
 			return err
 		}
 		if q.Facets {
-			r.Facets, err = p.count(tx)
+			r.Facets = p.count()
 		}
+		r.Hits, r.Next, err = p.page(tx)
 		return err
 	})
 	if err != nil {
@@ -134,6 +136,7 @@ type plan struct {
 	tier    int   // of the last page
 	before  int64 // seq of the last page
 	limit   int
+	newest  []Hit // see look
 }
 
 func (q Query) plan() (*plan, error) {
@@ -258,24 +261,30 @@ func (p *plan) query(columns, match string, before int64, limit int) (string, []
 		append(append([]any{match, before}, p.args...), limit)
 }
 
+// look finds the newest matches of all tiers: enough to know whether they fit on
+// one page, or to count them.
+func (p *plan) look(tx *sqlite.Tx, count bool) (err error) {
+	n := p.limit + 1
+	if count {
+		n = max(n, MaxCounted+1)
+	}
+	if !p.nothing && (count || p.before == first) {
+		p.newest, err = p.hits(tx, p.all, first, n)
+	}
+	return err
+}
+
 // page finds the hits of a page.
 func (p *plan) page(tx *sqlite.Tx) (hits []Hit, next string, err error) {
 	hits = []Hit{}
 	if p.nothing {
 		return hits, "", nil
 	}
-	if len(p.whole) > 0 && p.before == first {
-		all, err := p.hits(tx, p.all, first, p.limit+1)
-		if err != nil {
+	if p.before == first && len(p.newest) <= p.limit {
+		if hits, err = p.order(tx, p.newest); err != nil {
 			return nil, "", err
 		}
-		if len(all) <= p.limit {
-			hits, err := p.order(tx, all)
-			if err != nil {
-				return nil, "", err
-			}
-			return hits, "", p.describe(tx, hits)
-		}
+		return hits, "", p.describe(tx, hits)
 	}
 	before := p.before
 	for tier := p.tier; tier < len(p.tiers); tier++ {
@@ -314,7 +323,7 @@ func (p *plan) order(tx *sqlite.Tx, all []Hit) (hits []Hit, err error) {
 			}
 		}
 	}
-	for _, match := range p.whole[:len(p.whole)-1] {
+	for _, match := range p.whole[:max(0, len(p.whole)-1)] {
 		if len(hits) == len(all) {
 			break
 		}
@@ -329,7 +338,7 @@ func (p *plan) order(tx *sqlite.Tx, all []Hit) (hits []Hit, err error) {
 }
 
 func (p *plan) hits(tx *sqlite.Tx, match string, before int64, limit int) (hits []Hit, err error) {
-	query, args := p.query(`d.seq, d.id, d.box, d.state, d.urgency, d.type, d.date`, match, before, limit)
+	query, args := p.query(`d.seq, d.id, d.box, d.state, d.urgency, d.type, d.date, d.sender`, match, before, limit)
 	rows, err := tx.Query(query, args...)
 	if err != nil {
 		return nil, err
@@ -337,7 +346,7 @@ func (p *plan) hits(tx *sqlite.Tx, match string, before int64, limit int) (hits 
 	defer rows.Close()
 	for rows.Next() {
 		var h Hit
-		if err := rows.Scan(&h.seq, &h.ID, &h.Box, &h.State, &h.Urgency, &h.Type, &h.Date); err != nil {
+		if err := rows.Scan(&h.seq, &h.ID, &h.Box, &h.State, &h.Urgency, &h.Type, &h.Date, &h.sender); err != nil {
 			return nil, err
 		}
 		hits = append(hits, h)

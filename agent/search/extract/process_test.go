@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 			var all [][]byte
 			for {
 				all = append(all, bytes.Repeat([]byte{1}, 1<<20))
+				runtime.KeepAlive(all)
 			}
 		},
 	}
@@ -66,7 +67,7 @@ func self(t testing.TB) extract.Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return extract.Process{Program: program}
+	return extract.Process{Program: program, Memory: extract.MaxMemory + detectorMemory}
 }
 
 func TestProcessReadsWhatReadReads(t *testing.T) {
@@ -148,9 +149,7 @@ func TestP9_LargeFileNeedsLittleMemory(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		p := self(t)
-		p.Memory = extract.MaxMemory + detectorMemory
-		got, err := p.Read(t.Context(), kind, f)
+		got, err := self(t).Read(t.Context(), kind, f)
 		runtime.ReadMemStats(&after)
 		if err != nil || !strings.HasPrefix(got.Text, "đầu tệp") && !strings.HasPrefix(got.Text, "dau tep") {
 			t.Errorf("%s: %q, %v", kind, got.Text[:min(len(got.Text), 40)], err)
