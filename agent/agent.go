@@ -32,6 +32,9 @@ type Options struct {
 	Config  *config.Office
 	Logger  *slog.Logger // nil discards
 	Version string
+	// Program is this program's file, of which processes are started that read the
+	// text of attachments; "": their text is not searched.
+	Program string
 	Retry   time.Duration // between attempts to enrol; zero is DefaultRetry
 	// CopyRetry is the time between attempts of an older copy; zero is
 	// DefaultCopyRetry.

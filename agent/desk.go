@@ -30,6 +30,7 @@ import (
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/sealbook"
+	"tram/agent/search"
 	"tram/agent/stick"
 	"tram/agent/trust"
 	"tram/agent/tsa/tsahttp"
@@ -82,11 +83,12 @@ type desk struct {
 	trust    *trust.Store
 
 	connectors *connector.Host
+	search     *search.Index
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -122,6 +124,7 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 	}
 	d.queue.SetHooks(d.office.Hooks())
 	d.openConnectors()
+	d.openSearch()
 	if err := d.openNode(); err != nil {
 		return nil, err
 	}
@@ -266,6 +269,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.office.Run(ctx) })
 	group.Go(func() error { return d.connectors.Run(ctx) })
+	group.Go(func() error { return d.search.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })

@@ -16,6 +16,7 @@ import (
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/sealbook"
+	"tram/agent/search"
 	"tram/agent/stick"
 	"tram/agent/web/account"
 	"tram/storage"
@@ -39,6 +40,7 @@ func (a *Agent) local() http.Handler {
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
 	connector.AsideRoutes(mux, a.log.With("part", "connectors"), a.quarantine)
+	search.Routes(mux, a.log.With("part", "search"), a.search)
 	a.enrolmentRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))
 	mux.Handle("/", api.New(api.Options{

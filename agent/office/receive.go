@@ -429,21 +429,9 @@ func (o *Office) fillOthers(d *Document, h sealedHead) error {
 	if !h.ok {
 		return nil
 	}
-	raw, err := o.readHead(h)
-	if err != nil {
+	m, err := o.sealedMessage(h)
+	if err != nil || m == nil {
 		return err
-	}
-	head, err := seal.OpenHead(raw, identity.Pool(*o.issuers.Load()), o.now())
-	if err != nil {
-		return err
-	}
-	msg, _, err := edxml.Decode(bytes.NewReader(head.Message))
-	if err != nil {
-		return err
-	}
-	m, ok := msg.(*edxml.Document)
-	if !ok {
-		return nil
 	}
 	for _, to := range m.To {
 		if !o.isCodeOf(to.ID, o.me.Code) && utf8.ValidString(to.ID) {
@@ -451,4 +439,50 @@ func (o *Office) fillOthers(d *Document, h sealedHead) error {
 		}
 	}
 	return nil
+}
+
+// sealedMessage reads the document in a head, nil when it holds another message.
+func (o *Office) sealedMessage(h sealedHead) (*edxml.Document, error) {
+	raw, err := o.readHead(h)
+	if err != nil {
+		return nil, err
+	}
+	head, err := seal.OpenHead(raw, identity.Pool(*o.issuers.Load()), o.now())
+	if err != nil {
+		return nil, err
+	}
+	msg, _, err := edxml.Decode(bytes.NewReader(head.Message))
+	if err != nil {
+		return nil, err
+	}
+	m, _ := msg.(*edxml.Document)
+	return m, nil
+}
+
+// Message returns the message of a document as its sender sealed it;
+// [storage.ErrNotFound] when the document could not be opened.
+func (o *Office) Message(ctx context.Context, id storage.ID) (*edxml.Document, error) {
+	var h sealedHead
+	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
+		r, err := getRow(tx, id)
+		if err != nil {
+			return err
+		}
+		h, err = getHead(tx, r.seq)
+		return notFoundAs(storage.ErrNotFound, err)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	if !h.ok {
+		return nil, fmt.Errorf("read message: %w", storage.ErrNotFound)
+	}
+	m, err := o.sealedMessage(h)
+	if err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	if m == nil {
+		return nil, fmt.Errorf("read message: %w", storage.ErrNotFound)
+	}
+	return m, nil
 }

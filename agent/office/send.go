@@ -221,26 +221,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 			return err
 		}
 	}
-	seq, err := insertDocument(tx, row, 0)
+	seq, err := insertOutgoing(tx, row, l, files, p, head)
 	if err != nil {
 		return err
-	}
-	if err := book(tx, seq, l.year(), l.handed.App); err != nil {
-		return err
-	}
-	if err := keepKey(tx, l.key, seq); err != nil {
-		return err
-	}
-	if err := insertHead(tx, seq, append([]byte{}, p.bundle.Header...), &head); err != nil {
-		return err
-	}
-	if err := l.given.keepOriginal(tx, seq); err != nil {
-		return err
-	}
-	for i, f := range files {
-		if err := insertAttachment(tx, seq, i, f); err != nil {
-			return err
-		}
 	}
 	err = insertEvent(tx, seq, Event{
 		Step: Saved, At: l.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceSeal,
@@ -280,6 +263,25 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 		}
 	}
 	return audit.Append(tx, audit.Entry{Actor: o.actor(l.by), Action: actionSend, Subject: row.ID.String(), Detail: detail})
+}
+
+// insertOutgoing writes a new document with its content.
+func insertOutgoing(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content) (int64, error) {
+	seq, err := insertDocument(tx, row, 0)
+	if err != nil {
+		return 0, err
+	}
+	for i, f := range files {
+		if err := insertAttachment(tx, seq, i, f); err != nil {
+			return 0, err
+		}
+	}
+	return seq, errors.Join(
+		book(tx, seq, l.year(), l.handed.App),
+		keepKey(tx, l.key, seq),
+		insertHead(tx, seq, append([]byte{}, p.bundle.Header...), &head),
+		l.given.keepOriginal(tx, seq),
+	)
 }
 
 // outgoing is the row of a new document.

@@ -189,7 +189,7 @@ type Handed struct {
 	// Also runs in the transaction that saves the document: what it writes is
 	// durable with the document or not at all, and its error refuses the
 	// document. It must not wait for anything. nil does nothing more.
-	Also func(tx *sqlite.Tx, saved Document) error
+	Also func(tx *sqlite.Tx, saved Document) error `json:"-"`
 }
 
 // Query selects documents for a list. Newest first, urgent ones not reordered.

@@ -30,6 +30,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
 	"tram/agent/office"
+	"tram/agent/search"
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
@@ -188,7 +189,7 @@ func openFullOffice(ctx context.Context, dir string, documents, offices int) (*f
 	if err != nil {
 		return nil, err
 	}
-	h, err := v1.New(v1.Options{DB: db, Blobs: blobs, Apps: apps, Office: desk, Directory: reg})
+	h, err := v1.New(v1.Options{DB: db, Blobs: blobs, Apps: apps, Office: desk, Directory: reg, Search: search.New(search.Options{DB: db, Source: desk})})
 	return &fullOffice{db, h, string(key)}, err
 }
 

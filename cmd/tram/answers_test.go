@@ -11,5 +11,6 @@ func TestEveryCommandIsInTheTableOfAnswers(t *testing.T) {
 	answers.Complete(t, program(cli.OS()).Root, map[string]string{
 		"tram run":            "it serves until it is stopped",
 		"tram config example": "it prints a file of settings",
+		"tram extract-text":   "the service calls it, for agent/search/extract",
 	}, 15)
 }

@@ -36,7 +36,11 @@ func runCommand(c *cli.Console) *cobra.Command {
 			debug.SetMemoryLimit(memoryLimit)
 		}
 		log := c.Logger(cfg.Log.Level, cfg.Log.Format)
-		a, err := agent.New(agent.Options{Dir: c.Data, Config: cfg, Logger: log, Version: cli.Build().Version})
+		program, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		a, err := agent.New(agent.Options{Dir: c.Data, Config: cfg, Logger: log, Version: cli.Build().Version, Program: program})
 		if err != nil {
 			return err
 		}

@@ -84,7 +84,11 @@ func (c *call) cursors(kind byte, mark []byte, count int) ([]int64, error) {
 	}
 	places, ok := readCursor(text, kind, mark, count)
 	if !ok {
-		return make([]int64, count), problem.New(problem.Usage, "api.cursor", "cursor", i18n.Args{"cursor": shown(text)})
+		return make([]int64, count), badCursor(text)
 	}
 	return places, nil
+}
+
+func badCursor(text string) error {
+	return problem.New(problem.Usage, "api.cursor", "cursor", i18n.Args{"cursor": shown(text)})
 }

@@ -28,7 +28,7 @@ func (w *world) good(op operation, key, id string) request {
 	switch op.id {
 	case "listDocuments":
 		q.path += "?box=in"
-	case "searchOffices":
+	case "searchOffices", "searchDocuments":
 		q.path += "?q=tan"
 	case "getProblem":
 		q.path = "/problems/send.no-subject"
@@ -114,7 +114,7 @@ func TestEachOperationRefusesWhatItMust(t *testing.T) {
 				if op.id == "listDocuments" && name != "box" {
 					path += "&box=in"
 				}
-				if op.id == "searchOffices" && name != "q" {
+				if strings.HasPrefix(op.id, "search") && name != "q" {
 					path += "&q=x"
 				}
 				w.refused(t, "a bad "+name, with(func(q *request) { q.path = path }), 400)

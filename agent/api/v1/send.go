@@ -38,6 +38,7 @@ type Draft struct {
 	Cleared  bool       `json:"cleared"`
 	Copied   bool       `json:"copied"`
 	Files    []FileName `json:"files"`
+	Changes  *Changes   `json:"changes"`
 }
 
 // FileName names an upload in a draft.
@@ -63,8 +64,13 @@ func (c *call) draft(d Draft, files []office.Upload) (office.Draft, error) {
 			return office.Draft{}, problem.New(problem.Usage, "send.unknown-recipient", "to", i18n.Args{"code": shown(code)})
 		}
 	}
+	changes, err := c.changes(d.Changes)
+	if err != nil {
+		return office.Draft{}, err
+	}
 	return office.Draft{
-		To: d.To, Subject: d.Subject, Urgency: levelOf(d.Urgency), Type: d.Type, Number: d.Number, Notation: d.Notation, Date: d.Date,
+		Changes: changes,
+		To:      d.To, Subject: d.Subject, Urgency: levelOf(d.Urgency), Type: d.Type, Number: d.Number, Notation: d.Notation, Date: d.Date,
 		Signer: d.Signer, Position: d.Position, Content: d.Content, Cleared: d.Cleared, Copied: d.Copied, Files: files, By: c.app.Actor(),
 		Handed: office.Handed{App: c.app.Name},
 	}, nil

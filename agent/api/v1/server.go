@@ -61,6 +61,14 @@ type Desk interface {
 	Report(ctx context.Context, id storage.ID, code edxml.StatusCode, text, by string) (doc office.Document, changed bool, err error)
 }
 
+// Recalls takes documents back, and answers who does so.
+type Recalls interface {
+	Withdraw(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+	Recall(ctx context.Context, id storage.ID, to []string, reason, by string) (office.Document, error)
+	Grant(ctx context.Context, id storage.ID, by string) (office.Document, error)
+	Refuse(ctx context.Context, id storage.ID, reason, by string) (office.Document, error)
+}
+
 // Feed tells what happens.
 type Feed interface {
 	Feed(ctx context.Context, after string, limit int) (entries []office.Entry, next string, err error)
@@ -74,6 +82,7 @@ type Office interface {
 	Records
 	Contents
 	Desk
+	Recalls
 	Feed
 }
 
@@ -90,6 +99,7 @@ type Options struct {
 	Apps      *appkey.Store
 	Office    Office
 	Directory Directory
+	Search    Searcher
 	// Arriving lists what the hub is handing over; nil: nothing.
 	Arriving func() []api.Arriving
 	Unit     office.Party // this office
@@ -116,7 +126,7 @@ type Server struct {
 
 // New makes the interface over opened stores.
 func New(o Options) (*Server, error) {
-	if o.DB == nil || o.Blobs == nil || o.Apps == nil || o.Office == nil || o.Directory == nil {
+	if o.DB == nil || o.Blobs == nil || o.Apps == nil || o.Office == nil || o.Directory == nil || o.Search == nil {
 		return nil, errors.New("make public interface: an option is missing")
 	}
 	if o.Logger == nil {
@@ -205,6 +215,7 @@ func (s *Server) table() []operation {
 	return slices.Concat([]operation{
 		{id: "getMe", method: "GET", path: "/me", do: s.me},
 		{id: "listDocuments", method: "GET", path: "/documents", scope: appkey.DocumentsRead, query: listParameters, do: s.list},
+		{id: "searchDocuments", method: "GET", path: "/documents/search", scope: appkey.DocumentsRead, query: []string{"q", "box", "cursor", "limit"}, do: s.search},
 		{id: "sendDocument", method: "POST", path: "/documents", scope: appkey.DocumentsSend, media: ct, do: s.send},
 		{id: "sendDocumentWithFiles", method: "POST", path: "/documents/with-files", scope: appkey.DocumentsSend, media: []string{"multipart/form-data"}, do: s.sendFiles},
 		{id: "importEdxml", method: "POST", path: "/documents/edxml", scope: appkey.DocumentsSend, query: []string{"name", "cleared", "dry_run"}, media: []string{"application/xml", "text/xml"}, do: s.importEdXML},
@@ -217,6 +228,10 @@ func (s *Server) table() []operation {
 		{id: "acceptDocument", method: "POST", path: doc + "/accept", scope: appkey.DocumentsAnswer, media: ct, do: s.accept},
 		{id: "returnDocument", method: "POST", path: doc + "/return", scope: appkey.DocumentsAnswer, media: ct, do: s.giveBack},
 		{id: "reportDocument", method: "POST", path: doc + "/report", scope: appkey.DocumentsAnswer, media: ct, do: s.report},
+		{id: "withdrawDocument", method: "POST", path: doc + "/withdraw", scope: appkey.DocumentsRecall, media: ct, do: s.withdraw},
+		{id: "recallDocument", method: "POST", path: doc + "/recall", scope: appkey.DocumentsRecall, media: ct, do: s.recall},
+		{id: "grantRequest", method: "POST", path: doc + "/grant", scope: appkey.DocumentsAnswer, media: ct, do: s.grant},
+		{id: "refuseRequest", method: "POST", path: doc + "/refuse", scope: appkey.DocumentsAnswer, media: ct, do: s.refuse},
 		{id: "listArriving", method: "GET", path: "/arriving", scope: appkey.DocumentsRead, do: s.arriving},
 		{id: "searchOffices", method: "GET", path: "/offices", scope: appkey.RegistryRead, query: []string{"q", "limit", "reachable"}, do: s.searchOffices},
 		{id: "getOffice", method: "GET", path: "/offices/{code}", scope: appkey.RegistryRead, do: s.office},

@@ -5,10 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +16,7 @@ import (
 
 	"tram/agent/api/appkey"
 	"tram/agent/edxml"
+	"tram/agent/office"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
 )
@@ -105,6 +106,7 @@ func TestAWholeStoryIsAsDocumented(t *testing.T) {
 	w.contents(key, saved.ID)
 
 	incoming := w.fromB("Báo cáo quý").String()
+	w.finds(key, "bao cao quy", incoming)
 	w.get(key, "/documents/"+incoming+"/checks").want(t, 200)
 	x := w.get(key, "/documents/"+incoming).want(t, 200)
 	stale := x.Header.Get("ETag")
@@ -423,21 +425,76 @@ func TestListsGoOnByCursorAndRefuseAnothers(t *testing.T) {
 	}
 }
 
-// TestNamesOfFilesForEveryClient: a generated client that reads "filename" alone
-// gets a name, one that reads "filename*" the right one.
-func TestNamesOfFilesForEveryClient(t *testing.T) {
-	for _, tc := range []struct{ name, want string }{
-		{"a.pdf", `attachment; filename=a.pdf`},
-		{"to trinh.pdf", `attachment; filename="to trinh.pdf"`},
-		{"Tờ trình.PDF", `attachment; filename="to_trinh.pdf"; filename*=utf-8''T%E1%BB%9D%20tr%C3%ACnh.PDF`},
-		{"Đơn \"1\"; 文.pdf", `attachment; filename="don__1____.pdf"; filename*=utf-8''%C4%90%C6%A1n%20%221%22%3B%20%E6%96%87.pdf`},
-	} {
-		got := disposition(tc.name)
-		if got != tc.want {
-			t.Errorf("%q is %s, want %s", tc.name, got, tc.want)
-		}
-		if _, params, err := mime.ParseMediaType(got); err != nil || params["filename"] != tc.name {
-			t.Errorf("%q is read as %q, %v", tc.name, params["filename"], err)
-		}
+func TestP12_RecallsUpdatesAndReplacements(t *testing.T) {
+	w := newWorld(t)
+	key := w.key("edocman", appkey.Document)
+	reader := w.key("chi-doc", appkey.Document, appkey.DocumentsRead, appkey.DocumentsSend)
+	send := func(key, idempotency, more string) exchange {
+		return w.sendForm(key, idempotency, `{"to":["`+codeB+`"],"subject":"Sửa đường"`+more+`}`, "a.pdf", "%PDF-1.7 "+idempotency)
 	}
+	first := in[Saved](t, send(key, "1", "").want(t, 201)).ID
+	w.deliver()
+	w.post(key, "/documents/"+first+"/withdraw", `{"reason":"Sai"}`).want(t, 409)
+	w.post(key, "/documents/"+first+"/recall", `{"reason":""}`).want(t, 422)
+	w.post(key, "/documents/"+first+"/recall", `{"to":["x"],"reason":"Sai"}`).want(t, 422)
+	w.post(reader, "/documents/"+first+"/recall", `{"reason":"Sai"}`).want(t, 403)
+	for range 2 {
+		w.post(key, "/documents/"+first+"/recall", `{"reason":"Ban hành nhầm"}`).want(t, 200)
+	}
+	w.deliver()
+	doc := in[Document](t, w.get(key, "/documents/"+first).want(t, 200))
+	if doc.State != office.Recalled || doc.To[0].Recall == nil || doc.To[0].Recall.State != office.AskAgreed || doc.To[0].Recall.AnsweredAt == nil {
+		t.Errorf("recalled: %+v, %+v", doc, doc.To[0].Recall)
+	}
+
+	waiting := in[Saved](t, send(key, "2", "").want(t, 201)).ID
+	if gone := in[Document](t, w.post(key, "/documents/"+waiting+"/withdraw", `{}`).want(t, 200)); gone.State != office.Withdrawn {
+		t.Errorf("withdrawn: %+v", gone)
+	}
+
+	old := in[Saved](t, send(key, "3", "").want(t, 201)).ID
+	w.deliver()
+	changes := `,"changes":{"replaces":["` + old + `"],"reason":"Sai số liệu"}`
+	send(reader, "4", changes).want(t, 403)
+	send(key, "5", `,"changes":{"replaces":["x"],"reason":"Sai"}`).want(t, 422)
+	replacing := in[Saved](t, send(key, "6", changes).want(t, 201)).ID
+	if links := in[Document](t, w.get(key, "/documents/"+old).want(t, 200)).Links; len(links) != 1 || links[0].ID != replacing || links[0].Kind != office.ReplacedBy {
+		t.Errorf("links %+v", links)
+	}
+
+	incoming := w.fromB("Báo cáo quý")
+	path := "/documents/" + incoming.String()
+	w.post(key, path+"/grant", `{}`).want(t, 409)
+	w.post(key, path+"/accept", `{}`).want(t, 200)
+	w.deliver()
+	if _, err := w.b.Recall(t.Context(), incoming, nil, "Sai mẫu", "vanthu"); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver()
+	if r := in[Document](t, w.get(key, path).want(t, 200)).Request; r == nil || r.State != office.RequestPending || r.Reason != "Sai mẫu" {
+		t.Fatalf("request %+v", r)
+	}
+	w.post(reader, path+"/grant", `{}`).want(t, 403)
+	w.post(key, path+"/refuse", `{"reason":""}`).want(t, 422)
+	if d := in[Document](t, w.post(key, path+"/grant", `{}`).want(t, 200)); d.State != office.Recalled {
+		t.Errorf("granted: %+v", d)
+	}
+	w.get(key, path+"/attachments/0").want(t, 409)
+}
+
+// finds waits until a search finds one document.
+func (w *world) finds(key, words, id string) {
+	w.t.Helper()
+	path := "/documents/search?limit=5&box=in&q=" + url.QueryEscape(words)
+	for range 200 {
+		page := in[SearchPage](w.t, w.get(key, path).want(w.t, 200))
+		if len(page.Hits) == 1 && page.Hits[0].ID == id {
+			if !slices.ContainsFunc(page.Hits[0].Fields, func(f Snippet) bool { return len(f.Marks) > 0 }) {
+				w.t.Errorf("a hit without a mark: %+v", page.Hits[0])
+			}
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	w.t.Errorf("%q does not find %s", words, id)
 }

@@ -30,6 +30,12 @@ type Document struct {
 	Attachments   []Attachment `json:"attachments"`
 	Seal          *Seal        `json:"seal,omitempty"`
 	Signatures    string       `json:"signatures,omitempty"`
+	// Request is the newest one about an incoming document.
+	Request *SenderRequest `json:"request,omitempty"`
+	Links   []Link         `json:"links,omitempty"`
+	// Via names the connector through which an incoming document of an office
+	// outside of Trạm came.
+	Via string `json:"via,omitempty"`
 }
 
 // Urgency is a level of NĐ 30/2020 in words.
@@ -68,6 +74,9 @@ type Recipient struct {
 	State         office.State `json:"state,omitempty"`
 	ArrivalNumber string       `json:"arrival_number,omitempty"`
 	Reason        *Text        `json:"reason,omitempty"`
+	Via           string       `json:"via,omitempty"`
+	Recall        *Ask         `json:"recall,omitempty"`
+	Update        *Ask         `json:"update,omitempty"`
 }
 
 // Attachment describes a file of a document.
@@ -98,10 +107,16 @@ func documentOf(d office.Document) Document {
 		ID: d.ID.String(), Box: d.Box, State: d.State, Urgency: urgencyOf(d.Urgency), From: Party(d.From), To: []Recipient{},
 		Subject: d.Subject, Number: d.Number, Notation: d.Notation, Type: d.Type, TypeName: d.TypeName, Date: d.Date, EdXMLID: d.EdXMLID,
 		ArrivalNumber: d.Arrival, Reason: textOf(d.ReasonIn), FiledAt: d.Created.UTC(), ExpiresAt: d.Expires.UTC(), Size: d.Size,
-		Attachments: []Attachment{}, Signatures: string(d.Signatures),
+		Attachments: []Attachment{}, Signatures: string(d.Signatures), Request: requestOf(d.Request), Links: linksOf(d.Links),
+	}
+	if d.Origin != nil {
+		out.Via = d.Origin.Via
 	}
 	for _, r := range d.To {
-		out.To = append(out.To, Recipient{Party: Party(r.Party), State: r.State, ArrivalNumber: r.Number, Reason: textOf(r.ReasonIn)})
+		out.To = append(out.To, Recipient{
+			Party: Party(r.Party), State: r.State, ArrivalNumber: r.Number, Reason: textOf(r.ReasonIn), Via: r.Via,
+			Recall: askOf(r.Recall), Update: askOf(r.Update),
+		})
 	}
 	for _, a := range d.Attachments {
 		out.Attachments = append(out.Attachments, Attachment{Index: a.Index, Name: a.Name, MediaType: a.Type, Size: a.Size, SHA256: a.SHA256})

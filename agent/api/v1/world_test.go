@@ -28,6 +28,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
 	"tram/agent/office"
+	"tram/agent/search"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -73,6 +74,7 @@ type node struct {
 	queue *queue.Queue
 	blobs *blob.Store
 	reg   *registry.Registry
+	index *search.Index
 	stop  func()
 }
 
@@ -146,7 +148,7 @@ func (n *node) start() {
 	n.w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	n.db = must(sqlite.Open(ctx, filepath.Join(n.dir, "tram.db"), sqlite.Options{Now: n.w.now, Schemas: []sqlite.Schema{
-		queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, appkey.Schema, Schema,
+		queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, appkey.Schema, Schema, search.Schema,
 	}}))
 	n.blobs = must(blob.Open(filepath.Join(n.dir, "blobs"), blob.Options{MinFree: -1}))
 	n.queue = queue.New(n.db, n.blobs, queue.Options{})
@@ -164,6 +166,8 @@ func (n *node) start() {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { _ = n.Run(ctx) })
+	n.index = search.New(search.Options{DB: n.db, Source: n.Office})
+	running.Go(func() { _ = n.index.Run(ctx) })
 	n.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
@@ -178,7 +182,7 @@ func (w *world) serve() {
 	w.t.Helper()
 	w.apps = appkey.New(w.a.db, appkey.Options{Now: w.now})
 	w.server = must(New(Options{
-		DB: w.a.db, Blobs: w.a.blobs, Apps: w.apps, Office: w.a.Office, Directory: w.a.reg, Limits: limits, Version: "1.0",
+		DB: w.a.db, Blobs: w.a.blobs, Apps: w.apps, Office: w.a.Office, Directory: w.a.reg, Search: w.a.index, Limits: limits, Version: "1.0",
 		Unit: office.Party{Code: codeA, Name: "UBND xã An Bình"}, Style: "/tinh/app.css", Now: w.now, Logger: slog.New(slog.DiscardHandler),
 	}))
 	w.handler = w.server

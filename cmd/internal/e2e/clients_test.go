@@ -228,7 +228,14 @@ type (
 		Sent     []sentByMaker
 		Received []takenByMaker
 	}
-	oneStop     struct{ Taken []takenByMaker }
+	oneStop struct {
+		Taken     []takenByMaker
+		Cancelled []struct {
+			ID     storage.ID
+			Reason string
+			State  office.State
+		}
+	}
 	sentByMaker struct {
 		ID      storage.ID
 		Subject string
@@ -301,7 +308,7 @@ func TestP12_ClientsOfOtherMakersExchangeDocuments(t *testing.T) {
 	var dossier filed
 	var seen looked
 	var asked portal
-	deskEnds := desk.start(ctx, "4", file("Kết quả.pdf", 30_000))
+	deskEnds := desk.start(ctx, "4", "1", file("Kết quả.pdf", 30_000))
 	edocmanEnds := edocman.start(ctx, codeB, file("Công văn.pdf", 40_000), "1", aLetter, anIncomplete)
 	portalEnds := portals.start(ctx, codeB, aRequest, file("Đơn.pdf", 50_000))
 	service.run(ctx, &dossier, "file", codeB, aDossier, file("Tờ khai.pdf", 60_000))
@@ -370,7 +377,14 @@ func checkTaken(t *testing.T, b *world.Office, got oneStop, contents map[string]
 			t.Errorf("%q was taken twice, or was never sent", d.Subject)
 			continue
 		}
-		here := reaches(t, b, d.ID, w.state)
+		end := w.state
+		if d.Subject == aLetter { // accepted, then cancelled as its sender asked
+			end = office.Recalled
+			if len(got.Cancelled) != 1 || got.Cancelled[0].ID != d.ID || got.Cancelled[0].State != end || got.Cancelled[0].Reason != "Ban hành nhầm" {
+				t.Errorf("cancelled: %+v", got.Cancelled)
+			}
+		}
+		here := reaches(t, b, d.ID, end)
 		sum := digest(contents[w.content])
 		if d.SHA256 != sum || here.Attachments[0].SHA256 != sum || here.Attachments[0].Name != w.content {
 			t.Errorf("%q came as %+v, and the program read %s", d.Subject, here.Attachments, d.SHA256)
@@ -388,7 +402,7 @@ func checkTaken(t *testing.T, b *world.Office, got oneStop, contents map[string]
 func checkExchanged(t *testing.T, a, b *world.Office, got docSystem, taken oneStop, result []byte) {
 	t.Helper()
 	for _, s := range got.Sent {
-		end := office.Accepted
+		end := office.Recalled
 		if s.Subject == anIncomplete {
 			end = office.Returned
 		}

@@ -177,6 +177,7 @@ var answers = map[string][]string{
 	"cmd/tram.accountCommand":    {"tram user add", "tram user password"},
 	"cmd/tram.userChangeCommand": {"tram user unlock", "tram user sign-out", "tram user close", "tram user open"},
 
+	"cmd/tram.searchCommand":           {"tram search"},
 	"cmd/tram.connectorKindsCommand":   {"tram connector kinds"},
 	"cmd/tram.printConnector":          {"tram connector add", "tram connector pause", "tram connector resume"},
 	"cmd/tram.connectorListCommand":    {"tram connector list"},

@@ -12,19 +12,21 @@ from xml.sax.saxutils import escape
 import tram_api
 
 
-def main(arrivals, result):
+def main(arrivals, recalls, result):
     config = tram_api.Configuration(host=os.environ["TRAM_URL"])
     config.access_token = os.environ["TRAM_KEY"]
     with tram_api.ApiClient(config) as client:
         desk = Desk(client, result)
-        done, after = [], {}
-        while len(done) < arrivals:
+        done, cancelled, after = [], [], {}
+        while len(done) < arrivals or len(cancelled) < recalls:
             page = tram_api.EventsApi(client).list_events(wait=20, **after)
             for event in page.events:
                 if event.type == "document.arrived":
                     done.append(desk.take(event.document_id))
+                elif event.box == tram_api.Box.IN:
+                    cancelled += desk.cancel(event.document_id)
             after = {"after": page.next}
-    json.dump({"taken": done}, sys.stdout)
+    json.dump({"taken": done, "cancelled": cancelled}, sys.stdout)
 
 
 class Desk:
@@ -49,6 +51,14 @@ class Desk:
         if document.subject.endswith("chờ kết quả"):
             done["answer"] = self.answer(self.documents.get_document(id))
         return done
+
+    def cancel(self, id):
+        """Agrees when the sender asks for a document to be cancelled."""
+        request = self.documents.get_document(id).request
+        if request is None or request.state != "pending":
+            return []
+        state = self.decisions.grant_request(id, {}).state
+        return [{"id": id, "reason": request.reason, "state": state}]
 
     def read(self, document):
         """Downloads the first file and holds it against what was announced."""
@@ -100,4 +110,4 @@ EDXML = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -1,11 +1,11 @@
 // A document system: sends letters with their files, follows the feed of events,
-// reads what arrives and accepts it. Prints what it saw as JSON.
+// recalls a letter that was accepted, reads what arrives and accepts it. Prints what it saw as JSON.
 import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 
 import { client } from './api/client.gen';
-import { acceptDocument, downloadAttachment, getDocument, getMe, listEvents, sendDocumentWithFiles } from './api/sdk.gen';
+import { acceptDocument, downloadAttachment, getDocument, getMe, listEvents, recallDocument, sendDocumentWithFiles } from './api/sdk.gen';
 import type { Event, Saved, State } from './api/types.gen';
 
 type Sent = { id: string; subject: string; states: State[] };
@@ -55,10 +55,13 @@ async function main(to: string, path: string, subjects: string[], arrivals: numb
     sent.set(id, { id, subject, states: [] });
   }
   const received: Received[] = [];
-  const decided = (s: Sent) => s.states.includes('accepted') || s.states.includes('returned');
+  const decided = (s: Sent) => s.states.includes('recalled') || s.states.includes('returned');
   for await (const event of follow()) {
     const own = sent.get(event.document_id);
     if (own && own.states.at(-1) !== event.state) own.states.push(event.state);
+    if (own && event.type === 'document.accepted') {
+      await recallDocument({ path: { id: own.id }, body: { reason: 'Ban hành nhầm' }, ...always });
+    }
     if (event.type === 'document.arrived') received.push(await receive(event.document_id));
     if ([...sent.values()].every(decided) && received.length >= arrivals) break;
   }

@@ -1,0 +1,24 @@
+package agent
+
+import (
+	"tram/agent/identity"
+	"tram/agent/search"
+	"tram/agent/search/extract"
+)
+
+// openSearch makes the index of the office's documents.
+func (d *desk) openSearch() {
+	o := search.Options{DB: d.db, Source: d.office, Logger: d.log.With("part", "search")}
+	if d.o.Program != "" {
+		o.Reader = extract.Process{Program: d.o.Program}
+	}
+	d.search = search.New(o)
+}
+
+// search gives the index of the running desk to the local socket.
+func (a *Agent) search() (*search.Index, error) {
+	if d := a.theDesk(); d != nil {
+		return d.search, nil
+	}
+	return nil, identity.None(a.o.Dir)
+}
