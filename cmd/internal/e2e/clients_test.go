@@ -45,13 +45,16 @@ func (m maker) start(ctx context.Context, args ...string) (wait func(answer any)
 	m.t.Helper()
 	argv := slices.Concat(m.command, args)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir, cmd.Env = m.dir, slices.Concat(os.Environ(), m.env)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = m.dir, slices.Concat(os.Environ(), m.env), time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
-	m.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	m.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
 	return func(answer any) {
 		m.t.Helper()
 		if err := cmd.Wait(); err != nil {
