@@ -201,7 +201,8 @@ func (w *workshop) phpClient() maker {
 	dir := w.open("php")
 	w.openapiGenerator(dir, "-g", "php", "-o", "api", "--additional-properties=invokerPackage=TramApi")
 	// The generator's PHP is of before PHP 8.1, which calls some of it outdated.
-	return maker{t: w.t, dir: dir, command: []string{w.php, "-d", "error_reporting=E_ALL&~E_DEPRECATED", "-d", "display_errors=stderr", "dichvucong.php"}}
+	return maker{t: w.t, dir: dir, command: []string{w.php, "-d", "error_reporting=E_ALL&~E_DEPRECATED", "-d", "display_errors=stderr", "dichvucong.php"},
+		env: []string{"TMPDIR=" + w.t.TempDir()}}
 }
 
 func (w *workshop) curl() maker {
