@@ -411,7 +411,7 @@ func checkExchanged(t *testing.T, a, b *world.Office, got docSystem, taken oneSt
 			end = office.Returned
 		}
 		d := reaches(t, a, s.ID, end)
-		if !slices.Contains(s.States, office.Delivered) || s.States[len(s.States)-1] != end || len(d.To) != 1 {
+		if !slices.Contains(s.States, office.Delivered) || !slices.Contains(s.States, end) || len(d.To) != 1 {
 			t.Errorf("%q: the program saw %v, its office has %+v", s.Subject, s.States, d.To)
 		}
 		if end == office.Returned && d.Reason != "Thiếu bản sao giấy khai sinh" {

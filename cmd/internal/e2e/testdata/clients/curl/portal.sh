@@ -38,7 +38,7 @@ id=$(call --header 'Content-Type: application/json' --header "Idempotency-Key: p
 
 # Ask until it is decided; the entity tag spares the content while nothing changes.
 etag= unchanged=0 state= states=
-for _ in $(seq 300); do
+for _ in $(seq 600); do
 	code=$(call --dump-header "$tmp/headers" --output "$tmp/document" --write-out '%{http_code}' \
 		${etag:+--header "If-None-Match: $etag"} "$TRAM_URL/documents/$id")
 	case $code in

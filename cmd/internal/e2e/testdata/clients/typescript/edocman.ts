@@ -55,9 +55,10 @@ async function main(to: string, path: string, subjects: string[], arrivals: numb
     sent.set(id, { id, subject, states: [] });
   }
   const received: Received[] = [];
-  const decided = (s: Sent) => s.states.includes('recalled') || s.states.includes('returned');
+  const decided = (s: Sent) => s.states.includes('delivered') && (s.states.includes('recalled') || s.states.includes('returned'));
   for await (const event of follow()) {
     const own = sent.get(event.document_id);
+    if (event.type === 'document.noted') continue; // evidence of an earlier step
     if (own && own.states.at(-1) !== event.state) own.states.push(event.state);
     if (own && event.type === 'document.accepted') {
       await recallDocument({ path: { id: own.id }, body: { reason: 'Ban hành nhầm' }, ...always });
