@@ -50,7 +50,9 @@ test: tools fmt-check ## everything: format, vet, all tests with the race detect
 	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) ./...
 	@echo "All chaos schedules; under the race detector there are fewer:"
 	go test -run '^(TestChaos|TestP5_NothingOvertakesHoaToc)$$' -v ./sync/engine
-	go test -run '^TestP1_P2_WritersCrossedWithAKillAtEachStep$$' ./agent/connector/hotfolder
+	@echo "Every step of every writer, and large files, without the race detector:"
+	go test -run '^(TestP1_P2_WritersCrossedWithAKillAtEachStep|TestALargeDocumentCostsLittleMemory|TestP9_.*)$$' \
+		./agent/connector/hotfolder ./agent/connector/lgsp ./agent/search/extract
 	$(MAKE) kill N=2
 	@echo "make test: everything passed"
 

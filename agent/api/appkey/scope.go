@@ -37,7 +37,7 @@ type Kind string
 const (
 	Document      Kind = "document"      // document management (quản lý văn bản)
 	OneStop       Kind = "onestop"       // one-stop (một cửa)
-	Portal        Kind = "portal"        // asks how things stand
+	Portal        Kind = "portal"        // passes on what citizens file, and asks how that stands
 	PublicService Kind = "publicservice" // online public services (dịch vụ công)
 )
 
@@ -48,7 +48,7 @@ var Kinds = []Kind{Document, OneStop, Portal, PublicService}
 var Presets = map[Kind][]Scope{
 	Document:      Scopes,
 	OneStop:       {DocumentsRead, ContentRead, DocumentsSend, DocumentsAnswer, DocumentsRecall, RegistryRead, EventsRead, WebhooksManage},
-	Portal:        {DocumentsRead, EventsRead},
+	Portal:        {DocumentsRead, DocumentsSend, EventsRead},
 	PublicService: {DocumentsRead, ContentRead, DocumentsSend, DocumentsRecall, RegistryRead, EventsRead},
 }
 

@@ -57,7 +57,6 @@ type world struct {
 	handler   http.Handler
 	apps      *appkey.Store
 	keys      map[string]string
-	counter   int
 }
 
 type pair struct {

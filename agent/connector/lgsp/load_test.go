@@ -75,7 +75,7 @@ func large(w io.Writer, from, to string, size int64) error {
 
 // TestALargeDocumentCostsLittleMemory sends and fetches 200 MB in each form.
 func TestALargeDocumentCostsLittleMemory(t *testing.T) {
-	const size = 200 << 20
+	const size = largeDocument
 	r := newRig(t)
 	f := &flow{Desk: r.desk, size: size}
 	r.with(r.env("", f))

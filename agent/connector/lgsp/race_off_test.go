@@ -1,0 +1,5 @@
+//go:build !race
+
+package lgsp
+
+const largeDocument = 200 << 20
