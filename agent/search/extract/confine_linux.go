@@ -18,7 +18,7 @@ func confine(memory int64) {
 	set := func(what int, limit uint64) {
 		_ = unix.Setrlimit(what, &unix.Rlimit{Cur: limit, Max: limit})
 	}
-	set(unix.RLIMIT_DATA, uint64(memory)+overhead)
+	set(unix.RLIMIT_DATA, uint64(memory)+overhead+detectorMemory)
 	set(unix.RLIMIT_FSIZE, 0)
 	set(unix.RLIMIT_CORE, 0)
 	set(unix.RLIMIT_CPU, uint64(MaxTime.Seconds()))

@@ -2,6 +2,4 @@
 
 package extract_test
 
-const detectorMemory = 0
-
 const largeFile = 200 << 20

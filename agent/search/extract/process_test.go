@@ -67,7 +67,7 @@ func self(t testing.TB) extract.Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return extract.Process{Program: program, Memory: extract.MaxMemory + detectorMemory}
+	return extract.Process{Program: program, Memory: extract.MaxMemory}
 }
 
 func TestProcessReadsWhatReadReads(t *testing.T) {
