@@ -55,6 +55,21 @@ func (s slow) Read(p []byte) (int, error) {
 	return s.Reader.Read(p[:min(len(p), 16<<10)])
 }
 
+// killAfter kills an office after a while, if it is to, and says when it has, or
+// that it does not.
+func killAfter(o *world.Office, wanted bool, wait time.Duration) <-chan bool {
+	killed := make(chan bool, 1)
+	if !wanted {
+		killed <- false
+		return killed
+	}
+	time.AfterFunc(wait, func() {
+		_ = o.Kill()
+		killed <- true
+	})
+	return killed
+}
+
 // upload carries content to the office over three kills and returns the ID of the
 // upload. What the office has once said that it has, it still has after each.
 func (a application) upload(o *world.Office, content []byte) string {
@@ -66,12 +81,9 @@ func (a application) upload(o *world.Office, content []byte) string {
 	}
 	path, told := "/uploads/"+made.ID, int64(0)
 	for kills := 0; told < int64(len(content)); kills++ {
-		if kills < 3 {
-			time.AfterFunc(time.Duration(200+300*kills)*time.Millisecond, func() { _ = o.Kill() })
-		}
+		killed := killAfter(o, kills < 3, time.Duration(200+300*kills)*time.Millisecond)
 		a.call("PATCH", path, slow{bytes.NewReader(content[told:])}, "Upload-Offset", strconv.FormatInt(told, 10), "Content-Type", "application/offset+octet-stream")
-		if kills < 3 {
-			time.Sleep(time.Second) // until the kill has happened
+		if <-killed {
 			startAgainOffice(a.t, o)
 		}
 		resp, _ := a.call("HEAD", path, nil)
@@ -102,9 +114,7 @@ func TestP1_P2_P4_KillsDuringCallsOfOtherSoftware(t *testing.T) {
 	draft := fmt.Sprintf(`{"to":[%q],"subject":"V/v họp giao ban","files":[{"upload":%q}]}`, codeB, upload)
 	var saved struct{ ID storage.ID }
 	for try := 0; saved.ID == (storage.ID{}); try++ {
-		if try < 3 {
-			time.AfterFunc(time.Duration(3+15*try)*time.Millisecond, func() { _ = a.Kill() })
-		}
+		killed := killAfter(a, try < 3, time.Duration(3+15*try)*time.Millisecond)
 		resp, answer := app.call("POST", "/documents", bytes.NewReader([]byte(draft)), "Content-Type", "application/json", "Idempotency-Key", "mot")
 		switch {
 		case resp != nil && resp.StatusCode == http.StatusCreated:
@@ -114,8 +124,7 @@ func TestP1_P2_P4_KillsDuringCallsOfOtherSoftware(t *testing.T) {
 		case resp != nil && try > 40:
 			t.Fatalf("%d %s", resp.StatusCode, answer)
 		}
-		if try < 3 {
-			time.Sleep(300 * time.Millisecond)
+		if <-killed {
 			startAgainOffice(t, a)
 		} else {
 			time.Sleep(250 * time.Millisecond) // a new office and its key take a moment to be known
