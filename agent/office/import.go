@@ -94,7 +94,7 @@ func (o *Office) Import(ctx context.Context, h Handover) (Imported, error) {
 // readHandover reads the message, its contents into staged and all of it into
 // whole.
 func (o *Office) readHandover(ctx context.Context, h Handover, staged *contents, whole *blob.Writer) (*edxml.Full, error) {
-	body := &source{r: &interrupted{ctx, h.Body}}
+	body := &storage.Source{R: &interrupted{ctx, h.Body}}
 	full, err := edxml.Read(io.TeeReader(body, whole), edxml.ReadOptions{
 		Stage: staged, MaxAttachments: o.limits.Files, MaxAttachment: o.limits.File + contentSlack, MaxTotal: o.limits.Total + contentSlack,
 	})
@@ -104,8 +104,8 @@ func (o *Office) readHandover(ctx context.Context, h Handover, staged *contents,
 		return full, nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("import message: %w", ctx.Err())
-	case body.err != nil:
-		return nil, problem.New(problem.Usage, "import.unreadable", "", i18n.Args{"name": printable(h.Name)}).Because(body.err)
+	case body.Err != nil:
+		return nil, problem.New(problem.Usage, "import.unreadable", "", i18n.Args{"name": printable(h.Name)}).Because(body.Err)
 	case errors.As(err, &p):
 		return nil, err
 	}

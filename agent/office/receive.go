@@ -288,11 +288,11 @@ func (o *Office) takeFile(ctx context.Context, e opened, object int, sealed seal
 		return blob.Content{}, err
 	}
 	defer closer.Close()
-	body := &source{r: plain}
+	body := &storage.Source{R: plain}
 	c, err := o.blobs.Stage(ctx, body, 0)
 	switch {
-	case body.err != nil:
-		return blob.Content{}, undecryptable(body.err)
+	case body.Err != nil:
+		return blob.Content{}, undecryptable(body.Err)
 	case err != nil:
 		return blob.Content{}, err
 	case c.SHA256 != sealed.SHA256 || sealed.Size >= 0 && c.Size != sealed.Size:

@@ -87,7 +87,7 @@ func (r *review) readFile(ctx context.Context, u Upload, f *file, limit int64) (
 		r.fault("send.unreadable", "files", args)
 		return 0, nil
 	}
-	body := &source{r: u.Body}
+	body := &storage.Source{R: u.Body}
 	c, err := r.store(ctx, body, limit)
 	switch {
 	case errors.Is(err, blob.ErrTooLarge):
@@ -98,9 +98,9 @@ func (r *review) readFile(ctx context.Context, u Upload, f *file, limit int64) (
 		r.fault(code, "files", args)
 	case ctx.Err() != nil:
 		return 0, fmt.Errorf("send document: %w", ctx.Err())
-	case body.err != nil:
+	case body.Err != nil:
 		p := problem.New(problem.Usage, "send.unreadable", "files", args)
-		r.faults = append(r.faults, p.Because(body.err))
+		r.faults = append(r.faults, p.Because(body.Err))
 	case err != nil:
 		return 0, storing(err)
 	case c.Size == 0:
@@ -143,20 +143,6 @@ func storing(err error) error {
 		return problem.New(problem.Full, "office.full", "", nil).Because(err)
 	}
 	return fmt.Errorf("save document: %w", err)
-}
-
-// source remembers that reading failed, as opposed to storing.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
 }
 
 // seal makes the bundle of a checked draft and saves everything. reserved is

@@ -126,7 +126,7 @@ func (o *Office) takeIn(ctx context.Context, f Foreign, again int64) (Taken, err
 // read reads all of the message, also behind a fault in it.
 func (in *taking) read(ctx context.Context) (refused *i18n.Said, err error) {
 	o := in.o
-	body := &source{r: &interrupted{ctx, io.LimitReader(in.f.Body, o.maxForeign()+1)}}
+	body := &storage.Source{R: &interrupted{ctx, io.LimitReader(in.f.Body, o.maxForeign()+1)}}
 	in.full, err = edxml.Read(io.TeeReader(body, in.whole), edxml.ReadOptions{
 		Stage: in.staged, MaxAttachments: o.limits.Files, MaxAttachment: o.limits.File + contentSlack, MaxTotal: o.limits.Total + contentSlack,
 		Office: o.codes(),
@@ -139,8 +139,8 @@ func (in *taking) read(ctx context.Context) (refused *i18n.Said, err error) {
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("take in message: %w", ctx.Err())
-	case body.err != nil:
-		return nil, fmt.Errorf("take in message: %w", body.err)
+	case body.Err != nil:
+		return nil, fmt.Errorf("take in message: %w", body.Err)
 	case err != nil:
 		return nil, storing(err)
 	case in.whole.Size() > o.maxForeign():

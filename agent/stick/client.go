@@ -64,10 +64,10 @@ func (c Client) Offer(ctx context.Context, peer string, l usb.Letter) (usb.Answe
 
 // Write implements usb.Station.
 func (c Client) Write(ctx context.Context, id storage.ID, object int, off int64, r io.Reader) (int64, error) {
-	source := &source{r: r}
+	source := &storage.Source{R: r}
 	resp, err := c.Do(ctx, http.MethodPut, objectPath(id, object, off), source, "application/octet-stream")
 	if err != nil {
-		return 0, errors.Join(source.err, heard(err))
+		return 0, errors.Join(source.Err, heard(err))
 	}
 	defer resp.Body.Close()
 	var a writeAnswer
@@ -75,21 +75,6 @@ func (c Client) Write(ctx context.Context, id storage.ID, object int, off int64,
 		return 0, fmt.Errorf("decode answer: %w", err)
 	}
 	return a.Durable, nil
-}
-
-// source remembers why a stick could not be read: the call only knows that its
-// body broke off.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
 }
 
 // Finish implements usb.Station.

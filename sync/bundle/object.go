@@ -10,6 +10,8 @@ import (
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
+
+	"tram/storage"
 )
 
 const (
@@ -163,16 +165,16 @@ func (k Key) Decrypt(src io.Reader, o Object, max int64) (io.Reader, error) {
 	if o.Encoding > Zstd {
 		return nil, fmt.Errorf("decrypt object: %w", malformed("encoding", "is unknown"))
 	}
-	tracked := &source{r: src}
+	tracked := &storage.Source{R: src}
 	plain, err := age.Decrypt(tracked, k.id)
 	if err != nil {
-		return nil, fmt.Errorf("decrypt object: %w", tracked.explain(err, ageError))
+		return nil, fmt.Errorf("decrypt object: %w", explain(tracked, err, ageError))
 	}
 	c := &content{src: tracked, r: plain, left: max}
 	if o.Encoding == Zstd {
 		c.dec = decompressors.Get().(*zstd.Decoder)
 		if err := c.dec.Reset(plain); err != nil {
-			return nil, fmt.Errorf("decrypt object: %w", tracked.explain(err, contentError))
+			return nil, fmt.Errorf("decrypt object: %w", explain(tracked, err, contentError))
 		}
 		c.r = c.dec
 	}
@@ -190,7 +192,7 @@ func (k Key) DecryptBytes(sent []byte, o Object, max int64) ([]byte, error) {
 
 // content is the stream of one decrypted object.
 type content struct {
-	src  *source
+	src  *storage.Source
 	r    io.Reader
 	dec  *zstd.Decoder // nil when not compressed, or given back
 	left int64
@@ -222,7 +224,7 @@ func (c *content) end(err error) {
 	case err == io.EOF: // wrapped, it would mean that bytes are missing
 		c.err = io.EOF
 	default:
-		c.err = fmt.Errorf("decrypt object: %w", c.src.explain(err, contentError))
+		c.err = fmt.Errorf("decrypt object: %w", explain(c.src, err, contentError))
 	}
 	if c.dec != nil && c.dec.Reset(nil) == nil {
 		decompressors.Put(c.dec)
@@ -232,24 +234,10 @@ func (c *content) end(err error) {
 
 func contentError(err error) error { return fmt.Errorf("%w: %w", ErrMalformed, err) }
 
-// source remembers whether reading itself failed, as opposed to what was read
-// being bad.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
-}
-
-func (s *source) explain(err error, sort func(error) error) error {
-	if s.err != nil {
-		return s.err
+// explain tells that reading itself failed from what was read being bad.
+func explain(src *storage.Source, err error, sort func(error) error) error {
+	if src.Err != nil {
+		return src.Err
 	}
 	return sort(err)
 }

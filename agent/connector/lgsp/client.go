@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"tram/agent/problem"
+	"tram/storage"
 )
 
 const (
@@ -284,15 +285,15 @@ func (c *client) download(ctx context.Context, listed entry, w io.Writer) error 
 		return err
 	}
 	defer res.Body.Close()
-	m, body := newMeasure(w), &source{r: res.Body}
+	m, body := newMeasure(w), &storage.Source{R: res.Body}
 	a, beside, err := extract(body, res.Header.Get("Content-Type"), m)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case m.err != nil:
 		return m.err
-	case body.err != nil:
-		return problem.New(problem.LinkDown, "lgsp.cut", "", nil).Because(body.err)
+	case body.Err != nil:
+		return problem.New(problem.LinkDown, "lgsp.cut", "", nil).Because(body.Err)
 	case errors.Is(err, errNoDocument):
 		if err := a.err(c.Paths.Get); err != nil {
 			return err
@@ -307,20 +308,6 @@ func (c *client) download(ctx context.Context, listed entry, w io.Writer) error 
 		}
 	}
 	return nil
-}
-
-// source remembers that reading failed.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
 }
 
 // clip keeps a name of the axis short enough for a log.
