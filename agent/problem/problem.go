@@ -123,6 +123,13 @@ func (l List) Unwrap() []error {
 	return errs
 }
 
+// Note adds the problems inside err to those found so far; nil adds none.
+func (l *List) Note(err error) {
+	if err != nil {
+		*l = append(*l, All(err)...)
+	}
+}
+
 // Err returns l as an error, nil when it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {

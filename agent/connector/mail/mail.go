@@ -85,25 +85,20 @@ func open(env connector.Env) (connector.Connector, error) {
 		return nil, err
 	}
 	var faults problem.List
-	note := func(err error) {
-		if err != nil {
-			faults = append(faults, problem.All(err)...)
-		}
-	}
 	m := &mailer{env: env, user: s.User, password: string(env.Secret)}
-	note(m.readServer(s))
-	note(m.readPeople(s))
+	faults.Note(m.readServer(s))
+	faults.Note(m.readPeople(s))
 	var err error
 	m.roots, err = connector.Roots("ca", s.CA)
-	note(err)
+	faults.Note(err)
 	m.maxSize, err = readSize(s.MaxSize)
-	note(err)
+	faults.Note(err)
 	m.page, err = readPage(s.Page)
-	note(err)
+	faults.Note(err)
 	m.giveUp, err = connector.Span("give_up", s.GiveUp, DefaultGiveUp, minGiveUp, maxGiveUp)
-	note(err)
+	faults.Note(err)
 	m.wait, err = connector.Span("wait", s.Wait, DefaultWait, 0, maxWait)
-	note(err)
+	faults.Note(err)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}

@@ -69,29 +69,24 @@ func open(env connector.Env) (connector.Connector, error) {
 		return nil, err
 	}
 	var faults problem.List
-	note := func(err error) {
-		if err != nil {
-			faults = append(faults, problem.All(err)...)
-		}
-	}
 	h := &hook{env: env}
 	var err error
 	h.url, err = address(s.URL)
-	note(err)
+	faults.Note(err)
 	for _, word := range s.Events {
 		if !slices.Contains(office.EntryTypes, office.EntryType(word)) {
-			note(connector.Fault("events", word, joined(office.EntryTypes)))
+			faults.Note(connector.Fault("events", word, joined(office.EntryTypes)))
 		}
 		h.events = append(h.events, office.EntryType(word))
 	}
 	h.secrets, err = readSecrets(env.Secret)
-	note(err)
+	faults.Note(err)
 	roots, err := connector.Roots("ca", s.CA)
-	note(err)
+	faults.Note(err)
 	h.timeout, err = connector.Span("timeout", s.Timeout, DefaultTimeout, minTimeout, maxTimeout)
-	note(err)
+	faults.Note(err)
 	h.giveUp, err = connector.Span("give_up", s.GiveUp, DefaultGiveUp, minGiveUp, maxGiveUp)
-	note(err)
+	faults.Note(err)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
