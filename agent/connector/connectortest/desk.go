@@ -195,6 +195,11 @@ func (d *Desk) Open(ctx context.Context, id storage.ID, index int) (office.Attac
 
 // ExportEdXML implements connector.Desk.
 func (d *Desk) ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error {
+	return d.export(ctx, id, Office, w)
+}
+
+// export writes a document with one recipient.
+func (d *Desk) export(ctx context.Context, id storage.ID, to string, w io.Writer) error {
 	doc, err := d.Get(ctx, id)
 	if err != nil {
 		return err
@@ -202,7 +207,12 @@ func (d *Desk) ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) erro
 	d.mu.Lock()
 	raw := d.contents[id]
 	d.mu.Unlock()
-	return edxml.EncodeFull(w, Message(doc.From.Code, Office, doc.EdXMLID, doc.Subject), []func() (io.ReadCloser, error){
+	return write(w, Message(doc.From.Code, to, doc.EdXMLID, doc.Subject), raw)
+}
+
+// write writes a message with the content of its attachment.
+func write(w io.Writer, m *edxml.Document, raw []byte) error {
+	return edxml.EncodeFull(w, m, []func() (io.ReadCloser, error){
 		func() (io.ReadCloser, error) { return content{bytes.NewReader(raw)}, nil },
 	}, edxml.Assurance{Known: func(string) bool { return true }, NotSecret: true})
 }
@@ -237,9 +247,7 @@ func Message(from, to, id, subject string) *edxml.Document {
 // EdXML writes such a message whole.
 func EdXML(from, to, id, subject string) []byte {
 	var b bytes.Buffer
-	err := edxml.EncodeFull(&b, Message(from, to, id, subject), []func() (io.ReadCloser, error){
-		func() (io.ReadCloser, error) { return content{bytes.NewReader([]byte("%PDF-1.4 " + subject))}, nil },
-	}, edxml.Assurance{Known: func(string) bool { return true }, NotSecret: true})
+	err := write(&b, Message(from, to, id, subject), []byte("%PDF-1.4 "+subject))
 	if err != nil {
 		panic(err)
 	}

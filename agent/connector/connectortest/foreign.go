@@ -108,16 +108,7 @@ func (d *Desk) taken(ref string) (storage.ID, bool) {
 
 // ExportFor implements connector.Gateway.
 func (d *Desk) ExportFor(ctx context.Context, id storage.ID, _ string, w io.Writer) error {
-	doc, err := d.Get(ctx, id)
-	if err != nil {
-		return err
-	}
-	d.mu.Lock()
-	raw := d.contents[id]
-	d.mu.Unlock()
-	return edxml.EncodeFull(w, Message(doc.From.Code, Foreign, doc.EdXMLID, doc.Subject), []func() (io.ReadCloser, error){
-		func() (io.ReadCloser, error) { return content{bytes.NewReader(raw)}, nil },
-	}, edxml.Assurance{Known: func(string) bool { return true }, NotSecret: true})
+	return d.export(ctx, id, Foreign, w)
 }
 
 // Handed implements connector.Gateway.
