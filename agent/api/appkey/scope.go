@@ -21,12 +21,11 @@ const (
 	RegistryRead    Scope = "registry.read"    // directory of offices
 	RegistersRead   Scope = "registers.read"   // sổ đến, sổ đi
 	EventsRead      Scope = "events.read"      // the feed
-	WebhooksManage  Scope = "webhooks.manage"
 )
 
 // Scopes lists them.
 var Scopes = []Scope{
-	DocumentsRead, ContentRead, DocumentsSend, DocumentsAnswer, DocumentsRecall, RegistryRead, RegistersRead, EventsRead, WebhooksManage,
+	DocumentsRead, ContentRead, DocumentsSend, DocumentsAnswer, DocumentsRecall, RegistryRead, RegistersRead, EventsRead,
 }
 
 // Kind is a kind of system; it decides which scopes an application has when
@@ -47,7 +46,7 @@ var Kinds = []Kind{Document, OneStop, Portal, PublicService}
 // Presets are the scopes of each kind.
 var Presets = map[Kind][]Scope{
 	Document:      Scopes,
-	OneStop:       {DocumentsRead, ContentRead, DocumentsSend, DocumentsAnswer, DocumentsRecall, RegistryRead, EventsRead, WebhooksManage},
+	OneStop:       {DocumentsRead, ContentRead, DocumentsSend, DocumentsAnswer, DocumentsRecall, RegistryRead, EventsRead},
 	Portal:        {DocumentsRead, DocumentsSend, EventsRead},
 	PublicService: {DocumentsRead, ContentRead, DocumentsSend, DocumentsRecall, RegistryRead, EventsRead},
 }

@@ -120,9 +120,8 @@ func (s *Store) Create(ctx context.Context, n NewApp) (App, Key, error) {
 		fault("app.name", "name", nil)
 	}
 	var err error
-	if a.Scopes, err = readScopes(n.Kind, n.Scopes); err != nil {
-		faults = append(faults, problem.All(err)...)
-	}
+	a.Scopes, err = readScopes(n.Kind, n.Scopes)
+	faults.Note(err)
 	if a.Rate == 0 {
 		a.Rate = DefaultRate
 	}

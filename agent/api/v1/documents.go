@@ -53,41 +53,36 @@ func (s *Server) list(c *call) error {
 func (c *call) filter() (office.Filter, error) {
 	f := office.Filter{App: c.only()}
 	var faults problem.List
-	note := func(err error) {
-		if err != nil {
-			faults = append(faults, problem.All(err)...)
-		}
-	}
 	var err error
 	f.Box, err = oneOf("box", c.params.Get("box"), office.In, office.Out)
-	note(err)
+	faults.Note(err)
 	if len(c.params["state"]) > len(states) {
-		note(badParameter("state", shown(strings.Join(c.params["state"], " ")), i18n.Say("api.want.once")))
+		faults.Note(badParameter("state", shown(strings.Join(c.params["state"], " ")), i18n.Say("api.want.once")))
 	}
 	for _, word := range c.params["state"][:min(len(c.params["state"]), len(states))] {
 		state, err := oneOf("state", word, states...)
-		note(err)
+		faults.Note(err)
 		f.States = append(f.States, state)
 	}
 	if word := c.params.Get("urgency"); c.params.Has("urgency") {
 		_, err := oneOf("urgency", word, urgencies...)
-		note(err)
+		faults.Note(err)
 		level := levelOf(Urgency(word))
 		f.Urgency = &level
 	}
 	for name, into := range map[string]*string{"type": &f.Type, "office": &f.Office, "number": &f.Number, "notation": &f.Notation, "edxml_id": &f.EdXMLID} {
 		*into, err = c.text(name, MaxCode)
-		note(err)
+		faults.Note(err)
 	}
 	if f.Notation != "" && f.Number == "" {
-		note(badParameter("notation", shown(f.Notation), i18n.Say("api.want.with-number")))
+		faults.Note(badParameter("notation", shown(f.Notation), i18n.Say("api.want.with-number")))
 	}
 	f.FiledFrom, err = c.moment("filed_from")
-	note(err)
+	faults.Note(err)
 	f.FiledUntil, err = c.moment("filed_until")
-	note(err)
+	faults.Note(err)
 	f.Limit, err = c.number("limit", DefaultPage, 1, MaxPage)
-	note(err)
+	faults.Note(err)
 	return f, faults.Err()
 }
 
@@ -101,12 +96,17 @@ func levelOf(word Urgency) office.Urgency {
 	return office.Thuong
 }
 
-func (s *Server) get(c *call) error {
+// found is the document in the path.
+func (c *call) found() (office.Document, error) {
 	id, err := c.id()
 	if err != nil {
-		return err
+		return office.Document{}, err
 	}
-	d, err := s.o.Office.Get(c.ctx(), id)
+	return c.s.o.Office.Get(c.ctx(), id)
+}
+
+func (s *Server) get(c *call) error {
+	d, err := c.found()
 	if err != nil {
 		return err
 	}
@@ -166,11 +166,7 @@ func (c *call) unchanged(d office.Document) error {
 }
 
 func (s *Server) track(c *call) error {
-	id, err := c.id()
-	if err != nil {
-		return err
-	}
-	d, err := s.o.Office.Get(c.ctx(), id)
+	d, err := c.found()
 	if err != nil {
 		return err
 	}

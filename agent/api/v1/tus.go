@@ -165,11 +165,7 @@ func (u *uploads) append(c *call) error {
 	if err != nil {
 		return err
 	}
-	up, err := u.find(c, c.r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	hold, err := u.hold(c, up.id())
+	up, hold, err := u.held(c)
 	if err != nil {
 		return err
 	}

@@ -92,6 +92,16 @@ func (u *uploads) hold(c *call, id storage.ID) (*active, error) {
 	}
 }
 
+// held takes the upload in the path for one call.
+func (u *uploads) held(c *call) (Upload, *active, error) {
+	up, err := u.find(c, c.r.PathValue("id"))
+	if err != nil {
+		return Upload{}, nil, err
+	}
+	hold, err := u.hold(c, up.id())
+	return up, hold, err
+}
+
 func (a *active) interrupt() {
 	if a.control == nil {
 		return // it ends soon by itself
@@ -252,11 +262,7 @@ func (u *uploads) delete(c *call) error {
 	if err := c.version(); err != nil {
 		return err
 	}
-	up, err := u.find(c, c.r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	hold, err := u.hold(c, up.id())
+	up, hold, err := u.held(c)
 	if err != nil {
 		return err
 	}
