@@ -78,6 +78,10 @@ func helperEnvironment(all []string) []string {
 func (h *helper) ask(ctx context.Context, closed <-chan struct{}, q tokenwire.Request, timeout time.Duration) (tokenwire.Reply, error) {
 	h.next++
 	q.ID = h.next
+	if err := ctx.Err(); err != nil { // a quick answer must not win over it
+		h.stop()
+		return tokenwire.Reply{}, err
+	}
 	type answer struct {
 		reply tokenwire.Reply
 		err   error
