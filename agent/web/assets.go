@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,15 +19,18 @@ var assetFiles embed.FS
 
 const assetPath = "/tinh/"
 
-// scripts become one file in this order.
+// scripts become one file in this order, for every page.
 var scripts = []string{"partial.js", "upload.js", "live.js", "keys.js"}
 
-// assets are the style sheet and the script under names that carry their
-// digest, so that browsers keep them for good.
+// common is the style sheet of every page. The other sheets and scripts are of
+// some pages only, which name them.
+const common = "app.css"
+
+// assets are style sheets and scripts under names that carry their digest, so
+// that browsers keep them for good.
 type assets struct {
-	css, js string // addresses
-	sign    string // of the script of the signing page
-	paper   string // of the style of sheets of paper, which other pages do not load
+	css, js string            // addresses of those of every page
+	of      map[string]string // addresses of the others, by file name such as paper.css
 	byName  map[string]asset
 }
 
@@ -35,11 +40,7 @@ type asset struct {
 }
 
 func loadAssets() (*assets, error) {
-	a := &assets{byName: map[string]asset{}}
-	css, err := assetFiles.ReadFile("assets/app.css")
-	if err != nil {
-		return nil, fmt.Errorf("read style sheet: %w", err)
-	}
+	a := &assets{of: map[string]string{}, byName: map[string]asset{}}
 	var js bytes.Buffer
 	for _, name := range scripts {
 		part, err := assetFiles.ReadFile("assets/" + name)
@@ -48,26 +49,30 @@ func loadAssets() (*assets, error) {
 		}
 		js.Write(squeeze(part))
 	}
-	paper, err := assetFiles.ReadFile("assets/paper.css")
+	var err error
+	if a.js, err = a.add("app.js", js.Bytes()); err != nil {
+		return nil, err
+	}
+	files, err := assetFiles.ReadDir("assets")
 	if err != nil {
-		return nil, fmt.Errorf("read style sheet: %w", err)
+		return nil, fmt.Errorf("list assets: %w", err)
 	}
-	if a.css, err = a.add("app", ".css", "text/css; charset=utf-8", oneLine(css)); err != nil {
-		return nil, err
+	for _, f := range files {
+		if slices.Contains(scripts, f.Name()) {
+			continue
+		}
+		data, err := assetFiles.ReadFile("assets/" + f.Name())
+		if err != nil {
+			return nil, fmt.Errorf("read asset: %w", err)
+		}
+		if data = squeeze(data); path.Ext(f.Name()) == ".css" {
+			data = oneLine(data)
+		}
+		if a.of[f.Name()], err = a.add(f.Name(), data); err != nil {
+			return nil, err
+		}
 	}
-	if a.paper, err = a.add("paper", ".css", "text/css; charset=utf-8", oneLine(paper)); err != nil {
-		return nil, err
-	}
-	if a.js, err = a.add("app", ".js", "text/javascript; charset=utf-8", js.Bytes()); err != nil {
-		return nil, err
-	}
-	sign, err := assetFiles.ReadFile("assets/sign.js")
-	if err != nil {
-		return nil, fmt.Errorf("read script: %w", err)
-	}
-	if a.sign, err = a.add("sign", ".js", "text/javascript; charset=utf-8", squeeze(sign)); err != nil {
-		return nil, err
-	}
+	a.css = a.of[common]
 	return a, nil
 }
 
@@ -95,13 +100,19 @@ func squeeze(src []byte) []byte {
 	return out.Bytes()
 }
 
-// oneLine squeezes a style sheet, whose lines end where the next may follow at
-// once.
-func oneLine(css []byte) []byte { return bytes.ReplaceAll(squeeze(css), []byte("\n"), nil) }
+// oneLine joins a squeezed style sheet, whose lines end where the next may follow
+// at once.
+func oneLine(css []byte) []byte { return bytes.ReplaceAll(css, []byte("\n"), nil) }
 
-func (a *assets) add(name, ext, kind string, data []byte) (string, error) {
+// add keeps data under the name of its source and its digest.
+func (a *assets) add(name string, data []byte) (string, error) {
 	sum := sha256.Sum256(data)
-	file := name + "." + hex.EncodeToString(sum[:6]) + ext
+	ext := path.Ext(name)
+	kind := "text/css; charset=utf-8"
+	if ext == ".js" {
+		kind = "text/javascript; charset=utf-8"
+	}
+	file := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
 	var packed bytes.Buffer
 	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err != nil {

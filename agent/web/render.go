@@ -58,15 +58,9 @@ type Page struct {
 	Strip   *Strip
 	Rev     string
 	Errors  []FieldError
-	CSS, JS string // addresses
-	Print   string // address of the style of a sheet of paper, "" for other pages
-}
-
-// MenuItem is one entry of the menu.
-type MenuItem struct {
-	Href, Text, Key string
-	Count           string // "" for none
-	Current         bool
+	CSS, JS string   // addresses
+	Styles  []string // of further style sheets, see [site.styles]
+	Paper   bool     // the page is a sheet to be printed
 }
 
 // FieldError is a mistake in a form. Field is the id of the input.
@@ -89,6 +83,15 @@ func (p Page) ErrorOf(field string) string {
 		}
 	}
 	return ""
+}
+
+// styles are the addresses of style sheets that not every page loads.
+func (s *site) styles(files ...string) []string {
+	var all []string
+	for _, f := range files {
+		all = append(all, s.assets.of[f])
+	}
+	return all
 }
 
 // setErrors shows errs and says so in the window's title.
@@ -119,21 +122,7 @@ func (s *site) page(ctx context.Context, v *visit, title, current string) Page {
 	} else {
 		p.Strip, p.Rev = &state.strip, state.rev()
 	}
-	count := ""
-	if n := state.summary.Unaccepted; n > 0 {
-		count = strconv.Itoa(n)
-	}
-	p.Menu = []MenuItem{
-		{Href: "/viec-can-lam", Text: v.t("web.menu.work"), Key: "Alt+1"},
-		{Href: "/van-ban-den", Text: v.t("web.menu.incoming"), Key: "Alt+2", Count: count},
-		{Href: "/van-ban-di", Text: v.t("web.menu.outgoing"), Key: "Alt+3"},
-	}
-	if v.may(account.Accounts) {
-		p.Menu = append(p.Menu, MenuItem{Href: "/nguoi-dung", Text: v.t("web.menu.users"), Key: "Alt+4"})
-	}
-	for i := range p.Menu {
-		p.Menu[i].Current = p.Menu[i].Href == current
-	}
+	p.Menu = s.menu(v, state.summary.Unaccepted, current)
 	return p
 }
 

@@ -118,7 +118,7 @@ func (s *site) showSign(ctx context.Context, v *visit, view SignView, errs []Fie
 	}
 	view.Page = s.page(ctx, v, v.t("signing.title"), "/gui")
 	view.setErrors(v, errs)
-	view.Job, view.Agent, view.Script = s.signJob(v, job), s.Config.SignAgent, s.assets.sign
+	view.Job, view.Agent, view.Script = s.signJob(v, job), s.Config.SignAgent, s.assets.of["sign.js"]
 	view.Path, view.MaxSize = view.Job.Href, formatSize(v.lang, min(s.Config.MaxFile, maxSignFile))
 	if view.Date == "" {
 		view.Date = formatDay(v.now)

@@ -1,0 +1,43 @@
+package web
+
+import (
+	"strconv"
+
+	"tram/agent/web/account"
+)
+
+// MenuItem is one entry of the menu.
+type MenuItem struct {
+	Href, Text, Key string
+	Count           string // "" for none
+	Current         bool
+}
+
+// entries are the menu in its order, which is the same on every page. Keys are
+// fixed: an entry that a person may not use leaves its key unused.
+var entries = []struct {
+	href, text, key string
+	who             account.Right
+}{
+	{"/viec-can-lam", "web.menu.work", "Alt+1", account.Lists},
+	{"/van-ban-den", "web.menu.incoming", "Alt+2", account.Lists},
+	{"/van-ban-di", "web.menu.outgoing", "Alt+3", account.Lists},
+	{"/nguoi-dung", "web.menu.users", "Alt+8", account.Accounts},
+}
+
+// menu is what the visitor may use; unanswered stands beside the incoming
+// documents.
+func (s *site) menu(v *visit, unanswered int, current string) []MenuItem {
+	var items []MenuItem
+	for _, e := range entries {
+		if !v.may(e.who) {
+			continue
+		}
+		item := MenuItem{Href: e.href, Text: v.t(e.text), Key: e.key, Current: e.href == current}
+		if e.href == "/van-ban-den" && unanswered > 0 {
+			item.Count = strconv.Itoa(unanswered)
+		}
+		items = append(items, item)
+	}
+	return items
+}
