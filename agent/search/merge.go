@@ -24,7 +24,7 @@ const (
 // merge joins the segments of the index when that is due. It gives up at ctx's end
 // and when stop has news; the next call goes on.
 func (x *Index) merge(ctx context.Context, stop <-chan struct{}) error {
-	due, err := x.mergeDue(ctx)
+	due, err := x.MergeDue(ctx)
 	if err != nil || !due {
 		return err
 	}
@@ -57,7 +57,8 @@ func (x *Index) merge(ctx context.Context, stop <-chan struct{}) error {
 	}
 }
 
-func (x *Index) mergeDue(ctx context.Context) (bool, error) {
+// MergeDue tells whether segments are to be joined, which happens at the next rest.
+func (x *Index) MergeDue(ctx context.Context) (bool, error) {
 	var all, largest int
 	err := x.db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT coalesce(sum(n), 0), coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM search_words_idx GROUP BY segid)`).

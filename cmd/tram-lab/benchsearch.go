@@ -86,7 +86,7 @@ func (b *bench) indexing(ctx context.Context, x *search.Index, db *sqlite.DB, co
 		}
 	}
 	all := time.Since(begin)
-	if err := merged(ctx, db); err != nil {
+	if err := merged(ctx, x); err != nil {
 		return err
 	}
 	var pages, size int64
@@ -108,16 +108,13 @@ func (b *bench) indexing(ctx context.Context, x *search.Index, db *sqlite.DB, co
 // mergeTime is how long the index may take to join its segments.
 const mergeTime = 5 * time.Minute
 
-// merged waits until the index is in one piece, as it is at rest.
-func merged(ctx context.Context, db *sqlite.DB) error {
+// merged waits until the index is as it is at rest.
+func merged(ctx context.Context, x *search.Index) error {
 	ctx, cancel := context.WithTimeout(ctx, mergeTime)
 	defer cancel()
 	for {
-		var segments int
-		err := db.View(ctx, func(tx *sqlite.Tx) error {
-			return tx.QueryRow(`SELECT count(DISTINCT segid) FROM search_words_idx`).Scan(&segments)
-		})
-		if err != nil || segments <= 2 {
+		due, err := x.MergeDue(ctx)
+		if err != nil || !due {
 			return err
 		}
 		select {
