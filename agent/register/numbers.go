@@ -88,6 +88,15 @@ func (r Range) String() string {
 	return Number(r.First) + "–" + Number(r.Last)
 }
 
+// Ranges joins ranges as a person reads them: 07–09, 12.
+func Ranges(list []Range) string {
+	var parts []string
+	for _, r := range list {
+		parts = append(parts, r.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
 // Gaps lists the numbers that are missing between 1 and the highest of a
 // series, in order. Numbers may come in any order and more than once; those
 // below 1 do not count.
