@@ -208,6 +208,9 @@ var whoMay = map[string]string{
 	"POST /van-ban-den/{id}/dong-y": "lan", "POST /van-ban-den/{id}/tu-choi": "lan", "POST /van-ban-di/{id}/rut-lai": "lan", "POST /van-ban-di/{id}/thu-hoi": "lan",
 	"POST /van-ban-di/{id}/gui-ngay": "lan", "GET /gui": "lan", "POST /gui": "lan", "GET /noi-nhan": "lan",
 
+	"GET /van-ban-den/vao-so": "lan", "POST /van-ban-den/vao-so": "lan", "GET /van-ban-di/vao-so": "lan", "POST /van-ban-di/vao-so": "lan",
+	"GET /van-ban-den/{id}/dau-den": "lan",
+
 	"GET /ky-so": "lan", "POST /ky-so": "lan", "GET /ky-so/{id}": "lan", "GET /ky-so/{id}/tep": "lan", "POST /ky-so/{id}/goi": "lan",
 	"POST /ky-so/{id}/tai-len": "lan", "POST /ky-so/{id}/bo": "lan",
 	"GET /ky/{token}": "all", "POST /ky/{token}": "all", // the signing agent: the token is what counts

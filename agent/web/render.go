@@ -21,7 +21,7 @@ var templateFiles embed.FS
 var pageNames = []string{
 	"signin", "work", "incoming", "document", "send", "recipients",
 	"outbox", "outgoing", "sent", "slip", "status", "error",
-	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import",
+	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import", "enter",
 }
 
 // pages holds the parsed templates.

@@ -129,7 +129,7 @@ function upload(form) {
 		x.onload = () => {
 			const to = new URL(x.responseURL)
 			if (to.pathname !== location.pathname) {
-				if (to.pathname.startsWith('/van-ban-di')) sessionStorage.removeItem('tram:' + d.keep)
+				if (to.pathname.startsWith('/van-ban')) sessionStorage.removeItem('tram:' + d.keep)
 				return location.assign(to)
 			}
 			const doc = parse(x.responseText), fresh = $('#main', doc), input = fresh && $('[type=file]', fresh)
