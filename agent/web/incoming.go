@@ -283,7 +283,7 @@ func (v *visit) answered(d office.Document) string {
 	case d.State == office.Returned:
 		return v.t("web.in.done-returned", args)
 	case d.Medium == office.Paper:
-		return joinDots(v.t("web.paper.done-in", i18n.Args{"number": register.Number(d.Arrival)}), v.t("web.paper.nobody-told"))
+		return v.t("web.paper.done-in", i18n.Args{"number": register.Number(d.Arrival)}) + " " + v.t("web.paper.nobody-told")
 	case d.Arrival > 0:
 		return v.t("web.in.done-accepted-number", args)
 	}
@@ -349,7 +349,13 @@ func (v *visit) facts(d office.Document) []Fact {
 		all[0] = Fact{v.t("web.fact.to"), v.recipientsShort(d)}
 		all[4].Name = v.t("web.fact.saved")
 	}
-	all = append(all, v.paperFacts(d)...)
+	if d.Medium == office.Paper {
+		all[4].Name = v.t("web.paper.booked")
+		if len(d.Attachments) == 0 {
+			all[5].Value = ""
+		}
+		all = append(all, v.paperFacts(d)...)
+	}
 	kept := all[:0]
 	for _, f := range all {
 		if f.Value != "" {

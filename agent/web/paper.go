@@ -57,8 +57,8 @@ type EnterView struct {
 	Urgency    int
 	Urgencies  []Option
 	Next, Gaps string // of the series, in words
-	Doubt      string // what a person is asked to decide on, "" for nothing
-	DoubtHref  string
+	Doubt      bool   // a person is asked to decide on what the messages say
+	DoubtHref  string // address of the earlier document, "" for none
 	Sure       bool
 	Guarded    bool // as those of [SendView]
 	Cleared    bool
@@ -72,6 +72,9 @@ type EnterView struct {
 // legalTypes are types of incoming documents beside those of the decree. Like
 // these they stay Vietnamese.
 var legalTypes = []string{"Luật", "Pháp lệnh", "Nghị định", "Thông tư", "Đơn, thư"}
+
+// enterFields are the fields in the order of the form, in which mistakes are told.
+var enterFields = []string{"arrived", "number", "notation", "from", "code", "date", "type", "subject", "signer", "to", "copies", "urgency-0", "files"}
 
 func boxAddress(box office.Box) string {
 	if box == office.Out {
@@ -98,6 +101,9 @@ func (s *site) showEnter(ctx context.Context, v *visit, view EnterView, errs []F
 		box, title = office.Out, v.t("web.paper.out")
 	}
 	view.Page = s.page(ctx, v, title, boxAddress(box))
+	slices.SortStableFunc(errs, func(a, b FieldError) int {
+		return cmp.Compare(slices.Index(enterFields, a.Field), slices.Index(enterFields, b.Field))
+	})
 	view.setErrors(v, errs)
 	view.Action = boxAddress(box) + "/vao-so"
 	view.Path = view.Action
@@ -219,7 +225,6 @@ func (view EnterView) entry(v *visit, box office.Box, up *upload) (office.PaperE
 // person can decide is asked once.
 func (s *site) enterFailed(ctx context.Context, v *visit, view EnterView, err error) error {
 	status := http.StatusUnprocessableEntity
-	var doubts []string
 	for _, p := range problems(err) {
 		switch p.Class {
 		case problem.Failed:
@@ -229,17 +234,11 @@ func (s *site) enterFailed(ctx context.Context, v *visit, view EnterView, err er
 			status = http.StatusInsufficientStorage
 		}
 		view.Guarded = view.Guarded || strings.HasPrefix(p.Code, "send.secret")
-		if p.Code == "enter.duplicate" || p.Code == "enter.gap" {
-			doubts = append(doubts, p.Message(v.lang))
-		}
-		if id, ok := p.Args["id"].(string); ok {
+		view.Doubt = view.Doubt || p.Code == "enter.duplicate" || p.Code == "enter.gap"
+		if id, ok := p.Args["id"].(string); ok && p.Code == "enter.duplicate" {
 			view.DoubtHref = boxAddress(office.In) + "/" + id
-			if view.Out {
-				view.DoubtHref = boxAddress(office.Out) + "/" + id
-			}
 		}
 	}
-	view.Doubt, view.Sure = strings.Join(doubts, " "), false
 	return s.showEnter(ctx, v, view, v.fieldErrors(err), status)
 }
 
