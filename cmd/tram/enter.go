@@ -20,31 +20,32 @@ import (
 // enterCommand enters paper documents in the registers.
 func enterCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "enter", Short: "tram.enter.short"}
-	in := api.EntryRequest{Box: office.In, By: "cli"}
+	in := entry{EntryRequest: api.EntryRequest{Box: office.In, By: "cli"}}
 	arriving := enterOne(c, "in [SCAN…]", "tram.enter.in.short", &in)
 	f := arriving.Flags()
 	f.StringVar(&in.From.Name, "from", "", "tram.enter.from")
 	f.StringVar(&in.From.Code, "from-code", "", "tram.enter.from-code")
 	f.StringVar(&in.Code, "code", "", "tram.enter.code")
 	f.StringVar(&in.Arrived, "arrived", "", "tram.enter.arrived")
-	out := api.EntryRequest{Box: office.Out, By: "cli"}
+	out := entry{EntryRequest: api.EntryRequest{Box: office.Out, By: "cli"}}
 	issuing := enterOne(c, "out [SCAN…]", "tram.enter.out.short", &out)
 	f = issuing.Flags()
-	to := f.StringArray("to", nil, "tram.enter.to")
+	f.StringArrayVar(&out.names, "to", nil, "tram.enter.to")
 	f.StringVar(&out.Notation, "notation", "", "tram.send.notation")
 	f.StringVar(&out.Signer, "signer", "", "tram.enter.signer")
 	f.IntVar(&out.Copies, "copies", 0, "tram.enter.copies")
-	issuing.PreRun = func(*cobra.Command, []string) {
-		for _, name := range *to {
-			out.To = append(out.To, office.Party{Name: name})
-		}
-	}
 	group.AddCommand(arriving, issuing)
 	return group
 }
 
+// entry is what the flags say.
+type entry struct {
+	api.EntryRequest
+	names []string // of recipients
+}
+
 // enterOne has what both kinds of documents have.
-func enterOne(c *cli.Console, use, short string, req *api.EntryRequest) *cobra.Command {
+func enterOne(c *cli.Console, use, short string, req *entry) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: cli.Args(0, -1)}
 	f := cmd.Flags()
 	f.StringVar(&req.Number, "number", "", "tram.enter.number")
@@ -61,6 +62,9 @@ func enterOne(c *cli.Console, use, short string, req *api.EntryRequest) *cobra.C
 		if req.Urgency, err = cli.ParseUrgency(*urgency); err != nil {
 			return err
 		}
+		for _, name := range req.names {
+			req.To = append(req.To, office.Party{Name: name})
+		}
 		files, err := openFiles(args)
 		if err != nil {
 			return err
@@ -70,7 +74,7 @@ func enterOne(c *cli.Console, use, short string, req *api.EntryRequest) *cobra.C
 		defer client.Close()
 		progress := c.Progress(strings.Join(files.names, ", "))
 		req.Files = files.names
-		doc, err := client.Enter(cmd.Context(), *req, files.readers(progress))
+		doc, err := client.Enter(cmd.Context(), req.EntryRequest, files.readers(progress))
 		progress.Finish()
 		if err != nil {
 			return err
