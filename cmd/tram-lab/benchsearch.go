@@ -86,6 +86,9 @@ func (b *bench) indexing(ctx context.Context, x *search.Index, db *sqlite.DB, co
 		}
 	}
 	all := time.Since(begin)
+	if err := merged(ctx, x); err != nil {
+		return err
+	}
 	var pages, size int64
 	err := db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`).Scan(&pages, &size)
@@ -100,6 +103,26 @@ func (b *bench) indexing(ctx context.Context, x *search.Index, db *sqlite.DB, co
 		return err
 	}
 	return b.figure("size of the index and the kept texts, a document", float64(pages*size)/float64(count), "B", "", "")
+}
+
+// mergeTime is how long the index may take to join its segments.
+const mergeTime = 5 * time.Minute
+
+// merged waits until the index is as it is at rest.
+func merged(ctx context.Context, x *search.Index) error {
+	ctx, cancel := context.WithTimeout(ctx, mergeTime)
+	defer cancel()
+	for {
+		due, err := x.MergeDue(ctx)
+		if err != nil || !due {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("index not merged: %w", ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 func (b *bench) searching(ctx context.Context, x *search.Index, office searchtest.Corpus) error {
