@@ -1,0 +1,90 @@
+package office
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"tram/storage/sqlite"
+)
+
+// yearBatch is how many documents are filled at once.
+const yearBatch = MaxPage
+
+// Yearbook returns the whole register of a year as [Office.Register] does, all
+// lines of one moment, for the books that are printed. The documents come without
+// attachments, seals and verdicts, which no book shows.
+func (o *Office) Yearbook(ctx context.Context, box Box, year int) (lines []Booking, err error) {
+	err = o.db.View(ctx, func(tx *sqlite.Tx) error {
+		list, entered, err := bookedRows(tx, box, year)
+		if err != nil {
+			return err
+		}
+		lines = make([]Booking, len(list))
+		for from := 0; from < len(list); from += yearBatch {
+			part := list[from:min(from+yearBatch, len(list))]
+			if err := errors.Join(fillRecipients(tx, part), fillRequests(tx, part), fillLinks(tx, part)); err != nil {
+				return err
+			}
+			for i, r := range part {
+				line := Booking{r.Document, r.Created}
+				if box == In {
+					line.Entered = sqlite.Time(entered[from+i])
+				}
+				lines[from+i] = line
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read register: %w", err)
+	}
+	return lines, nil
+}
+
+// bookedRows reads the rows of a register in its order, and when each was
+// accepted, unix milliseconds.
+func bookedRows(tx *sqlite.Tx, box Box, year int) (list []*row, entered []int64, err error) {
+	rows, err := tx.Query(`SELECT `+documentColumns+`, (SELECT min(at) FROM events WHERE document = documents.seq AND step = 'accepted')
+		FROM documents INDEXED BY documents_register
+		WHERE booked > 0 AND box = ? AND booked = ? ORDER BY arrival, seq`, string(box), year)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var at sql.NullInt64
+		r, err := scanRow(behind{rows, &at})
+		if err != nil {
+			return nil, nil, err
+		}
+		list, entered = append(list, &r), append(entered, at.Int64)
+	}
+	return list, entered, rows.Err()
+}
+
+// behind scans one more column than it is asked for.
+type behind struct {
+	rows *sql.Rows
+	last any
+}
+
+func (b behind) Scan(into ...any) error { return b.rows.Scan(append(into, b.last)...) }
+
+// BookYears lists the years in which a register has lines, the newest first.
+func (o *Office) BookYears(ctx context.Context, box Box) (years []int, err error) {
+	err = o.db.View(ctx, func(tx *sqlite.Tx) error {
+		found, err := numbersOf(tx, `SELECT DISTINCT booked FROM documents INDEXED BY documents_register
+			WHERE booked > 0 AND box = ? ORDER BY booked DESC`, string(box))
+		years = nil
+		for _, y := range found {
+			years = append(years, int(y))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read years of the register: %w", err)
+	}
+	return years, nil
+}
