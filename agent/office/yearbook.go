@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
+	"tram/storage"
 	"tram/storage/sqlite"
 )
 
@@ -87,4 +89,50 @@ func (o *Office) BookYears(ctx context.Context, box Box) (years []int, err error
 		return nil, fmt.Errorf("read years of the register: %w", err)
 	}
 	return years, nil
+}
+
+// Documents returns those of the documents that exist, as [Office.Yearbook]
+// does, the newest first.
+func (o *Office) Documents(ctx context.Context, ids []storage.ID) (docs []Document, err error) {
+	err = o.db.View(ctx, func(tx *sqlite.Tx) error {
+		docs = nil
+		for from := 0; from < len(ids); from += yearBatch {
+			part := ids[from:min(from+yearBatch, len(ids))]
+			args := make([]any, len(part))
+			for i, id := range part {
+				args[i] = id
+			}
+			rows, err := tx.Query(`SELECT `+documentColumns+` FROM documents WHERE id IN (?`+strings.Repeat(`, ?`, len(part)-1)+`) ORDER BY seq DESC`, args...)
+			if err != nil {
+				return err
+			}
+			list, err := scanAll(rows)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(fillRecipients(tx, list), fillRequests(tx, list), fillLinks(tx, list)); err != nil {
+				return err
+			}
+			for _, r := range list {
+				docs = append(docs, r.Document)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read documents: %w", err)
+	}
+	return docs, nil
+}
+
+func scanAll(rows *sql.Rows) (list []*row, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scanRow(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, &r)
+	}
+	return list, rows.Err()
 }
