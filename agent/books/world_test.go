@@ -6,7 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -245,5 +244,3 @@ func (d *desk) audited(action string) (n int) {
 	}
 	return n
 }
-
-var errStop = errors.New("power cut")
