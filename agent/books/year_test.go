@@ -106,7 +106,7 @@ func checkPictures(t *testing.T, path string, pages int) {
 			t.Fatal(err)
 		}
 	}
-	poppler(t, "pdftoppm", "-png", "-gray", "-r", "45", path, filepath.Join(dir, "page"))
+	poppler(t, "pdftoppm", "-png", "-gray", "-r", "30", path, filepath.Join(dir, "page"))
 	found, err := filepath.Glob(filepath.Join(dir, "page-*.png"))
 	if err != nil || len(found) != pages {
 		t.Fatalf("%d pictures of %d pages, %v", len(found), pages, err)
