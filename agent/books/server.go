@@ -15,8 +15,11 @@ import (
 	"tram/agent/register"
 )
 
-// Path is where the books are over the local socket.
-const Path = "/v1/books"
+// Path is where the books are over the local socket, and printPath their prints.
+const (
+	Path      = "/v1/books"
+	printPath = "/v1/book-prints"
+)
 
 // commandLine is who prints over the local socket, in the audit log.
 const commandLine = "tram"
@@ -62,7 +65,7 @@ func Routes(mux *http.ServeMux, log *slog.Logger, books func() (*Books, error)) 
 		}
 		return nil, err
 	})
-	on("GET "+Path+"/prints/{id}", func(b *Books, w http.ResponseWriter, r *http.Request) (any, error) {
+	on("GET "+printPath+"/{id}", func(b *Books, w http.ResponseWriter, r *http.Request) (any, error) {
 		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64) // none has the number 0
 		_, body, err := b.PDF(r.Context(), id)
 		if err != nil {
@@ -72,7 +75,7 @@ func Routes(mux *http.ServeMux, log *slog.Logger, books func() (*Books, error)) 
 		_, err = io.Copy(w, body)
 		return nil, err
 	})
-	on("POST "+Path+"/prints/{id}/confirm", func(b *Books, _ http.ResponseWriter, r *http.Request) (any, error) {
+	on("POST "+printPath+"/{id}/confirm", func(b *Books, _ http.ResponseWriter, r *http.Request) (any, error) {
 		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
 		return b.Confirm(r.Context(), id, commandLine)
 	})
@@ -138,7 +141,7 @@ func (c Client) File(ctx context.Context, kind register.Kind, year, volume int, 
 
 // PDF opens the file of a print; the caller closes it.
 func (c Client) PDF(ctx context.Context, id int64) (io.ReadCloser, error) {
-	resp, err := c.Do(ctx, http.MethodGet, fmt.Sprintf("%s/prints/%d", Path, id), nil, "")
+	resp, err := c.Do(ctx, http.MethodGet, fmt.Sprintf("%s/%d", printPath, id), nil, "")
 	if err != nil {
 		return nil, err
 	}
@@ -147,5 +150,5 @@ func (c Client) PDF(ctx context.Context, id int64) (io.ReadCloser, error) {
 
 // Confirm says that the pages of a print are there.
 func (c Client) Confirm(ctx context.Context, id int64) (j Job, err error) {
-	return j, c.Call(ctx, http.MethodPost, fmt.Sprintf("%s/prints/%d/confirm", Path, id), nil, &j)
+	return j, c.Call(ctx, http.MethodPost, fmt.Sprintf("%s/%d/confirm", printPath, id), nil, &j)
 }

@@ -173,6 +173,7 @@ type DocumentView struct {
 	Reason    string
 	Returning bool // the form for returning is open
 	MaxReason int
+	Filing    *Filing
 }
 
 // Fact is a label and its value.
@@ -228,6 +229,7 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		Returning: len(errs) > 0 && errs[0].Field == "reason", Reason: reason, MaxReason: maxReason}
 	view.setErrors(v, errs)
 	view.Links, view.Recalled = v.links(d), v.recalled(d)
+	view.Filing = s.filing(ctx, v, d.ID)
 	if refusing := len(errs) > 0 && errs[0].Field == "refusal"; refusing {
 		view.Reason, view.Order = "", v.order(d, reason, true)
 	} else {

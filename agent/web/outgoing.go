@@ -129,6 +129,7 @@ type SentView struct {
 	Files     []FileView
 	Tracks    []Track
 	Meter     *Meter
+	Filing    *Filing
 }
 
 func (s *site) outgoingOne(ctx context.Context, v *visit) error {
@@ -148,6 +149,7 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 	view := SentView{Page: s.page(ctx, v, title, "/van-ban-di"), Base: boxPath(d), Subject: d.Subject,
 		Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Facts: v.facts(d)}
 	view.Path = view.Base
+	view.Filing = s.filing(ctx, v, d.ID)
 	view.Frozen, view.Links, view.TakeBack, view.MaxReason = v.frozen(d), v.links(d), v.takeBack(d), maxReason
 	if view.CanSend && d.State != office.Withdrawn {
 		view.Replace = "/gui?" + changeReplace + "=" + d.ID.String()

@@ -22,13 +22,14 @@ var pageNames = []string{
 	"signin", "work", "incoming", "document", "send", "recipients",
 	"outbox", "outgoing", "sent", "slip", "status", "error",
 	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import",
+	"books", "book", "bookline", "bookentry", "workfiles", "workfile",
 }
 
 // pages holds the parsed templates.
 type pages struct{ byName map[string]*template.Template }
 
 func loadPages() (*pages, error) {
-	base, err := template.New("layout").ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	base, err := template.New("layout").ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/bookparts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse templates: %w", err)
 	}
