@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/books"
 	"tram/agent/httpd"
 	"tram/agent/web/account"
+	log "tram/storage/audit"
 	"tram/storage/sqlite"
 )
 
@@ -66,7 +68,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema}})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, log.Schema, books.Schema}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 		t.Fatal(err)
 	}
 	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
-		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
+		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
 	if err != nil {

@@ -184,7 +184,7 @@ func (s *site) workFilePut(ctx context.Context, v *visit) error {
 		return fmt.Errorf("get document: %w", err)
 	}
 	file, _ := strconv.ParseInt(v.r.PostFormValue("ho-so"), 10, 64) // none has the number 0
-	if err := s.Books.PutIn(ctx, file, id, v.r.PostFormValue("to"), v.session.User.Name); err != nil {
+	if err := s.Books.PutIn(ctx, file, id, v.r.PostFormValue("to-so"), v.session.User.Name); err != nil {
 		return err
 	}
 	v.redirect(boxPath(d) + "#ho-so")
