@@ -141,7 +141,13 @@ func symbol(d office.Document) string {
 	return strings.Trim(d.Number+"/"+d.Notation, "/")
 }
 
-func typeSubject(d office.Document) string { return join(". ", typeSubjectless(d), d.Subject) }
+// typeSubject joins type and subject. Many a subject begins with its type.
+func typeSubject(d office.Document) string {
+	if typ := []rune(typeSubjectless(d)); len([]rune(d.Subject)) >= len(typ) && strings.EqualFold(string([]rune(d.Subject)[:len(typ)]), string(typ)) {
+		return d.Subject
+	}
+	return join(". ", typeSubjectless(d), d.Subject)
+}
 
 func typeSubjectless(d office.Document) string {
 	if d.TypeName != "" {
@@ -170,7 +176,7 @@ func outgoingRemarks(d office.Document) []string {
 	}
 	for _, l := range d.Links {
 		if l.Kind == office.ReplacedBy || l.Kind == office.UpdatedBy {
-			all = append(all, paper("out."+string(l.Kind), i18n.Args{"by": l.Symbol, "date": documentDay(l.Date)}))
+			all = append(all, paper("change."+string(l.Kind), i18n.Args{"by": linked(l)}))
 		}
 	}
 	var asked time.Time
@@ -194,6 +200,14 @@ func outgoingRemarks(d office.Document) []string {
 	return all
 }
 
+// linked names another document.
+func linked(l office.Link) string {
+	if l.Date == "" {
+		return l.Symbol
+	}
+	return paper("dated", i18n.Args{"document": l.Symbol, "date": documentDay(l.Date)})
+}
+
 func incomingRemarks(d office.Document) []string {
 	var all []string
 	if d.State == office.Recalled {
@@ -205,7 +219,7 @@ func incomingRemarks(d office.Document) []string {
 	}
 	for _, l := range d.Links {
 		if (l.Kind == office.ReplacedBy || l.Kind == office.UpdatedBy) && !l.Waits {
-			all = append(all, paper("in."+string(l.Kind), i18n.Args{"by": l.Symbol, "date": documentDay(l.Date)}))
+			all = append(all, paper("change."+string(l.Kind), i18n.Args{"by": linked(l)}))
 		}
 	}
 	return all

@@ -47,6 +47,8 @@ type BookView struct {
 	Sheets     []SheetView
 	Pager      Pager
 	Empty      string
+	openFrom   int // first page of the print that is open, of volume
+	volume     int
 }
 
 // PrintView is one print of a book.
@@ -149,7 +151,11 @@ func (s *site) boundBook(ctx context.Context, v *visit, a asked, view *BookView)
 		return err
 	}
 	view.Printed, view.Left = v.printedTo(st), v.left(st)
+	if st.Volume > 1 {
+		view.Printed = v.t("web.books.in-volume", i18n.Args{"volume": v.t("web.books.volume", i18n.Args{"n": register.Number(st.Volume)}), "text": view.Printed})
+	}
 	if st.Open != nil {
+		view.openFrom, view.volume = st.Open.First, st.Volume
 		p := v.printView(a, *st.Open)
 		view.Open = &p
 	} else if st.Pending > 0 {
@@ -204,7 +210,11 @@ func (s *site) preview(ctx context.Context, v *visit, a asked, view *BookView) e
 		}
 	}
 	for _, sheet := range p.Sheets {
-		view.Sheets = append(view.Sheets, v.sheetView(a, sheet, sheet.Page <= p.Printed && !view.ByDays && a.book.Bound))
+		one := v.sheetView(a, sheet, sheet.Page <= p.Printed && !view.ByDays && a.book.Bound)
+		if view.openFrom > 0 && sheet.Page >= view.openFrom && sheet.Page <= p.Printed && one.State.Text != "" && sheet.Volume.Number == view.volume {
+			one.State = Tag{v.t("web.books.sheet-open"), "amber"}
+		}
+		view.Sheets = append(view.Sheets, one)
 	}
 	if p.Pages > sheetsShown {
 		at := func(n int) string {

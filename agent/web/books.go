@@ -198,9 +198,15 @@ func (s *site) years(ctx context.Context, present int, path string) ([]Filter, e
 
 // printedTo says how far a book is on paper.
 func (v *visit) printedTo(s books.State) string {
+	pages := s.Pages
+	if s.Open != nil {
+		pages = s.Open.First - 1
+	}
 	switch {
-	case s.Pages == 0:
+	case pages == 0:
 		return v.t("web.books.printed-none")
+	case s.Open != nil:
+		return v.t("web.books.printed-before", i18n.Args{"page": pages})
 	case s.Last == "":
 		return v.t("web.books.printed-page", i18n.Args{"page": s.Pages})
 	}
