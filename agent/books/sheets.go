@@ -99,70 +99,76 @@ func (b *Books) free(ctx context.Context, book register.Book, year int, sel Sele
 	return p, nil
 }
 
+// printPart is what of one print is on the pages that were asked for.
+type printPart struct {
+	volume register.Volume
+	marks  []register.Printed
+	lines  []register.Line
+}
+
 // onPaper gives printed pages of a volume as they are.
 func (b *Books) onPaper(ctx context.Context, l ledger, volume, first, count int) (p Preview, err error) {
-	type part struct {
-		volume register.Volume
-		marks  []register.Printed
-		lines  []register.Line
-	}
-	parts := map[int64]*part{}
-	var order []int64
+	var parts []*printPart
 	args := []any{string(l.state.Kind), l.state.Year, volume}
-	err = b.o.DB.View(ctx, func(tx *sqlite.Tx) error {
-		clear(parts)
-		order = nil
-		err := tx.QueryRow(`SELECT coalesce(max(page), 0), (SELECT count(*) FROM books_lines WHERE kind = ?1 AND year = ?2 AND volume = ?3)
+	err = b.o.DB.View(ctx, func(tx *sqlite.Tx) (err error) {
+		err = tx.QueryRow(`SELECT coalesce(max(page), 0), (SELECT count(*) FROM books_lines WHERE kind = ?1 AND year = ?2 AND volume = ?3)
 			FROM books_sheets WHERE kind = ?1 AND year = ?2 AND volume = ?3`, args...).Scan(&p.Pages, &p.Lines)
-		if err != nil {
-			return err
+		if err == nil {
+			parts, err = readParts(tx, append(slices.Clone(args), first, first+count))
 		}
-		args := append(slices.Clone(args), first, first+count)
-		err = each(tx, `SELECT s.print, s.mark, p.heading FROM books_sheets s JOIN books_prints p ON p.seq = s.print
-			WHERE s.kind = ? AND s.year = ? AND s.volume = ? AND s.page >= ? AND s.page < ? ORDER BY s.page`, args, func(scan scanner) error {
-			var id int64
-			var mark, heading string
-			if err := scan(&id, &mark, &heading); err != nil {
-				return err
-			}
-			if parts[id] == nil {
-				parts[id], order = &part{}, append(order, id)
-				if err := json.Unmarshal([]byte(heading), &parts[id].volume); err != nil {
-					return err
-				}
-			}
-			var m register.Printed
-			err := json.Unmarshal([]byte(mark), &m)
-			parts[id].marks = append(parts[id].marks, m)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		return each(tx, `SELECT print, line FROM books_lines WHERE kind = ? AND year = ? AND volume = ? AND page >= ? AND page < ? ORDER BY pos`, args, func(scan scanner) error {
-			var id int64
-			var text string
-			var line register.Line
-			if err := scan(&id, &text); err != nil {
-				return err
-			}
-			err := json.Unmarshal([]byte(text), &line)
-			parts[id].lines = append(parts[id].lines, line)
-			return err
-		})
+		return err
 	})
 	if err != nil {
 		return Preview{}, fmt.Errorf("read printed pages: %w", err)
 	}
 	p.Printed = p.Pages
-	for _, id := range order {
-		sheets, err := register.Reprint(l.book, parts[id].volume, parts[id].lines, parts[id].marks)
+	for _, part := range parts {
+		sheets, err := register.Reprint(l.book, part.volume, part.lines, part.marks)
 		if err != nil {
 			return Preview{}, err
 		}
 		p.Sheets = append(p.Sheets, sheets...)
 	}
 	return p, nil
+}
+
+// readParts reads the pages of a volume, print by print: args are kind, year,
+// volume, the first page, and the one behind the last.
+func readParts(tx *sqlite.Tx, args []any) (parts []*printPart, err error) {
+	of := map[int64]*printPart{}
+	err = each(tx, `SELECT s.print, s.mark, p.heading FROM books_sheets s JOIN books_prints p ON p.seq = s.print
+		WHERE s.kind = ? AND s.year = ? AND s.volume = ? AND s.page >= ? AND s.page < ? ORDER BY s.page`, args, func(scan scanner) error {
+		var id int64
+		var mark, heading string
+		if err := scan(&id, &mark, &heading); err != nil {
+			return err
+		}
+		if of[id] == nil {
+			of[id] = &printPart{}
+			parts = append(parts, of[id])
+			if err := json.Unmarshal([]byte(heading), &of[id].volume); err != nil {
+				return err
+			}
+		}
+		var m register.Printed
+		err := json.Unmarshal([]byte(mark), &m)
+		of[id].marks = append(of[id].marks, m)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return parts, each(tx, `SELECT print, line FROM books_lines WHERE kind = ? AND year = ? AND volume = ? AND page >= ? AND page < ? ORDER BY pos`, args, func(scan scanner) error {
+		var id int64
+		var text string
+		var line register.Line
+		if err := scan(&id, &text); err != nil {
+			return err
+		}
+		err := json.Unmarshal([]byte(text), &line)
+		of[id].lines = append(of[id].lines, line)
+		return err
+	})
 }
 
 // all are the lines of a bound book, of every volume or of one, those on paper

@@ -24,7 +24,9 @@ func booksOver(t *testing.T, db *sqlite.DB, f *fakeOffice, now func() time.Time)
 		t.Fatal(err)
 	}
 	return books.New(books.Options{DB: db, Blobs: blobs, Source: bookSource{f}, Now: now,
-		Heading: func() books.Heading { return books.Heading{Superior: "UBND tỉnh Cao Bằng", Office: us.Name, Place: "Trùng Khánh"} }})
+		Heading: func() books.Heading {
+			return books.Heading{Superior: "UBND tỉnh Cao Bằng", Office: us.Name, Place: "Trùng Khánh"}
+		}})
 }
 
 // bookSource gives what the fake office has registered.
