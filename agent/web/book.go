@@ -246,7 +246,10 @@ func (v *visit) sheetView(a asked, s register.Sheet, printed bool) SheetView {
 	for _, r := range s.Rows {
 		row := make([]CellView, len(r.Cells))
 		for i, c := range r.Cells {
-			row[i] = CellView{Text: strings.Join(c.Lines, "\n"), Center: s.Book.Columns[i].Align == register.Center}
+			row[i] = CellView{Text: c.Text, Center: s.Book.Columns[i].Align == register.Center}
+			if c.Cut {
+				row[i].Text = strings.Join(c.Lines, "\n")
+			}
 		}
 		if last := &row[len(row)-1]; a.book.Bound && v.may(account.KeepBooks) {
 			if !printed && strings.HasPrefix(r.Key, "entry-") {

@@ -218,6 +218,8 @@ func (v *visit) left(s books.State) string {
 	switch {
 	case s.Pending > 0:
 		return v.t("web.books.left", i18n.Args{"n": s.Pending})
+	case s.Open != nil:
+		return v.t("web.books.left-open", i18n.Args{"n": s.Open.Lines})
 	case s.Pages == 0:
 		return v.t("web.books.left-none")
 	case s.LastAt.IsZero():

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
 	"tram/agent/register"
 )
 
@@ -203,28 +206,6 @@ func TestWorkFiles(t *testing.T) {
 	contains(t, "the file", page, "Hồ sơ chưa có văn bản")
 }
 
-func TestWhoMayKeepBooks(t *testing.T) {
-	b := start(t, false, fixed)
-	visitors := map[string]*browser{"nobody": b.visitor(), "lan": b.as("lan"), "leader": b.as("leader"), "staff": b.as("staff"), "it": b.as("it"), "onestop": b.as("onestop")}
-	for _, rt := range b.site.bookRoutes() {
-		method, path, _ := strings.Cut(rt.pattern, " ")
-		path = strings.NewReplacer("{so}", "van-ban-den", "{id}", "1").Replace(path)
-		for name, v := range visitors {
-			var res *http.Response
-			if method == "POST" {
-				res, _ = v.post(path, url.Values{})
-			} else {
-				res, _ = v.get(path)
-			}
-			may := name == "lan" || (name == "leader" || name == "staff") && rt.who == "books"
-			toSignIn := strings.HasPrefix(res.Header.Get("Location"), "/dang-nhap")
-			if name == "nobody" && !toSignIn || name != "nobody" && may == (res.StatusCode == http.StatusForbidden) {
-				t.Errorf("%s as %s gave %d", rt.pattern, name, res.StatusCode)
-			}
-		}
-	}
-}
-
 // bookTour prints and corrects, and gives the pages of the books in their states.
 func (b *box) bookTour() map[string]string {
 	b.t.Helper()
@@ -297,5 +278,25 @@ func TestBookPagesFitBothWindowsInBothLanguages(t *testing.T) {
 			}
 		}
 		c.quiet()
+	}
+}
+
+// TestSheetsPrintEachOnItsOwnPaper is for who prints a page of the browser instead
+// of the file.
+func TestSheetsPrintEachOnItsOwnPaper(t *testing.T) {
+	b := start(t, false, fixed)
+	pages := b.bookTour()
+	c := browse(t, b, 1366, 768)
+	c.signIn("lan")
+	for name, want := range map[string]int{"book-volume-1": 3, "book-in": 2, "book-open": 2, "workfile-list": 1} {
+		c.open(pages[name])
+		got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(got.Data), "/Type /Page\n"); n != want {
+			t.Errorf("%s prints on %d sheets, want %d", name, n, want)
+		}
+		c.keep(name+".pdf", got.Data)
 	}
 }
