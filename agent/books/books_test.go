@@ -1,6 +1,8 @@
 package books
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -92,6 +94,11 @@ func TestAnOpenPrintIsFinishedFirst(t *testing.T) {
 	}
 	if d.bytes(job.ID) != data {
 		t.Error("the file of a print that failed is gone")
+	}
+	for content, want := range map[string]bool{data: true, "another": false} {
+		if used, err := d.Uses(t.Context(), sha256.Sum256([]byte(content))); err != nil || used != want {
+			t.Errorf("in use: %v, %v, want %v", used, err, want)
+		}
 	}
 	again := d.printed(register.Incoming)
 	if again.First != 1 || again.Lines != 3 {
@@ -320,4 +327,29 @@ func TestWorkFiles(t *testing.T) {
 	_, err = d.ExportContents(t.Context(), id, "odt")
 	wantProblem(t, err, "books.format")
 	wantProblem(t, d.PutIn(t.Context(), 99, in[0], "", "lan"), "books.no-file")
+}
+
+func TestNumbersAreInOrderSeriesBySeries(t *testing.T) {
+	day := func(n int) time.Time { return time.Date(2026, 3, n, 0, 0, 0, 0, clock.Vietnam) }
+	entry := func(series string, number, at int) line {
+		return line{Line: register.Line{Key: fmt.Sprintf("%s%d", series, number)}, series: series, number: number, day: day(at)}
+	}
+	for _, c := range []struct {
+		name  string
+		lines []line
+		want  string
+	}{
+		{"none", nil, ""},
+		{"one series, a number of an earlier day given late", []line{entry("", 1, 1), entry("", 3, 3), entry("", 2, 5)}, "1 2 3"},
+		{"two beside each other by day", []line{entry("QĐ", 1, 1), entry("QĐ", 2, 4), entry("TB", 1, 2), entry("TB", 2, 9)}, "QĐ1 TB1 QĐ2 TB2"},
+		{"days out of order within one", []line{entry("QĐ", 2, 1), entry("QĐ", 1, 8), entry("TB", 1, 2)}, "TB1 QĐ1 QĐ2"},
+	} {
+		var got []string
+		for _, l := range inOrder(c.lines) {
+			got = append(got, l.Key)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %v, want %s", c.name, got, c.want)
+		}
+	}
 }

@@ -193,18 +193,23 @@ func (s *site) preview(ctx context.Context, v *visit, a asked, view *BookView) e
 	if err != nil {
 		return err
 	}
-	if first < 1 && a.book.Bound && !view.ByDays { // begin where the paper ends
-		first = max(1, min(p.Printed, p.Pages-1)/sheetsShown*sheetsShown+1)
+	if first < 1 || first > p.Pages {
+		first = 1
+		if a.book.Bound && !view.ByDays { // begin where the paper ends
+			first = max(1, min(p.Printed, p.Pages-1)/sheetsShown*sheetsShown+1)
+		}
 		if p, err = s.Books.Preview(ctx, a.kind, a.year, a.sel, first, sheetsShown); err != nil {
 			return err
 		}
 	}
-	first = max(first, 1)
 	for _, t := range p.Totals {
 		view.Totals = append(view.Totals, Fact{v.t("register.total." + string(t.Of)), strconv.Itoa(t.Count)})
 	}
 	if p.Lines == 0 {
 		view.Empty = v.t("web.books.empty", i18n.Args{"year": a.year})
+		if len(view.Volumes) > 0 {
+			view.Empty = v.t("web.books.empty-volume")
+		}
 		if view.ByDays {
 			view.Empty = v.t("web.books.empty-days")
 		}
