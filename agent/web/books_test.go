@@ -77,6 +77,16 @@ func TestAClerkPrintsABookAndThenWhatWasAdded(t *testing.T) {
 	}
 }
 
+func TestWhoSignsInAgainComesBackToTheBook(t *testing.T) {
+	v := start(t, true, fixed).visitor()
+	for path, want := range map[string]string{"/so/van-ban-den/in": "/so/van-ban-den", "/so/van-ban-di/ban-in/3/xong": "/so/van-ban-di", "/so/buu-dien/ghi": "/so/buu-dien", "/ho-so-cong-viec/them": "/ho-so-cong-viec"} {
+		res, _ := v.post(path, url.Values{})
+		if got := res.Header.Get("Location"); got != "/dang-nhap?tiep="+url.QueryEscape(want) {
+			t.Errorf("%s leads to %s", path, got)
+		}
+	}
+}
+
 func TestFilesOfBooks(t *testing.T) {
 	b := start(t, false, fixed)
 	v := b.as("leader")
