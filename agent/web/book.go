@@ -129,7 +129,7 @@ func (s *site) showBook(ctx context.Context, v *visit, a asked, errs []FieldErro
 		view.Files = append(view.Files, ReportRow{Href: a.path("/bia", "quyen", volumeText(a)), Name: v.t("web.books.cover")})
 	}
 	view.setErrors(v, errs)
-	view.Styles = s.styles("books.css")
+	view.Styles = s.some("books.css")
 	return s.render(v, "book", view, status)
 }
 

@@ -56,7 +56,7 @@ func (s *site) showLine(ctx context.Context, v *visit, note string, errs []Field
 		view.Notes = append(view.Notes, v.t("web.books.note", i18n.Args{"time": formatFull(n.At), "by": n.By, "text": n.Text}))
 	}
 	view.setErrors(v, errs)
-	view.Styles = s.styles("books.css")
+	view.Styles = s.some("books.css")
 	return s.render(v, "bookline", view, status)
 }
 
@@ -137,7 +137,7 @@ func (s *site) showEntry(ctx context.Context, v *visit, a asked, e books.Entry, 
 			Area: f == register.TypeSubject || f == register.Destination, Short: f == register.Envelopes || f == register.ReturnDate || f == register.FileCode})
 	}
 	view.setErrors(v, errs)
-	view.Styles = s.styles("books.css")
+	view.Styles = s.some("books.css")
 	return s.render(v, "bookentry", view, status)
 }
 

@@ -161,6 +161,7 @@ type Options struct {
 	Link      func() Link
 	Queue     Queue
 	Documents Documents
+	Composing Composing
 	Books     *books.Books
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
@@ -191,7 +192,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Books == nil {
+	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {

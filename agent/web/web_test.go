@@ -14,9 +14,10 @@ import (
 	"time"
 
 	"tram/agent/books"
+	"tram/agent/compose"
 	"tram/agent/httpd"
 	"tram/agent/web/account"
-	log "tram/storage/audit"
+	"tram/storage/audit"
 	"tram/storage/sqlite"
 )
 
@@ -38,6 +39,7 @@ type box struct {
 	link     Link
 	url      string
 	uploads  string
+	scans    string
 	config   *Config
 	site     *site
 	away     atomic.Bool // every connection breaks
@@ -68,7 +70,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, log.Schema, books.Schema}, Now: now})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, audit.Schema, compose.Schema, books.Schema}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,12 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
+	b.scans = t.TempDir()
+	composing, err := compose.New(ctx, compose.Options{DB: db, Dir: t.TempDir(), Scans: b.scans, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Composing: composing, Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)

@@ -69,7 +69,7 @@ func (s *site) showWorkFiles(ctx context.Context, v *visit, f books.File, errs [
 		view.Empty = v.t("web.files.empty", i18n.Args{"year": f.Year})
 	}
 	view.setErrors(v, errs)
-	view.Styles = s.styles("books.css")
+	view.Styles = s.some("books.css")
 	return s.render(v, "workfiles", view, status)
 }
 
@@ -155,7 +155,7 @@ func (s *site) showWorkFile(ctx context.Context, v *visit, typed *books.File, er
 		view.Exports = append(view.Exports, ReportRow{view.Base + "/tep?dang=" + string(format), v.t("web.files.export-" + string(format))})
 	}
 	view.setErrors(v, errs)
-	view.Styles = s.styles("books.css")
+	view.Styles = s.some("books.css")
 	return s.render(v, "workfile", view, status)
 }
 
