@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -330,6 +331,11 @@ func TestWorkFiles(t *testing.T) {
 }
 
 func TestNumbersAreInOrderSeriesBySeries(t *testing.T) {
+	for text, want := range map[string]int{"15": 15, "015": 15, "15a": 15, "a15": 0, "": 0, "99999999999999999999": math.MaxInt} {
+		if got := leading(text); got != want {
+			t.Errorf("%q begins with %d, want %d", text, got, want)
+		}
+	}
 	day := func(n int) time.Time { return time.Date(2026, 3, n, 0, 0, 0, 0, clock.Vietnam) }
 	entry := func(series string, number, at int) line {
 		return line{Line: register.Line{Key: fmt.Sprintf("%s%d", series, number)}, series: series, number: number, day: day(at)}

@@ -99,7 +99,7 @@ func (b *Books) outgoing(d office.Booking, h head) line {
 		copies = strconv.Itoa(len(d.To))
 	}
 	l := line{day: dayOf(d.Entered), remarks: outgoingRemarks(d.Document)}
-	l.number, _ = strconv.Atoi(d.Number)
+	l.number = leading(d.Number)
 	if b.o.Series != nil {
 		l.series = b.o.Series(d)
 	}
@@ -131,6 +131,16 @@ func followUp(d office.Booking, f Followed) line {
 		register.Remarks: strings.Join(l.remarks, "\n"),
 	}}
 	return l
+}
+
+// leading is the number with which a number begins: 15 of 15a, 0 of none.
+func leading(number string) int {
+	digits := strings.IndexFunc(number, func(r rune) bool { return r < '0' || r > '9' })
+	if digits < 0 {
+		digits = len(number)
+	}
+	n, _ := strconv.Atoi(number[:digits])
+	return n
 }
 
 // symbol is number and notation as the document bears them.
