@@ -15,6 +15,7 @@ import (
 
 	"tram/agent/api/appkey"
 	v1 "tram/agent/api/v1"
+	"tram/agent/books"
 	"tram/agent/clock"
 	"tram/agent/compose"
 	"tram/agent/config"
@@ -86,11 +87,12 @@ type desk struct {
 
 	connectors *connector.Host
 	search     *search.Index
+	books      *books.Books
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, books.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -127,6 +129,7 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 	d.queue.SetHooks(d.office.Hooks())
 	d.openConnectors()
 	d.openSearch()
+	d.openBooks()
 	if err := d.openNode(); err != nil {
 		return nil, err
 	}
@@ -330,7 +333,7 @@ func (d *desk) tidy(ctx context.Context) error {
 		if err := d.forgetFirstSignIn(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("first sign-in not removed", "error", err)
 		}
-		if err := d.queue.Tidy(ctx, d.clock.Now(), d.office.Uses); err != nil && ctx.Err() == nil {
+		if err := d.queue.Tidy(ctx, d.clock.Now(), d.uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
 		}
 		select {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"tram/agent/api"
+	"tram/agent/books"
 	"tram/agent/connector"
 	"tram/agent/enroll"
 	"tram/agent/i18n"
@@ -42,6 +43,7 @@ func (a *Agent) local() http.Handler {
 	connector.AsideRoutes(mux, a.log.With("part", "connectors"), a.quarantine)
 	api.PaperRoutes(mux, a.log.With("part", "api"), a.o.Dir, a.paperBooks)
 	search.Routes(mux, a.log.With("part", "search"), a.search)
+	books.Routes(mux, a.log.With("part", "books"), a.registers)
 	a.enrolmentRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))
 	mux.Handle("/", api.New(api.Options{

@@ -181,6 +181,7 @@ type RegisterPlace struct{ Arrival, Row int64 }
 type Booking struct {
 	Document
 	Entered time.Time
+	Series  string // group of the series of an outgoing number, see agent/register; from Yearbook only
 }
 
 // Register returns lines of the register of a year: sổ đến for In, by arrival
@@ -215,7 +216,7 @@ func (o *Office) Register(ctx context.Context, box Box, year int, app string, af
 		slices.Reverse(order)
 		for _, p := range places {
 			i := slices.Index(order, p.Row)
-			line := Booking{docs[i], p.entered}
+			line := Booking{Document: docs[i], Entered: p.entered}
 			if box == Out {
 				line.Entered = docs[i].Created
 			}

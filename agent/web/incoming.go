@@ -182,6 +182,7 @@ type DocumentView struct {
 	Reason    string
 	Returning bool // the form for returning is open
 	MaxReason int
+	Filing    *Filing
 }
 
 // Fact is a label and its value.
@@ -240,6 +241,7 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 	if d.Arrival > 0 && v.may(account.Answer) {
 		view.Stamp = view.Base + "/dau-den"
 	}
+	view.Filing = s.filing(ctx, v, d.ID)
 	if refusing := len(errs) > 0 && errs[0].Field == "refusal"; refusing {
 		view.Reason, view.Order = "", v.order(d, reason, true)
 	} else {

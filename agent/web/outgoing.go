@@ -138,6 +138,7 @@ type SentView struct {
 	Tracks    []Track
 	OnPaper   []string // recipients of a paper document
 	Meter     *Meter
+	Filing    *Filing
 }
 
 func (s *site) outgoingOne(ctx context.Context, v *visit) error {
@@ -157,6 +158,7 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 	view := SentView{Page: s.page(ctx, v, title, "/van-ban-di"), Base: boxPath(d), Subject: d.Subject,
 		Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Facts: v.facts(d)}
 	view.Path = view.Base
+	view.Filing = s.filing(ctx, v, d.ID)
 	view.Frozen, view.Links, view.TakeBack, view.MaxReason = v.frozen(d), v.links(d), v.takeBack(d), maxReason
 	if d.Medium == office.Paper {
 		for _, r := range d.To {

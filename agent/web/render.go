@@ -20,11 +20,12 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// pages holds the parsed templates: templates/<name>.html, each inside layout.html.
+// pages holds the parsed templates: templates/<name>.html, each inside
+// layout.html and with what the files *parts.html define.
 type pages struct{ byName map[string]*template.Template }
 
 func loadPages() (*pages, error) {
-	base, err := template.New("layout").ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	base, err := template.New("layout").ParseFS(templateFiles, "templates/layout.html", "templates/*parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse templates: %w", err)
 	}
@@ -35,7 +36,7 @@ func loadPages() (*pages, error) {
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(path.Base(file), ".html")
-		if name == "layout" || name == "parts" {
+		if name == "layout" || strings.HasSuffix(name, "parts") {
 			continue
 		}
 		t, err := template.Must(base.Clone()).ParseFS(templateFiles, file)

@@ -88,6 +88,7 @@ func (s *site) table() []route {
 			route{who: account.Content, pattern: "GET /" + box + "/{id}/edxml", do: s.exportEdXML})
 	}
 	all = append(all, s.composeRoutes()...)
+	all = append(all, s.bookRoutes()...)
 	return all
 }
 

@@ -122,8 +122,12 @@ func (s *site) toSignIn(v *visit) {
 		q.Set("tiep", v.r.URL.RequestURI())
 	} else if v.r.Method != http.MethodGet {
 		page := v.r.URL.Path
-		for _, action := range []string{"/tiep-nhan", "/tra-lai", "/gui-ngay", "/kiem-lai", "/dang-xuat-het", "/goi", "/tai-len", "/bo"} {
+		for _, action := range []string{"/tiep-nhan", "/tra-lai", "/gui-ngay", "/kiem-lai", "/dang-xuat-het", "/goi", "/tai-len", "/bo", "/them"} {
 			page = strings.TrimSuffix(page, action)
+		}
+		if rest, ok := strings.CutPrefix(page, booksPath+"/"); ok {
+			slug, _, _ := strings.Cut(rest, "/")
+			page = booksPath + "/" + slug
 		}
 		q.Set("tiep", page)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tram/agent/books"
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/line"
@@ -162,6 +163,7 @@ type Options struct {
 	Queue     Queue
 	Documents Documents
 	Composing Composing
+	Books     *books.Books
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
 	Config      Config
@@ -191,7 +193,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {

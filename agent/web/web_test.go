@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/books"
 	"tram/agent/compose"
 	"tram/agent/httpd"
 	"tram/agent/web/account"
@@ -70,7 +71,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, audit.Schema, compose.Schema}})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, audit.Schema, compose.Schema, books.Schema}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 		t.Fatal(err)
 	}
 	options := Options{Composing: composing, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
-		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
+		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
 	if err != nil {

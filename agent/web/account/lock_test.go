@@ -188,7 +188,7 @@ func TestATemporaryPasswordIsReplaced(t *testing.T) {
 
 func TestEachRoleMayWhatTheTableSays(t *testing.T) {
 	want := map[Role]string{
-		Clerk: "lists content answer send", Leader: "lists content", Staff: "lists content",
+		Clerk: "lists content answer send books keep-books", Leader: "lists content books", Staff: "lists content books",
 		OneStop: "lists", IT: "lists accounts", "": "", "boss": "",
 	}
 	for role, rights := range want {

@@ -180,6 +180,8 @@ var answers = map[string][]string{
 	"cmd/tram.userChangeCommand": {"tram user unlock", "tram user sign-out", "tram user close", "tram user open"},
 
 	"cmd/tram.searchCommand":           {"tram search"},
+	"cmd/tram.bookListCommand":         {"tram book list"},
+	"cmd/tram.tellBook":                {"tram book print"},
 	"cmd/tram.connectorKindsCommand":   {"tram connector kinds"},
 	"cmd/tram.printConnector":          {"tram connector add", "tram connector pause", "tram connector resume"},
 	"cmd/tram.connectorListCommand":    {"tram connector list"},

@@ -1,0 +1,44 @@
+package agent
+
+import (
+	"context"
+
+	"tram/agent/books"
+	"tram/agent/identity"
+)
+
+// openBooks makes the register books over the office's documents.
+func (d *desk) openBooks() {
+	d.books = books.New(books.Options{
+		DB: d.db, Blobs: d.blobs, Source: d.office, Heading: d.heading,
+		Logger: d.log.With("part", "books"), Now: d.clock.Now,
+	})
+}
+
+// heading is whose books they are.
+func (d *desk) heading() books.Heading {
+	h := books.Heading{Office: d.id.Name, Place: d.o.Config.Office.Place}
+	if own, err := d.registry.Lookup(d.id.Code); err == nil && own.Parent != "" {
+		if above, err := d.registry.Lookup(own.Parent); err == nil {
+			h.Superior = above.Name
+		}
+	}
+	return h
+}
+
+// uses reports whether anything of the office refers to stored content.
+func (d *desk) uses(ctx context.Context, sha [32]byte) (bool, error) {
+	used, err := d.office.Uses(ctx, sha)
+	if used || err != nil {
+		return used, err
+	}
+	return d.books.Uses(ctx, sha)
+}
+
+// registers gives the books of the running desk to the local socket.
+func (a *Agent) registers() (*books.Books, error) {
+	if d := a.theDesk(); d != nil {
+		return d.books, nil
+	}
+	return nil, identity.None(a.o.Dir)
+}
