@@ -105,6 +105,7 @@ type Office struct {
 	stampRoots *x509.CertPool
 
 	numbers   *numbers
+	counts    counts
 	transfers transfers
 	revision  atomic.Uint64
 	regressed atomic.Bool // see HubRegressed
