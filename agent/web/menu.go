@@ -22,6 +22,7 @@ var entries = []struct {
 	{"/viec-can-lam", "web.menu.work", "Alt+1", account.Lists},
 	{"/van-ban-den", "web.menu.incoming", "Alt+2", account.Lists},
 	{"/van-ban-di", "web.menu.outgoing", "Alt+3", account.Lists},
+	{"/tim-kiem", "web.find.title", "Alt+6 F4 /", account.Lists},
 	{"/nguoi-dung", "web.menu.users", "Alt+8", account.Accounts},
 }
 

@@ -21,14 +21,14 @@ var templateFiles embed.FS
 var pageNames = []string{
 	"signin", "work", "incoming", "document", "send", "recipients",
 	"outbox", "outgoing", "sent", "slip", "status", "error",
-	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import",
+	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import", "find",
 }
 
 // pages holds the parsed templates.
 type pages struct{ byName map[string]*template.Template }
 
 func loadPages() (*pages, error) {
-	base, err := template.New("layout").ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	base, err := template.New("layout").ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/lists.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse templates: %w", err)
 	}

@@ -87,6 +87,9 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 	for _, q := range st.queue {
 		fmt.Fprint(sum, q.ID, q.progress.Sent, q.moving, q.first)
 	}
+	for _, a := range s.arriving() {
+		fmt.Fprint(sum, a.ID, a.Here)
+	}
 	st.data = sum.Sum64()
 	fmt.Fprintf(sum, "%+v", st.strip)
 	st.stripSum = sum.Sum64()

@@ -39,6 +39,7 @@ type Records interface {
 	// Get returns a document with its events and seal.
 	Get(ctx context.Context, id storage.ID) (office.Document, error)
 	List(ctx context.Context, q office.Query) ([]office.Document, int, error)
+	Listing(ctx context.Context, l office.Listing) (office.ListPage, error)
 	Work(ctx context.Context) (office.Work, error)
 	Summary(ctx context.Context) (office.Summary, error)
 	// Open gives an attachment's content; the caller closes it.
@@ -152,7 +153,7 @@ const (
 	DefaultMaxFiles  = 200
 )
 
-// Options of New. All but Certificate, Logger and Now are required.
+// Options of New. All but Certificate, Search, Arriving, Logger and Now are required.
 type Options struct {
 	Office    Office
 	Directory Directory
@@ -162,6 +163,8 @@ type Options struct {
 	Documents Documents
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
+	Search      Finder            // nil: nothing is searched, and nothing kept under a name
+	Arriving    func() []Arriving // what is coming in; nil for nothing
 	Config      Config
 	Logger      *slog.Logger
 	Now         func() time.Time

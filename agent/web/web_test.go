@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"tram/agent/httpd"
+	"tram/agent/search"
+	"tram/agent/search/searchtest"
 	"tram/agent/web/account"
+	auditlog "tram/storage/audit"
 	"tram/storage/sqlite"
 )
 
@@ -34,6 +37,8 @@ type box struct {
 	accounts *account.Store
 	db       *sqlite.DB
 	link     Link
+	search   *search.Index
+	coming   []Arriving
 	url      string
 	uploads  string
 	config   *Config
@@ -66,7 +71,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema}})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, auditlog.Schema, search.Schema}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +92,10 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
+	b.search = search.New(search.Options{DB: db, Source: b.office, Reader: searchtest.Reader{}})
+	indexed := make(chan struct{})
+	go func() { defer close(indexed); _ = b.search.Run(ctx) }()
+	options := Options{Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
@@ -110,6 +118,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	go func() { ended <- server.Serve(ctx, pages) }()
 	t.Cleanup(func() {
 		cancel()
+		<-indexed
 		if err := <-ended; err != nil {
 			t.Errorf("serve: %v", err)
 		}
