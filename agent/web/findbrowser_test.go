@@ -96,7 +96,7 @@ func TestFindingWithKeysAlone(t *testing.T) {
 	}
 	c.do(chromedp.KeyEvent("j"))
 	c.leave(chromedp.KeyEvent(kb.Enter))
-	c.do(chromedp.WaitVisible(css(".trust")))
+	c.do(chromedp.WaitVisible(css(".track")))
 
 	c.leave(chromedp.KeyEvent("/"))
 	c.focused("#q")
