@@ -106,6 +106,7 @@ type Office struct {
 
 	numbers   *numbers
 	counts    counts
+	summed    atomic.Pointer[summed]
 	transfers transfers
 	revision  atomic.Uint64
 	regressed atomic.Bool // see HubRegressed

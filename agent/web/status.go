@@ -194,23 +194,16 @@ func (v *visit) stillSent(link Link) string {
 
 // express names what arrived as Hỏa tốc and waits for an answer.
 func (s *site) express(ctx context.Context, v *visit, strip *Strip) error {
-	work, err := s.Office.Work(ctx)
+	express := office.HoaToc
+	page, err := s.Office.Listing(ctx, office.Listing{Box: office.In, States: []office.State{office.Arrived}, Urgency: &express, Limit: 1})
 	if err != nil {
-		return fmt.Errorf("read work list: %w", err)
+		return fmt.Errorf("list urgent documents: %w", err)
 	}
-	n := 0
-	for _, d := range work.Urgent {
-		if d.Urgency < office.HoaToc {
-			continue
-		}
-		if n++; n == 1 {
-			strip.ExpressHref = boxPath(d)
-		}
+	if page.Total > 0 {
+		strip.Express = v.t("web.strip.express", i18n.Args{"n": page.Total})
+		strip.ExpressHref = boxPath(page.Documents[0])
 	}
-	if n > 0 {
-		strip.Express = v.t("web.strip.express", i18n.Args{"n": n})
-	}
-	if n > 1 {
+	if page.Total > 1 {
 		strip.ExpressHref = "/viec-can-lam"
 	}
 	return nil
