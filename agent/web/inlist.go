@@ -73,6 +73,9 @@ func (s *site) incomingList(ctx context.Context, v *visit, failed []FieldError) 
 		if d.Arrival > 0 {
 			row.Arrival = strconv.Itoa(d.Arrival)
 		}
+		if d.State == office.Accepted { // its number stands in a column of its own
+			row.State.Text = v.t("web.in.accepted")
+		}
 		view.Rows = append(view.Rows, row)
 	}
 	if len(l.part.Active) == 0 && page.Before == 0 {
