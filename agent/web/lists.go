@@ -279,7 +279,7 @@ func (l *listVisit) byDays() {
 			l.query.FiledUntil = until
 		}
 	}
-	if !l.query.FiledUntil.IsZero() && l.query.FiledUntil.Before(l.query.FiledFrom) && form.From != "" && form.Until != "" {
+	if !l.query.FiledUntil.IsZero() && !l.query.FiledUntil.After(l.query.FiledFrom) && form.From != "" && form.Until != "" {
 		l.errs = append(l.errs, FieldError{"den", l.t("web.lists.days-order")})
 	}
 }
