@@ -68,7 +68,7 @@ func (s *site) findExport(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	data, err := write(table, kind)
+	data, err := exported(table, kind)
 	if err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
@@ -88,7 +88,7 @@ func (s *site) findExport(ctx context.Context, v *visit) error {
 	return nil
 }
 
-func write(t register.Table, kind string) ([]byte, error) {
+func exported(t register.Table, kind string) ([]byte, error) {
 	switch kind {
 	case "xlsx":
 		return t.XLSX()
