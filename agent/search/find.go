@@ -77,7 +77,7 @@ type Hit struct {
 	InFiles bool           `json:"in_files"` // some of the words are in its files alone
 	// Passage is the text around such words, nil when it was not wanted or they
 	// stand too far behind.
-	Passage *Snippet `json:"passage,omitempty"`
+	Passage *Snippet `json:"-"`
 	seq     int64
 	sender  string
 }

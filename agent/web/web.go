@@ -23,6 +23,7 @@ import (
 // Office is what the pages ask of the office. *office.Office is one.
 type Office interface {
 	Records
+	Lists
 	Desk
 	Signatures
 	Exchange
@@ -34,12 +35,16 @@ type Exchange interface {
 	ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error
 }
 
+// Lists sorts and filters documents for pages of lists.
+type Lists interface {
+	Listing(ctx context.Context, l office.Listing) (office.ListPage, error)
+}
+
 // Records reads documents.
 type Records interface {
 	// Get returns a document with its events and seal.
 	Get(ctx context.Context, id storage.ID) (office.Document, error)
 	List(ctx context.Context, q office.Query) ([]office.Document, int, error)
-	Listing(ctx context.Context, l office.Listing) (office.ListPage, error)
 	Work(ctx context.Context) (office.Work, error)
 	Summary(ctx context.Context) (office.Summary, error)
 	// Open gives an attachment's content; the caller closes it.
