@@ -43,6 +43,8 @@ type UI struct {
 	Certificate, Key string
 	// Signing is where the signing agent on the clerk's own PC listens.
 	Signing string
+	// Scans is the folder that the scanner writes into, "" for none.
+	Scans string
 }
 
 // Log is how the program writes its log.
@@ -118,6 +120,7 @@ func (o *Office) fields() []field {
 		optionalPath("ui.certificate", &o.UI.Certificate),
 		optionalPath("ui.key", &o.UI.Key),
 		signingAgent("ui.signing", &o.UI.Signing),
+		folder("ui.scans", &o.UI.Scans),
 		choice("language", &o.Language, "vi", "en"),
 		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &o.Log.Format, "text", "json"),

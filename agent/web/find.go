@@ -285,7 +285,7 @@ func (s *site) findPage(ctx context.Context, v *visit, failed []FieldError) erro
 	f := s.asked(ctx, v)
 	view := FindView{Page: s.page(ctx, v, v.t("web.find.title"), "/tim-kiem"), Words: f.query.Text, Active: f.active,
 		From: f.values.Get("tu"), Until: f.values.Get("den"), Columns: f.columnOptions()}
-	view.Styles, view.Page.Path = s.styles("lists.css", "find.css"), linkTo("/tim-kiem", f.values)
+	view.Styles, view.Page.Path = s.some("lists.css", "find.css"), linkTo("/tim-kiem", f.values)
 	for _, name := range []string{"hop", "nam", "loai", "khan", "tt", "gui", "xep", "tep", "cot"} {
 		for _, value := range f.values[name] {
 			view.Keep = append(view.Keep, Kept{name, value})

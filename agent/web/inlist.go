@@ -65,7 +65,7 @@ func (s *site) incomingList(ctx context.Context, v *visit, failed []FieldError) 
 		return err
 	}
 	view := IncomingView{Page: s.page(ctx, v, v.t("web.menu.incoming"), "/van-ban-den"), List: l.part}
-	view.Styles = s.styles("lists.css")
+	view.Styles = s.some("lists.css")
 	status := l.finish(&view.Page, failed)
 	for _, d := range page.Documents {
 		row := IncomingRow{Href: boxPath(d), Day: formatDay(d.Created), From: partyName(d.From),

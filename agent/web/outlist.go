@@ -43,7 +43,7 @@ func (s *site) outgoingList(ctx context.Context, v *visit, failed []FieldError) 
 		return err
 	}
 	view := OutgoingView{Page: s.page(ctx, v, v.t("web.menu.outgoing"), "/van-ban-di"), List: l.part}
-	view.Styles = s.styles("lists.css")
+	view.Styles = s.some("lists.css")
 	status := l.finish(&view.Page, failed)
 	for _, d := range page.Documents {
 		view.Rows = append(view.Rows, v.outgoingRow(d))

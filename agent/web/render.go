@@ -21,7 +21,7 @@ var templateFiles embed.FS
 var pageNames = []string{
 	"signin", "work", "incoming", "document", "send", "recipients",
 	"outbox", "outgoing", "sent", "slip", "status", "error",
-	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import", "find",
+	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import", "groups", "find",
 }
 
 // pages holds the parsed templates.
@@ -59,7 +59,8 @@ type Page struct {
 	Rev     string
 	Errors  []FieldError
 	CSS, JS string   // addresses
-	Styles  []string // of further style sheets, see [site.styles]
+	Styles  []string // of further style sheets, see [site.some]
+	Scripts []string // of further scripts, loaded before that of every page
 	Paper   bool     // the page is a sheet to be printed
 }
 
@@ -85,8 +86,8 @@ func (p Page) ErrorOf(field string) string {
 	return ""
 }
 
-// styles are the addresses of style sheets that not every page loads.
-func (s *site) styles(files ...string) []string {
+// some are the addresses of style sheets or scripts that not every page loads.
+func (s *site) some(files ...string) []string {
 	var all []string
 	for _, f := range files {
 		all = append(all, s.assets.of[f])

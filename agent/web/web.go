@@ -166,6 +166,7 @@ type Options struct {
 	Link      func() Link
 	Queue     Queue
 	Documents Documents
+	Composing Composing
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
 	Search      Finder            // nil: nothing is searched, and nothing kept under a name
@@ -197,7 +198,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil {
+	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {

@@ -13,11 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/compose"
 	"tram/agent/httpd"
 	"tram/agent/search"
 	"tram/agent/search/searchtest"
 	"tram/agent/web/account"
-	auditlog "tram/storage/audit"
+	"tram/storage/audit"
 	"tram/storage/sqlite"
 )
 
@@ -41,6 +42,7 @@ type box struct {
 	coming   []Arriving
 	url      string
 	uploads  string
+	scans    string
 	config   *Config
 	site     *site
 	away     atomic.Bool // every connection breaks
@@ -71,7 +73,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, auditlog.Schema, search.Schema}})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, audit.Schema, compose.Schema, search.Schema}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +97,12 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	b.search = search.New(search.Options{DB: db, Source: b.office, Reader: searchtest.Reader{}})
 	indexed := make(chan struct{})
 	go func() { defer close(indexed); _ = b.search.Run(ctx) }()
-	options := Options{Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
+	b.scans = t.TempDir()
+	composing, err := compose.New(ctx, compose.Options{DB: db, Dir: t.TempDir(), Scans: b.scans, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Composing: composing, Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
