@@ -99,12 +99,11 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 // waiting lists what is not yet at the hub in the order it will go: urgent
 // first, then oldest.
 func (s *site) waiting(ctx context.Context, link Link) ([]queued, error) {
-	docs, _, err := s.Office.List(ctx, office.Query{
-		Box: office.Out, States: []office.State{office.Saved, office.Sending}, Limit: queueShown,
-	})
+	page, err := s.Office.Listing(ctx, office.Listing{Box: office.Out, States: []office.State{office.Saved, office.Sending}, Down: true, Limit: queueShown})
 	if err != nil {
 		return nil, fmt.Errorf("list waiting documents: %w", err)
 	}
+	docs := page.Documents
 	slices.SortStableFunc(docs, func(a, b office.Document) int {
 		return cmp.Or(-cmp.Compare(a.Urgency, b.Urgency), a.Created.Compare(b.Created))
 	})
