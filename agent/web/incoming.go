@@ -14,6 +14,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/agent/register"
 	"tram/agent/web/account"
 	"tram/storage"
 )
@@ -30,6 +31,9 @@ type DocumentView struct {
 	Recalled  string // said of a document that was cancelled
 	Order     *OrderView
 	Links     []LinkView
+	Twins     []TwinView
+	OnPaper   bool
+	Stamp     string // address of the ĐẾN stamp, "" without a number
 	Facts     []Fact
 	Files     []FileView
 	Shown     *FileView
@@ -105,7 +109,10 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		Steps: v.incomingSteps(d), CanAnswer: v.may(account.Answer) && d.State == office.Arrived,
 		Returning: len(errs) > 0 && errs[0].Field == "reason", Reason: reason, MaxReason: maxReason}
 	view.setErrors(v, errs)
-	view.Links, view.Recalled = v.links(d), v.recalled(d)
+	view.Links, view.Recalled, view.Twins, view.OnPaper = v.links(d), v.recalled(d), v.twins(d), d.Medium == office.Paper
+	if d.Arrival > 0 && v.may(account.Answer) {
+		view.Stamp = view.Base + "/dau-den"
+	}
 	if refusing := len(errs) > 0 && errs[0].Field == "refusal"; refusing {
 		view.Reason, view.Order = "", v.order(d, reason, true)
 	} else {
@@ -115,10 +122,12 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		d.Attachments, d.Checks = nil, nil // their content is gone
 	}
 	// A document that was refused on arrival has a record but no files.
-	view.Intact = len(d.Attachments) > 0 && d.Origin == nil
+	view.Intact = len(d.Attachments) > 0 && d.Origin == nil && !view.OnPaper
 	view.Outside = d.Origin != nil
-	if err := s.signatures(ctx, v, d, &view); err != nil {
-		return err
+	if !view.OnPaper {
+		if err := s.signatures(ctx, v, d, &view); err != nil {
+			return err
+		}
 	}
 	view.Path = view.Base
 	if d.State == office.Accepted || d.State == office.Returned {
@@ -146,6 +155,8 @@ func (v *visit) answered(d office.Document) string {
 	switch {
 	case d.State == office.Returned:
 		return v.t("web.in.done-returned", args)
+	case d.Medium == office.Paper:
+		return v.t("web.paper.done-in", i18n.Args{"number": register.Number(d.Arrival)}) + " " + v.t("web.paper.nobody-told")
 	case d.Arrival > 0:
 		return v.t("web.in.done-accepted-number", args)
 	}
@@ -210,6 +221,13 @@ func (v *visit) facts(d office.Document) []Fact {
 	if d.Box == office.Out {
 		all[0] = Fact{v.t("web.fact.to"), v.recipientsShort(d)}
 		all[4].Name = v.t("web.fact.saved")
+	}
+	if d.Medium == office.Paper {
+		all[4].Name = v.t("web.paper.booked")
+		if len(d.Attachments) == 0 {
+			all[5].Value = ""
+		}
+		all = append(all, v.paperFacts(d)...)
 	}
 	kept := all[:0]
 	for _, f := range all {

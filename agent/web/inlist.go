@@ -8,15 +8,18 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/web/account"
 	"tram/storage"
 )
 
 // IncomingView is the list of incoming documents.
 type IncomingView struct {
 	Page
-	List   ListPart
-	Coming []ComingRow
-	Rows   []IncomingRow
+	List    ListPart
+	Coming  []ComingRow
+	Rows    []IncomingRow
+	Entered string // what was just entered, "" for nothing
+	MayBook bool
 }
 
 // IncomingRow is one incoming document in the list.
@@ -27,6 +30,7 @@ type IncomingRow struct {
 	State                    Tag
 	Marks                    []Tag // verdicts on the seal and on the signatures in the files
 	Remarks                  []Tag // recalled, replaced, updated
+	New                      bool  // just entered
 }
 
 // Arriving is a document that is coming in. Only its envelope is known.
@@ -64,11 +68,13 @@ func (s *site) incomingList(ctx context.Context, v *visit, failed []FieldError) 
 	if err != nil {
 		return err
 	}
-	view := IncomingView{Page: s.page(ctx, v, v.t("web.menu.incoming"), "/van-ban-den"), List: l.part}
+	view := IncomingView{Page: s.page(ctx, v, v.t("web.menu.incoming"), "/van-ban-den"), List: l.part, MayBook: v.may(account.Answer)}
 	view.Styles = s.some("lists.css")
 	status := l.finish(&view.Page, failed)
+	fresh := ""
+	view.Entered, fresh = v.entered(page.Documents)
 	for _, d := range page.Documents {
-		row := IncomingRow{Href: boxPath(d), Day: formatDay(d.Created), From: partyName(d.From),
+		row := IncomingRow{Href: boxPath(d), Day: listDay(d), New: d.ID.String() == fresh, From: partyName(d.From),
 			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Marks: v.marks(d), Remarks: v.remarks(d)}
 		if d.Arrival > 0 {
 			row.Arrival = strconv.Itoa(d.Arrival)

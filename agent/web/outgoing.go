@@ -30,6 +30,7 @@ type SentView struct {
 	Facts     []Fact
 	Files     []FileView
 	Tracks    []Track
+	OnPaper   []string // recipients of a paper document
 	Meter     *Meter
 }
 
@@ -51,7 +52,11 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 		Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Facts: v.facts(d)}
 	view.Path = view.Base
 	view.Frozen, view.Links, view.TakeBack, view.MaxReason = v.frozen(d), v.links(d), v.takeBack(d), maxReason
-	if view.CanSend && d.State != office.Withdrawn {
+	if d.Medium == office.Paper {
+		for _, r := range d.To {
+			view.OnPaper = append(view.OnPaper, joinDots(r.Name, r.Code))
+		}
+	} else if view.CanSend && d.State != office.Withdrawn {
 		view.Replace = "/gui?" + changeReplace + "=" + d.ID.String()
 		if d.State != office.Recalled {
 			view.Update = "/gui?" + changeUpdate + "=" + d.ID.String()
@@ -62,7 +67,9 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 		view.Meter = s.meter(v, d)
 		view.State = view.Meter.Tag
 	}
-	view.Tracks = v.tracks(d, view.Meter)
+	if view.OnPaper == nil {
+		view.Tracks = v.tracks(d, view.Meter)
+	}
 	for _, r := range d.To {
 		if r.State == office.Returned || r.State == office.Failed {
 			view.Reason = v.t("web.sent.bad."+string(r.State), i18n.Args{"who": partyName(r.Party), "reason": r.ReasonIn(v.lang)})

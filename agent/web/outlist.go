@@ -5,13 +5,16 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/web/account"
 )
 
 // OutgoingView is the list of documents sent.
 type OutgoingView struct {
 	Page
-	List ListPart
-	Rows []OutgoingRow
+	List    ListPart
+	Rows    []OutgoingRow
+	Entered string // what was just entered, "" for nothing
+	MayBook bool
 }
 
 // OutgoingRow is one document sent.
@@ -21,6 +24,7 @@ type OutgoingRow struct {
 	State                          Tag
 	Progress                       string // "4/5 nơi đã tiếp nhận"
 	Remarks                        []Tag
+	New                            bool // just entered
 	Recipients                     []RecipientRow
 	More                           string // how many recipients more there are
 }
@@ -42,11 +46,15 @@ func (s *site) outgoingList(ctx context.Context, v *visit, failed []FieldError) 
 	if err != nil {
 		return err
 	}
-	view := OutgoingView{Page: s.page(ctx, v, v.t("web.menu.outgoing"), "/van-ban-di"), List: l.part}
+	view := OutgoingView{Page: s.page(ctx, v, v.t("web.menu.outgoing"), "/van-ban-di"), List: l.part, MayBook: v.may(account.Send)}
 	view.Styles = s.some("lists.css")
 	status := l.finish(&view.Page, failed)
+	fresh := ""
+	view.Entered, fresh = v.entered(page.Documents)
 	for _, d := range page.Documents {
-		view.Rows = append(view.Rows, v.outgoingRow(d))
+		row := v.outgoingRow(d)
+		row.New = d.ID.String() == fresh
+		view.Rows = append(view.Rows, row)
 	}
 	if link := s.Link(); !link.Up && !link.Since.IsZero() {
 		view.List.Stale = v.t("web.out.as-of", i18n.Args{"time": v.clock(link.Since)})
@@ -55,14 +63,14 @@ func (s *site) outgoingList(ctx context.Context, v *visit, failed []FieldError) 
 }
 
 func (v *visit) outgoingRow(d office.Document) OutgoingRow {
-	row := OutgoingRow{Href: boxPath(d), Day: formatDay(d.Created), Symbol: symbol(d), Subject: d.Subject,
+	row := OutgoingRow{Href: boxPath(d), Day: listDay(d), Symbol: symbol(d), Subject: d.Subject,
 		To: v.recipientsShort(d), Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Remarks: v.remarks(d)}
 	if len(d.To) == 1 {
 		if t := v.askTag(d.To[0]); t.Text != "" {
 			row.Remarks = append(row.Remarks, t)
 		}
 	}
-	if len(d.To) > 1 {
+	if len(d.To) > 1 && d.Medium != office.Paper {
 		row.Progress = v.furthest(d)
 		for _, r := range d.To[:min(len(d.To), maxRecipients)] {
 			row.Recipients = append(row.Recipients, RecipientRow{partyName(r.Party), r.ReasonIn(v.lang), v.stateTag(r.State), v.askTag(r)})

@@ -80,6 +80,7 @@ func (s *site) table() []route {
 		{who: anybody, pattern: "GET /ky/{token}", do: s.agentFetch},
 		{who: anybody, pattern: "POST /ky/{token}", do: s.agentDeliver, files: true},
 	}
+	all = append(all, s.paperRoutes()...)
 	all = append(all, s.findRoutes()...)
 	for _, box := range []string{"van-ban-den", "van-ban-di"} {
 		all = append(all,

@@ -161,6 +161,7 @@ const (
 // Options of New. All but Certificate, Search, Arriving, Logger and Now are required.
 type Options struct {
 	Office    Office
+	Papers    Papers
 	Directory Directory
 	Accounts  Accounts
 	Link      func() Link
@@ -198,7 +199,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {

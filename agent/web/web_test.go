@@ -34,6 +34,7 @@ const password = "mật khẩu dài"
 type box struct {
 	t        *testing.T
 	office   *fakeOffice
+	papers   *realOffice
 	docs     seeded
 	accounts *account.Store
 	db       *sqlite.DB
@@ -86,7 +87,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 			t.Fatal(err)
 		}
 	}
-	b := &box{t: t, office: newFakeOffice(now), accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
+	b := &box{t: t, office: newFakeOffice(now), papers: &realOffice{t: t, now: now}, accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
 	if !empty {
 		b.docs = seed(b.office)
 	}
@@ -102,7 +103,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Composing: composing, Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
+	options := Options{Composing: composing, Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
