@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tram/agent"
+	"tram/agent/compose"
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
 	"tram/agent/office"
@@ -360,7 +361,11 @@ func (c *clerk) signIn(ctx context.Context, db *sqlite.DB, dir string, desk *off
 	}
 	defer listener.Close()
 	up := web.Link{Up: true, Since: time.Now().Add(-time.Hour), Rate: 96 << 10}
-	c.pages, err = web.New(web.Options{Office: desk, Directory: names{reg}, Accounts: accounts, Link: func() web.Link { return up }, Queue: quietQueue{},
+	composing, err := compose.New(ctx, compose.Options{DB: db, Dir: filepath.Join(dir, "drafts")})
+	if err != nil {
+		return err
+	}
+	c.pages, err = web.New(web.Options{Composing: composing, Papers: desk, Office: desk, Directory: names{reg}, Accounts: accounts, Link: func() web.Link { return up }, Queue: quietQueue{},
 		Documents: listener.Documents(), Search: c.index, Config: web.Config{Unit: office.Party{Code: "H40.12", Name: "UBND xã An Bình"}, Version: "bench", UploadDir: filepath.Join(dir, "uploads")}})
 	if err != nil {
 		return err
