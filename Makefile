@@ -30,7 +30,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build token run test test-short kill kill-tree stampede hotfolder brokers bench bench-api bench-search lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree stampede hotfolder brokers bench bench-api bench-search bench-pages lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -84,6 +84,9 @@ bench-api: build ## lists and searches over the REST interface of an office with
 
 bench-search: build ## the index over 100,000 made-up documents and what people type; JSON lines
 	@bin/tram-lab bench search
+
+bench-pages: build ## the clerk's pages of an office with 100,000 documents: times, bytes, what is found; JSON lines
+	@bin/tram-lab bench pages
 
 lab: build lab-tools ## Trạm and its rivals over a bad line, an hour or more; the table in sync/README.md
 	@bin/tram-lab link $(LABFLAGS) --markdown sync/README.md

@@ -2,8 +2,10 @@ package agent
 
 import (
 	"tram/agent/identity"
+	"tram/agent/office"
 	"tram/agent/search"
 	"tram/agent/search/extract"
+	"tram/agent/web"
 )
 
 // openSearch makes the index of the office's documents.
@@ -21,4 +23,12 @@ func (a *Agent) search() (*search.Index, error) {
 		return d.search, nil
 	}
 	return nil, identity.None(a.o.Dir)
+}
+
+// arrivingPages is what the hub is handing over, for the pages.
+func (d *desk) arrivingPages() (list []web.Arriving) {
+	for _, a := range d.arriving() {
+		list = append(list, web.Arriving{ID: a.ID, From: a.From, Urgency: office.Urgency(a.Urgency), Size: a.Size, Here: a.Here, Held: a.Held})
+	}
+	return list
 }

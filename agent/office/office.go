@@ -106,6 +106,8 @@ type Office struct {
 	stampRoots *x509.CertPool
 
 	numbers   *numbers
+	counts    counts
+	summed    atomic.Pointer[summed]
 	numbering Numbering
 	transfers transfers
 	revision  atomic.Uint64

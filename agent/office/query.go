@@ -194,8 +194,27 @@ func workingDayBefore(t time.Time) time.Time {
 	return t
 }
 
-// Summary returns the queue in figures.
+// Summary returns the queue in figures. It is counted once for each revision:
+// every page asks for it.
 func (o *Office) Summary(ctx context.Context) (Summary, error) {
+	revision := o.Revision()
+	if kept := o.summed.Load(); kept != nil && kept.revision == revision {
+		return kept.Summary, nil
+	}
+	s, err := o.summarise(ctx)
+	if err == nil {
+		o.summed.Store(&summed{s, revision})
+	}
+	return s, err
+}
+
+// summed is a summary with the revision that it is of.
+type summed struct {
+	Summary
+	revision uint64
+}
+
+func (o *Office) summarise(ctx context.Context) (Summary, error) {
 	var s Summary
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		rows, err := tx.Query(`SELECT urgency, count(*), sum(size), min(created) FROM documents

@@ -50,6 +50,9 @@ func insertDocument(tx *sqlite.Tx, d Document, others int) (seq int64, err error
 			return 0, fmt.Errorf("insert recipient: %w", err)
 		}
 	}
+	if err := list(tx, seq); err != nil {
+		return 0, fmt.Errorf("insert document: %w", err)
+	}
 	return seq, nil
 }
 

@@ -53,7 +53,7 @@ type Reader interface {
 
 // Options of an [Index]. DB and Source are needed.
 type Options struct {
-	DB     *sqlite.DB // opened with Schema
+	DB     *sqlite.DB // opened with Schema, and audit.Schema for Save, Forget and Log
 	Source Source
 	Reader Reader       // nil: files are not read
 	Logger *slog.Logger // nil discards
@@ -67,6 +67,7 @@ type Index struct {
 	reader Reader
 	log    *slog.Logger
 	files  chan struct{} // there may be files to read
+	asked  accesses
 
 	mu     sync.Mutex
 	state  State // as it was at looked

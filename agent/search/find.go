@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,10 +52,17 @@ type Query struct {
 	Senders   []string // codes
 	From, To  string   // dates of the documents, yyyy-mm-dd, both included
 	HasText   bool     // text of a file is in the index
-	Order     Order    // "" is ByRank
-	After     string   // Next of the page before
-	Limit     int      // at most MaxLimit; 0 for DefaultLimit
-	Facets    bool     // count too
+	// FieldsOnly leaves the text of files out, for people who may not read it:
+	// neither results nor counts then tell what is in it.
+	FieldsOnly bool
+	// Show are fields of a hit that are wanted besides those with words in them.
+	Show []Field
+	// Passages wants what stands around the words that are in files alone.
+	Passages bool
+	Order    Order  // "" is ByRank
+	After    string // Next of the page before
+	Limit    int    // at most MaxLimit; 0 for DefaultLimit
+	Facets   bool   // count too
 }
 
 // Hit is a document that was found.
@@ -66,6 +75,9 @@ type Hit struct {
 	Date    string         `json:"date"`
 	Fields  []Snippet      `json:"fields"`
 	InFiles bool           `json:"in_files"` // some of the words are in its files alone
+	// Passage is the text around such words, nil when it was not wanted or they
+	// stand too far behind.
+	Passage *Snippet `json:"-"`
 	seq     int64
 	sender  string
 }
@@ -124,6 +136,33 @@ func (x *Index) Search(ctx context.Context, q Query) (Result, error) {
 	return r, nil
 }
 
+// Find returns the newest matches, at most limit and never more than MaxCounted, in
+// no order, and whether there are more. Order, After, Limit and Facets of q do not
+// count.
+func (x *Index) Find(ctx context.Context, q Query, limit int) (ids []storage.ID, more bool, err error) {
+	q.Order, q.After = ByDate, ""
+	p, err := q.plan()
+	if err != nil || p.nothing {
+		return []storage.ID{}, false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, MaxTime)
+	defer cancel()
+	limit = min(limit, MaxCounted)
+	ids = []storage.ID{}
+	err = x.db.View(ctx, func(tx *sqlite.Tx) error {
+		hits, err := p.hits(tx, p.all, first, limit+1)
+		more = len(hits) > limit
+		for _, h := range hits[:min(len(hits), limit)] {
+			ids = append(ids, h.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("find documents: %w", err)
+	}
+	return ids, more, nil
+}
+
 // plan is a query made ready.
 type plan struct {
 	terms   []term
@@ -137,6 +176,8 @@ type plan struct {
 	before  int64 // seq of the last page
 	limit   int
 	newest  []Hit // see look
+	show    map[Field]bool
+	files   int // bytes of the text of files that may be looked through for passages
 }
 
 func (q Query) plan() (*plan, error) {
@@ -151,6 +192,17 @@ func (q Query) plan() (*plan, error) {
 	if len(p.terms) > 0 {
 		p.all = anywhere(p.terms)
 		p.whole, p.tiers = tiers(p.terms)
+		if q.FieldsOnly { // the last tier is that of files
+			p.whole, p.tiers = p.whole[:len(p.whole)-1], p.tiers[:len(p.tiers)-1]
+			p.all = p.whole[len(p.whole)-1]
+		}
+	}
+	p.show = maps.Clone(shown)
+	for _, f := range q.Show {
+		p.show[f] = true
+	}
+	if q.Passages && !q.FieldsOnly {
+		p.files = maxPassageText
 	}
 	switch q.Order {
 	case ByDate:
@@ -399,18 +451,24 @@ func (p *plan) hits(tx *sqlite.Tx, match string, before int64, limit int) (hits 
 }
 
 // describe reads the fields of hits and marks the words in them.
-func (p *plan) describe(tx *sqlite.Tx, hits []Hit) error {
+func (p *plan) describe(tx *sqlite.Tx, hits []Hit) (err error) {
 	m := newMarker(p.terms)
 	for i := range hits {
 		var raw string
-		if err := tx.QueryRow(`SELECT fields FROM search_fields WHERE document = ?`, hits[i].seq).Scan(&raw); err != nil {
+		if err = tx.QueryRow(`SELECT fields FROM search_fields WHERE document = ?`, hits[i].seq).Scan(&raw); err != nil {
 			return err
 		}
 		var fields []text
 		if err := json.Unmarshal([]byte(raw), &fields); err != nil {
 			return fmt.Errorf("read fields: %w", err)
 		}
-		hits[i].Fields, hits[i].InFiles = m.mark(fields)
+		var seen []bool
+		hits[i].Fields, seen = m.mark(fields, p.show)
+		if hits[i].InFiles = slices.Contains(seen, false); hits[i].InFiles && p.files > 0 {
+			if hits[i].Passage, err = p.passage(tx, m, hits[i].seq, seen); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -42,9 +42,9 @@ func newMarker(terms []term) *marker {
 	return m
 }
 
-// mark returns the fields to show, and whether a word is in none of them.
-func (m *marker) mark(fields []text) (list []Snippet, missing bool) {
-	seen := make([]bool, len(m.words))
+// mark returns the fields to show, and which words are in any of them.
+func (m *marker) mark(fields []text, shown map[Field]bool) (list []Snippet, seen []bool) {
+	seen = make([]bool, len(m.words))
 	list = []Snippet{}
 	for _, f := range fields {
 		s := Snippet{Field: f.Field, Text: f.Text, Marks: m.find(f.Text, seen)}
@@ -52,10 +52,7 @@ func (m *marker) mark(fields []text) (list []Snippet, missing bool) {
 			list = append(list, s.short())
 		}
 	}
-	for _, ok := range seen {
-		missing = missing || !ok
-	}
-	return list, missing
+	return list, seen
 }
 
 // find returns where words stand, in code points.

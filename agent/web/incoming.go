@@ -1,11 +1,9 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,131 +18,6 @@ import (
 	"tram/agent/web/account"
 	"tram/storage"
 )
-
-// IncomingView is the list of incoming documents.
-type IncomingView struct {
-	Page
-	Rows    []IncomingRow
-	Filters []Filter
-	Pager   Pager
-	Stale   string
-	Active  string // words of the filter in force, "" for all
-	Total   int
-	Entered string // what was just entered, "" for nothing
-	MayBook bool
-}
-
-// IncomingRow is one incoming document in the list.
-type IncomingRow struct {
-	Href, Arrival, Day, From string
-	Symbol, Subject          string
-	Urgent                   Urgent
-	State                    Tag
-	Marks                    []Tag // verdicts on the seal and on the signatures in the files
-	Remarks                  []Tag // recalled, replaced, updated
-	New                      bool  // just entered
-}
-
-// Filter is one choice above a list.
-type Filter struct {
-	Href, Text string
-	Current    bool
-}
-
-// Pager leads through the pages of a list.
-type Pager struct {
-	Prev, Next string // "" at the ends
-	Text       string
-}
-
-// choice is a filter of a list: its name in the address and the states.
-type choice struct {
-	name   string
-	states []office.State
-}
-
-var incomingChoices = []choice{
-	{"", nil},
-	{"chua-tiep-nhan", []office.State{office.Arrived}},
-	{"da-tiep-nhan", []office.State{office.Accepted}},
-	{"da-tra-lai", []office.State{office.Returned}},
-	{"da-thu-hoi", []office.State{office.Recalled}},
-}
-
-func (s *site) incoming(ctx context.Context, v *visit) error {
-	q, filters, active := v.query(office.In, "/van-ban-den", "web.in.filter.", incomingChoices)
-	docs, total, err := s.Office.List(ctx, q)
-	if err != nil {
-		return fmt.Errorf("list incoming documents: %w", err)
-	}
-	view := IncomingView{Page: s.page(ctx, v, v.t("web.menu.incoming"), "/van-ban-den"),
-		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total), MayBook: v.may(account.Answer)}
-	fresh := ""
-	view.Entered, fresh = v.entered(docs)
-	for _, d := range docs {
-		row := IncomingRow{Href: boxPath(d), Day: listDay(d), New: d.ID.String() == fresh, From: partyName(d.From),
-			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Marks: v.marks(d), Remarks: v.remarks(d)}
-		if d.Arrival > 0 {
-			row.Arrival = strconv.Itoa(d.Arrival)
-		}
-		view.Rows = append(view.Rows, row)
-	}
-	sum, err := s.Office.Summary(ctx)
-	if err != nil {
-		return fmt.Errorf("read summary: %w", err)
-	}
-	view.Stale = v.stale(s.Link(), sum.LastIn)
-	return s.render(v, "incoming", view, http.StatusOK)
-}
-
-// query reads filter and page number of a list from the address. An unknown
-// filter shows everything.
-func (v *visit) query(box office.Box, path, words string, choices []choice) (office.Query, []Filter, string) {
-	q := office.Query{Box: box, Limit: office.DefaultPage}
-	wanted := v.r.URL.Query().Get("loc")
-	var filters []Filter
-	active := ""
-	for _, c := range choices {
-		f := Filter{Href: path, Text: v.t(words + cmp.Or(c.name, "all")), Current: c.name == wanted}
-		if c.name != "" {
-			f.Href += "?loc=" + c.name
-		}
-		if f.Current {
-			q.States = c.states
-			if c.name != "" {
-				active = f.Text
-			}
-		}
-		filters = append(filters, f)
-	}
-	if n, err := strconv.Atoi(v.r.URL.Query().Get("trang")); err == nil && n > 1 && n < 1_000_000 {
-		q.Offset = (n - 1) * q.Limit
-	}
-	return q, filters, active
-}
-
-func (v *visit) pager(q office.Query, shown, total int) Pager {
-	if total <= q.Limit && q.Offset == 0 {
-		return Pager{}
-	}
-	page := q.Offset/q.Limit + 1
-	at := func(n int) string {
-		values := url.Values{}
-		if f := v.r.URL.Query().Get("loc"); f != "" {
-			values.Set("loc", f)
-		}
-		values.Set("trang", strconv.Itoa(n))
-		return v.r.URL.Path + "?" + values.Encode()
-	}
-	p := Pager{Text: v.t("web.pager", i18n.Args{"from": min(q.Offset+1, total), "to": q.Offset + shown, "total": total})}
-	if page > 1 {
-		p.Prev = at(page - 1)
-	}
-	if q.Offset+shown < total {
-		p.Next = at(page + 1)
-	}
-	return p
-}
 
 // DocumentView is one incoming document beside its file.
 type DocumentView struct {

@@ -23,6 +23,7 @@ var entries = []struct {
 	{"/van-ban-den", "web.menu.incoming", "Alt+2", account.Lists},
 	{"/van-ban-di", "web.menu.outgoing", "Alt+3", account.Lists},
 	{"/so", "web.menu.books", "Alt+5", account.ReadBooks},
+	{"/tim-kiem", "web.find.title", "Alt+6 F4 /", account.Lists},
 	{"/nguoi-dung", "web.menu.users", "Alt+8", account.Accounts},
 }
 

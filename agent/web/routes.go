@@ -81,6 +81,7 @@ func (s *site) table() []route {
 		{who: anybody, pattern: "POST /ky/{token}", do: s.agentDeliver, files: true},
 	}
 	all = append(all, s.paperRoutes()...)
+	all = append(all, s.findRoutes()...)
 	for _, box := range []string{"van-ban-den", "van-ban-di"} {
 		all = append(all,
 			route{who: account.Content, pattern: "GET /" + box + "/{id}/tep/{index}", do: s.file},

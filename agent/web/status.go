@@ -87,6 +87,9 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 	for _, q := range st.queue {
 		fmt.Fprint(sum, q.ID, q.progress.Sent, q.moving, q.first)
 	}
+	for _, a := range s.arriving() {
+		fmt.Fprint(sum, a.ID, a.Here)
+	}
 	st.data = sum.Sum64()
 	fmt.Fprintf(sum, "%+v", st.strip)
 	st.stripSum = sum.Sum64()
@@ -96,12 +99,11 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 // waiting lists what is not yet at the hub in the order it will go: urgent
 // first, then oldest.
 func (s *site) waiting(ctx context.Context, link Link) ([]queued, error) {
-	docs, _, err := s.Office.List(ctx, office.Query{
-		Box: office.Out, States: []office.State{office.Saved, office.Sending}, Limit: queueShown,
-	})
+	page, err := s.Office.Listing(ctx, office.Listing{Box: office.Out, States: []office.State{office.Saved, office.Sending}, Down: true, Limit: queueShown})
 	if err != nil {
 		return nil, fmt.Errorf("list waiting documents: %w", err)
 	}
+	docs := page.Documents
 	slices.SortStableFunc(docs, func(a, b office.Document) int {
 		return cmp.Or(-cmp.Compare(a.Urgency, b.Urgency), a.Created.Compare(b.Created))
 	})
@@ -191,23 +193,16 @@ func (v *visit) stillSent(link Link) string {
 
 // express names what arrived as Hỏa tốc and waits for an answer.
 func (s *site) express(ctx context.Context, v *visit, strip *Strip) error {
-	work, err := s.Office.Work(ctx)
+	express := office.HoaToc
+	page, err := s.Office.Listing(ctx, office.Listing{Box: office.In, States: []office.State{office.Arrived}, Urgency: &express, Limit: 1})
 	if err != nil {
-		return fmt.Errorf("read work list: %w", err)
+		return fmt.Errorf("list urgent documents: %w", err)
 	}
-	n := 0
-	for _, d := range work.Urgent {
-		if d.Urgency < office.HoaToc {
-			continue
-		}
-		if n++; n == 1 {
-			strip.ExpressHref = boxPath(d)
-		}
+	if page.Total > 0 {
+		strip.Express = v.t("web.strip.express", i18n.Args{"n": page.Total})
+		strip.ExpressHref = boxPath(page.Documents[0])
 	}
-	if n > 0 {
-		strip.Express = v.t("web.strip.express", i18n.Args{"n": n})
-	}
-	if n > 1 {
+	if page.Total > 1 {
 		strip.ExpressHref = "/viec-can-lam"
 	}
 	return nil

@@ -24,6 +24,7 @@ import (
 // Office is what the pages ask of the office. *office.Office is one.
 type Office interface {
 	Records
+	Lists
 	Desk
 	Signatures
 	Exchange
@@ -33,6 +34,11 @@ type Office interface {
 type Exchange interface {
 	Import(ctx context.Context, h office.Handover) (office.Imported, error)
 	ExportEdXML(ctx context.Context, id storage.ID, w io.Writer) error
+}
+
+// Lists sorts and filters documents for pages of lists.
+type Lists interface {
+	Listing(ctx context.Context, l office.Listing) (office.ListPage, error)
 }
 
 // Records reads documents.
@@ -153,7 +159,7 @@ const (
 	DefaultMaxFiles  = 200
 )
 
-// Options of New. All but Certificate, Logger and Now are required.
+// Options of New. All but Certificate, Search, Arriving, Logger and Now are required.
 type Options struct {
 	Office    Office
 	Papers    Papers
@@ -166,6 +172,8 @@ type Options struct {
 	Books     *books.Books
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
+	Search      Finder            // nil: nothing is searched, and nothing kept under a name
+	Arriving    func() []Arriving // what is coming in; nil for nothing
 	Config      Config
 	Logger      *slog.Logger
 	Now         func() time.Time

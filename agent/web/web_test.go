@@ -16,6 +16,8 @@ import (
 	"tram/agent/books"
 	"tram/agent/compose"
 	"tram/agent/httpd"
+	"tram/agent/search"
+	"tram/agent/search/searchtest"
 	"tram/agent/web/account"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
@@ -38,6 +40,8 @@ type box struct {
 	accounts *account.Store
 	db       *sqlite.DB
 	link     Link
+	search   *search.Index
+	coming   []Arriving
 	url      string
 	uploads  string
 	scans    string
@@ -71,7 +75,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, audit.Schema, compose.Schema, books.Schema}, Now: now})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, audit.Schema, compose.Schema, books.Schema, search.Schema}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,12 +96,15 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.search = search.New(search.Options{DB: db, Source: b.office, Reader: searchtest.Reader{}})
+	indexed := make(chan struct{})
+	go func() { defer close(indexed); _ = b.search.Run(ctx) }()
 	b.scans = t.TempDir()
 	composing, err := compose.New(ctx, compose.Options{DB: db, Dir: t.TempDir(), Scans: b.scans, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Composing: composing, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
+	options := Options{Composing: composing, Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
@@ -120,6 +127,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	go func() { ended <- server.Serve(ctx, pages) }()
 	t.Cleanup(func() {
 		cancel()
+		<-indexed
 		if err := <-ended; err != nil {
 			t.Errorf("serve: %v", err)
 		}

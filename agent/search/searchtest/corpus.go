@@ -69,6 +69,9 @@ func (c Corpus) id(i int) (id storage.ID) {
 
 func (c Corpus) index(id storage.ID) int { return int(binary.BigEndian.Uint64(id[8:])) - 1 }
 
+// At is the ID of a document by its place, from 0.
+func (c Corpus) At(i int) storage.ID { return c.id(i) }
+
 // ID is that of a pair's document.
 func (c Corpus) ID(subject string) (id storage.ID, ok bool) {
 	for k, s := range subjects {

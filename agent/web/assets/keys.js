@@ -6,14 +6,17 @@ on(document, 'keydown', e => {
 	const digit = e.altKey && /^Digit\d$/.test(e.code)
 	const name = (e.ctrlKey ? 'Ctrl+' : '') + (e.altKey ? 'Alt+' : '') + (digit ? e.code.slice(5) : letter ? e.key.toLowerCase() : e.key)
 	if (typing && !digit && !/^(F\d|Ctrl\+Enter)/.test(name)) return
-	const target = $$('[data-key]').find(x => x.dataset.key === name && /^(A|BUTTON)$/.test(x.tagName))
-	if (target) {
+	const target = $$('[data-key]').find(x => x.dataset.key.split(' ').includes(name) && x.matches('a,button')), box = /^(\/|F4)$/.test(name) && $('#q')
+	if (box || target) {
 		e.preventDefault()
-		return target.click()
+		return box ? box.focus() : target.click()
 	}
-	if (name !== 'j' && name !== 'k') return
+	if (!/^(j|k|Arrow(Down|Up))$/.test(name)) return
 	const all = $$('[data-row] .open'), at = all.findIndex(a => a.closest('[data-row]').contains(document.activeElement))
-	const to = all[name === 'j' ? Math.min(at + 1, all.length - 1) : Math.max(at - 1, 0)]
-	if (to) to.focus()
+	const to = all[Math.max(at + (/j|n/.test(name) ? 1 : -1), 0)]
+	// Outside of the rows the arrows scroll.
+	if (!to || at < 0 && name[1]) return
+	e.preventDefault()
+	to.focus()
 })
 ready(document)

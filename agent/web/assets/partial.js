@@ -37,6 +37,7 @@ function ready(root) {
 			b.setAttribute('aria-pressed', show)
 		})
 	}
+	for (const p of $$('[data-say]', root)) setTimeout(() => p.textContent = p.dataset.say, 200)
 	for (const f of $$('form[data-keep]', root)) keep(f)
 	for (const p of $$('[data-pick]', root)) pick(p)
 	for (const f of $$('form[data-upload]', root)) upload(f)

@@ -1,0 +1,134 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/google/uuid"
+
+	"tram/agent/office"
+	"tram/agent/search"
+)
+
+// caught waits until the index has all documents.
+func (b *box) caught() {
+	b.t.Helper()
+	for range 400 {
+		s, err := b.search.State(b.t.Context())
+		if err == nil && s.Waiting == 0 && s.Files == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.t.Fatal("the index does not catch up")
+}
+
+// found is a box with enough documents for lists of several pages.
+func found(t *testing.T) *box {
+	b := start(t, false, fixed)
+	b.office.many(office.In, 120)
+	b.office.many(office.Out, 60)
+	b.caught()
+	for _, s := range []search.Saved{
+		{Owner: "lan", Page: "/tim-kiem", Name: "Hộ tịch năm nay", Query: "q=ho+tich&nam=2026"},
+		{Owner: "leader", Page: "/tim-kiem", Name: "Công điện khẩn", Query: "khan=3", Shared: true},
+		{Owner: "lan", Page: "/van-ban-den", Name: "Khẩn của tỉnh", Query: "khan=1&noi=tinh"},
+	} {
+		if err := b.search.Save(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
+}
+
+func TestSearchAndListsFitBothWindowsInBothLanguages(t *testing.T) {
+	b := found(t)
+	tour := map[string]string{
+		"find-empty": "/tim-kiem", "find-many": "/tim-kiem?q=thong+bao", "find-page": "/tim-kiem?q=th&sau=1-100", "find-narrowed": "/tim-kiem?q=thong+bao&hop=in&nam=2026&loai=TB",
+		"find-marks": "/tim-kiem?q=mua+lu", "find-file": "/tim-kiem?q=thu+hai", "find-none": "/tim-kiem?q=giay+khai+sinh", "find-none-narrowed": "/tim-kiem?q=bao+cao&nam=1999",
+		"find-columns": "/tim-kiem?q=bao+cao&cot=so&cot=loai&cot=nhan&cot=so-den&cot=trich-yeu", "find-date-wrong": "/tim-kiem?q=a&tu=32/13/2026",
+		"list-in": "/van-ban-den", "list-in-sorted": "/van-ban-den?xep=trich-yeu", "list-in-none": "/van-ban-den?khan=2&loai=QC&noi=khong+co", "list-in-wrong": "/van-ban-den?tu=hom+nay&den=1/1/26",
+		"list-in-filtered": "/van-ban-den?nam=2026&chu=bao+cao", "list-out": "/van-ban-di", "list-out-back": "/van-ban-di?loc=bi-tra-lai&xep=noi",
+	}
+	for _, width := range []int{1366, 320} {
+		c := browse(t, b, width, 768)
+		c.signIn("lan")
+		for _, lang := range []string{"vi", "en"} {
+			b.link.Up, b.coming = true, nil
+			c.language(lang)
+			for name, path := range tour {
+				c.seen(name, path, lang, width)
+			}
+			b.link.Up, b.link.Since = false, noon.Add(-80*time.Minute)
+			b.coming = []Arriving{{ID: uuid.New(), From: "H40", Urgency: office.HoaToc, Size: 5 << 20, Here: 3 << 20}, {ID: uuid.New(), From: "H40.13", Size: 1 << 20, Held: true}}
+			for name, path := range map[string]string{"find-offline": "/tim-kiem?q=bao+cao", "list-in-offline": "/van-ban-den", "list-out-offline": "/van-ban-di", "outbox-offline": "/hop-gui"} {
+				c.seen(name, path, lang, width)
+			}
+		}
+		c.quiet()
+	}
+}
+
+// seen opens a page and looks whether it fits and is accessible.
+func (c *chrome) seen(name, path, lang string, width int) {
+	c.t.Helper()
+	c.open(path)
+	c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+	c.accessible(path)
+	c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+}
+
+// TestFindingWithKeysAlone searches, opens a result, sorts a list and goes through
+// it without a mouse.
+func TestFindingWithKeysAlone(t *testing.T) {
+	b := found(t)
+	c := browse(t, b, 1366, 768)
+	c.signIn("lan")
+	c.leave(chromedp.KeyEvent(kb.F4))
+	c.focused("#q")
+	c.leave(chromedp.KeyEvent("mua lu" + kb.Enter))
+	if got := c.text(".hits table mark"); !strings.EqualFold(got, "mưa") {
+		t.Errorf("marked %q", got)
+	}
+	c.do(chromedp.KeyEvent("j"))
+	c.leave(chromedp.KeyEvent(kb.Enter))
+	c.do(chromedp.WaitVisible(css(".track")))
+
+	c.leave(chromedp.KeyEvent("/"))
+	c.focused("#q")
+	c.open("/tim-kiem?q=thong+bao")
+	c.do(chromedp.KeyEvent("/"))
+	c.focused("#q")
+
+	c.open("/van-ban-den")
+	c.do(chromedp.Focus(css("th:nth-child(5) a")))
+	c.leave(chromedp.KeyEvent(kb.Enter))
+	if !value(c, chromedp.Evaluate[bool]("document.activeElement.matches('th[aria-sort=ascending] a')")) {
+		t.Error("after sorting the focus is not on the sorted column")
+	}
+	c.until("the order is announced", "true", nil, "document.querySelector('#sorted').textContent === 'xếp theo Trích yếu, tăng dần'")
+	at := func() int {
+		return value(c, chromedp.Evaluate[int]("[...document.querySelectorAll('.open')].indexOf(document.activeElement)"))
+	}
+	c.do(chromedp.KeyEvent(kb.ArrowDown))
+	if at() != -1 {
+		t.Error("an arrow outside of the rows moved the focus")
+	}
+	c.do(chromedp.KeyEvent("j"), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowUp))
+	if at() != 1 {
+		t.Errorf("J and the arrows lead to row %d", at())
+	}
+	c.leave(chromedp.KeyEvent(kb.Enter))
+	c.do(chromedp.WaitVisible(css(".trust")))
+	c.quiet()
+}
+
+// focused waits until an element has the focus.
+func (c *chrome) focused(selector string) {
+	c.t.Helper()
+	c.until("the focus is on "+selector, "true", nil, "document.activeElement.matches('"+selector+"')")
+}
