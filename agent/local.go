@@ -18,6 +18,7 @@ import (
 	"tram/agent/sealbook"
 	"tram/agent/search"
 	"tram/agent/stick"
+	"tram/agent/support"
 	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/fsx"
@@ -32,15 +33,13 @@ func (a *Agent) local() http.Handler {
 		if d == nil {
 			return nil, identity.None(a.o.Dir)
 		}
-		if halt := d.halt(); halt != nil {
-			return nil, problem.New(problem.Conflict, "usb.older-copy", "", halt.Args)
-		}
-		return d.usb, nil
+		return d.station()
 	})
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
 	connector.AsideRoutes(mux, a.log.With("part", "connectors"), a.quarantine)
 	search.Routes(mux, a.log.With("part", "search"), a.search)
+	support.Routes(mux, a.log.With("part", "support"), a.support)
 	a.enrolmentRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))
 	mux.Handle("/", api.New(api.Options{

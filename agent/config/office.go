@@ -27,6 +27,7 @@ type Office struct {
 	Line      Line
 	Trust     Trust
 	Stamp     Stamp
+	USB       USB
 
 	origins map[string]Origin
 }
@@ -43,6 +44,13 @@ type UI struct {
 	Certificate, Key string
 	// Signing is where the signing agent on the clerk's own PC listens.
 	Signing string
+	// Support is whom people call for help: a name and a telephone number.
+	Support string
+}
+
+// USB is where the pages find sticks.
+type USB struct {
+	Folder string // one more folder that packages are exchanged through; "" for none
 }
 
 // Log is how the program writes its log.
@@ -118,6 +126,7 @@ func (o *Office) fields() []field {
 		optionalPath("ui.certificate", &o.UI.Certificate),
 		optionalPath("ui.key", &o.UI.Key),
 		signingAgent("ui.signing", &o.UI.Signing),
+		text("ui.support", &o.UI.Support, maxName),
 		choice("language", &o.Language, "vi", "en"),
 		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &o.Log.Format, "text", "json"),
@@ -136,6 +145,7 @@ func (o *Office) fields() []field {
 		folder("trust.anchors", &o.Trust.Anchors),
 		folder("trust.lists", &o.Trust.Lists),
 		toggle("trust.ocsp", &o.Trust.OCSP),
+		folder("usb.folder", &o.USB.Folder),
 	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }
 

@@ -54,6 +54,16 @@ func level(code string) (string, error) {
 // folderName is the form of the folders below root.
 var folderName = regexp.MustCompile(`^[a-z0-9_=-]{1,64}\+[a-z0-9_=-]{1,64}$`)
 
+// Belongs tells whether name, a path with slashes below the topmost folder of a
+// stick, is that of a file of a package: what a copy of a stick holds, and
+// nothing else.
+func Belongs(name string) bool {
+	dir, file := path.Split(name)
+	place, found := strings.CutPrefix(strings.TrimSuffix(dir, "/"), root+"/")
+	_, manifest := manifestID(file)
+	return found && dir != "" && folderName.MatchString(place) && (manifest || contentName.MatchString(file))
+}
+
 func manifestName(id uuid.UUID) string { return hex.EncodeToString(id[:]) + manifestSuffix }
 
 // manifestID is the inverse of manifestName.
