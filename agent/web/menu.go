@@ -22,7 +22,8 @@ var entries = []struct {
 	{"/viec-can-lam", "web.menu.work", "Alt+1", account.Lists},
 	{"/van-ban-den", "web.menu.incoming", "Alt+2", account.Lists},
 	{"/van-ban-di", "web.menu.outgoing", "Alt+3", account.Lists},
-	{"/nguoi-dung", "web.menu.users", "Alt+8", account.Accounts},
+	{helpPath, "help.title", "Alt+7", signedIn},
+	{adminPath, "admin.title", "Alt+8", account.Admin},
 }
 
 // menu is what the visitor may use; unanswered stands beside the incoming
@@ -30,7 +31,7 @@ var entries = []struct {
 func (s *site) menu(v *visit, unanswered int, current string) []MenuItem {
 	var items []MenuItem
 	for _, e := range entries {
-		if !v.may(e.who) {
+		if e.who != signedIn && !v.may(e.who) {
 			continue
 		}
 		item := MenuItem{Href: e.href, Text: v.t(e.text), Key: e.key, Current: e.href == current}

@@ -80,6 +80,9 @@ func (s *site) table() []route {
 		{who: anybody, pattern: "GET /ky/{token}", do: s.agentFetch},
 		{who: anybody, pattern: "POST /ky/{token}", do: s.agentDeliver, files: true},
 	}
+	all = append(all, s.adminRoutes()...)
+	all = append(all, s.helpRoutes()...)
+	all = append(all, s.stickRoutes()...)
 	for _, box := range []string{"van-ban-den", "van-ban-di"} {
 		all = append(all,
 			route{who: account.Content, pattern: "GET /" + box + "/{id}/tep/{index}", do: s.file},

@@ -36,6 +36,7 @@ type box struct {
 	link     Link
 	url      string
 	uploads  string
+	admin    *adminBox
 	config   *Config
 	site     *site
 	away     atomic.Bool // every connection breaks
@@ -66,7 +67,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema}})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: boxSchemas})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +90,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	}
 	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
+	b.admin, options.Admin, options.Sticks = newAdmin(t, db, now)
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
 	if err != nil {

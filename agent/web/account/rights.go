@@ -12,19 +12,21 @@ const (
 	Answer   Right = "answer"   // accept, return, have signatures checked again
 	Send     Right = "send"     // write and send documents, change their order
 	Accounts Right = "accounts" // see accounts; make, open, close and unlock them; set passwords
+	Admin    Right = "admin"    // see how the box stands and change how it works: seals, connectors, applications
+	Stick    Right = "stick"    // carry packages out and in by stick
 )
 
 // Rights lists every right.
-var Rights = []Right{Lists, Content, Answer, Send, Accounts}
+var Rights = []Right{Lists, Content, Answer, Send, Accounts, Admin, Stick}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
 var grants = map[Role][]Right{
-	Clerk:   {Lists, Content, Answer, Send},
+	Clerk:   {Lists, Content, Answer, Send, Stick},
 	Leader:  {Lists, Content},
 	Staff:   {Lists, Content},
 	OneStop: {Lists},
-	IT:      {Lists, Accounts},
+	IT:      {Lists, Accounts, Admin, Stick},
 }
 
 // May reports whether the role has the right. An unknown role has none.
