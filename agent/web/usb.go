@@ -165,7 +165,11 @@ func (s *site) stickWaiting(ctx context.Context, v *visit) Section {
 		part.Notices = []Notice{{Tone: "amber", Text: p.Message(v.lang), Fix: p.Next(v.lang)}}
 		return part
 	}
-	part.Text = v.t("usbpage.waiting-line", i18n.Args{"n": len(waiting.Letters), "to": waiting.To})
+	size := int64(0)
+	for _, l := range waiting.Letters {
+		size += l.Size()
+	}
+	part.Text = v.t("usbpage.waiting-line", i18n.Args{"n": len(waiting.Letters), "size": formatSize(v.lang, size), "to": waiting.To})
 	if len(waiting.Letters) == 0 {
 		part.Text = v.t("usbpage.waiting-none", i18n.Args{"to": waiting.To})
 	}
