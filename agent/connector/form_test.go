@@ -10,11 +10,11 @@ import (
 
 func TestAFormOfSettingsIsWhatTheKindDecodes(t *testing.T) {
 	type settings struct {
-		Dir    string          `json:"dir"`
-		Keep   int             `json:"keep"`
-		Proof  bool            `json:"proof"`
-		To     connector.Words `json:"to"`
-		Paths  struct {
+		Dir   string          `json:"dir"`
+		Keep  int             `json:"keep"`
+		Proof bool            `json:"proof"`
+		To    connector.Words `json:"to"`
+		Paths struct {
 			Send string `json:"send"`
 		} `json:"paths"`
 		hidden int

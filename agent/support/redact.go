@@ -31,10 +31,14 @@ type setting struct {
 }
 
 func settings(values []config.Value) []setting {
+	usual := map[string]string{}
+	for _, v := range config.DefaultOffice().Values() {
+		usual[v.Key] = v.Value
+	}
 	list := []setting{}
 	for _, v := range values {
 		s := setting{Key: v.Key, Source: v.Origin.Source}
-		if plainSettings[v.Key] || v.Value == "" || v.Origin.Source == config.FromDefault {
+		if known, ok := usual[v.Key]; plainSettings[v.Key] || ok && v.Value == known {
 			s.Value = &v.Value
 		}
 		list = append(list, s)

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"tram/agent/health"
@@ -157,5 +159,55 @@ func atHub(t *testing.T, b *box, dir string) {
 	}
 	if _, err := usb.Export(t.Context(), s, b.admin.hub.local, usb.ExportOptions{}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTheQuestionMarkOpensTheKeysUnlessSwitchedOff(t *testing.T) {
+	b := start(t, false, fixed)
+	c := browse(t, b, 1366, 768)
+	c.signIn("lan")
+	c.leave(chromedp.KeyEvent("?"))
+	if got := value(c, chromedp.Location()); got != b.url+helpPath+"#phim" {
+		t.Fatalf("the key leads to %s", got)
+	}
+	c.leave(chromedp.Click(css("#phim button")))
+	c.do(chromedp.WaitReady(css("body[data-nokeys]")))
+	c.open("/van-ban-den")
+	c.do(chromedp.KeyEvent("?"), chromedp.KeyEvent("j"))
+	if got := value(c, chromedp.Location()); got != b.url+"/van-ban-den" {
+		t.Errorf("the key leads to %s though it is off", got)
+	}
+	if value(c, chromedp.Evaluate[bool]("document.activeElement.className === 'open'")) {
+		t.Error("J moves though it is off")
+	}
+	c.leave(chromedp.KeyEvent("7", chromedp.KeyModifiers(chromedp.ModifierAlt)))
+	if got := value(c, chromedp.Location()); got != b.url+helpPath {
+		t.Errorf("Alt+7 leads to %s", got)
+	}
+	c.leave(chromedp.Click(css("#phim button")))
+	c.open("/van-ban-den")
+	c.do(chromedp.KeyEvent("j"))
+	if !value(c, chromedp.Evaluate[bool]("document.activeElement.className === 'open'")) {
+		t.Error("J does not move after it was switched on")
+	}
+	c.quiet()
+}
+
+// TestTheGuideFitsOnOneSheet prints it in both languages.
+func TestTheGuideFitsOnOneSheet(t *testing.T) {
+	b := start(t, false, fixed)
+	b.site.Config.Support = "Nguyễn Văn Bình – 0912 345 678"
+	c := browse(t, b, 1366, 768)
+	for _, lang := range []string{"vi", "en"} {
+		c.open(helpPath + "/huong-dan")
+		c.language(lang)
+		got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.keep("guide-"+lang+".pdf", got.Data)
+		if n := strings.Count(string(got.Data), "/Type /Page\n"); n != 1 {
+			t.Errorf("in %s the guide takes %d sheets", lang, n)
+		}
 	}
 }

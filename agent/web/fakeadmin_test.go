@@ -356,4 +356,3 @@ func (s *station) waiting(t *testing.T) int {
 	}
 	return len(list)
 }
-

@@ -16,7 +16,6 @@ import (
 // Root is the folder of all packages on a stick: the name and the version.
 const Root = "tram/1"
 
-
 const manifestSuffix = ".tram"
 
 // folder names the place of all packages from one office to another. Like a
