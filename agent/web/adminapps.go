@@ -84,7 +84,7 @@ func (s *site) appsView(ctx context.Context, v *visit) (view AdminView, inputs [
 		if !a.Used.IsZero() {
 			used = v.clock(a.Used)
 		}
-		grid.Rows = append(grid.Rows, []Cell{{Text: a.Name}, {Text: string(a.Kind)}, {Tag: v.appState(a)}, {Text: used},
+		grid.Rows = append(grid.Rows, []Cell{{Text: a.Name}, {Text: string(a.Kind), Whole: true}, {Tag: v.appState(a)}, {Text: used},
 			{Text: strconv.FormatInt(a.Calls, 10)}, {Text: scopeWords(a.Scopes)}})
 		if a.Revoked.IsZero() {
 			live = append(live, a.Name)

@@ -49,7 +49,7 @@ func (v *visit) settingsGrid(list []config.Value) Grid {
 		} else if set.Origin.Source == config.FromFile {
 			from = filepath.Base(from)
 		}
-		g.Rows = append(g.Rows, []Cell{{Text: set.Key}, {Text: dash(set.Value)}, {Text: v.t("config." + set.Key)}, {Text: from}})
+		g.Rows = append(g.Rows, []Cell{{Text: set.Key}, {Text: dash(set.Value)}, {Text: v.t("config." + set.Key)}, {Text: from, Whole: true}})
 	}
 	return g
 }

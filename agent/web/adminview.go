@@ -50,6 +50,7 @@ type Cell struct {
 	Text, Href string
 	Tag        Tag
 	Note       string
+	Whole      bool // is not broken where there is room
 }
 
 // Form is what can be asked for. Get says that it changes nothing.
