@@ -119,7 +119,7 @@ func (s *site) logPage(ctx context.Context, v *visit) error {
 	}
 	grid := Grid{Caption: v.t("admin.log"), Empty: v.t("admin.log-none"), Head: []string{v.t("admin.number"), v.t("admin.at"), v.t("admin.log-actor"), v.t("admin.log-action"), v.t("admin.log-subject"), v.t("admin.log-detail")}}
 	for _, r := range rows[:min(len(rows), logRows)] {
-		grid.Rows = append(grid.Rows, []Cell{{Text: strconv.FormatInt(r.Seq, 10)}, {Text: r.At.In(vietnam).Format("15:04:05 02/01/2006")}, {Text: r.Actor}, {Text: r.Action, Whole: true}, {Text: r.Subject}, {Text: detailWords(r.Detail)}})
+		grid.Rows = append(grid.Rows, []Cell{{Text: strconv.FormatInt(r.Seq, 10)}, {Text: r.At.In(vietnam).Format("15:04:05 02/01/2006")}, {Text: r.Actor}, {Text: r.Action, Whole: true}, {Text: r.Subject, Whole: len(r.Subject) <= len(uuid.UUID{})}, {Text: detailWords(r.Detail)}})
 	}
 	if len(rows) > logRows {
 		query.Set("truoc", strconv.FormatInt(rows[logRows-1].Seq, 10))

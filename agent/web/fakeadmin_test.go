@@ -279,15 +279,21 @@ func (c cards) Lookup(code string) (registry.Card, error) {
 // stations makes this office and its hub.
 func stations(t *testing.T) (own, hub *station) {
 	t.Helper()
+	return stationsOf(t, us.Code, "H40")
+}
+
+// stationsOf makes an office and a hub of those codes.
+func stationsOf(t *testing.T, code, hubCode string) (own, hub *station) {
+	t.Helper()
 	known, keys := cards{}, map[string]*ecdsa.PrivateKey{}
-	for _, code := range []string{us.Code, "H40"} {
+	for _, code := range []string{code, hubCode} {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		keys[code], known[code] = key, registry.Card{Code: code, Device: &key.PublicKey}
 	}
-	return newStation(t, us.Code, "H40", keys, known), newStation(t, "H40", us.Code, keys, known)
+	return newStation(t, code, hubCode, keys, known), newStation(t, hubCode, code, keys, known)
 }
 
 func newStation(t *testing.T, code, peer string, keys map[string]*ecdsa.PrivateKey, known cards) *station {

@@ -126,13 +126,16 @@ func TestPackagesThatAreNotForUsAreNotImported(t *testing.T) {
 	b.admin.hub.put(t, "công điện")
 	_, hub := stations(t) // of other keys
 	hub.put(t, "giả")
+	_, elsewhere := stationsOf(t, "H40.15", "H40")
+	elsewhere.put(t, "của nơi khác")
 	b.admin.office.put(t, "báo cáo")
 	for name, tt := range map[string]struct {
 		data  []byte
 		words string
 	}{
-		"of another key": {packed(t, written(t, hub), "H40"), "Gói không hợp lệ – không nhập gì"},
-		"of our own":     {packed(t, written(t, b.admin.office), us.Code), "USB không có gói nào cho máy này"},
+		"of another key":    {packed(t, written(t, hub), "H40"), "Gói không hợp lệ – không nhập gì"},
+		"of another office": {packed(t, written(t, elsewhere), "H40"), "Gói dành cho H40.15, không phải UBND xã Mường Lát (H40.12)"},
+		"of our own":        {packed(t, written(t, b.admin.office), us.Code), "USB không có gói nào cho máy này"},
 	} {
 		if res, body := v.bring(tt.data); res.StatusCode != 303 {
 			t.Errorf("%s gave %d: %s", name, res.StatusCode, body)
