@@ -213,4 +213,3 @@ func unzipped(t *testing.T, archive []byte) map[string]string {
 	}
 	return all
 }
-

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tram/agent/connector"
 	"tram/agent/i18n"
@@ -184,7 +185,7 @@ func (s *site) connectorView(ctx context.Context, v *visit) (view AdminView, err
 		toggle = Button{v.t("admin.resume"), "viec", "tiep-tuc", ""}
 	}
 	view.Sections = []Section{
-		{Text: state.Note, Facts: v.connectorFacts(c), Forms: []Form{{Action: base, Buttons: []Button{toggle, {v.t("admin.test"), "viec", "thu", "plain"}}}}},
+		{Text: state.Note, Facts: v.connectorFacts(c, letters), Forms: []Form{{Action: base, Buttons: []Button{toggle, {v.t("admin.test"), "viec", "thu", "plain"}}}}},
 		v.lettersSection(base, letters),
 		{Title: v.t("admin.remove"), Text: v.t("admin.remove-what"), Forms: []Form{{Action: base, Buttons: []Button{{v.t("admin.remove"), "viec", "xoa", "warn"}},
 			Inputs: []Input{{ID: "sure", Name: "sure", Kind: "check", Label: v.t("admin.sure"), Value: "1"}}}}},
@@ -192,7 +193,7 @@ func (s *site) connectorView(ctx context.Context, v *visit) (view AdminView, err
 	return view, nil
 }
 
-func (v *visit) connectorFacts(c connector.State) []Fact {
+func (v *visit) connectorFacts(c connector.State, letters []connector.Letter) []Fact {
 	secret := v.t("admin.no")
 	if c.Secret {
 		secret = v.t("admin.secret-kept")
@@ -200,6 +201,15 @@ func (v *visit) connectorFacts(c connector.State) []Fact {
 	facts := []Fact{{v.t("admin.kind"), c.Kind}, {v.t("admin.connector-settings"), string(c.Settings)}, {v.t("admin.secret"), secret},
 		{v.t("admin.created"), formatFull(c.Created)}, {v.t("admin.waiting"), strconv.Itoa(c.Waiting)}, {v.t("admin.dead"), strconv.Itoa(c.Dead)},
 		{v.t("admin.delivered"), strconv.FormatInt(c.Delivered, 10)}, {v.t("admin.last"), v.lastTime(c)}}
+	var oldest time.Time // of what waits: how far the connector is behind
+	for _, l := range letters {
+		if !l.Dead && (oldest.IsZero() || l.Entry.Learnt.Before(oldest)) {
+			oldest = l.Entry.Learnt
+		}
+	}
+	if !oldest.IsZero() {
+		facts = append(facts, Fact{v.t("admin.oldest"), v.clock(oldest)})
+	}
 	if !c.Since.IsZero() && c.State == connector.Failing {
 		facts = append(facts, Fact{v.t("admin.failing-since"), v.clock(c.Since)})
 	}
