@@ -16,6 +16,7 @@ import (
 	"tram/agent/api/appkey"
 	v1 "tram/agent/api/v1"
 	"tram/agent/clock"
+	"tram/agent/compose"
 	"tram/agent/connector"
 	"tram/agent/countersign"
 	"tram/agent/enroll"
@@ -89,7 +90,7 @@ type desk struct {
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -260,7 +261,7 @@ func (d *desk) openLink() (err error) {
 
 // run serves until ctx ends.
 func (d *desk) run(ctx context.Context, ready func()) error {
-	pages, err := d.site()
+	pages, err := d.site(ctx)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,8 @@ type UI struct {
 	Certificate, Key string
 	// Signing is where the signing agent on the clerk's own PC listens.
 	Signing string
+	// Scans is the folder that the scanner writes into, "" for none.
+	Scans string
 	// Support is whom people call for help: a name and a telephone number.
 	Support string
 }
@@ -127,6 +129,7 @@ func (o *Office) fields() []field {
 		optionalPath("ui.key", &o.UI.Key),
 		signingAgent("ui.signing", &o.UI.Signing),
 		text("ui.support", &o.UI.Support, maxName),
+		folder("ui.scans", &o.UI.Scans),
 		choice("language", &o.Language, "vi", "en"),
 		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &o.Log.Format, "text", "json"),

@@ -126,7 +126,7 @@ func forPeople(err error) bool {
 // the list it belongs to.
 func (s *site) adminPage(ctx context.Context, v *visit, title, path string) Page {
 	p := s.page(ctx, v, title, adminPath)
-	p.Styles = s.styles("admin.css")
+	p.Styles = s.some("admin.css")
 	for _, e := range adminPages {
 		if v.may(e.who) && (e.href != "/chung-thu" || s.Certificate != nil) {
 			p.Side = append(p.Side, MenuItem{Href: e.href, Text: v.t(e.text), Current: e.href == path})

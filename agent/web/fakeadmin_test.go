@@ -23,6 +23,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/api/appkey"
+	"tram/agent/compose"
 	"tram/agent/config"
 	"tram/agent/connector"
 	"tram/agent/connector/hotfolder"
@@ -51,7 +52,7 @@ import (
 )
 
 // boxSchemas are the tables of what the pages use for real.
-var boxSchemas = []sqlite.Schema{account.Schema, audit.Schema, connector.Schema, appkey.Schema}
+var boxSchemas = []sqlite.Schema{account.Schema, audit.Schema, connector.Schema, appkey.Schema, compose.Schema}
 
 // adminBox is what the administration pages and those of sticks work on:
 // connectors, applications, the audit log and the exchange by stick are the real

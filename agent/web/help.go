@@ -66,7 +66,7 @@ func (s *site) anyPage(ctx context.Context, v *visit, title string) Page {
 		p = s.page(ctx, v, title, helpPath)
 	}
 	p.Path = v.r.URL.Path
-	p.Styles = s.styles("admin.css")
+	p.Styles = s.some("admin.css")
 	return p
 }
 

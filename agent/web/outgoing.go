@@ -189,7 +189,7 @@ func (s *site) slip(ctx context.Context, v *visit) error {
 	paper := *v
 	paper.now = time.Time{} // no day is today on paper: every time carries its date
 	view.Tracks = paper.tracks(d, nil)
-	view.Paper, view.Styles = true, s.styles("paper.css")
+	view.Paper, view.Styles = true, s.some("paper.css")
 	for _, a := range d.Attachments {
 		view.Sheets = append(view.Sheets, FileView{Name: a.Name, Size: formatSize(v.lang, a.Size), SHA256: a.SHA256})
 	}

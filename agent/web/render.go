@@ -21,7 +21,7 @@ var templateFiles embed.FS
 var pageNames = []string{
 	"signin", "work", "incoming", "document", "send", "recipients",
 	"outbox", "outgoing", "sent", "slip", "status", "error",
-	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import",
+	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import", "groups",
 	"admin", "help", "guide",
 }
 
@@ -62,7 +62,8 @@ type Page struct {
 	Rev     string
 	Errors  []FieldError
 	CSS, JS string   // addresses
-	Styles  []string // of further style sheets, see [site.styles]
+	Styles  []string // of further style sheets, see [site.some]
+	Scripts []string // of further scripts, loaded before that of every page
 	Paper   bool     // the page is a sheet to be printed
 }
 
@@ -88,8 +89,8 @@ func (p Page) ErrorOf(field string) string {
 	return ""
 }
 
-// styles are the addresses of style sheets that not every page loads.
-func (s *site) styles(files ...string) []string {
+// some are the addresses of style sheets or scripts that not every page loads.
+func (s *site) some(files ...string) []string {
 	var all []string
 	for _, f := range files {
 		all = append(all, s.assets.of[f])

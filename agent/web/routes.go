@@ -89,6 +89,7 @@ func (s *site) table() []route {
 			route{who: account.Content, pattern: "GET /" + box + "/{id}/goi", do: s.export},
 			route{who: account.Content, pattern: "GET /" + box + "/{id}/edxml", do: s.exportEdXML})
 	}
+	all = append(all, s.composeRoutes()...)
 	return all
 }
 

@@ -43,7 +43,14 @@ type SendView struct {
 	From       string
 	Kept       []KeptFile
 	Signed     []KeptFile // from the signing page
-	Change     *Changing  // of a document that replaces or updates another one
+	Draft      string     // its name, also before it is saved
+	DraftFiles []KeptFile
+	Drafts     []DraftView // the others of this person
+	SavedAt    string      // said of a draft that was loaded
+	Scans      []ScanView
+	ScanFault  string    // why there are none
+	Taken      []string  // chosen scans
+	Change     *Changing // of a document that replaces or updates another one
 	MaxReason  int
 	ChooseNew  bool // files were sent along and must be chosen again
 	MaxSize    string
@@ -91,6 +98,13 @@ var documentTypes = []Option{
 
 func (s *site) sendForm(ctx context.Context, v *visit) error {
 	view := SendView{Type: "CV", Date: formatDay(v.now), Once: rand.Text()}
+	if id := v.r.URL.Query().Get("nhap"); id != "" {
+		if err := s.loadDraft(ctx, v, id, &view); err != nil {
+			return err
+		}
+		return s.showSend(ctx, v, view, nil, http.StatusOK)
+	}
+	view.To = strings.Join(splitCodes(v.r.URL.Query().Get("den")), ", ")
 	if from := v.r.URL.Query().Get("tu"); from != "" {
 		if err := s.again(ctx, from, &view); err != nil {
 			return err
@@ -141,8 +155,10 @@ func (s *site) showSend(ctx context.Context, v *visit, view SendView, errs []Fie
 	}
 	view.Page = s.page(ctx, v, v.t("web.send.title"), "/gui")
 	view.setErrors(v, errs)
-	view.Path = "/gui"
-	if c := view.Change; c != nil {
+	view.Path, view.Scripts = "/gui", s.some("upload.js")
+	if view.SavedAt != "" {
+		view.Path += "?nhap=" + view.Draft
+	} else if c := view.Change; c != nil {
 		view.Path += "?" + c.Kind + "=" + c.ID
 	}
 	view.Types = chosen(documentTypes, view.Type)
@@ -165,6 +181,9 @@ func (s *site) showSend(ctx context.Context, v *visit, view SendView, errs []Fie
 	}
 	view.MaxBytes, view.MaxSize, view.MaxSubject = s.Config.MaxUpload, formatSize(v.lang, s.Config.MaxFile), maxSubject
 	view.MaxReason = maxReason
+	if err := s.composing(ctx, v, &view); err != nil {
+		return err
+	}
 	return s.render(v, "send", view, status)
 }
 
@@ -184,6 +203,9 @@ func (s *site) send(ctx context.Context, v *visit) error {
 		return err
 	}
 	s.addSigned(v, &view, up.fields["signed"])
+	if err := s.composed(ctx, v, up, &view); err != nil {
+		return err
+	}
 	draft, errs := s.draft(ctx, v, view, up)
 	if errs != nil {
 		return s.showSend(ctx, v, view, errs, http.StatusUnprocessableEntity)
@@ -203,6 +225,7 @@ func (s *site) send(ctx context.Context, v *visit) error {
 	for _, k := range view.Signed {
 		s.signing.Drop(v.session.User.Name, k.ID)
 	}
+	s.sent(ctx, v, view)
 	v.redirect(boxPath(d) + "?xong=1")
 	return nil
 }
@@ -273,6 +296,7 @@ func (s *site) draft(ctx context.Context, v *visit, view SendView, up *upload) (
 	for _, k := range view.Signed {
 		d.Files = append(d.Files, s.signedUpload(v, k))
 	}
+	d.Files = append(d.Files, s.composedFiles(ctx, v, view)...)
 	for _, f := range up.files {
 		if f.size == 0 {
 			wrong("files", "web.send.empty-file", i18n.Args{"name": f.name})
@@ -336,6 +360,9 @@ func (s *site) uploadFailed(ctx context.Context, v *visit, up *upload, err error
 	if err := s.changed(ctx, v, up, &view); err != nil {
 		return err
 	}
+	if err := s.composed(ctx, v, up, &view); err != nil {
+		return err
+	}
 	v.w.Header().Set("Connection", "close") // the rest of the body is not read
 	return s.showSend(ctx, v, view, v.fieldErrors(err), statusOf(p))
 }
@@ -358,7 +385,7 @@ func splitCodes(text string) []string {
 // not in the form belongs to the page as a whole.
 func formField(field string) string {
 	switch field {
-	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role", "change_reason", "refusal":
+	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role", "change_reason", "refusal", "group":
 		return field
 	case "urgency":
 		return "urgency-0"

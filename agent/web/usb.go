@@ -109,7 +109,7 @@ func (v *visit) placeName(place string) string {
 // stickPage is the layout of the pages about sticks.
 func (s *site) stickPage(ctx context.Context, v *visit) AdminView {
 	view := AdminView{Page: s.page(ctx, v, v.t("usbpage.title"), stickPath), Heading: v.t("usbpage.title")}
-	view.Styles, view.Path = s.styles("admin.css"), stickPath
+	view.Styles, view.Path = s.some("admin.css"), stickPath
 	return view
 }
 

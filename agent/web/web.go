@@ -162,6 +162,7 @@ type Options struct {
 	Link      func() Link
 	Queue     Queue
 	Documents Documents
+	Composing Composing
 	Admin     Admin
 	Sticks    Sticks
 	// Certificate is that of the pages, nil while they stay on this machine.
@@ -195,7 +196,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Admin.missing() || o.Sticks.missing() {
+	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Admin.missing() || o.Sticks.missing() {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {

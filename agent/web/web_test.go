@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/compose"
 	"tram/agent/httpd"
 	"tram/agent/web/account"
 	"tram/storage/sqlite"
@@ -37,6 +38,7 @@ type box struct {
 	url      string
 	uploads  string
 	admin    *adminBox
+	scans    string
 	config   *Config
 	site     *site
 	away     atomic.Bool // every connection breaks
@@ -88,7 +90,12 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
+	b.scans = t.TempDir()
+	composing, err := compose.New(ctx, compose.Options{DB: db, Dir: t.TempDir(), Scans: b.scans, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Composing: composing, Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.admin, options.Admin, options.Sticks = newAdmin(t, db, now)
 	b.uploads = options.Config.UploadDir
