@@ -196,6 +196,8 @@ var whoMay = map[string]string{
 	"GET /quan-tri/duong-truyen": "it", "GET /quan-tri/luu-tru": "it", "GET /quan-tri/sao-luu": "it", "GET /quan-tri/nhat-ky": "it", "POST /quan-tri/nhat-ky": "it",
 	"GET /quan-tri/nhat-ky/xuat": "it",
 
+	"POST /gui/nhap": "lan", "POST /gui/nhap/{id}/xoa": "lan", "GET /nhom": "lan", "POST /nhom": "lan", "POST /nhom/xoa": "lan",
+
 	"GET /tro-giup": "all", "GET /tro-giup/huong-dan": "all", "POST /tro-giup/phim": "all",
 	"GET /tro-giup/goi-ho-tro": "lan leader staff onestop it", "POST /tro-giup/goi-ho-tro": "lan leader staff onestop it",
 	"GET /usb": "lan it", "GET /usb/xem": "lan it", "POST /usb/xuat": "lan it", "POST /usb/nhap": "lan it", "POST /usb/tai-len": "lan it", "GET /usb/goi.zip": "lan it",
