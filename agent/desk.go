@@ -17,6 +17,7 @@ import (
 	v1 "tram/agent/api/v1"
 	"tram/agent/clock"
 	"tram/agent/compose"
+	"tram/agent/config"
 	"tram/agent/connector"
 	"tram/agent/countersign"
 	"tram/agent/enroll"
@@ -171,6 +172,8 @@ func (d *desk) openOffice() (err error) {
 		Letterhead: office.Letterhead{
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
+		Numbering: office.Numbering{ByType: c.Office.Numbering == config.NumberedByType, Bodies: c.Office.Bodies},
+
 		Seals:   d.sealer,
 		Renewed: d.take,
 		Trust:   d.trust,

@@ -10,6 +10,10 @@ import (
 // folder.
 const OfficeFile = "tram.toml"
 
+// NumberedByType is the value of office.numbering that gives each type of
+// administrative documents a series of its own.
+const NumberedByType = "by-type"
+
 // officeEnv starts the names of environment variables of the office program.
 const officeEnv = "TRAM_"
 
@@ -68,6 +72,11 @@ type Letterhead struct {
 	Signer       string // name of the usual signer
 	Position     string // position of the usual signer
 	Place        string // place of issue in the date line
+	// Numbering is "one" for one series of numbers of all administrative
+	// documents or "by-type" for one of each type; a change counts from the next
+	// year.
+	Numbering string
+	Bodies    []string // abbreviations of councils and boards with numbers of their own
 }
 
 // Limits bounds one document. A document over a limit is refused before
@@ -109,7 +118,7 @@ func DefaultOffice() *Office {
 		UI:        UI{Address: "127.0.0.1:8701", Signing: "wss://127.0.0.1:8987"},
 		Language:  "vi",
 		Log:       Log{Level: "info", Format: "text"},
-		Office:    Letterhead{Abbreviation: "UBND"},
+		Office:    Letterhead{Abbreviation: "UBND", Numbering: "one"},
 		Limits:    Limits{File: 200 * MB, Files: 100, Total: 1000 * MB},
 		Documents: Documents{Lifetime: 720 * time.Hour},
 		Storage:   Storage{Reserve: 200 * MB},
@@ -137,6 +146,8 @@ func (o *Office) fields() []field {
 		text("office.signer", &o.Office.Signer, maxName),
 		text("office.position", &o.Office.Position, maxName),
 		text("office.place", &o.Office.Place, maxName),
+		choice("office.numbering", &o.Office.Numbering, "one", NumberedByType),
+		abbreviations("office.bodies", &o.Office.Bodies),
 		size("limits.file", &o.Limits.File, 1*kB, maxObject),
 		number("limits.files", &o.Limits.Files, 1, maxFiles),
 		size("limits.total", &o.Limits.Total, 1*kB, 100*GB),

@@ -196,8 +196,6 @@ var whoMay = map[string]string{
 	"GET /quan-tri/duong-truyen": "it", "GET /quan-tri/luu-tru": "it", "GET /quan-tri/sao-luu": "it", "GET /quan-tri/nhat-ky": "it", "POST /quan-tri/nhat-ky": "it",
 	"GET /quan-tri/nhat-ky/xuat": "it",
 
-	"POST /gui/nhap": "lan", "POST /gui/nhap/{id}/xoa": "lan", "GET /nhom": "lan", "POST /nhom": "lan", "POST /nhom/xoa": "lan",
-
 	"GET /tro-giup": "all", "GET /tro-giup/huong-dan": "all", "POST /tro-giup/phim": "all",
 	"GET /tro-giup/goi-ho-tro": "lan leader staff onestop it", "POST /tro-giup/goi-ho-tro": "lan leader staff onestop it",
 	"GET /usb": "lan it", "GET /usb/xem": "lan it", "POST /usb/xuat": "lan it", "POST /usb/nhap": "lan it", "POST /usb/tai-len": "lan it", "GET /usb/goi.zip": "lan it",
@@ -211,7 +209,7 @@ var whoMay = map[string]string{
 	"GET /van-ban-di/{id}/tep/{index}": "lan leader staff", "GET /van-ban-di/{id}/goi": "lan leader staff",
 
 	"GET /van-ban-den/{id}/edxml": "lan leader staff", "GET /van-ban-di/{id}/edxml": "lan leader staff",
-	"GET /gui/edxml": "lan", "POST /gui/edxml": "lan",
+	"GET /gui/edxml": "lan", "POST /gui/edxml": "lan", "POST /gui/nhap": "lan", "POST /gui/nhap/{id}/xoa": "lan", "GET /nhom": "lan", "POST /nhom": "lan", "POST /nhom/xoa": "lan",
 
 	"GET /van-ban-den/{id}/kiem-tra/{index}": "lan leader staff onestop it", "GET /van-ban-den/{id}/ban-da-ky/{index}": "lan leader staff",
 	"POST /van-ban-den/{id}/kiem-lai": "lan",
@@ -219,6 +217,9 @@ var whoMay = map[string]string{
 	"POST /van-ban-den/{id}/tiep-nhan": "lan", "POST /van-ban-den/{id}/tra-lai": "lan",
 	"POST /van-ban-den/{id}/dong-y": "lan", "POST /van-ban-den/{id}/tu-choi": "lan", "POST /van-ban-di/{id}/rut-lai": "lan", "POST /van-ban-di/{id}/thu-hoi": "lan",
 	"POST /van-ban-di/{id}/gui-ngay": "lan", "GET /gui": "lan", "POST /gui": "lan", "GET /noi-nhan": "lan",
+
+	"GET /van-ban-den/vao-so": "lan", "POST /van-ban-den/vao-so": "lan", "GET /van-ban-di/vao-so": "lan", "POST /van-ban-di/vao-so": "lan",
+	"GET /van-ban-den/{id}/dau-den": "lan",
 
 	"GET /ky-so": "lan", "POST /ky-so": "lan", "GET /ky-so/{id}": "lan", "GET /ky-so/{id}/tep": "lan", "POST /ky-so/{id}/goi": "lan",
 	"POST /ky-so/{id}/tai-len": "lan", "POST /ky-so/{id}/bo": "lan",

@@ -6,8 +6,11 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"net/http"
+	"path"
 	"strconv"
+	"strings"
 
 	"tram/agent/i18n"
 	"tram/agent/office"
@@ -17,15 +20,7 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// pageNames are the pages; each is templates/<name>.html inside layout.html.
-var pageNames = []string{
-	"signin", "work", "incoming", "document", "send", "recipients",
-	"outbox", "outgoing", "sent", "slip", "status", "error",
-	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import", "groups",
-	"admin", "help", "guide",
-}
-
-// pages holds the parsed templates.
+// pages holds the parsed templates: templates/<name>.html, each inside layout.html.
 type pages struct{ byName map[string]*template.Template }
 
 func loadPages() (*pages, error) {
@@ -34,8 +29,16 @@ func loadPages() (*pages, error) {
 		return nil, fmt.Errorf("parse templates: %w", err)
 	}
 	p := &pages{byName: map[string]*template.Template{}}
-	for _, name := range pageNames {
-		t, err := template.Must(base.Clone()).ParseFS(templateFiles, "templates/"+name+".html")
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("list templates: %w", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(path.Base(file), ".html")
+		if name == "layout" || name == "parts" {
+			continue
+		}
+		t, err := template.Must(base.Clone()).ParseFS(templateFiles, file)
 		if err != nil {
 			return nil, fmt.Errorf("parse template %s: %w", name, err)
 		}

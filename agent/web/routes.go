@@ -83,6 +83,7 @@ func (s *site) table() []route {
 	all = append(all, s.adminRoutes()...)
 	all = append(all, s.helpRoutes()...)
 	all = append(all, s.stickRoutes()...)
+	all = append(all, s.paperRoutes()...)
 	for _, box := range []string{"van-ban-den", "van-ban-di"} {
 		all = append(all,
 			route{who: account.Content, pattern: "GET /" + box + "/{id}/tep/{index}", do: s.file},

@@ -385,7 +385,7 @@ func splitCodes(text string) []string {
 // not in the form belongs to the page as a whole.
 func formField(field string) string {
 	switch field {
-	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role", "change_reason", "refusal", "group":
+	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role", "change_reason", "refusal", "group", "arrived", "code", "from", "copies":
 		return field
 	case "urgency":
 		return "urgency-0"

@@ -31,6 +31,7 @@ const password = "mật khẩu dài"
 type box struct {
 	t        *testing.T
 	office   *fakeOffice
+	papers   *realOffice
 	docs     seeded
 	accounts *account.Store
 	db       *sqlite.DB
@@ -82,7 +83,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 			t.Fatal(err)
 		}
 	}
-	b := &box{t: t, office: newFakeOffice(now), accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
+	b := &box{t: t, office: newFakeOffice(now), papers: &realOffice{t: t, now: now}, accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
 	if !empty {
 		b.docs = seed(b.office)
 	}
@@ -95,7 +96,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Composing: composing, Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
+	options := Options{Composing: composing, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.admin, options.Admin, options.Sticks = newAdmin(t, db, now)
 	b.uploads = options.Config.UploadDir

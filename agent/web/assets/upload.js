@@ -131,7 +131,7 @@ function upload(form) {
 		x.onload = () => {
 			const to = new URL(x.responseURL)
 			if (x.status < 400) {
-				if (/^.van-ban-di|nhap=/.test(to.pathname + to.search)) sessionStorage.removeItem('tram:' + d.keep)
+				if (/^.van-ban|nhap=/.test(to.pathname + to.search)) sessionStorage.removeItem('tram:' + d.keep)
 				return location.assign(to)
 			}
 			const doc = parse(x.responseText), fresh = $('#main', doc), input = fresh && $('[type=file]', fresh)
