@@ -15,6 +15,7 @@ import (
 	"tram/agent/config"
 	"tram/agent/enroll"
 	"tram/agent/identity"
+	"tram/agent/support"
 	"tram/storage/keystore"
 )
 
@@ -48,6 +49,8 @@ type Options struct {
 type Agent struct {
 	o       Options
 	log     *slog.Logger
+	lines   *support.Log // the last of them
+	since   since
 	clock   *clock.Clock
 	started time.Time
 	joined  chan struct{} // wakes Run after an enrolment over the local socket
@@ -76,11 +79,13 @@ func New(o Options) (*Agent, error) {
 	if o.RenewEvery == 0 {
 		o.RenewEvery = DefaultRenewEvery
 	}
+	lines := support.NewLog(o.Logger.Handler())
+	o.Logger = slog.New(lines)
 	c, err := clock.Open(o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Agent{o: o, log: o.Logger, clock: c, started: c.Now(), joined: make(chan struct{}, 1), rejoined: make(chan struct{}, 1)}, nil
+	return &Agent{o: o, log: o.Logger, lines: lines, clock: c, started: c.Now(), joined: make(chan struct{}, 1), rejoined: make(chan struct{}, 1)}, nil
 }
 
 // Run locks the data folder and serves until ctx ends. ready is called when the
@@ -121,7 +126,7 @@ func (a *Agent) work(ctx context.Context, ready func()) error {
 		}
 	}
 	for ready = sync.OnceFunc(ready); ; {
-		d, err := openDesk(ctx, a.o, a.clock)
+		d, err := openDesk(ctx, a)
 		if err != nil {
 			return err
 		}
@@ -283,7 +288,9 @@ func (a *Agent) Status(ctx context.Context) (api.Status, error) {
 		return s, nil
 	}
 	s.State = "ready"
-	return s, d.status(ctx, &s)
+	err := d.status(ctx, &s)
+	a.since.mark(s.Conditions, a.clock.Now())
+	return s, err
 }
 
 func (a *Agent) clockStatus() api.Clock {

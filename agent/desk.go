@@ -58,6 +58,7 @@ const (
 
 // desk is an enrolled office with its stores open.
 type desk struct {
+	agent    *Agent
 	o        Options
 	log      *slog.Logger
 	clock    *clock.Clock
@@ -101,8 +102,9 @@ func OpenDB(ctx context.Context, dir string, o sqlite.Options) (*sqlite.DB, erro
 	return sqlite.Open(ctx, filepath.Join(dir, DatabaseFile), o)
 }
 
-func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err error) {
-	d := &desk{o: o, log: o.Logger, clock: c}
+func openDesk(ctx context.Context, a *Agent) (_ *desk, err error) {
+	o, c := a.o, a.clock
+	d := &desk{agent: a, o: o, log: o.Logger, clock: c}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())

@@ -19,6 +19,7 @@ import (
 	"tram/agent/sealbook"
 	"tram/agent/search"
 	"tram/agent/stick"
+	"tram/agent/support"
 	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/fsx"
@@ -33,10 +34,7 @@ func (a *Agent) local() http.Handler {
 		if d == nil {
 			return nil, identity.None(a.o.Dir)
 		}
-		if halt := d.halt(); halt != nil {
-			return nil, problem.New(problem.Conflict, "usb.older-copy", "", halt.Args)
-		}
-		return d.usb, nil
+		return d.station()
 	})
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
@@ -44,6 +42,7 @@ func (a *Agent) local() http.Handler {
 	api.PaperRoutes(mux, a.log.With("part", "api"), a.o.Dir, a.paperBooks)
 	search.Routes(mux, a.log.With("part", "search"), a.search)
 	books.Routes(mux, a.log.With("part", "books"), a.registers)
+	support.Routes(mux, a.log.With("part", "support"), a.support)
 	a.enrolmentRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))
 	mux.Handle("/", api.New(api.Options{

@@ -31,6 +31,7 @@ type Office struct {
 	Line      Line
 	Trust     Trust
 	Stamp     Stamp
+	USB       USB
 
 	origins map[string]Origin
 }
@@ -49,6 +50,13 @@ type UI struct {
 	Signing string
 	// Scans is the folder that the scanner writes into, "" for none.
 	Scans string
+	// Support is whom people call for help: a name and a telephone number.
+	Support string
+}
+
+// USB is where the pages find sticks.
+type USB struct {
+	Folder string // one more folder that packages are exchanged through; "" for none
 }
 
 // Log is how the program writes its log.
@@ -129,6 +137,7 @@ func (o *Office) fields() []field {
 		optionalPath("ui.certificate", &o.UI.Certificate),
 		optionalPath("ui.key", &o.UI.Key),
 		signingAgent("ui.signing", &o.UI.Signing),
+		text("ui.support", &o.UI.Support, maxName),
 		folder("ui.scans", &o.UI.Scans),
 		choice("language", &o.Language, "vi", "en"),
 		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
@@ -150,6 +159,7 @@ func (o *Office) fields() []field {
 		folder("trust.anchors", &o.Trust.Anchors),
 		folder("trust.lists", &o.Trust.Lists),
 		toggle("trust.ocsp", &o.Trust.OCSP),
+		folder("usb.folder", &o.USB.Folder),
 	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }
 

@@ -93,6 +93,9 @@ type Kind struct {
 	Open func(env Env) (Connector, error)
 	// Secret says whether it needs a secret, such as a password.
 	Secret bool
+	// Settings is the zero value of the struct that Open decodes settings into, for
+	// forms; nil when there are none.
+	Settings any
 }
 
 // Env is what a connector gets.

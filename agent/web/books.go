@@ -116,16 +116,6 @@ func (s *site) asks(v *visit) (asked, error) {
 	return a, nil
 }
 
-// typedDay reads a day as people type it, in Vietnam.
-func typedDay(text string) (time.Time, bool) {
-	iso, ok := parseDate(text)
-	if !ok {
-		return time.Time{}, false
-	}
-	t, err := time.ParseInLocation(time.DateOnly, iso, vietnam)
-	return t, err == nil
-}
-
 // yearOf is the year that an address or form names, else the present one.
 func (s *site) yearOf(v *visit) int {
 	text := v.r.FormValue("nam")

@@ -31,7 +31,7 @@ func (s *site) certificate(ctx context.Context, v *visit) error {
 		return problem.New(problem.NotFound, "lan.none", "", nil)
 	}
 	state := s.Certificate.State()
-	view := CertificateView{Page: s.page(ctx, v, v.t("web.certificate.title"), "/nguoi-dung"), Facts: []Fact{
+	view := CertificateView{Page: s.adminPage(ctx, v, v.t("web.certificate.title"), "/chung-thu"), Facts: []Fact{
 		{v.t("tram.lan.source"), v.t("tram.lan.source." + string(state.Source))}, {v.t("tram.lan.fingerprint"), state.Fingerprint},
 		{v.t("tram.lan.names"), strings.Join(state.Names, " ")}, {v.t("tram.lan.issuer"), state.Issuer},
 		{v.t("tram.lan.until"), formatDay(state.Until)},

@@ -106,6 +106,16 @@ func parseDate(text string) (string, bool) {
 	return "", false
 }
 
+// typedDay reads a day as people type it, in Vietnam.
+func typedDay(text string) (time.Time, bool) {
+	iso, ok := parseDate(text)
+	if !ok {
+		return time.Time{}, false
+	}
+	t, err := time.ParseInLocation(time.DateOnly, iso, vietnam)
+	return t, err == nil
+}
+
 // eta rounds a remaining time the way people say it; "" when it is unknown.
 func (v *visit) eta(d time.Duration) string {
 	minutes := int((d + 30*time.Second) / time.Minute)

@@ -24,7 +24,8 @@ var entries = []struct {
 	{"/van-ban-di", "web.menu.outgoing", "Alt+3", account.Lists},
 	{"/so", "web.menu.books", "Alt+5", account.ReadBooks},
 	{"/tim-kiem", "web.find.title", "Alt+6 F4 /", account.Lists},
-	{"/nguoi-dung", "web.menu.users", "Alt+8", account.Accounts},
+	{helpPath, "help.title", "Alt+7", signedIn},
+	{adminPath, "admin.title", "Alt+8", account.Admin},
 }
 
 // menu is what the visitor may use; unanswered stands beside the incoming
@@ -32,7 +33,7 @@ var entries = []struct {
 func (s *site) menu(v *visit, unanswered int, current string) []MenuItem {
 	var items []MenuItem
 	for _, e := range entries {
-		if !v.may(e.who) {
+		if e.who != signedIn && !v.may(e.who) {
 			continue
 		}
 		item := MenuItem{Href: e.href, Text: v.t(e.text), Key: e.key, Current: e.href == current}

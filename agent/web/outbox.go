@@ -8,6 +8,7 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/web/account"
 )
 
 // OutboxView is what is on its way to the hub, live.
@@ -18,6 +19,7 @@ type OutboxView struct {
 	Budget string // the month of the SIM, said while it is in use
 	Rows   []OutboxRow
 	Empty  string
+	Stick  bool // what waits may go by stick
 }
 
 // OutboxRow is one document that waits or travels.
@@ -75,6 +77,7 @@ func (s *site) outbox(ctx context.Context, v *visit) error {
 		view.Paused = v.rules(st)
 	}
 	view.Budget = v.budget(st.link)
+	view.Stick = len(view.Rows) > 0 && view.Paused != "" && v.may(account.Stick)
 	return s.render(v, "outbox", view, http.StatusOK)
 }
 

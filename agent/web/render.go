@@ -58,6 +58,8 @@ type Page struct {
 	User    string // display name, "" when nobody is signed in
 	Form    string // the token that forms carry
 	Menu    []MenuItem
+	Side    []MenuItem // of the administration pages
+	NoKeys  bool       // keys that are single letters are switched off
 	CanSend bool
 	CanRead bool
 	Strip   *Strip
@@ -112,7 +114,7 @@ func (s *site) bare(v *visit, title, path string) Page {
 	return Page{
 		Form: s.token(v), Lang: v.lang, Path: path, Unit: s.Config.Unit, Version: s.Config.Version,
 		Title: v.t("web.title", i18n.Args{"title": title}),
-		CSS:   s.assets.css, JS: s.assets.js,
+		CSS:   s.assets.css, JS: s.assets.js, NoKeys: s.keysOff(v.r),
 	}
 }
 

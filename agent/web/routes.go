@@ -80,6 +80,9 @@ func (s *site) table() []route {
 		{who: anybody, pattern: "GET /ky/{token}", do: s.agentFetch},
 		{who: anybody, pattern: "POST /ky/{token}", do: s.agentDeliver, files: true},
 	}
+	all = append(all, s.adminRoutes()...)
+	all = append(all, s.helpRoutes()...)
+	all = append(all, s.stickRoutes()...)
 	all = append(all, s.paperRoutes()...)
 	all = append(all, s.findRoutes()...)
 	for _, box := range []string{"van-ban-den", "van-ban-di"} {

@@ -20,8 +20,6 @@ type UsersView struct {
 	Display string
 	Roles   []Option
 	Min     int // characters of a password
-	// Certificate offers the way to the certificate of the pages.
-	Certificate bool
 }
 
 // UserRow is one account.
@@ -51,8 +49,8 @@ func (s *site) showUsers(ctx context.Context, v *visit, n account.NewUser, errs 
 	if err != nil {
 		return fmt.Errorf("list accounts: %w", err)
 	}
-	view := UsersView{Page: s.page(ctx, v, v.t("web.menu.users"), "/nguoi-dung"), Name: n.Name, Display: n.Display,
-		Roles: v.roleOptions(string(n.Role)), Min: account.MinPassword, Certificate: s.Certificate != nil}
+	view := UsersView{Page: s.adminPage(ctx, v, v.t("web.menu.users"), "/nguoi-dung"), Name: n.Name, Display: n.Display,
+		Roles: v.roleOptions(string(n.Role)), Min: account.MinPassword}
 	view.Path = "/nguoi-dung"
 	for _, u := range all {
 		view.Rows = append(view.Rows, UserRow{Href: "/nguoi-dung/" + u.Name, Name: u.Name, Display: u.Display,
@@ -100,7 +98,7 @@ func (s *site) oneUser(ctx context.Context, v *visit) error {
 }
 
 func (s *site) showUser(ctx context.Context, v *visit, u account.User, errs []FieldError, status int) error {
-	view := UserView{Page: s.page(ctx, v, u.Display, "/nguoi-dung"), Base: "/nguoi-dung/" + u.Name, Name: u.Name, Display: u.Display,
+	view := UserView{Page: s.adminPage(ctx, v, u.Display, "/nguoi-dung"), Base: "/nguoi-dung/" + u.Name, Name: u.Name, Display: u.Display,
 		State: v.userTag(u), Facts: v.userFacts(u), Locked: u.Locked, Closed: u.Disabled, Self: u.Name == v.session.User.Name, Min: account.MinPassword}
 	view.Path = view.Base
 	if errs == nil {

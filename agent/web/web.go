@@ -148,6 +148,8 @@ type Config struct {
 	// SignAgent is the WebSocket address of the signing agent on the clerk's own
 	// PC; "" is vgca.DefaultAgent.
 	SignAgent string
+	// Support is whom people call for help, "" when nobody is named.
+	Support string
 	// Secure says that browsers come over TLS, for the cookie.
 	Secure bool
 }
@@ -170,6 +172,8 @@ type Options struct {
 	Documents Documents
 	Composing Composing
 	Books     *books.Books
+	Admin     Admin
+	Sticks    Sticks
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
 	Search      Finder            // nil: nothing is searched, and nothing kept under a name
@@ -189,6 +193,8 @@ type site struct {
 	visitCookie string
 	turns       turns
 	signing     *vgca.Desk
+	admin       adminState
+	usb         stickState
 }
 
 // New makes the pages. The handler expects the guards of httpd in front of it.
@@ -201,7 +207,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Admin.missing() || o.Sticks.missing() {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
@@ -225,6 +231,12 @@ func newSite(o Options) (*site, error) {
 	}
 	if err := emptyFolder(c.UploadDir); err != nil {
 		return nil, err
+	}
+	if o.Sticks.Limit == 0 {
+		o.Sticks.Limit = c.MaxUpload
+	}
+	if err := os.RemoveAll(o.Sticks.Dir); err != nil {
+		return nil, fmt.Errorf("empty folder for packages: %w", err)
 	}
 	s := &site{Options: o}
 	s.cookie = s.cookieName(ofOffice("tram-phien", c.Unit.Code))

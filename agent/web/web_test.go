@@ -13,13 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"tram/agent/books"
 	"tram/agent/compose"
 	"tram/agent/httpd"
 	"tram/agent/search"
 	"tram/agent/search/searchtest"
 	"tram/agent/web/account"
-	"tram/storage/audit"
 	"tram/storage/sqlite"
 )
 
@@ -44,6 +42,7 @@ type box struct {
 	coming   []Arriving
 	url      string
 	uploads  string
+	admin    *adminBox
 	scans    string
 	config   *Config
 	site     *site
@@ -75,7 +74,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, audit.Schema, compose.Schema, books.Schema, search.Schema}, Now: now})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: boxSchemas, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +105,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	}
 	options := Options{Composing: composing, Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
 		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
+	b.admin, options.Admin, options.Sticks = newAdmin(t, db, now)
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
 	if err != nil {

@@ -146,8 +146,8 @@ func (r stored) link(prev [32]byte) [32]byte {
 
 const selectRows = `SELECT seq, at, actor, action, subject, detail, hash FROM audit `
 
-func (r *stored) scan(rows *sql.Rows) error {
-	return rows.Scan(&r.seq, &r.at, &r.actor, &r.action, &r.subject, &r.detail, sqlite.Digest(&r.hash))
+func (r *stored) scan(scan func(...any) error) error {
+	return scan(&r.seq, &r.at, &r.actor, &r.action, &r.subject, &r.detail, sqlite.Digest(&r.hash))
 }
 
 // Verify checks the whole chain. A chain that does not hold is a *[BrokenError];
@@ -193,7 +193,7 @@ func Verify(ctx context.Context, db *sqlite.DB) (Report, error) {
 func (rep *Report) check(rows *sql.Rows) error {
 	var r stored
 	due := rep.Entries + 1
-	if err := r.scan(rows); err != nil {
+	if err := r.scan(rows.Scan); err != nil {
 		return &BrokenError{Seq: due, Why: "a column has another form: " + err.Error()}
 	}
 	switch {
@@ -222,15 +222,9 @@ func List(ctx context.Context, db *sqlite.DB, after int64, limit int) ([]Row, er
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var r stored
-			if err := r.scan(rows); err != nil {
+			row, err := read(rows.Scan)
+			if err != nil {
 				return err
-			}
-			row := Row{Seq: r.seq, Hash: r.hash, Entry: Entry{
-				At: sqlite.Time(r.at), Actor: r.actor, Action: r.action, Subject: r.subject,
-			}}
-			if err := json.Unmarshal([]byte(r.detail), &row.Detail); err != nil {
-				return fmt.Errorf("entry %d: %w", r.seq, err)
 			}
 			list = append(list, row)
 		}

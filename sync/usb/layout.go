@@ -13,8 +13,8 @@ import (
 	"tram/sync/bundle"
 )
 
-// root is the folder of all packages on a stick: the name and the version.
-const root = "tram/1"
+// Root is the folder of all packages on a stick: the name and the version.
+const Root = "tram/1"
 
 const manifestSuffix = ".tram"
 
@@ -30,7 +30,7 @@ func folder(from, to string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return path.Join(root, a+"+"+b), nil
+	return path.Join(Root, a+"+"+b), nil
 }
 
 func level(code string) (string, error) {
@@ -51,8 +51,25 @@ func level(code string) (string, error) {
 	return string(name), nil
 }
 
-// folderName is the form of the folders below root.
+// folderName is the form of the folders below Root.
 var folderName = regexp.MustCompile(`^[a-z0-9_=-]{1,64}\+[a-z0-9_=-]{1,64}$`)
+
+// Belongs tells whether name, a path with slashes below the topmost folder of a
+// stick, is that of a file of a package: what a copy of a stick holds, and
+// nothing else.
+func Belongs(name string) bool {
+	dir, file := path.Split(name)
+	place, found := strings.CutPrefix(strings.TrimSuffix(dir, "/"), Root+"/")
+	_, manifest := manifestID(file)
+	return found && dir != "" && folderName.MatchString(place) && (manifest || contentName.MatchString(file))
+}
+
+// MadeBy tells whether a file that belongs to a package is of one that the
+// office or hub with that code has made.
+func MadeBy(name, code string) bool {
+	from, err := level(code)
+	return err == nil && strings.HasPrefix(name, Root+"/"+from+"+")
+}
 
 func manifestName(id uuid.UUID) string { return hex.EncodeToString(id[:]) + manifestSuffix }
 

@@ -169,6 +169,15 @@ type offered struct {
 }
 
 // open reads the header of a letter; its signature is the station's to check.
+// Size is how many bytes of objects come with it; 0 when it cannot be read.
+func (l Letter) Size() int64 {
+	o, err := l.open()
+	if err != nil {
+		return 0
+	}
+	return o.size
+}
+
 func (l Letter) open() (offered, error) {
 	signed, err := bundle.Parse(l.Header)
 	if err != nil {

@@ -59,7 +59,7 @@ func fault(err error) error {
 
 // folders lists the folders of packages on the stick, sorted.
 func (s *Stick) folders() ([]string, error) {
-	entries, err := s.disk.ReadDir(s.path(root, ""))
+	entries, err := s.disk.ReadDir(s.path(Root, ""))
 	if errors.Is(err, fs.ErrNotExist) {
 		// No packages, if the stick itself answers.
 		_, err := s.disk.ReadDir(s.base)
@@ -71,7 +71,7 @@ func (s *Stick) folders() ([]string, error) {
 	var list []string
 	for _, e := range entries {
 		if e.Type().IsDir() && folderName.MatchString(e.Name()) {
-			list = append(list, path.Join(root, e.Name()))
+			list = append(list, path.Join(Root, e.Name()))
 		}
 	}
 	slices.Sort(list)

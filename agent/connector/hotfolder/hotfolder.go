@@ -52,7 +52,9 @@ type settings struct {
 
 // Kind makes hot folders: "gui" takes files, "dang-gui", "da-gui" and "loi" are
 // where they go from there, "den" holds arrivals and "trang-thai" statuses.
-func Kind() connector.Kind { return connector.Kind{Name: "hotfolder", Open: open} }
+func Kind() connector.Kind {
+	return connector.Kind{Name: "hotfolder", Open: open, Settings: settings{}}
+}
 
 // conn is one hot folder.
 type conn struct {

@@ -17,7 +17,9 @@ import (
 )
 
 // Kind is this kind of connectors.
-func Kind() connector.Kind { return connector.Kind{Name: "lgsp", Open: open, Secret: true} }
+func Kind() connector.Kind {
+	return connector.Kind{Name: "lgsp", Open: open, Secret: true, Settings: Settings{}}
+}
 
 // Kinds of messages at the axis.
 const (

@@ -59,7 +59,7 @@ type Settings struct {
 }
 
 // Kind makes connectors to mail servers.
-func Kind() connector.Kind { return connector.Kind{Name: Name, Open: open} }
+func Kind() connector.Kind { return connector.Kind{Name: Name, Open: open, Settings: Settings{}} }
 
 // mailer is the connector.
 type mailer struct {

@@ -48,7 +48,7 @@ type Settings struct {
 
 // Kind makes webhooks.
 func Kind() connector.Kind {
-	return connector.Kind{Name: Name, Open: open, Secret: true}
+	return connector.Kind{Name: Name, Open: open, Secret: true, Settings: Settings{}}
 }
 
 // hook is a webhook.

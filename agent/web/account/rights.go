@@ -12,22 +12,24 @@ const (
 	Answer   Right = "answer"   // accept, return, have signatures checked again
 	Send     Right = "send"     // write and send documents, change their order
 	Accounts Right = "accounts" // see accounts; make, open, close and unlock them; set passwords
+	Admin    Right = "admin"    // see how the box stands and change how it works: seals, connectors, applications
+	Stick    Right = "stick"    // carry packages out and in by stick
 
 	ReadBooks Right = "books"      // see register books, reports and work files, export them
 	KeepBooks Right = "keep-books" // print and correct them, write in them, make work files
 )
 
 // Rights lists every right.
-var Rights = []Right{Lists, Content, Answer, Send, Accounts, ReadBooks, KeepBooks}
+var Rights = []Right{Lists, Content, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
 var grants = map[Role][]Right{
-	Clerk:   {Lists, Content, Answer, Send, ReadBooks, KeepBooks},
+	Clerk:   {Lists, Content, Answer, Send, Stick, ReadBooks, KeepBooks},
 	Leader:  {Lists, Content, ReadBooks},
 	Staff:   {Lists, Content, ReadBooks},
 	OneStop: {Lists},
-	IT:      {Lists, Accounts},
+	IT:      {Lists, Accounts, Admin, Stick},
 }
 
 // May reports whether the role has the right. An unknown role has none.

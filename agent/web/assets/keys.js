@@ -5,6 +5,8 @@ on(document, 'keydown', e => {
 	const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName), letter = e.key.length === 1 && !e.altKey && !e.ctrlKey && !e.metaKey
 	const digit = e.altKey && /^Digit\d$/.test(e.code)
 	const name = (e.ctrlKey ? 'Ctrl+' : '') + (e.altKey ? 'Alt+' : '') + (digit ? e.code.slice(5) : letter ? e.key.toLowerCase() : e.key)
+	if (letter && 'nokeys' in document.body.dataset) return
+	if (name === '?' && !typing) return location.assign('/tro-giup#phim')
 	if (typing && !digit && !/^(F\d|Ctrl\+Enter)/.test(name)) return
 	const target = $$('[data-key]').find(x => x.dataset.key.split(' ').includes(name) && x.matches('a,button')), box = /^(\/|F4)$/.test(name) && $('#q')
 	if (box || target) {

@@ -159,6 +159,8 @@ var answers = map[string][]string{
 	"cmd/tram.caCommand":        {"tram ca"},
 	"cmd/tram.statusCommand":    {"tram status"},
 
+	"cmd/tram.bundleCommand": {"tram bundle"},
+
 	"cmd/tram.sealListCommand":        {"tram seal list"},
 	"cmd/tram.sealAddCommand":         {"tram seal add"},
 	"cmd/tram.sealCertificateCommand": {"tram seal certificate"},

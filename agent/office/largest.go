@@ -1,0 +1,36 @@
+package office
+
+import (
+	"context"
+	"fmt"
+
+	"tram/storage"
+	"tram/storage/sqlite"
+)
+
+// Largest names the documents that take the most room, the largest first, and
+// says how many documents there are.
+func (o *Office) Largest(ctx context.Context, limit int) (ids []storage.ID, all int, err error) {
+	err = o.db.View(ctx, func(tx *sqlite.Tx) error {
+		if err := tx.QueryRow(`SELECT count(*) FROM documents`).Scan(&all); err != nil {
+			return err
+		}
+		rows, err := tx.Query(`SELECT id FROM documents ORDER BY size DESC, seq LIMIT ?`, limit)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id storage.ID
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("list largest documents: %w", err)
+	}
+	return ids, all, nil
+}

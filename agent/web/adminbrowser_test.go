@@ -1,0 +1,213 @@
+package web
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"tram/agent/health"
+	"tram/agent/i18n"
+	"tram/agent/stick"
+	"tram/sync/usb"
+)
+
+// busyAdmin gives an IT officer something to see on each page.
+func busyAdmin(t *testing.T, b *box) {
+	t.Helper()
+	it := b.as("it")
+	for kind, form := range map[string]url.Values{
+		"thu":     {"name": {"edocman"}},
+		"webhook": {"name": {"cong-dvc"}, "s-url": {"https://dvc.tinh.gov.vn/tram"}, "secret": {"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"}},
+	} {
+		form.Set("kind", kind)
+		if res, body := it.post(connectorsPath, form); res.StatusCode != 303 {
+			t.Fatalf("adding a connector gave %d %s", res.StatusCode, body)
+		}
+	}
+	deadLetter(t, b.db, "edocman")
+	it.post(appsPath, url.Values{"name": {"mot-cua"}, "kind": {"onestop"}, "days": {"365"}})
+	b.admin.storage.Largest = append(b.admin.storage.Largest, b.docs["express"], b.docs["many"])
+	for _, c := range []health.Condition{{Code: health.DiskLow, Args: i18n.Args{"free": 320}}, {Code: health.SealWaitsForPIN, Args: i18n.Args{"name": "chu-tich"}},
+		{Code: health.ConnectorDead, Args: i18n.Args{"name": "edocman", "count": 1}}, health.Log(17)} {
+		b.admin.status.Conditions = append(b.admin.status.Conditions, c)
+	}
+}
+
+// adminTour lists the administration pages, and what others see of help.
+var adminTour = map[string]string{
+	"admin": adminPath, "admin-seals": sealsPath, "admin-connectors": connectorsPath, "admin-connector": connectorPath("edocman"), "admin-connector-add": connectorsPath + "/them?loai=lgsp",
+	"admin-aside": asidePath, "admin-apps": appsPath, "admin-policy": policyPath, "admin-storage": storagePath, "admin-backup": backupPath, "admin-log": logPath,
+	"admin-log-none": logPath + "?actor=nobody", "admin-log-mistake": logPath + "?from=hôm+qua", "admin-users": "/nguoi-dung", "admin-user": "/nguoi-dung/staff", "admin-certificate": "/chung-thu",
+	"support": supportPath, "help": helpPath, "guide": helpPath + "/huong-dan",
+}
+
+func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	b := start(t, false, fixed)
+	b.site.Certificate = pagesCertificate{"-----BEGIN CERTIFICATE-----\n"}
+	b.site.Config.Support = "Nguyễn Văn Bình – 0912 345 678"
+	plain := browse(t, b, 1366, 768)
+	plain.signIn("it")
+	for _, path := range []string{adminPath, connectorsPath, appsPath, storagePath} {
+		plain.open(path)
+		plain.fits(path)
+		plain.accessible(path)
+		plain.shot("empty" + map[string]string{adminPath: "-admin", connectorsPath: "-connectors", appsPath: "-apps", storagePath: "-storage"}[path])
+	}
+	busyAdmin(t, b)
+	for _, width := range []int{1366, 320} {
+		c := browse(t, b, width, 768)
+		c.signIn("it")
+		for _, lang := range []string{"vi", "en"} {
+			c.language(lang)
+			for name, path := range adminTour {
+				c.open(path)
+				c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+				c.accessible(path)
+				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+			}
+			c.open(connectorsPath + "/them?loai=hotfolder")
+			c.leave(chromedp.Click(css(".board .btn")))
+			c.fits("mistakes in a new connector")
+			c.accessible("mistakes in a new connector")
+			c.shot(fmt.Sprintf("admin-connector-mistakes-%s-%d", lang, width))
+			c.open(appsPath)
+			c.leave(chromedp.Evaluate[chromedp.Void](`void (document.querySelector('#name').value = 'ung-dung-` + lang + fmt.Sprint(width) + `', document.querySelector('#name').form.submit())`))
+			c.do(chromedp.WaitVisible(css(".once")))
+			c.fits("a new key")
+			c.accessible("a new key")
+			c.shot(fmt.Sprintf("admin-app-key-%s-%d", lang, width))
+			c.open(logPath)
+			c.leave(chromedp.Click(css(".board form[method=post] .btn")))
+			c.shot(fmt.Sprintf("admin-log-checked-%s-%d", lang, width))
+		}
+		c.quiet()
+	}
+}
+
+// TestStickPagesFitBothWindowsInBothLanguages shows a stick before and after an
+// export, one with packages of every state, and one that was pulled.
+func TestStickPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	b := start(t, false, fixed)
+	b.link.Up = false
+	for _, width := range []int{1366, 320} {
+		c := browse(t, b, width, 768)
+		c.signIn("lan")
+		for _, lang := range []string{"vi", "en"} {
+			tag := fmt.Sprintf("-%s-%d", lang, width)
+			look := func(name string) {
+				c.fits(name)
+				c.accessible(name)
+				c.shot("usb-" + name + tag)
+			}
+			c.language(lang)
+			b.admin.places = nil
+			c.open(stickPath)
+			look("none")
+			c.open("/hop-gui")
+			look("outbox")
+			dir := t.TempDir()
+			b.admin.places = []stick.Place{{Path: dir, Free: 7 << 30, Total: 8 << 30}}
+			b.admin.office.put(t, "báo cáo")
+			b.admin.hub.put(t, "công điện")
+			export := "void [...document.querySelectorAll(\"form[action='/usb/xuat']\")].find(f => f.noi.value === '" + dir + "').submit()"
+			c.open(stickPath)
+			look("stick")
+			c.leave(chromedp.Evaluate[chromedp.Void](export))
+			c.do(chromedp.WaitVisible(css(".notices")))
+			look("exported")
+			atHub(t, b, dir)
+			c.open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
+			look("packages")
+			c.leave(chromedp.Click(css(".board form[action='/usb/nhap'] .btn")))
+			c.do(chromedp.WaitVisible(css(".notices")))
+			look("imported")
+			c.open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
+			look("again")
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+			c.open(stickPath)
+			c.leave(chromedp.Evaluate[chromedp.Void](export))
+			c.do(chromedp.WaitVisible(css(".notices")))
+			look("pulled")
+		}
+		c.quiet()
+	}
+}
+
+// atHub has the hub take what the office wrote and write what waits there.
+func atHub(t *testing.T, b *box, dir string) {
+	t.Helper()
+	s, err := usb.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	found, err := usb.Look(t.Context(), s, b.admin.hub.local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		if _, err := usb.Take(t.Context(), s, b.admin.hub.local, f, usb.ImportOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := usb.Export(t.Context(), s, b.admin.hub.local, usb.ExportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheQuestionMarkOpensTheKeysUnlessSwitchedOff(t *testing.T) {
+	b := start(t, false, fixed)
+	c := browse(t, b, 1366, 768)
+	c.signIn("lan")
+	c.leave(chromedp.KeyEvent("?"))
+	if got := value(c, chromedp.Location()); got != b.url+helpPath+"#phim" {
+		t.Fatalf("the key leads to %s", got)
+	}
+	c.leave(chromedp.Click(css("#phim button")))
+	c.do(chromedp.WaitReady(css("body[data-nokeys]")))
+	c.open("/van-ban-den")
+	c.do(chromedp.KeyEvent("?"), chromedp.KeyEvent("j"))
+	if got := value(c, chromedp.Location()); got != b.url+"/van-ban-den" {
+		t.Errorf("the key leads to %s though it is off", got)
+	}
+	if value(c, chromedp.Evaluate[bool]("document.activeElement.className === 'open'")) {
+		t.Error("J moves though it is off")
+	}
+	c.leave(chromedp.KeyEvent("7", chromedp.KeyModifiers(chromedp.ModifierAlt)))
+	if got := value(c, chromedp.Location()); got != b.url+helpPath {
+		t.Errorf("Alt+7 leads to %s", got)
+	}
+	c.leave(chromedp.Click(css("#phim button")))
+	c.open("/van-ban-den")
+	c.do(chromedp.KeyEvent("j"))
+	if !value(c, chromedp.Evaluate[bool]("document.activeElement.className === 'open'")) {
+		t.Error("J does not move after it was switched on")
+	}
+	c.quiet()
+}
+
+// TestTheGuideFitsOnOneSheet prints it in both languages.
+func TestTheGuideFitsOnOneSheet(t *testing.T) {
+	b := start(t, false, fixed)
+	b.site.Config.Support = "Nguyễn Văn Bình – 0912 345 678"
+	c := browse(t, b, 1366, 768)
+	for _, lang := range []string{"vi", "en"} {
+		c.open(helpPath + "/huong-dan")
+		c.language(lang)
+		got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.keep("guide-"+lang+".pdf", got.Data)
+		if n := strings.Count(string(got.Data), "/Type /Page\n"); n != 1 {
+			t.Errorf("in %s the guide takes %d sheets", lang, n)
+		}
+	}
+}
