@@ -383,7 +383,7 @@ func (in *taking) fileDocument(tx *sqlite.Tx, doc Document, d *edxml.Document, f
 	if err := o.answered(tx, seq, Delivered, r); err != nil {
 		return Taken{}, nil, err
 	}
-	if err := o.planCheck(tx, seq, len(files)); err != nil {
+	if err := errors.Join(o.relateReplies(tx, seq, doc, answeredIn(d)), o.planCheck(tx, seq, len(files))); err != nil {
 		return Taken{}, nil, err
 	}
 	return Taken{Kind: KindDocument, Document: doc.ID, New: true}, nil, in.keep(tx, seq, KindDocument, map[string]string{
