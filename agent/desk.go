@@ -21,6 +21,7 @@ import (
 	"tram/agent/enroll"
 	"tram/agent/guard"
 	"tram/agent/httpd"
+	"tram/agent/handling"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/identity"
@@ -84,11 +85,12 @@ type desk struct {
 
 	connectors *connector.Host
 	search     *search.Index
+	handling   *handling.Store
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, handling.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -125,6 +127,9 @@ func openDesk(ctx context.Context, o Options, c *clock.Clock) (_ *desk, err erro
 	d.queue.SetHooks(d.office.Hooks())
 	d.openConnectors()
 	d.openSearch()
+	if err := d.openHandling(); err != nil {
+		return nil, err
+	}
 	if err := d.openNode(); err != nil {
 		return nil, err
 	}
@@ -270,6 +275,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.office.Run(ctx) })
 	group.Go(func() error { return d.connectors.Run(ctx) })
 	group.Go(func() error { return d.search.Run(ctx) })
+	group.Go(func() error { return d.handling.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })

@@ -128,7 +128,7 @@ func (d *desk) site() (http.Handler, error) {
 	}
 	return web.New(web.Options{
 		Certificate: certificate,
-		Office:      d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(),
+		Office:      d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(), Handling: d.handling,
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
 			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(), SignAgent: d.o.Config.UI.Signing,

@@ -27,9 +27,6 @@ func (a *acting) part(id int64) (*Part, error) {
 		}
 		return p, nil
 	}
-	if !a.by.Directs {
-		return nil, problem.New(problem.Denied, "handling.not-yours", "", nil)
-	}
 	return nil, problem.New(problem.Conflict, "handling.no-part", "", nil)
 }
 

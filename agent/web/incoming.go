@@ -152,6 +152,7 @@ type DocumentView struct {
 	Recalled  string // said of a document that was cancelled
 	Order     *OrderView
 	Links     []LinkView
+	Handling  *HandlingView // nil before it was accepted
 	Facts     []Fact
 	Files     []FileView
 	Shown     *FileView
@@ -226,6 +227,14 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Facts: v.facts(d), Trust: v.trustOf(d),
 		Steps: v.incomingSteps(d), CanAnswer: v.may(account.Answer) && d.State == office.Arrived,
 		Returning: len(errs) > 0 && errs[0].Field == "reason", Reason: reason, MaxReason: maxReason}
+	var err error
+	if view.CanRead, err = s.mayRead(ctx, v, d); err != nil {
+		return err
+	}
+	if view.Handling, err = s.handlingOf(ctx, v, d, view.CanRead, errs); err != nil {
+		return err
+	}
+	view.Styles = s.styles("handling.css")
 	view.setErrors(v, errs)
 	view.Links, view.Recalled = v.links(d), v.recalled(d)
 	if refusing := len(errs) > 0 && errs[0].Field == "refusal"; refusing {

@@ -148,6 +148,11 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 	view := SentView{Page: s.page(ctx, v, title, "/van-ban-di"), Base: boxPath(d), Subject: d.Subject,
 		Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Facts: v.facts(d)}
 	view.Path = view.Base
+	if may, err := s.mayRead(ctx, v, d); err != nil {
+		s.Logger.Error("ask who may read", "error", err)
+	} else {
+		view.CanRead = may
+	}
 	view.Frozen, view.Links, view.TakeBack, view.MaxReason = v.frozen(d), v.links(d), v.takeBack(d), maxReason
 	if view.CanSend && d.State != office.Withdrawn {
 		view.Replace = "/gui?" + changeReplace + "=" + d.ID.String()

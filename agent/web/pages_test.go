@@ -22,7 +22,7 @@ var views = map[string]any{
 	"signin": SignInView{}, "work": WorkView{}, "incoming": IncomingView{}, "document": DocumentView{}, "send": SendView{},
 	"recipients": RecipientsView{}, "outbox": OutboxView{}, "outgoing": OutgoingView{}, "sent": SentView{}, "slip": SlipView{},
 	"status": StatusView{}, "error": ErrorView{}, "password": PasswordView{}, "account": AccountView{}, "users": UsersView{}, "user": UserView{}, "check": CheckView{},
-	"signs": SignsView{}, "sign": SignView{}, "certificate": CertificateView{}, "import": ImportView{},
+	"signs": SignsView{}, "sign": SignView{}, "certificate": CertificateView{}, "import": ImportView{}, "mine": MineView{}, "standin": StandInView{},
 }
 
 // fill sets every field below v to something that shows.

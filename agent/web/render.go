@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"tram/agent/i18n"
@@ -21,14 +22,14 @@ var templateFiles embed.FS
 var pageNames = []string{
 	"signin", "work", "incoming", "document", "send", "recipients",
 	"outbox", "outgoing", "sent", "slip", "status", "error",
-	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import",
+	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import", "mine", "standin",
 }
 
 // pages holds the parsed templates.
 type pages struct{ byName map[string]*template.Template }
 
 func loadPages() (*pages, error) {
-	base, err := template.New("layout").ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	base, err := template.New("layout").ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/handling.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse templates: %w", err)
 	}
@@ -73,6 +74,11 @@ func (p Page) T(key string, args ...any) string {
 		values[fmt.Sprint(args[i])] = args[i+1]
 	}
 	return i18n.T(p.Lang, key, values)
+}
+
+// SwitchTo is where somebody else takes over and comes back to this page.
+func (p Page) SwitchTo() string {
+	return "/dang-nhap?" + url.Values{"doi": {"1"}, "tiep": {p.Path}}.Encode()
 }
 
 // ErrorOf returns the message at a field, "" when it is right.

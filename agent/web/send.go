@@ -44,6 +44,7 @@ type SendView struct {
 	Kept       []KeptFile
 	Signed     []KeptFile // from the signing page
 	Change     *Changing  // of a document that replaces or updates another one
+	Reply      *Replying  // of one that answers
 	MaxReason  int
 	ChooseNew  bool // files were sent along and must be chosen again
 	MaxSize    string
@@ -99,6 +100,9 @@ func (s *site) sendForm(ctx context.Context, v *visit) error {
 	if err := s.changing(ctx, v, &view); err != nil {
 		return err
 	}
+	if err := s.replying(ctx, v, &view); err != nil {
+		return err
+	}
 	s.addSigned(v, &view, v.r.URL.Query()["ky"])
 	return s.showSend(ctx, v, view, nil, http.StatusOK)
 }
@@ -144,6 +148,8 @@ func (s *site) showSend(ctx context.Context, v *visit, view SendView, errs []Fie
 	view.Path = "/gui"
 	if c := view.Change; c != nil {
 		view.Path += "?" + c.Kind + "=" + c.ID
+	} else if view.Reply != nil {
+		view.Path += "?tra-loi=" + view.Reply.ID
 	}
 	view.Types = chosen(documentTypes, view.Type)
 	for n := range 4 {
@@ -180,7 +186,7 @@ func (s *site) send(ctx context.Context, v *visit) error {
 			return err
 		}
 	}
-	if err := s.changed(ctx, v, up, &view); err != nil {
+	if err := errors.Join(s.changed(ctx, v, up, &view), s.replied(ctx, v, up, &view)); err != nil {
 		return err
 	}
 	s.addSigned(v, &view, up.fields["signed"])
@@ -284,6 +290,7 @@ func (s *site) draft(ctx context.Context, v *visit, view SendView, up *upload) (
 	}
 	d.To = splitCodes(view.To)
 	view.Change.draft(&d)
+	s.replyDraft(v, view.Reply, &d)
 	if view.Change != nil && view.Change.Reason == "" {
 		wrong("change_reason", "web.change.no-reason")
 	}
@@ -333,7 +340,7 @@ func (s *site) uploadFailed(ctx context.Context, v *visit, up *upload, err error
 			return err
 		}
 	}
-	if err := s.changed(ctx, v, up, &view); err != nil {
+	if err := errors.Join(s.changed(ctx, v, up, &view), s.replied(ctx, v, up, &view)); err != nil {
 		return err
 	}
 	v.w.Header().Set("Connection", "close") // the rest of the body is not read
@@ -358,7 +365,7 @@ func splitCodes(text string) []string {
 // not in the form belongs to the page as a whole.
 func formField(field string) string {
 	switch field {
-	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role", "change_reason", "refusal":
+	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role", "change_reason", "refusal", "from":
 		return field
 	case "urgency":
 		return "urgency-0"

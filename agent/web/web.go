@@ -160,6 +160,7 @@ type Options struct {
 	Link      func() Link
 	Queue     Queue
 	Documents Documents
+	Handling  Handling
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
 	Config      Config
@@ -176,6 +177,8 @@ type site struct {
 	// visitCookie names the cookie that ties forms to a browser before sign-in.
 	visitCookie string
 	turns       turns
+	mux         *http.ServeMux
+	rules       map[string]account.Right // who may use a pattern of mux
 	signing     *vgca.Desk
 }
 
@@ -189,7 +192,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil {
+	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Handling == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {

@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/handling"
 	"tram/agent/httpd"
 	"tram/agent/web/account"
+	auditlog "tram/storage/audit"
 	"tram/storage/sqlite"
 )
 
@@ -31,6 +33,7 @@ type box struct {
 	t        *testing.T
 	office   *fakeOffice
 	docs     seeded
+	handling *handling.Store
 	accounts *account.Store
 	db       *sqlite.DB
 	link     Link
@@ -66,7 +69,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema}})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, auditlog.Schema, handling.Schema}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +83,10 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 		}
 	}
 	b := &box{t: t, office: newFakeOffice(now), accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
+	if b.handling, err = handling.New(handling.Options{DB: db, Office: b.office, Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	b.office.transaction = func(fn func(tx *sqlite.Tx) error) error { return db.Update(context.Background(), fn) }
 	if !empty {
 		b.docs = seed(b.office)
 	}
@@ -87,7 +94,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
+	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office, Handling: b.handling,
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)

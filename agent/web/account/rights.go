@@ -9,21 +9,24 @@ type Right string
 const (
 	Lists    Right = "lists"    // see lists, states and tracks of documents, without their content
 	Content  Right = "content"  // open attachments and take the signed document away
+	Handed   Right = "handed"   // the same of documents that were handed over to them, and of the answers to these
+	Handle   Right = "handle"   // note progress on, hand on and finish what they have
+	Direct   Right = "direct"   // submit, instruct, hand over, reassign, extend, withdraw, reopen
 	Answer   Right = "answer"   // accept, return, have signatures checked again
 	Send     Right = "send"     // write and send documents, change their order
 	Accounts Right = "accounts" // see accounts; make, open, close and unlock them; set passwords
 )
 
 // Rights lists every right.
-var Rights = []Right{Lists, Content, Answer, Send, Accounts}
+var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
 var grants = map[Role][]Right{
-	Clerk:   {Lists, Content, Answer, Send},
-	Leader:  {Lists, Content},
-	Staff:   {Lists, Content},
-	OneStop: {Lists},
+	Clerk:   {Lists, Content, Handed, Handle, Direct, Answer, Send},
+	Leader:  {Lists, Content, Handed, Handle, Direct},
+	Staff:   {Lists, Handed, Handle},
+	OneStop: {Lists, Handed, Handle},
 	IT:      {Lists, Accounts},
 }
 

@@ -5,7 +5,7 @@ on(document, 'keydown', e => {
 	const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName), letter = e.key.length === 1 && !e.altKey && !e.ctrlKey && !e.metaKey
 	const digit = e.altKey && /^Digit\d$/.test(e.code)
 	const name = (e.ctrlKey ? 'Ctrl+' : '') + (e.altKey ? 'Alt+' : '') + (digit ? e.code.slice(5) : letter ? e.key.toLowerCase() : e.key)
-	if (typing && !digit && !/^(F\d|Ctrl\+Enter)/.test(name)) return
+	if (typing && !digit && !/^(F\d|Ctrl\+Enter|Alt\+u)/.test(name)) return
 	const target = $$('[data-key]').find(x => x.dataset.key === name && /^(A|BUTTON)$/.test(x.tagName))
 	if (target) {
 		e.preventDefault()
