@@ -11,6 +11,7 @@ import (
 	"tram/agent/api"
 	"tram/agent/connector"
 	"tram/agent/enroll"
+	"tram/agent/handling"
 	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/office"
@@ -40,6 +41,7 @@ func (a *Agent) local() http.Handler {
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
 	connector.AsideRoutes(mux, a.log.With("part", "connectors"), a.quarantine)
+	handling.Routes(mux, a.log.With("part", "handling"), a.handled)
 	search.Routes(mux, a.log.With("part", "search"), a.search)
 	a.enrolmentRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))

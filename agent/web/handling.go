@@ -294,7 +294,7 @@ func (v *visit) handlingSteps(w handling.Work) (steps []Step) {
 // workDue is a document with a deadline, on the home page.
 func (v *visit) workDue(i handling.Item) WorkRow {
 	row := v.workRow(i.Document)
-	row.Who, row.Due, row.Action = i.Who, v.dueTag(i.Deadline), v.t("web.work.open")
+	row.Who, row.Due, row.Action = i.Who, v.dueTag(i.Deadline), v.t("web.work.handle")
 	if i.Who == "" {
 		row.Who = partyName(i.From)
 	}
@@ -304,7 +304,7 @@ func (v *visit) workDue(i handling.Item) WorkRow {
 // workWaiting is one without a deadline, or one that waits for a person.
 func (v *visit) workWaiting(i handling.Item) WorkRow {
 	row := v.workRow(i.Document)
-	row.Who, row.Due, row.Action = partyName(i.From), v.dueTag(i.Deadline), v.t("web.work.open")
+	row.Who, row.Due, row.Action = partyName(i.From), v.dueTag(i.Deadline), v.t("web.work.handle")
 	if !i.Since.IsZero() {
 		row.When = v.t("web.work.since", i18n.Args{"time": v.clock(i.Since), "span": i18n.Span(v.lang, v.now.Sub(i.Since))})
 	}

@@ -270,7 +270,7 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 func (v *visit) answered(d office.Document) string {
 	args := i18n.Args{"n": d.Arrival, "time": "", "reason": d.ReasonIn(v.lang)}
 	for _, e := range d.Events {
-		if e.Step == d.State {
+		if e.Step == d.State && args["time"] == "" { // later events of the step are statuses and remarks
 			args["time"] = v.clock(e.At)
 		}
 	}

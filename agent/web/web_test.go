@@ -69,7 +69,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, auditlog.Schema, handling.Schema}})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, auditlog.Schema, handling.Schema}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func (c *call) draft(d Draft, files []office.Upload) (office.Draft, error) {
 	}
 	return office.Draft{
 		Changes: changes, Replies: replies,
-		To:      d.To, Subject: d.Subject, Urgency: levelOf(d.Urgency), Type: d.Type, Number: d.Number, Notation: d.Notation, Date: d.Date,
+		To: d.To, Subject: d.Subject, Urgency: levelOf(d.Urgency), Type: d.Type, Number: d.Number, Notation: d.Notation, Date: d.Date,
 		Signer: d.Signer, Position: d.Position, Content: d.Content, Cleared: d.Cleared, Copied: d.Copied, Files: files, By: c.app.Actor(),
 		Handed: office.Handed{App: c.app.Name},
 	}, nil

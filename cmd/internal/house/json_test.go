@@ -178,6 +178,7 @@ var answers = map[string][]string{
 	"cmd/tram.userChangeCommand": {"tram user unlock", "tram user sign-out", "tram user close", "tram user open"},
 
 	"cmd/tram.searchCommand":           {"tram search"},
+	"cmd/tram.workCommand":             {"tram work"},
 	"cmd/tram.connectorKindsCommand":   {"tram connector kinds"},
 	"cmd/tram.printConnector":          {"tram connector add", "tram connector pause", "tram connector resume"},
 	"cmd/tram.connectorListCommand":    {"tram connector list"},
