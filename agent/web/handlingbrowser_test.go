@@ -91,9 +91,7 @@ func TestWorkGoesFromHandToHandByKeyboard(t *testing.T) {
 	c.open(boxPath(d))
 	c.leave(chromedp.KeyEvent("u", chromedp.KeyModifiers(chromedp.ModifierAlt)))
 	c.leave(chromedp.Click(css(".people a[href*='ten=leader']")))
-	if !value(c, chromedp.Evaluate[bool]("document.activeElement.id === 'password'")) {
-		t.Error("the password has no focus")
-	}
+	c.until("the password has the focus", "document.activeElement.id === 'password'", nil, "true")
 	c.leave(chromedp.KeyEvent(password + "\r"))
 	if got := value(c, chromedp.Location()); !strings.HasSuffix(got, boxPath(d)) {
 		t.Fatalf("the leader comes to %s", got)
