@@ -64,6 +64,9 @@ func (o *Office) Run(ctx context.Context) error {
 		o.checkLoop(ctx)
 	}()
 	defer func() { <-checked }()
+	if err := o.retake(ctx, "", ""); err != nil { // a crash may have come between a document and what waited for it
+		o.complain(ctx, "messages that waited for a document not taken in", err)
+	}
 	for {
 		o.round(ctx)
 		for inbox := false; !inbox; {

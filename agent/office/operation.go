@@ -315,7 +315,7 @@ func (o *Office) listed(d *edxml.Document, code, kind string) bool {
 	})
 }
 
-// relateIn links a document that has come to those that it updates or replaces,
+// relateIn links a document that has come to those that it updates, replaces or answers,
 // and to those that came before it and name it. Only the office that issued a
 // document may update or replace it (P7).
 func (o *Office) relateIn(tx *sqlite.Tx, seq int64, in *arrival) error {
@@ -340,7 +340,7 @@ func (o *Office) relateIn(tx *sqlite.Tx, seq int64, in *arrival) error {
 			return err
 		}
 	}
-	return o.awaited(tx, seq, in.doc)
+	return errors.Join(o.awaited(tx, seq, in.doc), o.relateReplies(tx, seq, in.doc, answeredIn(in.msg)))
 }
 
 // updateOf is an update as a request.

@@ -149,19 +149,28 @@ func (o *Office) aside(ctx context.Context, id int64) (f Foreign, c blob.Content
 	return f, c, err
 }
 
-// TakeAgain takes a message out of quarantine as if it came now, after what was
-// in its way has changed. One that is refused again stays, with the reason.
-func (o *Office) TakeAgain(ctx context.Context, id int64, by string) (Taken, error) {
+// reopen is a message in quarantine as it came. The caller closes its body.
+func (o *Office) reopen(ctx context.Context, id int64) (Foreign, io.Closer, error) {
 	f, c, err := o.aside(ctx, id)
 	if err != nil {
-		return Taken{}, err
+		return Foreign{}, nil, err
 	}
 	body, err := o.blobs.Reader(c)
 	if err != nil {
-		return Taken{}, fmt.Errorf("read message set aside: %w", err)
+		return Foreign{}, nil, fmt.Errorf("read message set aside: %w", err)
+	}
+	f.Body = body
+	return f, body, nil
+}
+
+// TakeAgain takes a message out of quarantine as if it came now, after what was
+// in its way has changed. One that is refused again stays, with the reason.
+func (o *Office) TakeAgain(ctx context.Context, id int64, by string) (Taken, error) {
+	f, body, err := o.reopen(ctx, id)
+	if err != nil {
+		return Taken{}, err
 	}
 	defer body.Close()
-	f.Body = body
 	err = o.db.Update(ctx, func(tx *sqlite.Tx) error {
 		return audit.Append(tx, audit.Entry{Actor: o.actor(by), Action: actionAgain, Subject: f.Ref, Detail: map[string]string{"via": f.Via}})
 	})

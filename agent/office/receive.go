@@ -333,7 +333,7 @@ func (o *Office) file(tx *sqlite.Tx, a queue.Arrived, in *arrival, r reply, refu
 		return err
 	}
 	if refused == nil && in.early == nil {
-		if err := errors.Join(o.relateIn(tx, seq, in), o.relateReplies(tx, seq, in.doc, answeredIn(in.msg))); err != nil {
+		if err := o.relateIn(tx, seq, in); err != nil {
 			return err
 		}
 	}

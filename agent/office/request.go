@@ -248,18 +248,8 @@ func (o *Office) fileOrder(ctx context.Context, d order) error {
 // trackOrder keeps an order with the document, its seal as the proof. While one
 // is pending another one changes nothing but the track.
 func (o *Office) trackOrder(tx *sqlite.Tx, seq int64, d order, doc Document) error {
-	pending := doc.Request != nil && doc.Request.Kind == AskRecall && doc.Request.State == RequestPending
-	if !pending {
-		if _, err := insertRequest(tx, seq, AskRecall, RequestPending, d); err != nil {
-			return err
-		}
-	}
-	if doc.Request != nil && doc.Request.Kind == AskUpdate && doc.Request.State == RequestPending {
-		// What is recalled updates nothing any more.
-		_, err := tx.Exec(`UPDATE requests SET state = 'refused', answered = ? WHERE document = ? AND kind = ? AND state = 'pending'`, tx.Now(), seq, AskUpdate)
-		if err != nil {
-			return fmt.Errorf("close update: %w", err)
-		}
+	if err := requestRecall(tx, seq, doc.Request, d); err != nil {
+		return err
 	}
 	e := Event{Step: doc.State, Code: edxml.StatusTakeBack, Office: o.me.Code, At: d.at, Learnt: tx.Now(), Signer: d.from,
 		Note: d.reason, Said: statusNote(edxml.StatusTakeBack, d.reason), Evidence: EvidenceStatus}
@@ -272,6 +262,26 @@ func (o *Office) trackOrder(tx *sqlite.Tx, seq int64, d order, doc Document) err
 	}
 	o.changed(tx)
 	return insertEvent(tx, seq, e, proof)
+}
+
+// requestRecall puts a recall before a person; before is the newest request about
+// the document. What is recalled updates nothing any more.
+func requestRecall(tx *sqlite.Tx, seq int64, before *Request, d order) error {
+	pending := before != nil && before.State == RequestPending
+	if pending && before.Kind == AskRecall {
+		return nil
+	}
+	if _, err := insertRequest(tx, seq, AskRecall, RequestPending, d); err != nil {
+		return err
+	}
+	if !pending {
+		return nil
+	}
+	_, err := tx.Exec(`UPDATE requests SET state = 'refused', answered = ? WHERE document = ? AND kind = ? AND state = 'pending'`, tx.Now(), seq, AskUpdate)
+	if err != nil {
+		return fmt.Errorf("close update: %w", err)
+	}
+	return nil
 }
 
 // orderDone ends the inbox entry of an order, with the receipt that a document

@@ -44,7 +44,9 @@ type Taken struct {
 
 // TakeIn files a message from outside of Trạm, once, whatever repeats. A
 // document goes into the inbox with an [Origin] in the place of a seal, a status
-// into the track of the document that it is about. A message that is refused is
+// into the track of the document that it is about. An order to cancel a document
+// is put before a person, whatever the document's state: no seal stands behind
+// it, so that it cancels nothing by itself. A message that is refused is
 // in quarantine with its bytes when TakeIn returns; that is no error. An error
 // may pass, also one of reading Body: nothing is kept then.
 //
@@ -215,7 +217,7 @@ func (in *taking) fileStatus(tx *sqlite.Tx, s *edxml.Status) (t Taken, why *i18n
 		if named == "" {
 			named = about.Code
 		}
-		return Taken{}, i18n.Say("office.foreign.no-document", i18n.Args{"document": printable(named), "code": printable(s.From.ID)}), nil
+		return Taken{}, noDocument(named, s.From.ID), nil
 	}
 	if err != nil {
 		return Taken{}, nil, err
@@ -233,15 +235,9 @@ func (in *taking) trackStatus(tx *sqlite.Tx, seq int64, box Box, office string, 
 	switch {
 	case there && !s.Time.IsZero(): // the same, under another name
 	case box == In:
-		text := cut(s.Description, MaxReason)
-		e := Event{Code: s.Code, Office: office, At: s.Time, Learnt: tx.Now(), Said: statusNote(s.Code, text), Evidence: EvidenceForeign}
-		if e.At.IsZero() {
-			e.At = tx.Now()
-		}
-		if err := tx.QueryRow(`SELECT state FROM documents WHERE seq = ?`, seq).Scan(&e.Step); err != nil {
-			return err
-		}
-		err = insertEvent(tx, seq, e, 0)
+		err = in.takeBack(tx, seq, order{
+			from: s.From.ID, edxmlID: s.ResponseFor.DocumentID, reason: cut(s.Description, MaxReason), person: cut(s.Staff.Name, MaxSigner), at: s.Time,
+		})
 	default:
 		err = in.o.trackStatus(tx, seq, office, s, 0)
 	}
@@ -281,9 +277,12 @@ func (in *taking) keep(tx *sqlite.Tx, seq int64, kind string, detail map[string]
 	return audit.Append(tx, audit.Entry{Actor: byConnector(in.f.Via), Action: action, Subject: id.String(), Detail: detail})
 }
 
-// document files a document in the inbox.
+// document files a document in the inbox, or the order that it is.
 func (in *taking) document(ctx context.Context, d *edxml.Document) (t Taken, err error) {
 	o := in.o
+	if d.Operation() == edxml.OpRecall || o.listed(d, o.me.Code, "0") {
+		return in.order(ctx, d)
+	}
 	files, refused, err := in.files(ctx)
 	switch {
 	case err != nil:
@@ -314,6 +313,11 @@ func (in *taking) document(ctx context.Context, d *edxml.Document) (t Taken, err
 		return Taken{}, storing(err)
 	case why != nil:
 		return in.set(ctx, why, &original)
+	}
+	if t.New {
+		if err := o.retake(ctx, in.f.Via, in.sender); err != nil {
+			o.complain(ctx, "messages that waited for a document not taken in", err)
+		}
 	}
 	return t, nil
 }
@@ -383,7 +387,10 @@ func (in *taking) fileDocument(tx *sqlite.Tx, doc Document, d *edxml.Document, f
 	if err := o.answered(tx, seq, Delivered, r); err != nil {
 		return Taken{}, nil, err
 	}
-	if err := errors.Join(o.relateReplies(tx, seq, doc, answeredIn(d)), o.planCheck(tx, seq, len(files))); err != nil {
+	if err := o.relateIn(tx, seq, &arrival{doc: doc, msg: d, created: tx.Now()}); err != nil {
+		return Taken{}, nil, err
+	}
+	if err := o.planCheck(tx, seq, len(files)); err != nil {
 		return Taken{}, nil, err
 	}
 	return Taken{Kind: KindDocument, Document: doc.ID, New: true}, nil, in.keep(tx, seq, KindDocument, map[string]string{

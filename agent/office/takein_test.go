@@ -332,23 +332,3 @@ func TestAWithdrawnDocumentThatTheAxisHadStandsAsHanded(t *testing.T) {
 		t.Errorf("it is shown as %s although the axis has it", got)
 	}
 }
-
-func TestAForeignRecallChangesNothingByItself(t *testing.T) {
-	w, a := outsideWorld(t)
-	message := plainly(foreign("G22", organs("H40.12"), "D-1", "a.pdf", encoded([]byte("%PDF-1.4"))))
-	in := a.takeIn("d-1", message)
-	if got := a.takeIn("s-1", statusFrom("G22", "D-1", "13", "Gửi nhầm", w.clock)); got.Aside != nil || got.Document != in.Document {
-		t.Fatalf("status 13: %+v", got)
-	}
-	if got := a.takeIn("s-2", statusFrom("G09", "D-1", "13", "Gửi nhầm", w.clock)); got.Aside == nil {
-		t.Errorf("P7: status 13 of another office: %+v", got)
-	}
-	recall := a.takeIn("d-2", strings.Replace(message, ">44<", ">1<", 1))
-	if d := a.get(in.Document); d.State != Arrived || !recall.New {
-		t.Errorf("%s, the recall %+v", d.State, recall)
-	}
-	events := a.get(in.Document).Events
-	if last := events[len(events)-1]; last.Code != edxml.StatusTakeBack || last.Evidence != EvidenceForeign {
-		t.Errorf("the track ends with %+v", last)
-	}
-}

@@ -276,16 +276,91 @@ func (p *plan) look(tx *sqlite.Tx, count bool) (err error) {
 
 // page finds the hits of a page.
 func (p *plan) page(tx *sqlite.Tx) (hits []Hit, next string, err error) {
-	hits = []Hit{}
-	if p.nothing {
-		return hits, "", nil
+	switch {
+	case p.nothing:
+	case p.before == first && len(p.newest) <= p.limit:
+		hits, err = p.order(tx)
+	case p.before == first && p.whole != nil:
+		hits, next, err = p.begin(tx)
+	default:
+		hits, next, err = p.further(tx)
 	}
-	if p.before == first && len(p.newest) <= p.limit {
-		if hits, err = p.order(tx, p.newest); err != nil {
-			return nil, "", err
+	if err == nil {
+		err = p.describe(tx, hits)
+	}
+	return append([]Hit{}, hits...), next, err
+}
+
+// first is above every seq.
+const first = 1 << 62
+
+// placed are hits in the order of the tiers, each once.
+type placed struct {
+	hits []Hit
+	seen map[int64]bool
+}
+
+// add places those of list that have no place yet, at most limit in all, and
+// reports whether there was one more.
+func (r *placed) add(list []Hit, limit int) (more bool) {
+	for _, h := range list {
+		if r.seen[h.seq] {
+			continue
 		}
-		return hits, "", p.describe(tx, hits)
+		if len(r.hits) == limit {
+			return true
+		}
+		r.seen[h.seq] = true
+		r.hits = append(r.hits, h)
 	}
+	return false
+}
+
+// order puts all hits, which fit on one page, into the order of the tiers. That
+// takes one look at each tier until all have their place.
+func (p *plan) order(tx *sqlite.Tx) ([]Hit, error) {
+	r := placed{seen: map[int64]bool{}}
+	for _, match := range p.whole[:max(0, len(p.whole)-1)] {
+		if len(r.hits) == len(p.newest) {
+			break
+		}
+		list, err := p.hits(tx, match, first, p.limit)
+		if err != nil {
+			return nil, err
+		}
+		r.add(list, p.limit)
+	}
+	r.add(p.newest, p.limit)
+	return r.hits, nil
+}
+
+// begin finds the first page when there is more than one. It asks for tiers with
+// what those before them find, which is quicker than without: all of that has its
+// place already, and cannot fill the list.
+func (p *plan) begin(tx *sqlite.Tx) (hits []Hit, next string, err error) {
+	r := placed{seen: map[int64]bool{}}
+	for tier, match := range p.whole {
+		list, wanted := p.newest, p.limit+1+len(r.hits)
+		if tier < len(p.whole)-1 || len(list) < wanted {
+			if list, err = p.hits(tx, match, first, wanted); err != nil {
+				return nil, "", err
+			}
+		}
+		before := len(r.hits)
+		if !r.add(list, p.limit) {
+			continue
+		}
+		last := int64(first)
+		if len(r.hits) > before {
+			last = r.hits[len(r.hits)-1].seq
+		}
+		return r.hits, fmt.Sprintf("%d-%d", tier, last), nil
+	}
+	return r.hits, "", nil
+}
+
+// further finds a page behind another one.
+func (p *plan) further(tx *sqlite.Tx) (hits []Hit, next string, err error) {
 	before := p.before
 	for tier := p.tier; tier < len(p.tiers); tier++ {
 		left := p.limit - len(hits)
@@ -299,42 +374,11 @@ func (p *plan) page(tx *sqlite.Tx) (hits []Hit, next string, err error) {
 			if left > 0 {
 				last = found[left-1].seq
 			}
-			hits, next = append(hits, found...), fmt.Sprintf("%d-%d", tier, last)
-			break
+			return append(hits, found...), fmt.Sprintf("%d-%d", tier, last), nil
 		}
 		hits, before = append(hits, found...), first
 	}
-	return hits, next, p.describe(tx, hits)
-}
-
-// first is above every seq.
-const first = 1 << 62
-
-// order puts all hits into the order of the tiers. Where they fit on one page,
-// that takes one look at each tier until all have their place.
-func (p *plan) order(tx *sqlite.Tx, all []Hit) (hits []Hit, err error) {
-	hits = []Hit{}
-	placed := map[int64]bool{}
-	place := func(list []Hit) {
-		for _, h := range list {
-			if !placed[h.seq] {
-				placed[h.seq] = true
-				hits = append(hits, h)
-			}
-		}
-	}
-	for _, match := range p.whole[:max(0, len(p.whole)-1)] {
-		if len(hits) == len(all) {
-			break
-		}
-		list, err := p.hits(tx, match, first, p.limit)
-		if err != nil {
-			return nil, err
-		}
-		place(list)
-	}
-	place(all)
-	return hits, nil
+	return hits, "", nil
 }
 
 func (p *plan) hits(tx *sqlite.Tx, match string, before int64, limit int) (hits []Hit, err error) {

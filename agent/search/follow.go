@@ -36,6 +36,9 @@ func (x *Index) follow(ctx context.Context) {
 				return
 			}
 		default:
+			if err := x.merge(ctx, changed); err != nil && ctx.Err() == nil {
+				x.log.Error("index not merged", "error", err)
+			}
 			select {
 			case <-ctx.Done():
 				return

@@ -3,8 +3,11 @@
 package tooltest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -21,4 +24,36 @@ func Find(t testing.TB, name, what string) string {
 		t.Skipf("%s is not installed: %s did not run", name, what)
 	}
 	return path
+}
+
+// NPM gives the folder node_modules into which "make tools" put the packages
+// that testdata/npm/package-lock.json of the test pins. A missing one is as with
+// [Find].
+func NPM(t testing.TB, what string) string {
+	t.Helper()
+	dir, ok := NPMIfThere(t)
+	if !ok {
+		t.Skipf("the packages of testdata/npm are not installed (make tools): %s did not run", what)
+	}
+	return dir
+}
+
+// NPMIfThere is [NPM] for a test that goes on without them.
+func NPMIfThere(t testing.TB) (dir string, ok bool) {
+	t.Helper()
+	lock, err := os.ReadFile(filepath.Join("testdata", "npm", "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(lock)
+	dir = filepath.Join(cache, "tram", "npm@"+hex.EncodeToString(sum[:6]), "node_modules")
+	_, err = os.Stat(filepath.Join(dir, ".package-lock.json"))
+	if err != nil && os.Getenv("CI") != "" {
+		t.Fatalf("%s is missing: make tools could not fetch it from the npm registry", dir)
+	}
+	return dir, err == nil
 }

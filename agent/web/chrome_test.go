@@ -12,6 +12,8 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"tram/agent/tooltest"
 )
 
 // chrome is a real browser on a box. It notes console messages and every
@@ -20,6 +22,7 @@ type chrome struct {
 	*box
 	ctx context.Context
 
+	axe      string // axe-core, "" where it is not installed
 	mu       sync.Mutex
 	console  []string
 	requests []string
@@ -44,6 +47,22 @@ func browserBinary(t *testing.T) string {
 	return ""
 }
 
+// axeCore is the public checker of accessible pages. Where CI is set a missing
+// one is a failure, elsewhere it is said.
+func axeCore(t *testing.T) string {
+	t.Helper()
+	modules, ok := tooltest.NPMIfThere(t)
+	if !ok {
+		t.Log("axe-core is not installed (make tools): pages were not checked with it")
+		return ""
+	}
+	data, err := os.ReadFile(filepath.Join(modules, "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 // browse opens a browser window of the given size with no way out of this
 // machine.
 func browse(t *testing.T, b *box, width, height int) *chrome {
@@ -57,7 +76,7 @@ func browse(t *testing.T, b *box, width, height int) *chrome {
 	}
 	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, cancel := chromedp.NewContext(alloc)
-	c := &chrome{box: b, ctx: ctx}
+	c := &chrome{box: b, ctx: ctx, axe: axeCore(t)}
 	messages := chromedp.Console(ctx)
 	if err := chromedp.Listen(ctx, c.note); err != nil {
 		t.Fatalf("start browser: %v", err)
@@ -184,12 +203,23 @@ const audit = `[
 	...(document.querySelectorAll('h1').length === 1 ? [] : ['h1: ' + document.querySelectorAll('h1').length]),
 ].join('; ')`
 
+// accessible fails the test when our audit or axe-core finds something in the
+// page as it stands.
 func (c *chrome) accessible(what string) {
 	c.t.Helper()
 	if found := value(c, chromedp.Evaluate[string](audit)); found != "" {
 		c.t.Errorf("%s: %s", what, found)
 	}
+	if c.axe == "" {
+		return
+	}
+	if found := value(c, chromedp.Evaluate[string](c.axe+axeRun, chromedp.EvalAwaitPromise)); found != "" {
+		c.t.Errorf("%s: axe-core: %s", what, found)
+	}
 }
+
+// axeRun gives the violations of WCAG 2.2 A and AA and of axe's best practices.
+const axeRun = `;axe.run({iframes: false, resultTypes: ['violations']}).then(r => r.violations.map(v => v.id + ' (' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + ' ' + n.failureSummary.replace(/\s+/g, ' ')).join(' | ') + ')').join('\n'))`
 
 // quiet fails the test when the browser complained or asked another place.
 func (c *chrome) quiet() {

@@ -3,8 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -71,30 +69,6 @@ func (m maker) run(ctx context.Context, answer any, args ...string) {
 	m.start(ctx, args...)(answer)
 }
 
-// generators is the folder where "make tools" puts the public generators, one
-// for each state of the file that pins them.
-func generators(t *testing.T) string {
-	t.Helper()
-	lock, err := os.ReadFile(filepath.Join("testdata", "clients", "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(lock)
-	dir := filepath.Join(cache, "tram", "clients@"+hex.EncodeToString(sum[:6]), "node_modules")
-	if _, err := os.Stat(filepath.Join(dir, ".package-lock.json")); err == nil {
-		return dir
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("the public generators of clients are not in %s: make tools could not fetch them from the npm registry", dir)
-	}
-	t.Skip("the public generators of clients are not installed (make tools): clients of other makers did not run")
-	return ""
-}
-
 // library holds that a language has what generated code stands on.
 func library(t *testing.T, name string, command ...string) {
 	t.Helper()
@@ -121,7 +95,7 @@ func newWorkshop(t *testing.T) *workshop {
 	t.Helper()
 	const what = "clients of other makers"
 	w := &workshop{
-		t: t, dir: t.TempDir(), modules: generators(t),
+		t: t, dir: t.TempDir(), modules: tooltest.NPM(t, "clients of other makers"),
 		node: tooltest.Find(t, "node", what), java: tooltest.Find(t, "java", what), php: tooltest.Find(t, "php", what),
 	}
 	for _, name := range []string{"curl", "jq", debianPython} {
