@@ -56,7 +56,7 @@ func TestADocumentFromSubmissionToTheEnd(t *testing.T) {
 	if n := len(d.audited()); n != len(w.Steps) {
 		t.Errorf("%d steps, %d entries in the audit log", len(w.Steps), n)
 	}
-	if f := w.Followed(); f.Recipient != "Lê Hoa; Phạm Nam; Công an xã" || f.Deadline != "2026-11-27" || f.Progress != "Đã giải quyết xong ngày 23/11/2026: Đã kiểm tra tại chỗ." {
+	if f := w.Followed(); f.Recipient != "Lê Hoa; Phạm Nam; Công an xã" || f.Deadline.Format(time.DateOnly) != "2026-11-27" || !f.Done.Equal(d.clock) || f.Progress != "Đã giải quyết xong ngày 23/11/2026: Đã kiểm tra tại chỗ." {
 		t.Errorf("for the register: %+v", f)
 	}
 }

@@ -250,9 +250,10 @@ func (s *Store) Holds(ctx context.Context, id storage.ID, person string) (ok boo
 type Followed struct {
 	Recipient  string    // đơn vị hoặc người nhận
 	HandedOver time.Time // ngày chuyển, zero while it was not
-	Deadline   string    // yyyy-mm-dd, "" none
+	Deadline   time.Time // its day in Vietnam, zero for none
 	Progress   string    // tiến độ
 	Reply      string    // số, ký hiệu of the document that answers it
+	Done       time.Time // zero while it goes on
 }
 
 // Followed returns what the register books say of documents.
@@ -270,20 +271,21 @@ func (s *Store) Followed(ctx context.Context, ids []storage.ID) (map[storage.ID]
 
 // Followed is the entry of one work in the register books.
 func (w Work) Followed() Followed {
-	f := Followed{HandedOver: w.HandedOver, Reply: w.Reply.Code, Progress: w.progress()}
+	f := Followed{HandedOver: w.HandedOver, Reply: w.Reply.Code, Progress: w.progress(), Done: w.Finished}
 	var names []string
+	deadline := ""
 	for _, role := range []Role{Lead, Support} {
 		for _, p := range w.Parts {
 			if p.Role != role || p.State == PartPassed || p.State == PartWithdrawn {
 				continue
 			}
 			names = append(names, p.Assignee.Name)
-			if p.Deadline != "" && (f.Deadline == "" || role == Lead && p.Deadline > f.Deadline) {
-				f.Deadline = p.Deadline
+			if p.Deadline != "" && (deadline == "" || role == Lead && p.Deadline > deadline) {
+				deadline = p.Deadline
 			}
 		}
 	}
-	f.Recipient = strings.Join(names, "; ")
+	f.Recipient, f.Deadline = strings.Join(names, "; "), onPaper(deadline)
 	return f
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/clock"
 	"tram/agent/office"
 	"tram/storage"
 )
@@ -133,11 +134,31 @@ func TestFollowedForTheBooks(t *testing.T) {
 	for id, want := range map[storage.ID]Followed{
 		submitted: {Progress: "Đang trình Trần Văn Chủ"},
 		named:     {Recipient: "Ban Chỉ huy quân sự", Progress: "Đã có ý kiến, chờ chuyển"},
-		open:      {Recipient: "Lê Hoa; Phạm Nam", HandedOver: monday, Deadline: "2026-11-27", Progress: "Đang giải quyết"},
+		open:      {Recipient: "Lê Hoa; Phạm Nam", HandedOver: monday, Deadline: time.Date(2026, 11, 27, 0, 0, 0, 0, clock.Vietnam), Progress: "Đang giải quyết"},
 		noted:     {Recipient: "Tổ 3; Phạm Nam", HandedOver: monday, Progress: "Đang thu thập số liệu."},
 	} {
 		if got[id] != want {
 			t.Errorf("got %+v, want %+v", got[id], want)
 		}
+	}
+}
+
+// TestSlip: what is known stands on the phiếu giải quyết, and it becomes a PDF.
+func TestSlip(t *testing.T) {
+	d, ctx := newDesk(t), t.Context()
+	id := d.instructed("2026-11-27")
+	d.ok(d.HandOn(ctx, id, d.part(id, hoa.Name).ID, Assignee{Name: "Tổ 3"}, "Tổ 3 làm trực tiếp.", hoa, 0))
+	d.ok(d.Progress(ctx, id, d.part(id, "Tổ 3").ID, "Đề nghị gia hạn.", lan))
+	form := d.of(id).Slip(*d.docs[id])
+	if form.Leader.Text != "Giao Hoa tham mưu." || form.Leader.Lead != "Tổ 3" || form.Leader.Support != "Phạm Nam" ||
+		form.Leader.Deadlines != "Tổ 3: 27/11/2026; Phạm Nam: 27/11/2026" || form.Unit.Person != "Tổ 3" || form.Unit.Deadline != "27/11/2026" ||
+		form.Proposal.Text != "Đề nghị gia hạn." || form.Code != "1/UBND" {
+		t.Errorf("%+v", form)
+	}
+	if pdf, err := form.PDF(); err != nil || !strings.HasPrefix(string(pdf), "%PDF-") {
+		t.Errorf("%d bytes, %v", len(pdf), err)
+	}
+	if empty := (Work{}).Slip(office.Document{}); empty.Leader.Text != "" || !empty.Leader.Date.IsZero() {
+		t.Errorf("of nothing: %+v", empty)
 	}
 }

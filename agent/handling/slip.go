@@ -48,8 +48,9 @@ func (w Work) Slip(d office.Document) register.Handling {
 	return h
 }
 
+// onPaper is a date as a day in Vietnam, the zero time for none.
 func onPaper(date string) time.Time {
-	t, err := time.Parse(time.DateOnly, date)
+	t, err := time.ParseInLocation(time.DateOnly, date, clock.Vietnam)
 	if err != nil {
 		return time.Time{}
 	}

@@ -311,6 +311,27 @@ func (v *visit) workWaiting(i handling.Item) WorkRow {
 	return row
 }
 
+// deadlines are the tags of documents in a list whose deadline is not met yet.
+func (s *site) deadlines(ctx context.Context, v *visit, docs []office.Document) (map[storage.ID]Tag, error) {
+	ids := make([]storage.ID, 0, len(docs))
+	for _, d := range docs {
+		if d.State == office.Accepted {
+			ids = append(ids, d.ID)
+		}
+	}
+	works, err := s.Handling.Some(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read deadlines: %w", err)
+	}
+	tags := map[storage.ID]Tag{}
+	for id, w := range works {
+		if tag := v.dueTag(w.Due); tag.Text != "" {
+			tags[id] = tag
+		}
+	}
+	return tags, nil
+}
+
 // dateTyped turns a typed date into yyyy-mm-dd; what is none stays as it is.
 func dateTyped(text string) string {
 	text = strings.TrimSpace(text)

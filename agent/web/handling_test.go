@@ -246,6 +246,9 @@ func TestEachSeesTheirOwnWork(t *testing.T) {
 			t.Error("the deadlines are not told")
 		}
 	}
+	if _, body := b.as("it").get("/van-ban-den"); !strings.Contains(body, "Quá hạn 2 ngày · hạn 19/11/2026") || strings.Contains(body, "tep/0") {
+		t.Error("the list does not tell the deadlines")
+	}
 	if _, body := b.as("staff").get("/viec-cua-toi"); strings.Count(body, "data-row") != 3 {
 		t.Error("the list of own work is not whole")
 	}

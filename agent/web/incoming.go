@@ -39,6 +39,7 @@ type IncomingRow struct {
 	State                    Tag
 	Marks                    []Tag // verdicts on the seal and on the signatures in the files
 	Remarks                  []Tag // recalled, replaced, updated
+	Due                      Tag   // "" for no deadline, or for one that was met
 }
 
 // Filter is one choice above a list.
@@ -75,8 +76,12 @@ func (s *site) incoming(ctx context.Context, v *visit) error {
 	}
 	view := IncomingView{Page: s.page(ctx, v, v.t("web.menu.incoming"), "/van-ban-den"),
 		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total)}
+	due, err := s.deadlines(ctx, v, docs)
+	if err != nil {
+		return err
+	}
 	for _, d := range docs {
-		row := IncomingRow{Href: boxPath(d), Day: formatDay(d.Created), From: partyName(d.From),
+		row := IncomingRow{Due: due[d.ID], Href: boxPath(d), Day: formatDay(d.Created), From: partyName(d.From),
 			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Marks: v.marks(d), Remarks: v.remarks(d)}
 		if d.Arrival > 0 {
 			row.Arrival = strconv.Itoa(d.Arrival)
