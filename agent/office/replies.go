@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"tram/agent/edxml"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
@@ -101,12 +103,14 @@ func (o *Office) noteReply(tx *sqlite.Tx, target int64, by Document) error {
 // answeredBy finds the document that one answers, 0 for none. Of several the
 // latest counts.
 func (o *Office) answeredBy(tx *sqlite.Tx, seq int64, doc Document, a edxml.ResponseFor) (target int64, err error) {
-	where, arg := `edxml_id = ?`, a.DocumentID
-	if arg == "" {
-		where, arg = `CASE notation WHEN '' THEN number ELSE number || '/' || notation END = ?`, a.Code
+	where, arg := `edxml_id = ?1`, any(a.DocumentID)
+	if a.DocumentID == "" {
+		where, arg = `CASE notation WHEN '' THEN number ELSE number || '/' || notation END = ?1`, a.Code
+	} else if id, err := uuid.Parse(a.DocumentID); err == nil && doc.Box == Out { // one without a DocumentId, see about
+		where, arg = `(id = ?1 OR edxml_id = ?2)`, id
 	}
 	var list []originOf
-	rows, err := tx.Query(`SELECT seq, box, from_code FROM documents WHERE `+where+` AND seq <> ? ORDER BY seq DESC LIMIT ?`, arg, seq, maxAnswers)
+	rows, err := tx.Query(`SELECT seq, box, from_code FROM documents WHERE `+where+` AND seq <> ?3 ORDER BY seq DESC LIMIT ?4`, arg, a.DocumentID, seq, maxAnswers)
 	if err != nil {
 		return 0, err
 	}

@@ -156,6 +156,8 @@ func (s *site) handlingOf(ctx context.Context, v *visit, d office.Document, full
 	}
 	open := d.State == office.Accepted
 	direct := open && v.may(account.Direct)
+	roles := []handling.Role{handling.Lead, handling.Support, handling.Inform}
+	slices.SortStableFunc(w.Parts, func(a, b handling.Part) int { return slices.Index(roles, a.Role) - slices.Index(roles, b.Role) })
 	for _, p := range w.Parts {
 		if p.State == handling.PartPassed || p.State == handling.PartWithdrawn {
 			continue

@@ -17,6 +17,7 @@ type WorkView struct {
 	Page
 	Groups []WorkGroup
 	Mine   bool   // offer the list of the person's own work
+	Direct bool   // offer to reassign somebody's work
 	Fresh  string // when the newest document came; so that empty is not broken
 	Stale  string // said while the link is down
 }
@@ -66,7 +67,7 @@ func (s *site) work(ctx context.Context, v *visit) error {
 	}
 	view := WorkView{Page: s.page(ctx, v, title, "/viec-can-lam")}
 	view.Groups = v.workGroups(todo, own)
-	view.Mine = v.may(account.Handle)
+	view.Mine, view.Direct = v.may(account.Handle), v.may(account.Direct)
 	if !todo.LastIn.IsZero() {
 		view.Fresh = v.t("web.work.fresh", i18n.Args{"time": v.clock(todo.LastIn)})
 	}
