@@ -108,5 +108,5 @@ func TestDraftsAnswerDocumentsThatTheKeySees(t *testing.T) {
 	}
 	send(key, "2", `"x"`).want(t, 422)
 	send(key, "3", `"`+uuid.NewString()+`"`).want(t, 422)
-	send(own, "4", `"`+id+`"`).want(t, 404) // not one of its own
+	send(own, "4", `"`+id+`"`).want(t, 422) // not one of its own
 }

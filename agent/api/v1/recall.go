@@ -95,6 +95,9 @@ func (c *call) changes(q *Changes) (office.Changes, error) {
 func (c *call) replies(list []string) (ids []storage.ID, err error) {
 	for _, text := range list {
 		id, err := c.earlier("replies", text)
+		if problem.From(err).Class == problem.NotFound {
+			return nil, problem.New(problem.Usage, "reply.unknown", "replies", i18n.Args{"id": id.String()})
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -188,8 +188,8 @@ func TestATemporaryPasswordIsReplaced(t *testing.T) {
 
 func TestEachRoleMayWhatTheTableSays(t *testing.T) {
 	want := map[Role]string{
-		Clerk: "lists content answer send", Leader: "lists content", Staff: "lists content",
-		OneStop: "lists", IT: "lists accounts", "": "", "boss": "",
+		Clerk: "lists content handed handle direct answer send", Leader: "lists content handed handle direct", Staff: "lists handed handle",
+		OneStop: "lists handed handle", IT: "lists accounts", "": "", "boss": "",
 	}
 	for role, rights := range want {
 		got := ""
