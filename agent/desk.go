@@ -16,6 +16,8 @@ import (
 	"tram/agent/api/appkey"
 	v1 "tram/agent/api/v1"
 	"tram/agent/clock"
+	"tram/agent/compose"
+	"tram/agent/config"
 	"tram/agent/connector"
 	"tram/agent/countersign"
 	"tram/agent/enroll"
@@ -90,7 +92,7 @@ type desk struct {
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, handling.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, handling.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -173,6 +175,8 @@ func (d *desk) openOffice() (err error) {
 		Letterhead: office.Letterhead{
 			Abbreviation: c.Office.Abbreviation, Signer: c.Office.Signer, Position: c.Office.Position, Place: c.Office.Place,
 		},
+		Numbering: office.Numbering{ByType: c.Office.Numbering == config.NumberedByType, Bodies: c.Office.Bodies},
+
 		Seals:   d.sealer,
 		Renewed: d.take,
 		Trust:   d.trust,
@@ -263,7 +267,7 @@ func (d *desk) openLink() (err error) {
 
 // run serves until ctx ends.
 func (d *desk) run(ctx context.Context, ready func()) error {
-	pages, err := d.site()
+	pages, err := d.site(ctx)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ func (a *Agent) local() http.Handler {
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
 	connector.AsideRoutes(mux, a.log.With("part", "connectors"), a.quarantine)
 	handling.Routes(mux, a.log.With("part", "handling"), a.handled)
+	api.PaperRoutes(mux, a.log.With("part", "api"), a.o.Dir, a.paperBooks)
 	search.Routes(mux, a.log.With("part", "search"), a.search)
 	a.enrolmentRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))

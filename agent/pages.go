@@ -17,6 +17,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/api/appkey"
+	"tram/agent/compose"
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
@@ -37,6 +38,9 @@ import (
 // person who installs the box. It may be deleted, and is when the password in it
 // is not in use any more.
 const FirstSignIn = "first-sign-in.txt"
+
+// draftDir is where the files of drafts are, in the data folder.
+const draftDir = "drafts"
 
 // firstAccount is the sign-in name of the first account.
 const firstAccount = "vanthu"
@@ -116,7 +120,7 @@ func recordUser(tx *sqlite.Tx, e account.Event) error {
 	return audit.Append(tx, entry)
 }
 
-func (d *desk) site() (http.Handler, error) {
+func (d *desk) site(ctx context.Context) (http.Handler, error) {
 	uploads, err := d.uploads()
 	if err != nil {
 		return nil, fmt.Errorf("make upload folder: %w", err)
@@ -126,9 +130,15 @@ func (d *desk) site() (http.Handler, error) {
 	if d.lan != nil {
 		certificate = d.lan
 	}
+	composing, err := compose.New(ctx, compose.Options{
+		DB: d.db, Dir: filepath.Join(d.o.Dir, draftDir), Scans: d.o.Config.UI.Scans, Logger: d.log.With("part", "drafts"), Now: d.clock.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
 	return web.New(web.Options{
-		Certificate: certificate,
-		Office:      d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(), Handling: d.handling,
+		Certificate: certificate, Composing: composing,
+		Office: d.office, Papers: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(), Handling: d.handling,
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
 			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(), SignAgent: d.o.Config.UI.Signing,

@@ -210,15 +210,20 @@ func (c *Client) Container(ctx context.Context, id storage.ID) (io.ReadCloser, e
 // Send hands over a document. Each file is read once, in order, and none any
 // more when Send has returned.
 func (c *Client) Send(ctx context.Context, d DraftRequest, files []io.Reader) (office.Document, error) {
+	return c.upload(ctx, "/v1/documents", d, d.Files, files)
+}
+
+// upload posts a description and the files that it names.
+func (c *Client) upload(ctx context.Context, path string, what any, names []string, files []io.Reader) (office.Document, error) {
 	var doc office.Document
 	pr, pw := io.Pipe()
 	form := multipart.NewWriter(pw)
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		pw.CloseWithError(writeForm(form, d, files))
+		pw.CloseWithError(writeForm(form, what, names, files))
 	}()
-	resp, err := c.Do(ctx, http.MethodPost, "/v1/documents", pr, form.FormDataContentType())
+	resp, err := c.Do(ctx, http.MethodPost, path, pr, form.FormDataContentType())
 	pr.Close()
 	<-written
 	if err != nil {
@@ -231,14 +236,14 @@ func (c *Client) Send(ctx context.Context, d DraftRequest, files []io.Reader) (o
 	return doc, nil
 }
 
-func writeForm(form *multipart.Writer, d DraftRequest, files []io.Reader) error {
+func writeForm(form *multipart.Writer, what any, names []string, files []io.Reader) error {
 	part, err := form.CreatePart(textproto.MIMEHeader{
 		"Content-Disposition": {`form-data; name="draft"`}, "Content-Type": {"application/json"},
 	})
 	if err != nil {
 		return err
 	}
-	if err := json.NewEncoder(part).Encode(d); err != nil {
+	if err := json.NewEncoder(part).Encode(what); err != nil {
 		return err
 	}
 	for i, f := range files {
@@ -247,7 +252,7 @@ func writeForm(form *multipart.Writer, d DraftRequest, files []io.Reader) error 
 			return err
 		}
 		if _, err := io.Copy(part, f); err != nil {
-			return fmt.Errorf("read file %q: %w", d.Files[i], err)
+			return fmt.Errorf("read file %q: %w", names[i], err)
 		}
 	}
 	return form.Close()

@@ -345,16 +345,9 @@ func (s *server) send(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts, err := r.MultipartReader()
-	if err != nil {
-		return nil, problem.New(problem.Usage, "api.bad-upload", "", nil).Because(err)
-	}
-	first, err := parts.NextPart()
-	if err != nil || first.FormName() != "draft" {
-		return nil, problem.New(problem.Usage, "api.bad-upload", "draft", nil).Because(err)
-	}
 	var req DraftRequest
-	if err := ReadJSON(first, &req); err != nil {
+	parts, err := firstPart(r, &req)
+	if err != nil {
 		return nil, err
 	}
 	draft := office.Draft{
@@ -363,10 +356,7 @@ func (s *server) send(_ http.ResponseWriter, r *http.Request) (any, error) {
 		Position: req.Position, Content: req.Content, Classification: req.Classification, Cleared: req.Cleared, Copied: req.Copied, By: req.By,
 		Changes: office.Changes{Replaces: req.Replaces, Updates: req.Updates, Removed: req.Removed, Reason: req.ChangeReason}, Replies: req.Replies,
 	}
-	upload := &sequence{parts: parts}
-	for i, name := range req.Files {
-		draft.Files = append(draft.Files, office.Upload{Name: name, Body: &filePart{from: upload, index: i}})
-	}
+	draft.Files = uploads(parts, req.Files)
 	return d.Send(r.Context(), draft)
 }
 

@@ -178,6 +178,15 @@ func hostNames(key string, p *[]string) field {
 
 var hostPattern = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
+// abbreviations are groups of a notation.
+func abbreviations(key string, p *[]string) field {
+	return list(key, "HĐTĐ, …", p, func(all []string) bool {
+		return !slices.ContainsFunc(all, func(a string) bool {
+			return !isPrintable(a) || utf8.RuneCountInString(a) > maxNotation || strings.ContainsAny(a, "-/ ")
+		})
+	})
+}
+
 func addresses(key string, p *[]string) field {
 	return list(key, hostPort+", …", p, func(all []string) bool {
 		return !slices.ContainsFunc(all, func(a string) bool { return !isAddress(a) })

@@ -10,6 +10,10 @@ import (
 // folder.
 const OfficeFile = "tram.toml"
 
+// NumberedByType is the value of office.numbering that gives each type of
+// administrative documents a series of its own.
+const NumberedByType = "by-type"
+
 // officeEnv starts the names of environment variables of the office program.
 const officeEnv = "TRAM_"
 
@@ -43,6 +47,8 @@ type UI struct {
 	Certificate, Key string
 	// Signing is where the signing agent on the clerk's own PC listens.
 	Signing string
+	// Scans is the folder that the scanner writes into, "" for none.
+	Scans string
 }
 
 // Log is how the program writes its log.
@@ -58,6 +64,11 @@ type Letterhead struct {
 	Signer       string // name of the usual signer
 	Position     string // position of the usual signer
 	Place        string // place of issue in the date line
+	// Numbering is "one" for one series of numbers of all administrative
+	// documents or "by-type" for one of each type; a change counts from the next
+	// year.
+	Numbering string
+	Bodies    []string // abbreviations of councils and boards with numbers of their own
 }
 
 // Limits bounds one document. A document over a limit is refused before
@@ -99,7 +110,7 @@ func DefaultOffice() *Office {
 		UI:        UI{Address: "127.0.0.1:8701", Signing: "wss://127.0.0.1:8987"},
 		Language:  "vi",
 		Log:       Log{Level: "info", Format: "text"},
-		Office:    Letterhead{Abbreviation: "UBND"},
+		Office:    Letterhead{Abbreviation: "UBND", Numbering: "one"},
 		Limits:    Limits{File: 200 * MB, Files: 100, Total: 1000 * MB},
 		Documents: Documents{Lifetime: 720 * time.Hour},
 		Storage:   Storage{Reserve: 200 * MB},
@@ -118,6 +129,7 @@ func (o *Office) fields() []field {
 		optionalPath("ui.certificate", &o.UI.Certificate),
 		optionalPath("ui.key", &o.UI.Key),
 		signingAgent("ui.signing", &o.UI.Signing),
+		folder("ui.scans", &o.UI.Scans),
 		choice("language", &o.Language, "vi", "en"),
 		choice("log.level", &o.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &o.Log.Format, "text", "json"),
@@ -125,6 +137,8 @@ func (o *Office) fields() []field {
 		text("office.signer", &o.Office.Signer, maxName),
 		text("office.position", &o.Office.Position, maxName),
 		text("office.place", &o.Office.Place, maxName),
+		choice("office.numbering", &o.Office.Numbering, "one", NumberedByType),
+		abbreviations("office.bodies", &o.Office.Bodies),
 		size("limits.file", &o.Limits.File, 1*kB, maxObject),
 		number("limits.files", &o.Limits.Files, 1, maxFiles),
 		size("limits.total", &o.Limits.Total, 1*kB, 100*GB),

@@ -3,6 +3,7 @@ package office
 // Actions in the audit log. They are stable: programs search for them.
 const (
 	actionSend       = "document.send"
+	actionEnter      = "document.enter" // a paper document stands in its register
 	actionFile       = "document.file"
 	actionReject     = "document.reject"
 	actionAccept     = "document.accept"

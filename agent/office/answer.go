@@ -16,6 +16,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/problem"
+	"tram/agent/register"
 	"tram/agent/seal"
 	"tram/storage"
 	"tram/storage/audit"
@@ -35,6 +36,7 @@ type answer struct {
 	by      string
 	at      time.Time
 	about   edxml.ResponseFor
+	onPaper bool // the document is: nobody waits for the answer over Trạm
 }
 
 // reply is a sealed answer, ready to be queued. Its parcel is empty when it
@@ -45,6 +47,7 @@ type reply struct {
 	head   []byte
 	owed   bool
 	via    string // the connector that brings it, which needs no bundle
+	nobody bool   // it is about a paper document and goes to nobody
 }
 
 // about names a document in an answer. A message that could not be read is
@@ -64,6 +67,9 @@ func about(d Document) edxml.ResponseFor {
 // reply seals and packs an answer. Without the sender's key in the registry it
 // is marked as owed, which is no error.
 func (o *Office) reply(ctx context.Context, a answer) (reply, error) {
+	if a.onPaper {
+		return reply{answer: a, nobody: true}, nil
+	}
 	if via, err := o.answerVia(ctx, a.of, a.to); err != nil || via != "" {
 		return reply{answer: a, via: via}, err
 	}
@@ -102,7 +108,7 @@ func (o *Office) reply(ctx context.Context, a answer) (reply, error) {
 // queueReply queues a reply, or notes it as owed, and returns the row of its
 // proof, 0 when it is owed.
 func (o *Office) queueReply(tx *sqlite.Tx, seq int64, r reply) (int64, error) {
-	if r.via != "" {
+	if r.via != "" || r.nobody {
 		return 0, nil
 	}
 	if r.owed {
@@ -152,25 +158,29 @@ func (o *Office) AcceptKnowing(ctx context.Context, id storage.ID, by string, k 
 	}
 	now := o.now()
 	year := now.In(edxml.Vietnam).Year()
-	no, err := o.numbers.reserve(ctx, arrivals, year)
-	if err != nil {
-		return Document{}, fmt.Errorf("accept document: %w", err)
-	}
-	words := i18n.Say("office.arrival", i18n.Args{"number": no, "date": now.In(edxml.Vietnam).Format("02/01/2006")})
-	r, err := o.reply(ctx, answer{
-		to: doc.From.Code, of: id, urgency: doc.Urgency, code: edxml.StatusAccepted, by: by, at: now, about: about(doc),
-		text: words.Text(i18n.Vietnamese), said: words,
+	err = o.withNumber(ctx, register.IncomingSeries(year), "", func(no int) error {
+		return o.acceptAs(ctx, doc, checks, k, by, now, no)
 	})
-	if err == nil {
-		err = o.conclude(ctx, id, Accepted, r, no, func(tx *sqlite.Tx) error {
-			return errors.Join(o.numbers.confirm(tx, arrivals, year, no), o.freeze(tx, doc, checks, k, by))
-		})
-	}
 	if err != nil {
-		o.numbers.release(arrivals, year, no)
 		return Document{}, err
 	}
 	return o.Get(ctx, id)
+}
+
+// acceptAs accepts a document with a reserved number of arrival.
+func (o *Office) acceptAs(ctx context.Context, doc Document, checks []Check, k Knowing, by string, now time.Time, no int) error {
+	series := register.IncomingSeries(now.In(edxml.Vietnam).Year())
+	words := i18n.Say("office.arrival", i18n.Args{"number": no, "date": now.In(edxml.Vietnam).Format("02/01/2006")})
+	r, err := o.reply(ctx, answer{
+		to: doc.From.Code, of: doc.ID, urgency: doc.Urgency, code: edxml.StatusAccepted, by: by, at: now, about: about(doc),
+		text: words.Text(i18n.Vietnamese), said: words,
+	})
+	if err != nil {
+		return err
+	}
+	return o.conclude(ctx, doc.ID, Accepted, r, no, func(tx *sqlite.Tx) error {
+		return errors.Join(o.numbers.confirm(tx, series, no), o.freeze(tx, doc, checks, k, by))
+	})
 }
 
 // Return sends an incoming document back, status 02 with the reason, which is
@@ -214,6 +224,8 @@ func (o *Office) answerable(ctx context.Context, id storage.ID, state State) (do
 	switch {
 	case doc.Box != In:
 		return Document{}, false, problem.New(problem.Conflict, verb+".outgoing", "", nil)
+	case doc.Medium == Paper && state == Returned:
+		return Document{}, false, errPaper("return.paper")
 	case doc.State == state:
 		return doc, true, nil
 	case doc.State == Recalled:
@@ -283,8 +295,11 @@ func (o *Office) answered(tx *sqlite.Tx, seq int64, step State, r reply) error {
 		return err
 	}
 	e := Event{Step: step, Code: r.code, Office: o.me.Code, At: r.at, Learnt: tx.Now(), Signer: o.me.Code, Evidence: EvidenceStatus, Note: r.text, Said: r.said}
-	if r.owed || r.via != "" {
+	if r.owed || r.via != "" || r.nobody {
 		e.Signer, e.Evidence = "", ""
+	}
+	if r.nobody {
+		e.Code = ""
 	}
 	return insertEvent(tx, seq, e, proof)
 }

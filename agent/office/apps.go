@@ -28,10 +28,10 @@ func (o *Office) FeedOf(ctx context.Context, app, after string, limit int) (entr
 	return o.feed(ctx, after, limit, `AND d.app <> '' AND d.app = ?`, []any{app})
 }
 
-// book notes the register and the application of an outgoing document.
-func book(tx *sqlite.Tx, seq int64, year int, app string) error {
-	if _, err := tx.Exec(`UPDATE documents SET booked = ?, app = ? WHERE seq = ?`, year, app, seq); err != nil {
-		return fmt.Errorf("book document: %w", err)
+// ofApp notes the application of an outgoing document.
+func ofApp(tx *sqlite.Tx, seq int64, app string) error {
+	if _, err := tx.Exec(`UPDATE documents SET app = ? WHERE seq = ?`, app, seq); err != nil {
+		return fmt.Errorf("note application of document: %w", err)
 	}
 	return nil
 }

@@ -33,6 +33,9 @@
 //     is tracked on the other system's word, what comes from them is filed once,
 //     with its origin in the place of a seal, or set aside with its bytes. They
 //     never speak for an office of Trạm (P7).
+//   - A paper document stands in the registers as an electronic one does, with a
+//     number of the same series, and says of itself that it is one (see Enter). No
+//     number and notation is borne twice in a year, and no number is lost.
 //   - A document that bears the mark of a state secret is refused.
 //   - Memory does not grow with the size of a file: beyond blob.InlineMax
 //     content is streamed.

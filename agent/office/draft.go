@@ -1,6 +1,7 @@
 package office
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"time"
@@ -74,15 +75,26 @@ func (r *review) draft(d Draft) letter {
 
 // code checks type, number, notation and date.
 func (r *review) code(d Draft, l *letter) {
-	abbr := d.Type
-	if abbr == "" {
-		abbr = edxml.KindCongVan
+	as := r.coded(d.Type, d.Number, d.Notation)
+	l.kind, l.code = as.kind, as.code
+	l.date = edxml.DateOf(l.at)
+	if d.Date != "" {
+		date, ok := typedDate(d.Date)
+		if !ok {
+			r.fault("send.date", "date", i18n.Args{"date": d.Date})
+			return
+		}
+		l.date = date
 	}
+}
+
+// coded checks type, number and notation of an outgoing document.
+func (r *review) coded(abbr, number, notation string) (l letter) {
 	var ok bool
-	if l.kind, ok = edxml.KindByAbbr(abbr); !ok {
-		r.fault("send.type", "type", i18n.Args{"type": d.Type})
+	if l.kind, ok = edxml.KindByAbbr(cmp.Or(abbr, edxml.KindCongVan)); !ok {
+		r.fault("send.type", "type", i18n.Args{"type": abbr})
 	}
-	number, notation := r.words("number", d.Number, 0), r.words("notation", d.Notation, 0)
+	number, notation = r.words("number", number, 0), r.words("notation", notation, 0)
 	if head, tail, found := strings.Cut(number, "/"); found && notation == "" {
 		number, notation = strings.TrimSpace(head), strings.TrimSpace(tail) // typed in one piece
 	}
@@ -98,15 +110,7 @@ func (r *review) code(d Draft, l *letter) {
 		notation = r.o.letter.notation(l.kind)
 	}
 	l.code = edxml.Code{Number: number, Notation: notation}
-	l.date = edxml.DateOf(l.at)
-	if d.Date != "" {
-		date, ok := typedDate(d.Date)
-		if !ok {
-			r.fault("send.date", "date", i18n.Args{"date": d.Date})
-			return
-		}
-		l.date = date
-	}
+	return l
 }
 
 // typedDate reads a date as a message or a person writes it.

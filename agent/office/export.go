@@ -100,6 +100,9 @@ func (o *Office) Export(ctx context.Context, id storage.ID, w io.Writer) error {
 		if r.cancelled() {
 			return errCancelled()
 		}
+		if r.Medium == Paper {
+			return errPaper("export.paper")
+		}
 		if head, err = getHead(tx, r.seq); err != nil {
 			return err
 		}

@@ -58,6 +58,9 @@ func (o *Office) exportEdXML(ctx context.Context, id storage.ID, w io.Writer, ed
 		if r.cancelled() {
 			return errCancelled()
 		}
+		if r.Medium == Paper {
+			return errPaper("export.paper")
+		}
 		if original, signed, err = getOriginal(tx, r.seq); err != nil || signed {
 			return err
 		}

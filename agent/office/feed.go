@@ -57,13 +57,14 @@ const (
 	DocumentFailed    EntryType = "document.failed"    // out: will not reach a recipient
 	DocumentWithdrawn EntryType = "document.withdrawn" // out: never left
 	DocumentRecalled  EntryType = "document.recalled"  // cancelled, by a recipient or by this office
+	DocumentEntered   EntryType = "document.entered"   // a paper document stands in its register
 	DocumentNoted     EntryType = "document.noted"     // evidence or a remark; nothing moved
 )
 
 // EntryTypes are all that there are, in the order above.
 var EntryTypes = []EntryType{
 	DocumentSaved, DocumentSending, DocumentAtHub, DocumentDelivered, DocumentArrived, DocumentAccepted,
-	DocumentReturned, DocumentStatus, DocumentFailed, DocumentWithdrawn, DocumentRecalled, DocumentNoted,
+	DocumentReturned, DocumentStatus, DocumentFailed, DocumentWithdrawn, DocumentRecalled, DocumentEntered, DocumentNoted,
 }
 
 // entryTypes names the steps of a track.
@@ -72,8 +73,12 @@ var entryTypes = map[State]EntryType{
 	Accepted: DocumentAccepted, Returned: DocumentReturned, Failed: DocumentFailed, Withdrawn: DocumentWithdrawn,
 }
 
-func entryType(box Box, step State, code edxml.StatusCode, evidence string) EntryType {
+func entryType(box Box, medium Medium, step State, code edxml.StatusCode, evidence, note string) EntryType {
 	switch {
+	case medium == Paper && note == "" && (step == Accepted || step == Issued):
+		return DocumentEntered
+	case medium == Paper:
+		return DocumentNoted
 	case box == In && step == Delivered:
 		return DocumentArrived
 	case code == edxml.StatusAgreed && step == Recalled:
@@ -124,7 +129,7 @@ func (o *Office) feed(ctx context.Context, after string, limit int, where string
 		if where != "" {
 			seen = last // what is left out is not looked at again
 		}
-		rows, err := tx.Query(`SELECT e.seq, d.id, d.edxml_id, d.box, e.step, e.code, e.office, e.at, e.learnt, e.note, e.evidence,
+		rows, err := tx.Query(`SELECT e.seq, d.id, d.edxml_id, d.box, d.medium, e.step, e.code, e.office, e.at, e.learnt, e.note, e.evidence,
 			(SELECT coalesce(group_concat(DISTINCT via), '') FROM recipients WHERE document = d.seq AND via <> '')
 			FROM events e JOIN documents d ON d.seq = e.document
 			WHERE e.seq > ? AND NOT (d.box = 'in' AND e.step IN ('saved', 'hub')) `+where+` ORDER BY e.seq LIMIT ?`,
@@ -137,7 +142,8 @@ func (o *Office) feed(ctx context.Context, after string, limit int, where string
 			var e Entry
 			var at int64
 			var note, evidence, via string
-			if err := rows.Scan(&at, &e.Document, &e.EdXMLID, &e.Box, &e.State, &e.Code, &e.Office,
+			var medium Medium
+			if err := rows.Scan(&at, &e.Document, &e.EdXMLID, &e.Box, &medium, &e.State, &e.Code, &e.Office,
 				sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &note, &evidence, &via); err != nil {
 				return err
 			}
@@ -147,7 +153,7 @@ func (o *Office) feed(ctx context.Context, after string, limit int, where string
 			if via != "" {
 				e.Via = strings.Split(via, ",") // no name of a connector has a comma
 			}
-			e.Type = entryType(e.Box, e.State, e.Code, evidence)
+			e.Type = entryType(e.Box, medium, e.State, e.Code, evidence, note)
 			entries = append(entries, e)
 		}
 		return rows.Err()

@@ -151,7 +151,7 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 		return in.recall(ctx, in.doc.Target(), gone)
 	}
 	l := in.letter()
-	if err := in.earlierOf(ctx, &l); err != nil {
+	if err := errors.Join(in.earlierOf(ctx, &l), in.unborne(ctx, l)); err != nil {
 		return Imported{}, err
 	}
 	files, err := in.files(ctx)
@@ -185,7 +185,7 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 			return in.h.Also(tx, told)
 		}
 	}
-	if done.Document, err = in.o.seal(ctx, id, l, files, 0); errors.Is(err, seal.ErrTooLarge) {
+	if done.Document, err = in.o.seal(ctx, id, l, files, false); errors.Is(err, seal.ErrTooLarge) {
 		return Imported{}, problem.New(problem.Usage, "edxml.too-large", "", i18n.Args{"limit": seal.MaxHead >> 20}).Because(err)
 	}
 	return done, err

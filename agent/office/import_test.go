@@ -156,7 +156,7 @@ func TestSignedOriginalThatDiffersIsReturned(t *testing.T) {
 			other := strings.Replace(c.original, "SIGNED", strings.Replace(message, "tưới tiêu", "khác hẳn", 1), 1)
 			kept := must(a.stage(t.Context(), []byte(other)))
 			l.given.original = &kept
-			doc := must(a.seal(t.Context(), storage.ID{7}, l, files, 0))
+			doc := must(a.seal(t.Context(), storage.ID{7}, l, files, false))
 			w.deliver()
 			if got := b.get(doc.ID); got.State != Returned || got.Why == nil || got.Why.Key != c.reason || len(got.Attachments) != 0 {
 				t.Errorf("filed as %+v", got)
@@ -237,6 +237,7 @@ func TestP1_KilledBeforeTheSaveNothingIsHalfThere(t *testing.T) {
 	a := w.offices["H40.12"]
 	for i, build := range []func(string) string{plainly, w.signedBy} {
 		message := build(foreign("H40.12", organs("H40.15"), fmt.Sprint("giữa-chừng-", i), "a.tif", encoded(noise(100<<10)), "b.pdf", encoded([]byte("%PDF"))))
+		message = strings.Replace(message, "<e:CodeNumber>45", fmt.Sprint("<e:CodeNumber>", 45+i), 1)
 		killed := errors.New("killed")
 		a.seals = func(context.Context, string) (seal.Sealer, bool, error) { return seal.Sealer{}, false, killed }
 		if _, err := a.importing(message); !errors.Is(err, killed) {

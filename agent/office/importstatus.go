@@ -215,7 +215,7 @@ func reportable(doc Document) error {
 
 // Report tells the sender how an accepted document goes on: assigned, in
 // progress or done, statuses 04 to 06. Each is told once; again is no error,
-// and changed is false then.
+// and changed is false then. Of a paper document it is only noted.
 func (o *Office) Report(ctx context.Context, id storage.ID, code edxml.StatusCode, text, by string) (doc Document, changed bool, err error) {
 	o.answering.Lock()
 	defer o.answering.Unlock()
@@ -226,7 +226,7 @@ func (o *Office) Report(ctx context.Context, id storage.ID, code edxml.StatusCod
 		return Document{}, false, err
 	}
 	r, err := o.reply(ctx, answer{
-		to: doc.From.Code, of: id, urgency: doc.Urgency, code: code, by: by, at: o.now(), about: about(doc), text: text, said: statusNote(code, text),
+		to: doc.From.Code, of: id, urgency: doc.Urgency, code: code, by: by, at: o.now(), about: about(doc), text: text, said: statusNote(code, text), onPaper: doc.Medium == Paper,
 	})
 	if err != nil {
 		return Document{}, false, err

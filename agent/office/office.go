@@ -67,6 +67,7 @@ type Options struct {
 	Identity   *identity.Identity
 	Limits     Limits
 	Letterhead Letterhead
+	Numbering  Numbering
 	// Seals gives the sealer for an action of [SealDocument] and the others; ok
 	// is false where the enrolment's seal is the one. nil: it always is.
 	Seals func(ctx context.Context, action string) (s seal.Sealer, ok bool, err error)
@@ -105,6 +106,7 @@ type Office struct {
 	stampRoots *x509.CertPool
 
 	numbers   *numbers
+	numbering Numbering
 	transfers transfers
 	revision  atomic.Uint64
 	regressed atomic.Bool // see HubRegressed
@@ -139,7 +141,7 @@ func New(o Options) (*Office, error) {
 		seals:   o.Seals,
 		renewed: o.Renewed, trust: o.Trust,
 		limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
-		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB),
+		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB, o.Numbering.ByType), numbering: o.Numbering,
 		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{}, next: make(chan struct{}),
 	}
 	f.stamper, f.stampRoots = o.Stamper, o.StampRoots

@@ -79,6 +79,12 @@ type change struct {
 	added   []string   // codes of those that did not have it
 }
 
+// same reports whether a document is one of the earlier ones: only those may
+// bear the same number.
+func (x *change) same(id storage.ID) bool {
+	return x != nil && slices.ContainsFunc(x.earlier, func(d Document) bool { return d.ID == id })
+}
+
 // changes checks what a draft does to earlier documents. The error is not a
 // fault of the draft.
 func (r *review) changes(ctx context.Context, c Changes, l *letter) error {

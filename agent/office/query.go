@@ -18,7 +18,7 @@ import (
 )
 
 const documentColumns = `seq, id, box, state, urgency, from_code, from_name, subject, number, notation, type, type_name,
-	date, edxml_id, arrival, reason, size, created, expires, others`
+	date, edxml_id, arrival, reason, size, created, expires, others, medium`
 
 // row is a document with what only its table knows.
 type row struct {
@@ -32,7 +32,7 @@ func scanRow(rows interface{ Scan(...any) error }) (row, error) {
 	var why string
 	err := rows.Scan(&r.seq, &r.ID, &r.Box, &r.State, &r.Urgency, &r.From.Code, &r.From.Name, &r.Subject, &r.Number, &r.Notation,
 		&r.Type, &r.TypeName, &r.Date, &r.EdXMLID, &r.Arrival, &why, &r.Size,
-		sqlite.Timestamp(&r.Created), sqlite.Timestamp(&r.Expires), &r.others)
+		sqlite.Timestamp(&r.Created), sqlite.Timestamp(&r.Expires), &r.others, &r.Medium)
 	w := readWording(why)
 	r.Reason, r.Why = w.text, w.said
 	return r, err
@@ -52,7 +52,10 @@ func (o *Office) Get(ctx context.Context, id storage.ID) (Document, error) {
 			return err
 		}
 		list := []*row{&r}
-		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeals(tx, list), fillSignatures(tx, list), fillChecks(tx, &r), fillRequests(tx, list), fillLinks(tx, list)); err != nil {
+		if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillEvents(tx, &r), fillSeals(tx, list), fillSignatures(tx, list), fillChecks(tx, &r), fillRequests(tx, list), fillLinks(tx, list), fillPapers(tx, list)); err != nil {
+			return err
+		}
+		if err := o.fillTwins(tx, &r); err != nil {
 			return err
 		}
 		if r.Origin != nil {
@@ -137,7 +140,7 @@ func selectDocuments(tx *sqlite.Tx, where string, args ...any) ([]Document, erro
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillSeals(tx, list), fillSignatures(tx, list), fillRequests(tx, list), fillLinks(tx, list)); err != nil {
+	if err := errors.Join(fillRecipients(tx, list), fillAttachments(tx, list), fillSeals(tx, list), fillSignatures(tx, list), fillRequests(tx, list), fillLinks(tx, list), fillPapers(tx, list)); err != nil {
 		return nil, err
 	}
 	docs := make([]Document, len(list))
@@ -233,9 +236,10 @@ func (o *Office) Summary(ctx context.Context) (Summary, error) {
 	return s, nil
 }
 
-// newest is when the last document of a box was saved or filed, zero for none.
+// newest is when the last electronic document of a box was saved or filed, zero
+// for none.
 func newest(tx *sqlite.Tx, box Box) (t time.Time, err error) {
-	err = tx.QueryRow(`SELECT created FROM documents WHERE box = ? ORDER BY seq DESC LIMIT 1`, string(box)).Scan(sqlite.Timestamp(&t))
+	err = tx.QueryRow(`SELECT created FROM documents WHERE box = ? AND medium = 'electronic' ORDER BY seq DESC LIMIT 1`, string(box)).Scan(sqlite.Timestamp(&t))
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}

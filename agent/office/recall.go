@@ -74,6 +74,8 @@ func (o *Office) Withdraw(ctx context.Context, id storage.ID, reason, by string)
 		return Document{}, err
 	case doc.Box != Out:
 		return Document{}, problem.New(problem.Conflict, "recall.incoming", "", nil)
+	case doc.Medium == Paper:
+		return Document{}, errPaper("recall.paper")
 	case doc.State == Withdrawn:
 		return doc, nil
 	case o.begun(doc):
@@ -166,6 +168,9 @@ func (o *Office) recallable(ctx context.Context, id storage.ID, to []string, rea
 	}
 	if doc.Box != Out {
 		return Document{}, nil, "", problem.New(problem.Conflict, "recall.incoming", "", nil)
+	}
+	if doc.Medium == Paper {
+		return Document{}, nil, "", errPaper("recall.paper")
 	}
 	codes := rev.askable(doc, to)
 	if err := rev.faults.Err(); err != nil {

@@ -1,6 +1,7 @@
 package office
 
 import (
+	"cmp"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -28,10 +29,11 @@ func insertDocument(tx *sqlite.Tx, d Document, others int) (seq int64, err error
 		return 0, err
 	}
 	res, err := tx.Exec(`INSERT INTO documents (id, box, state, urgency, from_code, from_name, subject, number, notation,
-			type, type_name, date, edxml_id, reason, size, created, expires, others)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			type, type_name, date, edxml_id, reason, size, created, expires, others, medium, code_key)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		d.ID, string(d.Box), string(d.State), int(d.Urgency), d.From.Code, d.From.Name, d.Subject, d.Number, d.Notation,
-		d.Type, d.TypeName, d.Date, d.EdXMLID, why, d.Size, d.Created, d.Expires, others)
+		d.Type, d.TypeName, d.Date, d.EdXMLID, why, d.Size, d.Created, d.Expires, others,
+		string(cmp.Or(d.Medium, Electronic)), codeKey(d.Number, d.Notation))
 	if err != nil {
 		return 0, fmt.Errorf("insert document: %w", err)
 	}
@@ -43,7 +45,7 @@ func insertDocument(tx *sqlite.Tx, d Document, others int) (seq int64, err error
 			return 0, err
 		}
 		_, err := tx.Exec(`INSERT INTO recipients (document, pos, code, code_key, name, state, reason, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			seq, i, r.Code, registry.Key(r.Code), r.Name, string(r.State), why, r.Via)
+			seq, i, r.Code, recipientKey(r.Party, i), r.Name, string(r.State), why, r.Via)
 		if err != nil {
 			return 0, fmt.Errorf("insert recipient: %w", err)
 		}

@@ -42,6 +42,9 @@ func (o *Office) Send(ctx context.Context, d Draft) (Document, error) {
 	if err := r.replies(ctx, d.Replies, &l); err != nil {
 		return Document{}, err
 	}
+	if err := r.unborne(ctx, l); err != nil {
+		return Document{}, fmt.Errorf("send document: %w", err)
+	}
 	files := r.files(d)
 	if err := r.read(ctx, d, files); err != nil {
 		return Document{}, err
@@ -54,17 +57,18 @@ func (o *Office) Send(ctx context.Context, d Draft) (Document, error) {
 		return Document{}, fmt.Errorf("send document: %w", err)
 	}
 	if l.code.Number != "" {
-		return o.seal(ctx, id, l, files, 0)
+		return o.seal(ctx, id, l, files, false)
 	}
-	no, err := o.numbers.reserve(ctx, numbered, l.year())
+	series, err := o.seriesOf(ctx, l.year(), l.kind, l.code.Notation)
 	if err != nil {
 		return Document{}, fmt.Errorf("send document: %w", err)
 	}
-	l.code.Number = formatNumber(no)
-	doc, err := o.seal(ctx, id, l, files, no)
-	if err != nil {
-		o.numbers.release(numbered, l.year(), no)
-	}
+	var doc Document
+	err = o.withNumber(ctx, series, l.code.Notation, func(no int) error {
+		l.code.Number = formatNumber(no)
+		doc, err = o.seal(ctx, id, l, files, true)
+		return err
+	})
 	return doc, err
 }
 
@@ -148,9 +152,13 @@ func storing(err error) error {
 	return fmt.Errorf("save document: %w", err)
 }
 
-// seal makes the bundle of a checked draft and saves everything. reserved is
-// the number from the series, 0 when it was given.
-func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file, reserved int) (Document, error) {
+// seal makes the bundle of a checked draft and saves everything. reserved says
+// that its number is from the series.
+func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file, reserved bool) (Document, error) {
+	series, err := o.seriesOf(ctx, l.year(), l.kind, l.code.Notation)
+	if err != nil {
+		return Document{}, err
+	}
 	head, err := o.sealDocument(ctx, id, l, files)
 	if err != nil {
 		return Document{}, err
@@ -165,7 +173,9 @@ func (o *Office) seal(ctx context.Context, id storage.ID, l letter, files []file
 	}
 	row := o.outgoing(id, l, files)
 	err = o.db.Update(ctx, func(tx *sqlite.Tx) error {
-		return o.save(tx, row, l, files, p, kept, reserved)
+		return o.save(tx, row, l, files, p, kept, numberedRow{
+			series: series, number: row.Number, notation: row.Notation, reserved: reserved, except: l.change.same,
+		})
 	})
 	if err != nil {
 		return Document{}, storing(err)
@@ -203,7 +213,7 @@ func (o *Office) offer(tx *sqlite.Tx, p parcel) error {
 	return o.queue.Put(tx, p.bundle, p.contents, o.toHub())
 }
 
-func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content, reserved int) error {
+func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p parcel, head blob.Content, no numberedRow) error {
 	row.Created = tx.Now()
 	if l.given != nil {
 		if err := notYetThere(tx, row.EdXMLID); err != nil {
@@ -229,12 +239,7 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err := o.relateReplies(tx, seq, row, l.answers); err != nil {
 		return err
 	}
-	if reserved > 0 {
-		err = o.numbers.confirm(tx, numbered, l.year(), reserved)
-	} else if given, ok := numeric(l.code.Number); ok && !l.date.IsZero() {
-		err = o.numbers.take(tx, numbered, l.year(), given)
-	}
-	if err != nil {
+	if err := o.numbers.number(tx, seq, no); err != nil {
 		return err
 	}
 	if err := o.offer(tx, p); err != nil {
@@ -269,7 +274,7 @@ func insertOutgoing(tx *sqlite.Tx, row Document, l letter, files []file, p parce
 		}
 	}
 	return seq, errors.Join(
-		book(tx, seq, l.year(), l.handed.App),
+		ofApp(tx, seq, l.handed.App),
 		keepKey(tx, l.key, seq),
 		insertHead(tx, seq, append([]byte{}, p.bundle.Header...), &head),
 		l.given.keepOriginal(tx, seq),

@@ -47,6 +47,7 @@ const (
 	Failed    State = "failed"    // refused for good, undeliverable or expired
 	Arrived   State = "arrived"   // incoming, no one has acted on it
 	Withdrawn State = "withdrawn" // out: taken back before the first byte left
+	Issued    State = "issued"    // out: went on paper, by post or by hand
 	Recalled  State = "recalled"  // cancelled on the order of the office that issued it
 )
 
@@ -120,6 +121,7 @@ type Seal struct {
 type Document struct {
 	ID          storage.ID   `json:"id"`
 	Box         Box          `json:"box"`
+	Medium      Medium       `json:"medium"`
 	From        Party        `json:"from"`
 	To          []Recipient  `json:"to"` // of an incoming one this office, from Get all of them, the others without state
 	Subject     string       `json:"subject"`
@@ -148,6 +150,8 @@ type Document struct {
 	EdXMLID     string          `json:"edxml_id"`               // classic DocumentId
 	Progress    *Progress       `json:"progress,omitempty"`     // only from Get, of an outgoing one under way
 	Request     *Request        `json:"request,omitempty"`      // newest that this office got about it; only of incoming ones
+	Paper       *PaperFacts     `json:"paper,omitempty"`        // only of paper documents
+	Twins       []Twin          `json:"twins,omitempty"`        // earlier ones that an incoming one may be the same as, from Get
 	Links       []Link          `json:"links,omitempty"`        // to those that it updates, replaces or answers, and that do so to it
 }
 

@@ -27,6 +27,10 @@ func SplitCode(code string) (number, notation string) {
 // spaces and the form of the accents do not matter.
 func SameCode(a, b string) bool { return foldCode(a) == foldCode(b) }
 
+// CodeKey is a code in the form in which [SameCode] compares it, to be kept and
+// looked up.
+func CodeKey(code string) string { return foldCode(code) }
+
 func foldCode(code string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -71,7 +75,10 @@ func Day(t time.Time) string {
 }
 
 // Range is the numbers First to Last, both included.
-type Range struct{ First, Last int }
+type Range struct {
+	First int `json:"first"`
+	Last  int `json:"last"`
+}
 
 // String writes the range as a person reads it: 07, or 07–09.
 func (r Range) String() string {
@@ -79,6 +86,15 @@ func (r Range) String() string {
 		return Number(r.First)
 	}
 	return Number(r.First) + "–" + Number(r.Last)
+}
+
+// Ranges joins ranges as a person reads them: 07–09, 12.
+func Ranges(list []Range) string {
+	var parts []string
+	for _, r := range list {
+		parts = append(parts, r.String())
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Gaps lists the numbers that are missing between 1 and the highest of a

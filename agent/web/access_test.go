@@ -208,7 +208,7 @@ var whoMay = map[string]string{
 	"POST /van-ban-den/{id}/tien-do": "lan leader staff onestop", "POST /van-ban-den/{id}/xong": "lan leader staff onestop",
 	"POST /van-ban-den/{id}/giao-tiep": "lan leader staff onestop", "GET /viec-cua-toi": "lan leader staff onestop",
 	"GET /giao-lai": "lan leader", "POST /giao-lai": "lan leader",
-	"GET /gui/edxml": "lan", "POST /gui/edxml": "lan",
+	"GET /gui/edxml": "lan", "POST /gui/edxml": "lan", "POST /gui/nhap": "lan", "POST /gui/nhap/{id}/xoa": "lan", "GET /nhom": "lan", "POST /nhom": "lan", "POST /nhom/xoa": "lan",
 
 	"GET /van-ban-den/{id}/kiem-tra/{index}": "lan leader staff onestop it", "GET /van-ban-den/{id}/ban-da-ky/{index}": "lan leader staff onestop",
 	"POST /van-ban-den/{id}/kiem-lai": "lan",
@@ -216,6 +216,9 @@ var whoMay = map[string]string{
 	"POST /van-ban-den/{id}/tiep-nhan": "lan", "POST /van-ban-den/{id}/tra-lai": "lan",
 	"POST /van-ban-den/{id}/dong-y": "lan", "POST /van-ban-den/{id}/tu-choi": "lan", "POST /van-ban-di/{id}/rut-lai": "lan", "POST /van-ban-di/{id}/thu-hoi": "lan",
 	"POST /van-ban-di/{id}/gui-ngay": "lan", "GET /gui": "lan", "POST /gui": "lan", "GET /noi-nhan": "lan",
+
+	"GET /van-ban-den/vao-so": "lan", "POST /van-ban-den/vao-so": "lan", "GET /van-ban-di/vao-so": "lan", "POST /van-ban-di/vao-so": "lan",
+	"GET /van-ban-den/{id}/dau-den": "lan",
 
 	"GET /ky-so": "lan", "POST /ky-so": "lan", "GET /ky-so/{id}": "lan", "GET /ky-so/{id}/tep": "lan", "POST /ky-so/{id}/goi": "lan",
 	"POST /ky-so/{id}/tai-len": "lan", "POST /ky-so/{id}/bo": "lan",

@@ -20,7 +20,7 @@ var assetFiles embed.FS
 const assetPath = "/tinh/"
 
 // scripts become one file in this order, for every page.
-var scripts = []string{"partial.js", "upload.js", "live.js", "keys.js"}
+var scripts = []string{"partial.js", "live.js", "keys.js"}
 
 // common is the style sheet of every page. The other sheets and scripts are of
 // some pages only, which name them.

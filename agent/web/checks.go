@@ -171,7 +171,7 @@ func (s *site) checkReport(ctx context.Context, v *visit) error {
 	}
 	d.Checks = []office.Check{c}
 	view := CheckView{Page: s.page(ctx, v, v.t("web.check.title"), "/van-ban-den"), Base: boxPath(d), Subject: d.Subject, Printed: formatFull(v.now)}
-	view.Paper, view.Styles = true, s.styles("paper.css")
+	view.Paper, view.Styles = true, s.some("paper.css")
 	view.Facts = []Fact{
 		{v.t("web.fact.from"), joinDots(d.From.Name, d.From.Code)}, {v.t("web.fact.symbol"), symbol(d)},
 		{v.t("web.fact.date"), formatDocDate(d.Date)}, {v.t("web.send.subject"), d.Subject}, {v.t("web.fact.id"), d.EdXMLID},

@@ -191,8 +191,8 @@ func (c *chrome) fits(what string) {
 	c.t.Errorf("%s scrolls sideways because of %s", what, culprit)
 }
 
-// audit names what keeps people with assistive technology out.
-const audit = `[
+// findings names what keeps people with assistive technology out.
+const findings = `[
 	...[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i).map(id => 'id twice: ' + id),
 	...[...document.querySelectorAll('input:not([type=hidden]),select,textarea')].filter(e => !e.labels.length && !e.ariaLabel).map(e => 'no label: ' + e.name),
 	...[...document.querySelectorAll('a,button,summary')].filter(e => !e.textContent.trim() && !e.getAttribute('aria-label')).map(e => 'no name: ' + e.outerHTML),
@@ -207,7 +207,7 @@ const audit = `[
 // page as it stands.
 func (c *chrome) accessible(what string) {
 	c.t.Helper()
-	if found := value(c, chromedp.Evaluate[string](audit)); found != "" {
+	if found := value(c, chromedp.Evaluate[string](findings)); found != "" {
 		c.t.Errorf("%s: %s", what, found)
 	}
 	if c.axe == "" {

@@ -27,6 +27,7 @@ import (
 // fakeOffice is a small office in memory: it keeps the rules that pages
 // depend on and nothing else.
 type fakeOffice struct {
+	real     *office.Office // whose files are opened in its place, nil for none
 	mu       sync.Mutex
 	now      func() time.Time
 	docs     []office.Document
@@ -177,7 +178,10 @@ type closer struct{ *bytes.Reader }
 
 func (closer) Close() error { return nil }
 
-func (f *fakeOffice) Open(_ context.Context, id storage.ID, index int) (office.Attachment, io.ReadSeekCloser, error) {
+func (f *fakeOffice) Open(ctx context.Context, id storage.ID, index int) (office.Attachment, io.ReadSeekCloser, error) {
+	if f.real != nil {
+		return f.real.Open(ctx, id, index)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d, err := f.find(id)

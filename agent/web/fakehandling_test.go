@@ -66,8 +66,8 @@ func someone(name string) handling.Assignee {
 	return handling.Assignee{Person: name, Name: "Nguyễn Thị " + name}
 }
 
-// must ends a test at an error.
-func must(t *testing.T, err error) {
+// noError ends a test at an error.
+func noError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func (b *box) accepted(subject string, urgency office.Urgency) office.Document {
 func (b *box) led(subject, by, deadline string, hand bool) office.Document {
 	b.t.Helper()
 	d := b.accepted(subject, office.Thuong)
-	must(b.t, b.handling.Instruct(b.t.Context(), d.ID, handling.Instruction{Text: "Giao chủ trì tham mưu, báo cáo lãnh đạo.\nPhối hợp với Công an xã.",
+	noError(b.t, b.handling.Instruct(b.t.Context(), d.ID, handling.Instruction{Text: "Giao chủ trì tham mưu, báo cáo lãnh đạo.\nPhối hợp với Công an xã.",
 		Lead: []handling.Assignee{someone(by)}, Support: []handling.Assignee{{Name: "Công an xã"}}, Inform: []handling.Assignee{someone("onestop")},
 		Deadline: deadline, HandOver: hand}, asLeader, 0))
 	return d
@@ -97,11 +97,11 @@ func (b *box) led(subject, by, deadline string, hand bool) office.Document {
 // makes another one an answer to it.
 func (b *box) handToStaff() {
 	b.t.Helper()
-	must(b.t, b.handling.Instruct(b.t.Context(), b.docs["accepted"].ID, handling.Instruction{
+	noError(b.t, b.handling.Instruct(b.t.Context(), b.docs["accepted"].ID, handling.Instruction{
 		Lead: []handling.Assignee{someone("staff")}, Inform: []handling.Assignee{someone("onestop")}, HandOver: true}, asLeader, 0))
 	b.office.change(func() {
 		d, err := b.office.find(b.docs["saved"].ID)
-		must(b.t, err)
+		noError(b.t, err)
 		d.Links = []office.Link{{Kind: office.Answers, ID: b.docs["accepted"].ID, Box: office.In}}
 	})
 }

@@ -20,7 +20,7 @@ import (
 func (b *box) work(id storage.ID) handling.Work {
 	b.t.Helper()
 	w, _, err := b.handling.Of(b.t.Context(), id)
-	must(b.t, err)
+	noError(b.t, err)
 	return w
 }
 
@@ -42,19 +42,19 @@ func (v *browser) sendForm(fields url.Values) (*http.Response, string) {
 	v.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	must(v.t, form.WriteField(tokenField, v.token()))
+	noError(v.t, form.WriteField(tokenField, v.token()))
 	for name, values := range fields {
 		for _, value := range values {
-			must(v.t, form.WriteField(name, value))
+			noError(v.t, form.WriteField(name, value))
 		}
 	}
 	file, err := form.CreateFormFile("files", "Trả lời.pdf")
-	must(v.t, err)
+	noError(v.t, err)
 	_, err = file.Write([]byte(samplePDF("TRA LOI", 1, "")))
-	must(v.t, err)
-	must(v.t, form.Close())
+	noError(v.t, err)
+	noError(v.t, form.Close())
 	req, err := http.NewRequest(http.MethodPost, v.url+"/gui", &body)
-	must(v.t, err)
+	noError(v.t, err)
 	req.Header.Set("Content-Type", form.FormDataContentType())
 	req.Header.Set("Origin", v.url)
 	return v.do(req)
@@ -110,7 +110,7 @@ func TestFromSubmissionToTheEndOnThePages(t *testing.T) {
 	if _, body := clerk.get(path); !strings.Contains(body, "Đã gửi báo cáo.") || !strings.Contains(body, "Mở lại việc") {
 		t.Error("the end does not show")
 	}
-	must(t, b.handling.Tell(t.Context()))
+	noError(t, b.handling.Tell(t.Context()))
 	if _, body := clerk.get(path); !strings.Contains(body, "Đã giao Nguyễn Thị staff giải quyết") {
 		t.Error("status 04 is not in the track")
 	}
@@ -121,7 +121,7 @@ func TestAConflictIsToldAndNothingTypedIsLost(t *testing.T) {
 	b := start(t, true, fixed)
 	d := b.led("Kiểm tra đê điều", "staff", "2026-11-30", true)
 	seen := strconv.Itoa(b.work(d.ID).Version)
-	must(t, b.handling.Extend(t.Context(), d.ID, 0, "2026-12-10", "mưa lũ", asLeader, 0))
+	noError(t, b.handling.Extend(t.Context(), d.ID, 0, "2026-12-10", "mưa lũ", asLeader, 0))
 	res, body := b.as("lan").post(boxPath(d)+"/thu-hoi-y-kien", url.Values{"seen": {seen}, "reason": {"giao nhầm người"}})
 	if res.StatusCode != http.StatusConflict || !strings.Contains(body, "Nguyễn Thị leader vừa thay đổi") || !strings.Contains(body, `value="giao nhầm người"`) {
 		t.Errorf("%d without its words", res.StatusCode)
@@ -157,10 +157,10 @@ func TestEachRoleAndEachAct(t *testing.T) {
 		for _, a := range acts {
 			d := b.led("Việc "+role, "staff", "2026-11-30", a.name != "chuyen")
 			if a.name == "mo-lai" {
-				must(t, b.handling.Finish(t.Context(), d.ID, b.work(d.ID).Parts[0].ID, "xong", asStaff, 0))
+				noError(t, b.handling.Finish(t.Context(), d.ID, b.work(d.ID).Parts[0].ID, "xong", asStaff, 0))
 			}
 			if a.name == "trinh" {
-				must(t, b.handling.Withdraw(t.Context(), d.ID, "nhầm", asLeader, 0))
+				noError(t, b.handling.Withdraw(t.Context(), d.ID, "nhầm", asLeader, 0))
 			}
 			if a.of != "" {
 				a.form.Set("part", b.partOf(d.ID, "Nguyễn Thị "+a.of))
@@ -225,7 +225,7 @@ func TestEachSeesTheirOwnWork(t *testing.T) {
 	b.led("Chưa có hạn", "staff", "", true)
 	b.led("Chờ chuyển", "staff", "", false)
 	submitted := b.accepted("Trình", office.Khan)
-	must(t, b.handling.Submit(t.Context(), submitted.ID, someone("leader"), asLan, 0))
+	noError(t, b.handling.Submit(t.Context(), submitted.ID, someone("leader"), asLan, 0))
 	now = noon
 	for role, want := range map[string]string{
 		"lan":     "urgent overdue soon to-accept requests unhanded returned failed unsent",
@@ -314,7 +314,7 @@ func TestSlipOfHandling(t *testing.T) {
 func TestSomebodyStandsInOnThePage(t *testing.T) {
 	b := start(t, true, fixed)
 	d := b.led("Lấy ý kiến", "staff", "2026-11-30", true)
-	must(t, b.accounts.SetDisabled(t.Context(), "it", "staff", true))
+	noError(t, b.accounts.SetDisabled(t.Context(), "it", "staff", true))
 	clerk := b.as("lan")
 	if _, body := clerk.get("/giao-lai"); !strings.Contains(body, "Nguyễn Thị staff – đã khóa (1 việc)") {
 		t.Error("whose work is left is not told")

@@ -236,7 +236,7 @@ func (s *site) mine(ctx context.Context, v *visit) error {
 		}
 		view.Rows = append(view.Rows, row)
 	}
-	view.Styles = s.styles("handling.css")
+	view.Styles = s.some("handling.css")
 	return s.render(v, "mine", view, http.StatusOK)
 }
 

@@ -20,20 +20,20 @@ func handled(t *testing.T, b *box) seeded {
 		"late": b.led("Báo cáo số liệu dân cư", "staff", "2026-11-21", true), "free": b.led("Phối hợp tuyên truyền an toàn giao thông", "staff", "", true),
 		"done": b.led("Lấy ý kiến dự thảo quy chế phối hợp", "staff", "2026-12-01", true), "recalled": b.led("Văn bản gửi nhầm", "staff", "2026-11-25", true),
 	}
-	must(t, b.handling.Submit(ctx, docs["submitted"].ID, someone("leader"), asLan, 0))
+	noError(t, b.handling.Submit(ctx, docs["submitted"].ID, someone("leader"), asLan, 0))
 	part := b.work(docs["open"].ID).Parts[0].ID
-	must(t, b.handling.Progress(ctx, docs["open"].ID, part, "Đã kiểm tra 2/3 tuyến; còn tuyến Nà Hẩu.", asStaff))
-	must(t, b.handling.HandOn(ctx, docs["done"].ID, b.work(docs["done"].ID).Parts[0].ID, handling.Assignee{Name: "Tổ Tư pháp – Hộ tịch"}, "Tổ làm trực tiếp", asStaff, 0))
+	noError(t, b.handling.Progress(ctx, docs["open"].ID, part, "Đã kiểm tra 2/3 tuyến; còn tuyến Nà Hẩu.", asStaff))
+	noError(t, b.handling.HandOn(ctx, docs["done"].ID, b.work(docs["done"].ID).Parts[0].ID, handling.Assignee{Name: "Tổ Tư pháp – Hộ tịch"}, "Tổ làm trực tiếp", asStaff, 0))
 	list := b.work(docs["done"].ID).Parts
-	must(t, b.handling.Finish(ctx, docs["done"].ID, list[len(list)-1].ID, "Đã góp ý bằng văn bản số 41/UBND-VP.", asLan, 0))
-	must(t, b.handling.Tell(ctx))
+	noError(t, b.handling.Finish(ctx, docs["done"].ID, list[len(list)-1].ID, "Đã góp ý bằng văn bản số 41/UBND-VP.", asLan, 0))
+	noError(t, b.handling.Tell(ctx))
 	b.office.change(func() {
 		d, err := b.office.find(docs["recalled"].ID)
-		must(t, err)
+		noError(t, err)
 		d.State = office.Recalled
 		for name, link := range map[string]office.Link{"done": {Kind: office.AnsweredBy, ID: b.docs["delivered"].ID, Box: office.Out, Symbol: "41/UBND-VP", Subject: "V/v góp ý dự thảo"}} {
 			d, err := b.office.find(docs[name].ID)
-			must(t, err)
+			noError(t, err)
 			d.Links = append(d.Links, link)
 		}
 	})
@@ -84,7 +84,7 @@ func TestHandlingFitsBothWindowsInBothLanguages(t *testing.T) {
 func TestWorkGoesFromHandToHandByKeyboard(t *testing.T) {
 	b := start(t, false, fixed)
 	d := b.accepted("Báo cáo tình hình thiên tai", office.Thuong)
-	must(t, b.handling.Submit(t.Context(), d.ID, someone("leader"), asLan, 0))
+	noError(t, b.handling.Submit(t.Context(), d.ID, someone("leader"), asLan, 0))
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
 	c.open(boxPath(d))

@@ -16,6 +16,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/agent/register"
 	"tram/agent/web/account"
 	"tram/storage"
 )
@@ -29,6 +30,8 @@ type IncomingView struct {
 	Stale   string
 	Active  string // words of the filter in force, "" for all
 	Total   int
+	Entered string // what was just entered, "" for nothing
+	MayBook bool
 }
 
 // IncomingRow is one incoming document in the list.
@@ -40,6 +43,7 @@ type IncomingRow struct {
 	Marks                    []Tag // verdicts on the seal and on the signatures in the files
 	Remarks                  []Tag // recalled, replaced, updated
 	Due                      Tag   // "" for no deadline, or for one that was met
+	New                      bool  // just entered
 }
 
 // Filter is one choice above a list.
@@ -75,13 +79,15 @@ func (s *site) incoming(ctx context.Context, v *visit) error {
 		return fmt.Errorf("list incoming documents: %w", err)
 	}
 	view := IncomingView{Page: s.page(ctx, v, v.t("web.menu.incoming"), "/van-ban-den"),
-		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total)}
+		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total), MayBook: v.may(account.Answer)}
+	fresh := ""
+	view.Entered, fresh = v.entered(docs)
 	due, err := s.deadlines(ctx, v, docs)
 	if err != nil {
 		return err
 	}
 	for _, d := range docs {
-		row := IncomingRow{Due: due[d.ID], Href: boxPath(d), Day: formatDay(d.Created), From: partyName(d.From),
+		row := IncomingRow{Due: due[d.ID], Href: boxPath(d), Day: listDay(d), New: d.ID.String() == fresh, From: partyName(d.From),
 			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Marks: v.marks(d), Remarks: v.remarks(d)}
 		if d.Arrival > 0 {
 			row.Arrival = strconv.Itoa(d.Arrival)
@@ -158,6 +164,9 @@ type DocumentView struct {
 	Order     *OrderView
 	Links     []LinkView
 	Handling  *HandlingView // nil before it was accepted
+	Twins     []TwinView
+	OnPaper   bool
+	Stamp     string // address of the ĐẾN stamp, "" without a number
 	Facts     []Fact
 	Files     []FileView
 	Shown     *FileView
@@ -239,9 +248,12 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 	if view.Handling, err = s.handlingOf(ctx, v, d, view.CanRead, errs); err != nil {
 		return err
 	}
-	view.Styles = s.styles("handling.css")
+	view.Styles = s.some("handling.css")
 	view.setErrors(v, errs)
-	view.Links, view.Recalled = v.links(d), v.recalled(d)
+	view.Links, view.Recalled, view.Twins, view.OnPaper = v.links(d), v.recalled(d), v.twins(d), d.Medium == office.Paper
+	if d.Arrival > 0 && v.may(account.Answer) {
+		view.Stamp = view.Base + "/dau-den"
+	}
 	if refusing := len(errs) > 0 && errs[0].Field == "refusal"; refusing {
 		view.Reason, view.Order = "", v.order(d, reason, true)
 	} else {
@@ -251,10 +263,12 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		d.Attachments, d.Checks = nil, nil // their content is gone
 	}
 	// A document that was refused on arrival has a record but no files.
-	view.Intact = len(d.Attachments) > 0 && d.Origin == nil
+	view.Intact = len(d.Attachments) > 0 && d.Origin == nil && !view.OnPaper
 	view.Outside = d.Origin != nil
-	if err := s.signatures(ctx, v, d, &view); err != nil {
-		return err
+	if !view.OnPaper {
+		if err := s.signatures(ctx, v, d, &view); err != nil {
+			return err
+		}
 	}
 	view.Path = view.Base
 	if d.State == office.Accepted || d.State == office.Returned {
@@ -282,6 +296,8 @@ func (v *visit) answered(d office.Document) string {
 	switch {
 	case d.State == office.Returned:
 		return v.t("web.in.done-returned", args)
+	case d.Medium == office.Paper:
+		return v.t("web.paper.done-in", i18n.Args{"number": register.Number(d.Arrival)}) + " " + v.t("web.paper.nobody-told")
 	case d.Arrival > 0:
 		return v.t("web.in.done-accepted-number", args)
 	}
@@ -346,6 +362,13 @@ func (v *visit) facts(d office.Document) []Fact {
 	if d.Box == office.Out {
 		all[0] = Fact{v.t("web.fact.to"), v.recipientsShort(d)}
 		all[4].Name = v.t("web.fact.saved")
+	}
+	if d.Medium == office.Paper {
+		all[4].Name = v.t("web.paper.booked")
+		if len(d.Attachments) == 0 {
+			all[5].Value = ""
+		}
+		all = append(all, v.paperFacts(d)...)
 	}
 	kept := all[:0]
 	for _, f := range all {

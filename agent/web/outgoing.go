@@ -9,6 +9,7 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/web/account"
 )
 
 // OutgoingView is the list of documents sent.
@@ -20,6 +21,8 @@ type OutgoingView struct {
 	AsOf    string // said while the link is down
 	Active  string
 	Total   int
+	Entered string // what was just entered, "" for nothing
+	MayBook bool
 }
 
 // OutgoingRow is one document sent.
@@ -29,6 +32,7 @@ type OutgoingRow struct {
 	State                          Tag
 	Progress                       string // "4/5 nơi đã tiếp nhận"
 	Remarks                        []Tag
+	New                            bool // just entered
 	Recipients                     []RecipientRow
 }
 
@@ -54,9 +58,13 @@ func (s *site) outgoing(ctx context.Context, v *visit) error {
 		return fmt.Errorf("list outgoing documents: %w", err)
 	}
 	view := OutgoingView{Page: s.page(ctx, v, v.t("web.menu.outgoing"), "/van-ban-di"),
-		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total)}
+		Filters: filters, Active: active, Total: total, Pager: v.pager(q, len(docs), total), MayBook: v.may(account.Send)}
+	fresh := ""
+	view.Entered, fresh = v.entered(docs)
 	for _, d := range docs {
-		view.Rows = append(view.Rows, v.outgoingRow(d))
+		row := v.outgoingRow(d)
+		row.New = d.ID.String() == fresh
+		view.Rows = append(view.Rows, row)
 	}
 	if link := s.Link(); !link.Up && !link.Since.IsZero() {
 		view.AsOf = v.t("web.out.as-of", i18n.Args{"time": v.clock(link.Since)})
@@ -65,14 +73,14 @@ func (s *site) outgoing(ctx context.Context, v *visit) error {
 }
 
 func (v *visit) outgoingRow(d office.Document) OutgoingRow {
-	row := OutgoingRow{Href: boxPath(d), Day: formatDay(d.Created), Symbol: symbol(d), Subject: d.Subject,
+	row := OutgoingRow{Href: boxPath(d), Day: listDay(d), Symbol: symbol(d), Subject: d.Subject,
 		To: v.recipientsShort(d), Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Remarks: v.remarks(d)}
 	if len(d.To) == 1 {
 		if t := v.askTag(d.To[0]); t.Text != "" {
 			row.Remarks = append(row.Remarks, t)
 		}
 	}
-	if len(d.To) > 1 {
+	if len(d.To) > 1 && d.Medium != office.Paper {
 		row.Progress = v.furthest(d)
 		for _, r := range d.To {
 			row.Recipients = append(row.Recipients, RecipientRow{partyName(r.Party), r.ReasonIn(v.lang), v.stateTag(r.State), v.askTag(r)})
@@ -128,6 +136,7 @@ type SentView struct {
 	Facts     []Fact
 	Files     []FileView
 	Tracks    []Track
+	OnPaper   []string // recipients of a paper document
 	Meter     *Meter
 }
 
@@ -154,7 +163,11 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 		view.CanRead = may
 	}
 	view.Frozen, view.Links, view.TakeBack, view.MaxReason = v.frozen(d), v.links(d), v.takeBack(d), maxReason
-	if view.CanSend && d.State != office.Withdrawn {
+	if d.Medium == office.Paper {
+		for _, r := range d.To {
+			view.OnPaper = append(view.OnPaper, joinDots(r.Name, r.Code))
+		}
+	} else if view.CanSend && d.State != office.Withdrawn {
 		view.Replace = "/gui?" + changeReplace + "=" + d.ID.String()
 		if d.State != office.Recalled {
 			view.Update = "/gui?" + changeUpdate + "=" + d.ID.String()
@@ -165,7 +178,9 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 		view.Meter = s.meter(v, d)
 		view.State = view.Meter.Tag
 	}
-	view.Tracks = v.tracks(d, view.Meter)
+	if view.OnPaper == nil {
+		view.Tracks = v.tracks(d, view.Meter)
+	}
 	for _, r := range d.To {
 		if r.State == office.Returned || r.State == office.Failed {
 			view.Reason = v.t("web.sent.bad."+string(r.State), i18n.Args{"who": partyName(r.Party), "reason": r.ReasonIn(v.lang)})
@@ -194,7 +209,7 @@ func (s *site) slip(ctx context.Context, v *visit) error {
 	paper := *v
 	paper.now = time.Time{} // no day is today on paper: every time carries its date
 	view.Tracks = paper.tracks(d, nil)
-	view.Paper, view.Styles = true, s.styles("paper.css")
+	view.Paper, view.Styles = true, s.some("paper.css")
 	for _, a := range d.Attachments {
 		view.Sheets = append(view.Sheets, FileView{Name: a.Name, Size: formatSize(v.lang, a.Size), SHA256: a.SHA256})
 	}

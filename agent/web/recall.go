@@ -197,7 +197,7 @@ type RecallChoice struct {
 
 // takeBack is the form for a document, nil when there is nobody left to ask.
 func (v *visit) takeBack(d office.Document) *TakeBack {
-	if !v.may(account.Send) {
+	if !v.may(account.Send) || d.Medium == office.Paper {
 		return nil
 	}
 	if d.State == office.Saved && (d.Progress == nil || d.Progress.Sent == 0) {

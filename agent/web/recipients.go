@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"tram/agent/fold"
+	"tram/agent/i18n"
 	"tram/agent/office"
 )
 
@@ -15,6 +17,7 @@ type RecipientsView struct {
 	Page
 	Query   string
 	Results []office.Party
+	Groups  []GroupView
 	Recent  bool // the results are those used lately
 }
 
@@ -48,12 +51,32 @@ func (s *site) recipients(ctx context.Context, v *visit) error {
 		}
 		slices.SortStableFunc(view.Results, func(a, b office.Party) int { return known(a) - known(b) })
 	}
+	if view.Groups, err = s.groupsLike(ctx, v, q); err != nil {
+		return err
+	}
 	if v.r.URL.Query().Get("manh") != "" {
 		view.Page = s.bare(v, "", "/")
 		return s.renderPart(v, "recipients", "options", view, http.StatusOK)
 	}
 	view.Page = s.page(ctx, v, v.t("web.recipients.title"), "/gui")
 	return s.render(v, "recipients", view, http.StatusOK)
+}
+
+// groupsLike are the groups in whose name the words stand; none for no words.
+func (s *site) groupsLike(ctx context.Context, v *visit, q string) (list []GroupView, err error) {
+	if q == "" {
+		return nil, nil
+	}
+	groups, err := s.Composing.Groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		if strings.Contains(fold.String(g.Name), fold.String(q)) {
+			list = append(list, GroupView{Name: g.Name, Codes: strings.Join(g.Codes, ", "), Count: v.t("web.group.count", i18n.Args{"n": len(g.Codes)})})
+		}
+	}
+	return list, nil
 }
 
 // recent lists the offices that were written to last, each once.

@@ -6,9 +6,12 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
+	"strings"
 
 	"tram/agent/i18n"
 	"tram/agent/office"
@@ -18,14 +21,7 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// pageNames are the pages; each is templates/<name>.html inside layout.html.
-var pageNames = []string{
-	"signin", "work", "incoming", "document", "send", "recipients",
-	"outbox", "outgoing", "sent", "slip", "status", "error",
-	"password", "account", "users", "user", "check", "signs", "sign", "certificate", "import", "mine", "standin",
-}
-
-// pages holds the parsed templates.
+// pages holds the parsed templates: templates/<name>.html, each inside layout.html.
 type pages struct{ byName map[string]*template.Template }
 
 func loadPages() (*pages, error) {
@@ -34,8 +30,16 @@ func loadPages() (*pages, error) {
 		return nil, fmt.Errorf("parse templates: %w", err)
 	}
 	p := &pages{byName: map[string]*template.Template{}}
-	for _, name := range pageNames {
-		t, err := template.Must(base.Clone()).ParseFS(templateFiles, "templates/"+name+".html")
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("list templates: %w", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(path.Base(file), ".html")
+		if name == "layout" || name == "parts" || name == "handling" {
+			continue
+		}
+		t, err := template.Must(base.Clone()).ParseFS(templateFiles, file)
 		if err != nil {
 			return nil, fmt.Errorf("parse template %s: %w", name, err)
 		}
@@ -60,7 +64,8 @@ type Page struct {
 	Rev     string
 	Errors  []FieldError
 	CSS, JS string   // addresses
-	Styles  []string // of further style sheets, see [site.styles]
+	Styles  []string // of further style sheets, see [site.some]
+	Scripts []string // of further scripts, loaded before that of every page
 	Paper   bool     // the page is a sheet to be printed
 }
 
@@ -91,8 +96,8 @@ func (p Page) ErrorOf(field string) string {
 	return ""
 }
 
-// styles are the addresses of style sheets that not every page loads.
-func (s *site) styles(files ...string) []string {
+// some are the addresses of style sheets or scripts that not every page loads.
+func (s *site) some(files ...string) []string {
 	var all []string
 	for _, f := range files {
 		all = append(all, s.assets.of[f])

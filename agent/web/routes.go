@@ -81,12 +81,14 @@ func (s *site) table() []route {
 		{who: anybody, pattern: "GET /ky/{token}", do: s.agentFetch},
 		{who: anybody, pattern: "POST /ky/{token}", do: s.agentDeliver, files: true},
 	}
+	all = append(all, s.paperRoutes()...)
 	for path, box := range map[string]office.Box{"van-ban-den": office.In, "van-ban-di": office.Out} {
 		all = append(all,
 			route{who: account.Handed, pattern: "GET /" + path + "/{id}/tep/{index}", do: s.reading(box, s.file)},
 			route{who: account.Handed, pattern: "GET /" + path + "/{id}/goi", do: s.reading(box, s.export)},
 			route{who: account.Handed, pattern: "GET /" + path + "/{id}/edxml", do: s.reading(box, s.exportEdXML)})
 	}
+	all = append(all, s.composeRoutes()...)
 	return append(all, s.handlingRoutes()...)
 }
 

@@ -43,8 +43,15 @@ type SendView struct {
 	From       string
 	Kept       []KeptFile
 	Signed     []KeptFile // from the signing page
-	Change     *Changing  // of a document that replaces or updates another one
-	Reply      *Replying  // of one that answers
+	Draft      string     // its name, also before it is saved
+	DraftFiles []KeptFile
+	Drafts     []DraftView // the others of this person
+	SavedAt    string      // said of a draft that was loaded
+	Scans      []ScanView
+	ScanFault  string    // why there are none
+	Taken      []string  // chosen scans
+	Change     *Changing // of a document that replaces or updates another one
+	Reply      *Replying // of one that answers
 	MaxReason  int
 	ChooseNew  bool // files were sent along and must be chosen again
 	MaxSize    string
@@ -92,6 +99,13 @@ var documentTypes = []Option{
 
 func (s *site) sendForm(ctx context.Context, v *visit) error {
 	view := SendView{Type: "CV", Date: formatDay(v.now), Once: rand.Text()}
+	if id := v.r.URL.Query().Get("nhap"); id != "" {
+		if err := s.loadDraft(ctx, v, id, &view); err != nil {
+			return err
+		}
+		return s.showSend(ctx, v, view, nil, http.StatusOK)
+	}
+	view.To = strings.Join(splitCodes(v.r.URL.Query().Get("den")), ", ")
 	if from := v.r.URL.Query().Get("tu"); from != "" {
 		if err := s.again(ctx, from, &view); err != nil {
 			return err
@@ -145,8 +159,10 @@ func (s *site) showSend(ctx context.Context, v *visit, view SendView, errs []Fie
 	}
 	view.Page = s.page(ctx, v, v.t("web.send.title"), "/gui")
 	view.setErrors(v, errs)
-	view.Path = "/gui"
-	if c := view.Change; c != nil {
+	view.Path, view.Scripts = "/gui", s.some("upload.js")
+	if view.SavedAt != "" {
+		view.Path += "?nhap=" + view.Draft
+	} else if c := view.Change; c != nil {
 		view.Path += "?" + c.Kind + "=" + c.ID
 	} else if view.Reply != nil {
 		view.Path += "?tra-loi=" + view.Reply.ID
@@ -171,6 +187,9 @@ func (s *site) showSend(ctx context.Context, v *visit, view SendView, errs []Fie
 	}
 	view.MaxBytes, view.MaxSize, view.MaxSubject = s.Config.MaxUpload, formatSize(v.lang, s.Config.MaxFile), maxSubject
 	view.MaxReason = maxReason
+	if err := s.composing(ctx, v, &view); err != nil {
+		return err
+	}
 	return s.render(v, "send", view, status)
 }
 
@@ -190,6 +209,9 @@ func (s *site) send(ctx context.Context, v *visit) error {
 		return err
 	}
 	s.addSigned(v, &view, up.fields["signed"])
+	if err := s.composed(ctx, v, up, &view); err != nil {
+		return err
+	}
 	draft, errs := s.draft(ctx, v, view, up)
 	if errs != nil {
 		return s.showSend(ctx, v, view, errs, http.StatusUnprocessableEntity)
@@ -209,6 +231,7 @@ func (s *site) send(ctx context.Context, v *visit) error {
 	for _, k := range view.Signed {
 		s.signing.Drop(v.session.User.Name, k.ID)
 	}
+	s.sent(ctx, v, view)
 	v.redirect(boxPath(d) + "?xong=1")
 	return nil
 }
@@ -279,6 +302,7 @@ func (s *site) draft(ctx context.Context, v *visit, view SendView, up *upload) (
 	for _, k := range view.Signed {
 		d.Files = append(d.Files, s.signedUpload(v, k))
 	}
+	d.Files = append(d.Files, s.composedFiles(ctx, v, view)...)
 	for _, f := range up.files {
 		if f.size == 0 {
 			wrong("files", "web.send.empty-file", i18n.Args{"name": f.name})
@@ -343,6 +367,9 @@ func (s *site) uploadFailed(ctx context.Context, v *visit, up *upload, err error
 	if err := errors.Join(s.changed(ctx, v, up, &view), s.replied(ctx, v, up, &view)); err != nil {
 		return err
 	}
+	if err := s.composed(ctx, v, up, &view); err != nil {
+		return err
+	}
 	v.w.Header().Set("Connection", "close") // the rest of the body is not read
 	return s.showSend(ctx, v, view, v.fieldErrors(err), statusOf(p))
 }
@@ -365,7 +392,7 @@ func splitCodes(text string) []string {
 // not in the form belongs to the page as a whole.
 func formField(field string) string {
 	switch field {
-	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role", "change_reason", "refusal", "from":
+	case "to", "subject", "files", "type", "number", "notation", "date", "signer", "position", "reason", "name", "password", "declare", "display", "role", "change_reason", "refusal", "group", "arrived", "code", "from", "copies":
 		return field
 	case "urgency":
 		return "urgency-0"

@@ -64,6 +64,9 @@ func lookOf(verdict docsign.Verdict) (tone, mark string, accept int) {
 // on the seal, when it is not good, then the worst on signatures in the files. Its
 // page says which, and why.
 func (v *visit) marks(d office.Document) (marks []Tag) {
+	if d.Medium == office.Paper {
+		return []Tag{{v.t("web.paper.original-is"), "grey"}}
+	}
 	if seal := v.trustOf(d); seal.Accept != acceptFreely {
 		key := "web.mark.seal." + seal.Tone
 		if d.Origin != nil {

@@ -82,7 +82,7 @@ func (s *site) showSignIn(ctx context.Context, v *visit, view SignInView, errs [
 		q.Set("ten", k.Name)
 		k.Href, k.Current = "/dang-nhap?"+q.Encode(), k.Name == view.Name
 	}
-	view.Styles = s.styles("signin.css")
+	view.Styles = s.some("signin.css")
 	view.Page.setErrors(v, errs)
 	return s.render(v, "signin", view, status)
 }

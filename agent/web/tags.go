@@ -29,7 +29,7 @@ func (v *visit) urgent(u office.Urgency) Urgent {
 var stateTone = map[office.State]string{
 	office.Saved: "grey", office.Sending: "blue", office.AtHub: "blue", office.Delivered: "green",
 	office.Accepted: "green", office.Returned: "red", office.Failed: "red", office.Arrived: "amber",
-	office.Withdrawn: "grey", office.Recalled: "grey",
+	office.Withdrawn: "grey", office.Recalled: "grey", office.Issued: "green",
 }
 
 // stateTag words how far an outgoing document, or one recipient of it, came.

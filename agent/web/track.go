@@ -202,6 +202,8 @@ func (v *visit) incomingSteps(d office.Document) []Step {
 		}
 		v.fill(&s, &e)
 		switch {
+		case d.Medium == office.Paper && e.Step == office.Accepted && e.Note == "":
+			s.Label, s.When = v.t("web.paper.step"), formatDay(e.At)
 		case aboutAsks(e):
 			s.Note = v.ownWords(e)
 			if e.Step != office.Recalled {

@@ -155,12 +155,14 @@ const (
 // Options of New. All but Certificate, Logger and Now are required.
 type Options struct {
 	Office    Office
+	Papers    Papers
 	Directory Directory
 	Accounts  Accounts
 	Link      func() Link
 	Queue     Queue
 	Documents Documents
 	Handling  Handling
+	Composing Composing
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
 	Config      Config
@@ -192,7 +194,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Handling == nil {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Handling == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {

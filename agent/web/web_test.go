@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"tram/agent/compose"
 	"tram/agent/handling"
 	"tram/agent/httpd"
 	"tram/agent/web/account"
@@ -32,6 +33,7 @@ const password = "mật khẩu dài"
 type box struct {
 	t        *testing.T
 	office   *fakeOffice
+	papers   *realOffice
 	docs     seeded
 	handling *handling.Store
 	accounts *account.Store
@@ -39,6 +41,7 @@ type box struct {
 	link     Link
 	url      string
 	uploads  string
+	scans    string
 	config   *Config
 	site     *site
 	away     atomic.Bool // every connection breaks
@@ -69,7 +72,7 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, auditlog.Schema, handling.Schema}, Now: now})
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{account.Schema, auditlog.Schema, compose.Schema, handling.Schema}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +85,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 			t.Fatal(err)
 		}
 	}
-	b := &box{t: t, office: newFakeOffice(now), accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
+	b := &box{t: t, office: newFakeOffice(now), papers: &realOffice{t: t, now: now}, accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
 	if b.handling, err = handling.New(handling.Options{DB: db, Office: b.office, Now: now}); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +97,12 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Office: b.office, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office, Handling: b.handling,
+	b.scans = t.TempDir()
+	composing, err := compose.New(ctx, compose.Options{DB: db, Dir: t.TempDir(), Scans: b.scans, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Composing: composing, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office, Handling: b.handling,
 		Documents: server.Documents(), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -94,11 +95,11 @@ func stateWords(c *cli.Console, d office.Document) string {
 // partner is the other side of a document.
 func partner(d office.Document) string {
 	if d.Box == office.In {
-		return d.From.Code
+		return cmp.Or(d.From.Code, d.From.Name)
 	}
 	var codes []string
 	for _, to := range d.To {
-		codes = append(codes, to.Code)
+		codes = append(codes, cmp.Or(to.Code, to.Name))
 	}
 	return strings.Join(codes, ",")
 }
@@ -127,9 +128,15 @@ func printDocument(c *cli.Console, w io.Writer, d office.Document) {
 		}
 	}
 	line("tram.col.id", d.ID.String())
-	line("tram.show.from", d.From.Code+" "+d.From.Name)
+	if d.Medium == office.Paper {
+		line("tram.show.medium", c.T("office.medium.paper"))
+	}
+	for _, t := range d.Twins {
+		line("tram.show.twin", t.In(c.Lang)+" "+t.ID.String())
+	}
+	line("tram.show.from", strings.TrimSpace(d.From.Code+" "+d.From.Name))
 	for _, to := range d.To {
-		line("tram.show.to", fmt.Sprintf("%s %s: %s %s", to.Code, to.Name, c.T("tram.state."+string(to.State)), to.ReasonIn(c.Lang)))
+		line("tram.show.to", fmt.Sprintf("%s: %s %s", strings.TrimSpace(to.Code+" "+to.Name), c.T("tram.state."+string(to.State)), to.ReasonIn(c.Lang)))
 	}
 	line("tram.col.subject", d.Subject)
 	line("tram.col.number", numberOf(d)+" "+d.TypeName)

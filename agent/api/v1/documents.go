@@ -23,7 +23,7 @@ var listParameters = []string{
 // states are those that a document can be in.
 var states = []office.State{
 	office.Saved, office.Sending, office.AtHub, office.Delivered, office.Accepted, office.Returned, office.Failed, office.Arrived,
-	office.Recalled, office.Withdrawn,
+	office.Recalled, office.Withdrawn, office.Issued,
 }
 
 func (s *Server) list(c *call) error {

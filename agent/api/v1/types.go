@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"cmp"
 	"time"
 
 	"tram/agent/i18n"
@@ -9,27 +10,28 @@ import (
 
 // Document is one as the interface shows it.
 type Document struct {
-	ID            string       `json:"id"`
-	Box           office.Box   `json:"box"`
-	State         office.State `json:"state"`
-	Urgency       Urgency      `json:"urgency"`
-	From          Party        `json:"from"`
-	To            []Recipient  `json:"to"`
-	Subject       string       `json:"subject"`
-	Number        string       `json:"number"`
-	Notation      string       `json:"notation"`
-	Type          string       `json:"type"`
-	TypeName      string       `json:"type_name"`
-	Date          string       `json:"date"`
-	EdXMLID       string       `json:"edxml_id"`
-	ArrivalNumber int          `json:"arrival_number,omitempty"`
-	Reason        *Text        `json:"reason,omitempty"`
-	FiledAt       time.Time    `json:"filed_at"`
-	ExpiresAt     time.Time    `json:"expires_at"`
-	Size          int64        `json:"size"`
-	Attachments   []Attachment `json:"attachments"`
-	Seal          *Seal        `json:"seal,omitempty"`
-	Signatures    string       `json:"signatures,omitempty"`
+	ID            string        `json:"id"`
+	Box           office.Box    `json:"box"`
+	Medium        office.Medium `json:"medium"`
+	State         office.State  `json:"state"`
+	Urgency       Urgency       `json:"urgency"`
+	From          Party         `json:"from"`
+	To            []Recipient   `json:"to"`
+	Subject       string        `json:"subject"`
+	Number        string        `json:"number"`
+	Notation      string        `json:"notation"`
+	Type          string        `json:"type"`
+	TypeName      string        `json:"type_name"`
+	Date          string        `json:"date"`
+	EdXMLID       string        `json:"edxml_id"`
+	ArrivalNumber int           `json:"arrival_number,omitempty"`
+	Reason        *Text         `json:"reason,omitempty"`
+	FiledAt       time.Time     `json:"filed_at"`
+	ExpiresAt     time.Time     `json:"expires_at"`
+	Size          int64         `json:"size"`
+	Attachments   []Attachment  `json:"attachments"`
+	Seal          *Seal         `json:"seal,omitempty"`
+	Signatures    string        `json:"signatures,omitempty"`
 	// Request is the newest one about an incoming document.
 	Request *SenderRequest `json:"request,omitempty"`
 	Links   []Link         `json:"links,omitempty"`
@@ -106,7 +108,7 @@ type Seal struct {
 
 func documentOf(d office.Document) Document {
 	out := Document{
-		ID: d.ID.String(), Box: d.Box, State: d.State, Urgency: urgencyOf(d.Urgency), From: Party(d.From), To: []Recipient{},
+		ID: d.ID.String(), Box: d.Box, Medium: cmp.Or(d.Medium, office.Electronic), State: d.State, Urgency: urgencyOf(d.Urgency), From: Party(d.From), To: []Recipient{},
 		Subject: d.Subject, Number: d.Number, Notation: d.Notation, Type: d.Type, TypeName: d.TypeName, Date: d.Date, EdXMLID: d.EdXMLID,
 		ArrivalNumber: d.Arrival, Reason: textOf(d.ReasonIn), FiledAt: d.Created.UTC(), ExpiresAt: d.Expires.UTC(), Size: d.Size,
 		Attachments: []Attachment{}, Signatures: string(d.Signatures), Request: requestOf(d.Request), Links: linksOf(d.Links),

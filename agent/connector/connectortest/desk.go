@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/google/uuid"
@@ -233,7 +235,7 @@ func Message(from, to, id, subject string) *edxml.Document {
 	date, _ := edxml.ParseDate("2026/11/23")
 	return &edxml.Document{
 		From: edxml.Organ{ID: from, Name: "UBND xã Mẫu"}, To: []edxml.Organ{{ID: to, Name: "UBND xã Khác"}}, ID: id,
-		Code: edxml.Code{Number: "15", Notation: "UBND-VP"}, Place: "Mẫu", Date: date,
+		Code: edxml.Code{Number: numberOf(id), Notation: "UBND-VP"}, Place: "Mẫu", Date: date,
 		Type: edxml.Type{Number: "18", Detail: "0", Name: "Công văn"}, Subject: subject, Content: subject,
 		Other: edxml.Other{
 			Priority: "0", Sphere: "Công khai", Typist: "NVM", Amount: "1", Pages: "1", Direction: "false", Appendixes: []string{"công văn.pdf"},
@@ -242,6 +244,12 @@ func Message(from, to, id, subject string) *edxml.Document {
 		Signer:   edxml.Signer{Position: "Chủ tịch", FullName: "Nguyễn Văn Mẫu"},
 		Manifest: []edxml.Reference{{ContentID: "1", Name: "công văn.pdf"}},
 	}
+}
+
+// numberOf gives each document a number of its own, as an office does.
+func numberOf(id string) string {
+	const numbers = 100_000 // so many that those of a test do not meet
+	return strconv.Itoa(1 + int(crc32.ChecksumIEEE([]byte(id))%numbers))
 }
 
 // EdXML writes such a message whole.

@@ -44,7 +44,7 @@ function ready(root) {
 
 // Text typed into a form survives an ended session and a lost box.
 function keep(form) {
-	const key = 'tram:' + form.dataset.keep, fields = () => $$('input:not([type=hidden]):not([type=file]),textarea,select', form)
+	const key = 'tram:' + form.dataset.keep, fields = () => $$('input:not([type=hidden]):not([type=file]),[name=draft],textarea,select', form)
 	const kept = JSON.parse(sessionStorage.getItem(key) || 'null')
 	if (kept && !location.search && !$('#errors')) for (const f of fields()) {
 		if (!(f.name in kept)) continue
@@ -55,6 +55,18 @@ function keep(form) {
 		const all = {}
 		for (const f of $$('input:not([type=file]),textarea,select', form)) if (f.name && !/^(once|ma)$/.test(f.name) && (f.checked || !/radio|checkbox/.test(f.type))) all[f.name] = f.value
 		sessionStorage.setItem(key, JSON.stringify(all))
+		if (form.dataset.draft) {
+			clearTimeout(form.timer)
+			form.timer = setTimeout(saveDraft, 3000, form)
+		}
 	})
 	on(form, 'submit', () => form.dataset.upload === undefined && sessionStorage.removeItem(key))
+}
+
+// A draft is kept on the box while somebody types; its files with the button.
+function saveDraft(form) {
+	const all = new FormData(form)
+	all.delete('files')
+	all.set('auto', 1)
+	if (!form.busy) fetch(form.dataset.draft, { method: 'POST', body: all }).catch(() => {})
 }

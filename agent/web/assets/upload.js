@@ -109,8 +109,10 @@ function upload(form) {
 	list()
 	const tell = text => { line.textContent = say.textContent = text }
 	on(form, 'submit', e => {
+		const to = e.submitter && e.submitter.formAction
 		e.preventDefault()
 		if (form.busy) return
+		clearTimeout(form.timer)
 		bar.hidden = false
 		if ([...file.files].reduce((n, f) => n + f.size, 0) > +d.max) return tell(d.large)
 		form.busy = true
@@ -128,8 +130,8 @@ function upload(form) {
 		x.onerror = () => { form.busy = false; tell(d.cut) }
 		x.onload = () => {
 			const to = new URL(x.responseURL)
-			if (to.pathname !== location.pathname) {
-				if (to.pathname.startsWith('/van-ban-di')) sessionStorage.removeItem('tram:' + d.keep)
+			if (x.status < 400) {
+				if (/^.van-ban|nhap=/.test(to.pathname + to.search)) sessionStorage.removeItem('tram:' + d.keep)
 				return location.assign(to)
 			}
 			const doc = parse(x.responseText), fresh = $('#main', doc), input = fresh && $('[type=file]', fresh)
@@ -143,7 +145,7 @@ function upload(form) {
 			$('#main').replaceWith(fresh)
 			ready(fresh)
 		}
-		x.open('POST', form.action)
+		x.open('POST', to || form.action)
 		x.send(new FormData(form))
 	})
 }

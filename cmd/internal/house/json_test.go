@@ -135,6 +135,8 @@ func (s *said) faults(is *shape, at string) (list []string) {
 // read from the source, so that only who prints it stands here.
 var answers = map[string][]string{
 	"cmd/tram.sendCommand":      {"tram send"},
+	"cmd/tram.enterOne":         {"tram enter in", "tram enter out"},
+	"cmd/tram.numbersCommand":   {"tram numbers"},
 	"cmd/tram.handKey":          {"tram app create", "tram app rotate"},
 	"cmd/tram.appListCommand":   {"tram app list"},
 	"cmd/tram.appRevokeCommand": {"tram app revoke"},
