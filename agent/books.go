@@ -5,14 +5,25 @@ import (
 
 	"tram/agent/books"
 	"tram/agent/identity"
+	"tram/storage"
 )
 
 // openBooks makes the register books over the office's documents.
 func (d *desk) openBooks() {
 	d.books = books.New(books.Options{
 		DB: d.db, Blobs: d.blobs, Source: d.office, Heading: d.heading,
-		Logger: d.log.With("part", "books"), Now: d.clock.Now,
+		Followed: d.followed, Logger: d.log.With("part", "books"), Now: d.clock.Now,
 	})
+}
+
+// followed is what the handling of documents says in the books.
+func (d *desk) followed(ctx context.Context, ids []storage.ID) (map[storage.ID]books.Followed, error) {
+	known, err := d.handling.Followed(ctx, ids)
+	all := make(map[storage.ID]books.Followed, len(known))
+	for id, f := range known {
+		all[id] = books.Followed(f)
+	}
+	return all, err
 }
 
 // heading is whose books they are.

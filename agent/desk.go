@@ -23,6 +23,7 @@ import (
 	"tram/agent/countersign"
 	"tram/agent/enroll"
 	"tram/agent/guard"
+	"tram/agent/handling"
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
@@ -89,11 +90,12 @@ type desk struct {
 	connectors *connector.Host
 	search     *search.Index
 	books      *books.Books
+	handling   *handling.Store
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, books.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, books.Schema, handling.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -132,6 +134,9 @@ func openDesk(ctx context.Context, a *Agent) (_ *desk, err error) {
 	d.openConnectors()
 	d.openSearch()
 	d.openBooks()
+	if err := d.openHandling(); err != nil {
+		return nil, err
+	}
 	if err := d.openNode(); err != nil {
 		return nil, err
 	}
@@ -279,6 +284,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.office.Run(ctx) })
 	group.Go(func() error { return d.connectors.Run(ctx) })
 	group.Go(func() error { return d.search.Run(ctx) })
+	group.Go(func() error { return d.handling.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })

@@ -12,6 +12,7 @@ import (
 	"tram/agent/books"
 	"tram/agent/connector"
 	"tram/agent/enroll"
+	"tram/agent/handling"
 	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/office"
@@ -39,6 +40,7 @@ func (a *Agent) local() http.Handler {
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
 	connector.AsideRoutes(mux, a.log.With("part", "connectors"), a.quarantine)
+	handling.Routes(mux, a.log.With("part", "handling"), a.handled)
 	api.PaperRoutes(mux, a.log.With("part", "api"), a.o.Dir, a.paperBooks)
 	search.Routes(mux, a.log.With("part", "search"), a.search)
 	books.Routes(mux, a.log.With("part", "books"), a.registers)

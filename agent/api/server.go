@@ -354,7 +354,7 @@ func (s *server) send(_ http.ResponseWriter, r *http.Request) (any, error) {
 		To: req.To, Subject: req.Subject, Urgency: office.Urgency(req.Urgency), Type: req.Type,
 		Number: req.Number, Notation: req.Notation, Date: req.Date, Signer: req.Signer,
 		Position: req.Position, Content: req.Content, Classification: req.Classification, Cleared: req.Cleared, Copied: req.Copied, By: req.By,
-		Changes: office.Changes{Replaces: req.Replaces, Updates: req.Updates, Removed: req.Removed, Reason: req.ChangeReason},
+		Changes: office.Changes{Replaces: req.Replaces, Updates: req.Updates, Removed: req.Removed, Reason: req.ChangeReason}, Replies: req.Replies,
 	}
 	draft.Files = uploads(parts, req.Files)
 	return d.Send(r.Context(), draft)

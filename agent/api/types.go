@@ -108,6 +108,7 @@ type DraftRequest struct {
 	Updates      storage.ID   `json:"updates,omitzero"`
 	Removed      []string     `json:"removed,omitempty"`
 	ChangeReason string       `json:"change_reason,omitempty"`
+	Replies      []storage.ID `json:"replies,omitempty"` // incoming documents that it answers
 }
 
 // Page is one page of a list.

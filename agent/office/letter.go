@@ -87,6 +87,7 @@ func (o *Office) message(id storage.ID, l letter, files []file) *edxml.Document 
 		SteeringType: defaultSteering,
 		Trace:        []edxml.Trace{{OrganID: o.me.Code, Time: l.at}},
 		Business:     l.change.business(l),
+		ResponseFor:  l.answers,
 	}
 	for _, c := range l.to {
 		d.To = append(d.To, edxml.Organ{ID: c.Code, InCharge: c.Name, Name: c.Name})
@@ -115,6 +116,7 @@ type letter struct {
 	by, key          string
 	cleared, copied  bool
 	at               time.Time
+	answers          []edxml.ResponseFor
 	change           *change // nil for a document that stands alone
 	given            *given  // of a message that was handed over; nil for a draft
 	handed           Handed

@@ -49,15 +49,18 @@ const (
 	UpdatedBy  LinkKind = "updated-by"
 	Replaces   LinkKind = "replaces"
 	ReplacedBy LinkKind = "replaced-by"
+	Answers    LinkKind = "answers"
+	AnsweredBy LinkKind = "answered-by"
 )
 
-// Link is another document that a document updates or replaces, or that does so
-// to it.
+// Link is another document that a document updates, replaces or answers, or that
+// does so to it.
 type Link struct {
 	Kind    LinkKind   `json:"kind"`
-	ID      storage.ID `json:"id"`       // zero while it is not here
-	EdXMLID string     `json:"edxml_id"` // DocumentId
-	Symbol  string     `json:"symbol"`   // số, ký hiệu; "" while it is not here
+	ID      storage.ID `json:"id"`            // zero while it is not here
+	Box     Box        `json:"box,omitempty"` // "" while it is not here
+	EdXMLID string     `json:"edxml_id"`      // DocumentId
+	Symbol  string     `json:"symbol"`        // số, ký hiệu; "" while it is not here
 	Subject string     `json:"subject"`
 	Date    string     `json:"date"`
 	Reason  string     `json:"reason"`
@@ -318,7 +321,7 @@ func (o *Office) listed(d *edxml.Document, code, kind string) bool {
 	})
 }
 
-// relateIn links a document that has come to those that it updates or replaces,
+// relateIn links a document that has come to those that it updates, replaces or answers,
 // and to those that came before it and name it. Only the office that issued a
 // document may update or replace it (P7).
 func (o *Office) relateIn(tx *sqlite.Tx, seq int64, in *arrival) error {
@@ -343,7 +346,7 @@ func (o *Office) relateIn(tx *sqlite.Tx, seq int64, in *arrival) error {
 			return err
 		}
 	}
-	return o.awaited(tx, seq, in.doc)
+	return errors.Join(o.awaited(tx, seq, in.doc), o.relateReplies(tx, seq, in.doc, answeredIn(in.msg)))
 }
 
 // updateOf is an update as a request.
@@ -425,7 +428,7 @@ func fillLinks(tx *sqlite.Tx, list []*row) error {
 			var seq int64
 			var kind, number, notation string
 			var l Link
-			if err := rows.Scan(&seq, &kind, &l.EdXMLID, &l.Reason, &l.ID, &number, &notation, &l.Subject, &l.Date, &l.Waits); err != nil {
+			if err := rows.Scan(&seq, &kind, &l.EdXMLID, &l.Reason, &l.ID, &number, &notation, &l.Subject, &l.Date, &l.Waits, &l.Box); err != nil {
 				return err
 			}
 			l.Kind, l.Symbol = kinds[kind], edxml.Code{Number: number, Notation: notation}.String()
@@ -434,12 +437,13 @@ func fillLinks(tx *sqlite.Tx, list []*row) error {
 		}
 	}
 	return errors.Join(
+		fillReplies(tx, list),
 		each(tx, list, `SELECT r.document, r.kind, r.edxml_id, r.reason, coalesce(d.id, zeroblob(16)), coalesce(d.number, ''), coalesce(d.notation, ''),
-				coalesce(d.subject, ''), coalesce(d.date, ''), 0 FROM relations r LEFT JOIN documents d ON d.seq = r.target
+				coalesce(d.subject, ''), coalesce(d.date, ''), 0, coalesce(d.box, '') FROM relations r LEFT JOIN documents d ON d.seq = r.target
 			WHERE r.document IN (?) ORDER BY r.document, r.edxml_id`,
 			add(map[string]LinkKind{kindUpdate: Updates, kindReplace: Replaces})),
 		each(tx, list, `SELECT r.target, r.kind, d.edxml_id, r.reason, d.id, d.number, d.notation, d.subject, d.date,
-				EXISTS (SELECT 1 FROM requests q WHERE q.document = d.seq AND q.kind = 'update' AND q.state = 'pending')
+				EXISTS (SELECT 1 FROM requests q WHERE q.document = d.seq AND q.kind = 'update' AND q.state = 'pending'), d.box
 			FROM relations r JOIN documents d ON d.seq = r.document
 			WHERE r.target IN (?) AND d.state NOT IN ('withdrawn', 'recalled') AND NOT (d.box = 'in' AND d.state = 'returned')
 				AND NOT EXISTS (SELECT 1 FROM requests q WHERE q.document = d.seq AND q.kind = 'update' AND q.state = 'refused')

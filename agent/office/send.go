@@ -39,6 +39,9 @@ func (o *Office) Send(ctx context.Context, d Draft) (Document, error) {
 	if err := r.changes(ctx, d.Changes, &l); err != nil {
 		return Document{}, err
 	}
+	if err := r.replies(ctx, d.Replies, &l); err != nil {
+		return Document{}, err
+	}
 	if err := r.unborne(ctx, l); err != nil {
 		return Document{}, fmt.Errorf("send document: %w", err)
 	}
@@ -231,6 +234,9 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 		return err
 	}
 	if err := o.relateOut(tx, seq, l); err != nil {
+		return err
+	}
+	if err := o.relateReplies(tx, seq, row, l.answers); err != nil {
 		return err
 	}
 	if err := o.numbers.number(tx, seq, no); err != nil {

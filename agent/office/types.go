@@ -152,7 +152,7 @@ type Document struct {
 	Request     *Request        `json:"request,omitempty"`      // newest that this office got about it; only of incoming ones
 	Paper       *PaperFacts     `json:"paper,omitempty"`        // only of paper documents
 	Twins       []Twin          `json:"twins,omitempty"`        // earlier ones that an incoming one may be the same as, from Get
-	Links       []Link          `json:"links,omitempty"`        // to those that it updates or replaces, and that do so to it
+	Links       []Link          `json:"links,omitempty"`        // to those that it updates, replaces or answers, and that do so to it
 }
 
 // Upload is a file being handed over. Body is read once, to its end.
@@ -179,6 +179,7 @@ type Draft struct {
 	Files          []Upload
 	By             string // sign-in name or "cli", for the audit log
 	Changes        Changes
+	Replies        []storage.ID // incoming documents that it answers
 	// Key names the draft for a program that may hand it over again after a
 	// crash: then the document that was saved under it is returned, whatever the
 	// rest of the draft says. "" is none; at most MaxKey bytes, unique in this office.

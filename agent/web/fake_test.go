@@ -21,6 +21,7 @@ import (
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/storage"
+	"tram/storage/sqlite"
 )
 
 // fakeOffice is a small office in memory: it keeps the rules that pages
@@ -40,6 +41,8 @@ type fakeOffice struct {
 	checks   map[storage.ID][]office.Check
 	knowing  office.Knowing // of the last acceptance
 	changes  office.Changes // of the last draft
+	// transaction runs what saves a document with it.
+	transaction func(fn func(tx *sqlite.Tx) error) error
 }
 
 func newFakeOffice(now func() time.Time) *fakeOffice {
@@ -263,7 +266,18 @@ func (f *fakeOffice) Send(_ context.Context, d office.Draft) (office.Document, e
 	if doc.Number == "" {
 		doc.Number = fmt.Sprint(f.numbers)
 	}
-	return f.add(doc, files...), nil
+	for _, id := range d.Replies {
+		answered, err := f.Get(context.Background(), id)
+		if err != nil {
+			return office.Document{}, err
+		}
+		doc.Links = append(doc.Links, office.Link{Kind: office.Answers, ID: id, Box: office.In, Symbol: symbol(answered), Subject: answered.Subject})
+	}
+	doc = f.add(doc, files...)
+	if d.Also != nil {
+		return doc, f.transaction(func(tx *sqlite.Tx) error { return d.Also(tx, doc) })
+	}
+	return doc, nil
 }
 
 func (f *fakeOffice) answer(id storage.ID, state office.State, reason, by string) (office.Document, error) {

@@ -49,17 +49,6 @@ func (f bookSource) Yearbook(_ context.Context, box office.Box, year int) (lines
 
 func (f bookSource) BookYears(context.Context, office.Box) ([]int, error) { return []int{2026}, nil }
 
-func (f bookSource) Documents(_ context.Context, ids []storage.ID) (docs []office.Document, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, d := range f.docs {
-		if slices.Contains(ids, d.ID) {
-			docs = append(docs, d)
-		}
-	}
-	return docs, nil
-}
-
 func (f bookSource) Message(context.Context, storage.ID) (*edxml.Document, error) {
 	return &edxml.Document{Signer: edxml.Signer{FullName: "Lê Hoàng Phượng"}}, nil
 }

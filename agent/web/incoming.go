@@ -31,6 +31,7 @@ type DocumentView struct {
 	Recalled  string // said of a document that was cancelled
 	Order     *OrderView
 	Links     []LinkView
+	Handling  *HandlingView // nil before it was accepted
 	Twins     []TwinView
 	OnPaper   bool
 	Stamp     string // address of the ĐẾN stamp, "" without a number
@@ -109,6 +110,14 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Facts: v.facts(d), Trust: v.trustOf(d),
 		Steps: v.incomingSteps(d), CanAnswer: v.may(account.Answer) && d.State == office.Arrived,
 		Returning: len(errs) > 0 && errs[0].Field == "reason", Reason: reason, MaxReason: maxReason}
+	var err error
+	if view.CanRead, err = s.mayRead(ctx, v, d); err != nil {
+		return err
+	}
+	if view.Handling, err = s.handlingOf(ctx, v, d, view.CanRead, errs); err != nil {
+		return err
+	}
+	view.Styles = s.some("handling.css")
 	view.setErrors(v, errs)
 	view.Links, view.Recalled, view.Twins, view.OnPaper = v.links(d), v.recalled(d), v.twins(d), d.Medium == office.Paper
 	if d.Arrival > 0 && v.may(account.Answer) {
@@ -150,7 +159,7 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 func (v *visit) answered(d office.Document) string {
 	args := i18n.Args{"n": d.Arrival, "time": "", "reason": d.ReasonIn(v.lang)}
 	for _, e := range d.Events {
-		if e.Step == d.State {
+		if e.Step == d.State && args["time"] == "" { // later events of the step are statuses and remarks
 			args["time"] = v.clock(e.At)
 		}
 	}

@@ -30,6 +30,7 @@ type IncomingRow struct {
 	State                    Tag
 	Marks                    []Tag // verdicts on the seal and on the signatures in the files
 	Remarks                  []Tag // recalled, replaced, updated
+	Due                      Tag   // "" for no deadline, or for one that was met
 	New                      bool  // just entered
 }
 
@@ -73,8 +74,12 @@ func (s *site) incomingList(ctx context.Context, v *visit, failed []FieldError) 
 	status := l.finish(&view.Page, failed)
 	fresh := ""
 	view.Entered, fresh = v.entered(page.Documents)
+	due, err := s.deadlines(ctx, v, page.Documents)
+	if err != nil {
+		return err
+	}
 	for _, d := range page.Documents {
-		row := IncomingRow{Href: boxPath(d), Day: listDay(d), New: d.ID.String() == fresh, From: partyName(d.From),
+		row := IncomingRow{Due: due[d.ID], Href: boxPath(d), Day: listDay(d), New: d.ID.String() == fresh, From: partyName(d.From),
 			Symbol: symbol(d), Subject: d.Subject, Urgent: v.urgent(d.Urgency), State: v.incomingTag(d), Marks: v.marks(d), Remarks: v.remarks(d)}
 		if d.Arrival > 0 {
 			row.Arrival = strconv.Itoa(d.Arrival)

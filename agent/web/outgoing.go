@@ -53,6 +53,11 @@ func (s *site) sentView(ctx context.Context, v *visit, d office.Document) SentVi
 		Urgent: v.urgent(d.Urgency), State: v.stateTag(d.State), Facts: v.facts(d)}
 	view.Path = view.Base
 	view.Filing = s.filing(ctx, v, d.ID)
+	if may, err := s.mayRead(ctx, v, d); err != nil {
+		s.Logger.Error("ask who may read", "error", err)
+	} else {
+		view.CanRead = may
+	}
 	view.Frozen, view.Links, view.TakeBack, view.MaxReason = v.frozen(d), v.links(d), v.takeBack(d), maxReason
 	if d.Medium == office.Paper {
 		for _, r := range d.To {

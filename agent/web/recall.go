@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -40,7 +41,7 @@ func (v *visit) links(d office.Document) []LinkView {
 		}
 		view := LinkView{Text: v.t(key), Title: joinDots(l.Symbol, l.Subject), Reason: l.Reason}
 		if l.ID != (storage.ID{}) {
-			view.Href = boxPath(office.Document{ID: l.ID, Box: d.Box})
+			view.Href = boxPath(office.Document{ID: l.ID, Box: cmp.Or(l.Box, d.Box)})
 		} else {
 			view.Title = joinDots(l.EdXMLID, v.t("web.link.not-here"))
 		}

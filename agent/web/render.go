@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -81,6 +82,11 @@ func (p Page) T(key string, args ...any) string {
 		values[fmt.Sprint(args[i])] = args[i+1]
 	}
 	return i18n.T(p.Lang, key, values)
+}
+
+// SwitchTo is where somebody else takes over and comes back to this page.
+func (p Page) SwitchTo() string {
+	return "/dang-nhap?" + url.Values{"doi": {"1"}, "tiep": {p.Path}}.Encode()
 }
 
 // ErrorOf returns the message at a field, "" when it is right.

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 
+	"tram/agent/office"
 	"tram/agent/web/account"
 )
 
@@ -59,7 +60,7 @@ func (s *site) table() []route {
 		{who: account.Answer, pattern: "POST /van-ban-den/{id}/tu-choi", do: s.refuse},
 		{who: account.Answer, pattern: "POST /van-ban-den/{id}/kiem-lai", do: s.recheck},
 		{who: account.Lists, pattern: "GET /van-ban-den/{id}/kiem-tra/{index}", do: s.checkReport},
-		{who: account.Content, pattern: "GET /van-ban-den/{id}/ban-da-ky/{index}", do: s.signedRevision},
+		{who: account.Handed, pattern: "GET /van-ban-den/{id}/ban-da-ky/{index}", do: s.reading(office.In, s.signedRevision)},
 		{who: account.Send, pattern: "POST /van-ban-di/{id}/gui-ngay", do: s.sendNow},
 		{who: account.Send, pattern: "POST /van-ban-di/{id}/rut-lai", do: s.withdraw},
 		{who: account.Send, pattern: "POST /van-ban-di/{id}/thu-hoi", do: s.recall},
@@ -85,22 +86,23 @@ func (s *site) table() []route {
 	all = append(all, s.stickRoutes()...)
 	all = append(all, s.paperRoutes()...)
 	all = append(all, s.findRoutes()...)
-	for _, box := range []string{"van-ban-den", "van-ban-di"} {
+	for path, box := range map[string]office.Box{"van-ban-den": office.In, "van-ban-di": office.Out} {
 		all = append(all,
-			route{who: account.Content, pattern: "GET /" + box + "/{id}/tep/{index}", do: s.file},
-			route{who: account.Content, pattern: "GET /" + box + "/{id}/goi", do: s.export},
-			route{who: account.Content, pattern: "GET /" + box + "/{id}/edxml", do: s.exportEdXML})
+			route{who: account.Handed, pattern: "GET /" + path + "/{id}/tep/{index}", do: s.reading(box, s.file)},
+			route{who: account.Handed, pattern: "GET /" + path + "/{id}/goi", do: s.reading(box, s.export)},
+			route{who: account.Handed, pattern: "GET /" + path + "/{id}/edxml", do: s.reading(box, s.exportEdXML)})
 	}
 	all = append(all, s.composeRoutes()...)
 	all = append(all, s.bookRoutes()...)
-	return all
+	return append(all, s.handlingRoutes()...)
 }
 
 func (s *site) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET "+assetPath+"{file}", s.assets)
+	s.mux, s.rules = http.NewServeMux(), map[string]account.Right{}
+	s.mux.Handle("GET "+assetPath+"{file}", s.assets)
 	for _, rt := range s.table() {
-		mux.Handle(rt.pattern, s.handle(rt))
+		s.mux.Handle(rt.pattern, s.handle(rt))
+		s.rules[rt.pattern] = rt.who
 	}
-	return mux
+	return s.mux
 }

@@ -51,6 +51,7 @@ type SendView struct {
 	ScanFault  string    // why there are none
 	Taken      []string  // chosen scans
 	Change     *Changing // of a document that replaces or updates another one
+	Reply      *Replying // of one that answers
 	MaxReason  int
 	ChooseNew  bool // files were sent along and must be chosen again
 	MaxSize    string
@@ -113,6 +114,9 @@ func (s *site) sendForm(ctx context.Context, v *visit) error {
 	if err := s.changing(ctx, v, &view); err != nil {
 		return err
 	}
+	if err := s.replying(ctx, v, &view); err != nil {
+		return err
+	}
 	s.addSigned(v, &view, v.r.URL.Query()["ky"])
 	return s.showSend(ctx, v, view, nil, http.StatusOK)
 }
@@ -160,6 +164,8 @@ func (s *site) showSend(ctx context.Context, v *visit, view SendView, errs []Fie
 		view.Path += "?nhap=" + view.Draft
 	} else if c := view.Change; c != nil {
 		view.Path += "?" + c.Kind + "=" + c.ID
+	} else if view.Reply != nil {
+		view.Path += "?tra-loi=" + view.Reply.ID
 	}
 	view.Types = chosen(documentTypes, view.Type)
 	for n := range 4 {
@@ -199,7 +205,7 @@ func (s *site) send(ctx context.Context, v *visit) error {
 			return err
 		}
 	}
-	if err := s.changed(ctx, v, up, &view); err != nil {
+	if err := errors.Join(s.changed(ctx, v, up, &view), s.replied(ctx, v, up, &view)); err != nil {
 		return err
 	}
 	s.addSigned(v, &view, up.fields["signed"])
@@ -308,6 +314,7 @@ func (s *site) draft(ctx context.Context, v *visit, view SendView, up *upload) (
 	}
 	d.To = splitCodes(view.To)
 	view.Change.draft(&d)
+	s.replyDraft(v, view.Reply, &d)
 	if view.Change != nil && view.Change.Reason == "" {
 		wrong("change_reason", "web.change.no-reason")
 	}
@@ -357,7 +364,7 @@ func (s *site) uploadFailed(ctx context.Context, v *visit, up *upload, err error
 			return err
 		}
 	}
-	if err := s.changed(ctx, v, up, &view); err != nil {
+	if err := errors.Join(s.changed(ctx, v, up, &view), s.replied(ctx, v, up, &view)); err != nil {
 		return err
 	}
 	if err := s.composed(ctx, v, up, &view); err != nil {

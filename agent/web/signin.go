@@ -1,54 +1,95 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"tram/agent/i18n"
 	"tram/agent/problem"
+	"tram/agent/web/account"
 )
 
 // SignInView is the sign-in page.
 type SignInView struct {
 	Page
-	Name  string
-	Known []string // names that signed in from this browser
-	Next  string
+	Name   string
+	Known  []KnownName // who may be meant: of this browser, or all when somebody is signed in
+	Next   string
+	Switch bool   // somebody is signed in, and another one takes over
+	Back   string // leads back from there
+}
+
+// KnownName is a choice that fills the name in.
+type KnownName struct {
+	Name, Display, Href string
+	Current             bool
 }
 
 const (
 	knownCookie = "tram-nguoi-dung"
 	knownLife   = 180 * 24 * time.Hour
 	maxKnown    = 5
+	// maxKnownName bounds a name as it is shown, characters.
+	maxKnownName = 100
 )
 
+// signInForm offers names as choices: those that signed in from this browser, and
+// to who is signed in all of the office, so that the next one at the same PC only
+// types a password. Strangers learn no names.
 func (s *site) signInForm(ctx context.Context, v *visit) error {
-	next := v.r.URL.Query().Get("tiep")
-	if v.signed {
-		v.redirect(local(next))
+	q := v.r.URL.Query()
+	view := SignInView{Next: q.Get("tiep"), Switch: v.signed && q.Get("doi") != "", Name: strings.TrimSpace(q.Get("ten"))}
+	if v.signed && !view.Switch {
+		v.redirect(local(view.Next))
 		return nil
 	}
-	known := s.knownNames(v.r)
-	view := SignInView{Next: next, Known: known}
-	if len(known) > 0 {
-		view.Name = known[0]
+	if known := s.knownNames(v.r); view.Name == "" && !view.Switch && len(known) > 0 {
+		view.Name = known[0].Name
 	}
-	return s.showSignIn(v, view, nil, http.StatusOK)
+	return s.showSignIn(ctx, v, view, nil, http.StatusOK)
 }
 
-func (s *site) showSignIn(v *visit, view SignInView, errs []FieldError, status int) error {
-	view.Page = s.bare(v, v.t("web.signin.title"), "/dang-nhap?"+url.Values{"tiep": {view.Next}}.Encode())
+func (s *site) showSignIn(ctx context.Context, v *visit, view SignInView, errs []FieldError, status int) error {
+	q := url.Values{"tiep": {view.Next}}
+	view.Known = s.knownNames(v.r)
+	if view.Switch {
+		q.Set("doi", "1")
+		people, err := s.Accounts.Users(ctx)
+		if err != nil {
+			return fmt.Errorf("list accounts: %w", err)
+		}
+		view.Known, view.Back = nil, local(view.Next)
+		for _, u := range people {
+			if !u.Disabled && u.Name != v.session.User.Name {
+				view.Known = append(view.Known, KnownName{Name: u.Name, Display: u.Display})
+			}
+		}
+	}
+	view.Page = s.bare(v, v.t("web.signin.title"), "/dang-nhap?"+q.Encode())
+	if view.Switch {
+		view.Page.Title = v.t("web.title", i18n.Args{"title": v.t("web.switch.title")})
+	}
+	for i := range view.Known {
+		k := &view.Known[i]
+		q.Set("ten", k.Name)
+		k.Href, k.Current = "/dang-nhap?"+q.Encode(), k.Name == view.Name
+	}
+	view.Styles = s.some("signin.css")
 	view.Page.setErrors(v, errs)
 	return s.render(v, "signin", view, status)
 }
 
 func (s *site) signIn(ctx context.Context, v *visit) error {
 	name, password := strings.TrimSpace(v.r.PostFormValue("name")), v.r.PostFormValue("password")
-	view := SignInView{Name: name, Known: s.knownNames(v.r), Next: v.r.PostFormValue("tiep")}
+	view := SignInView{Name: name, Next: v.r.PostFormValue("tiep"), Switch: v.signed && v.r.PostFormValue("doi") != ""}
 	var errs []FieldError
 	if name == "" {
 		errs = append(errs, FieldError{"name", v.t("web.signin.no-name")})
@@ -57,16 +98,16 @@ func (s *site) signIn(ctx context.Context, v *visit) error {
 		errs = append(errs, FieldError{"password", v.t("web.signin.no-password")})
 	}
 	if errs != nil {
-		return s.showSignIn(v, view, errs, http.StatusUnprocessableEntity)
+		return s.showSignIn(ctx, v, view, errs, http.StatusUnprocessableEntity)
 	}
 	user, err := s.Accounts.Authenticate(ctx, name, password, address(v.r))
 	if err != nil {
 		p := problem.From(err)
 		switch p.Code {
 		case "account.wrong", "account.locked":
-			return s.showSignIn(v, view, []FieldError{{"name", v.whole(p)}}, http.StatusUnprocessableEntity)
+			return s.showSignIn(ctx, v, view, []FieldError{{"name", v.whole(p)}}, http.StatusUnprocessableEntity)
 		case "account.throttled":
-			return s.showSignIn(v, view, []FieldError{{"name", p.Message(v.lang)}}, http.StatusTooManyRequests)
+			return s.showSignIn(ctx, v, view, []FieldError{{"name", p.Message(v.lang)}}, http.StatusTooManyRequests)
 		}
 		return fmt.Errorf("sign in: %w", err)
 	}
@@ -81,8 +122,8 @@ func (s *site) signIn(ctx context.Context, v *visit) error {
 	}
 	s.setCookie(v, s.cookie, token, 0)
 	s.setCookie(v, s.visitCookie, "", -time.Second)
-	s.setCookie(v, s.cookieName(knownCookie), strings.Join(withFirst(view.Known, user.Name), " "), knownLife)
-	v.redirect(local(view.Next))
+	s.setCookie(v, s.cookieName(knownCookie), withFirst(s.knownNames(v.r), user), knownLife)
+	v.redirect(s.mayOpen(user, local(view.Next)))
 	return nil
 }
 
@@ -97,19 +138,50 @@ func (s *site) signOut(ctx context.Context, v *visit) error {
 	return nil
 }
 
-// knownNames are the names that this browser signed in with, latest first: on
-// a shared PC the next clerk picks hers instead of typing, and nobody else
-// learns which accounts there are.
-func (s *site) knownNames(r *http.Request) []string {
+// mayOpen is the address when its user may open it, else the home page: who takes
+// over is not led to a refusal.
+func (s *site) mayOpen(user account.User, target string) string {
+	r, err := http.NewRequest(http.MethodGet, target, nil)
+	if err != nil {
+		return "/viec-can-lam"
+	}
+	_, pattern := s.mux.Handler(r)
+	who, ok := s.rules[pattern]
+	if !ok || who == anybody || who == signedIn || user.Role.May(who) {
+		return target
+	}
+	return "/viec-can-lam"
+}
+
+// knownNames are those that this browser signed in with, latest first, with how
+// they are shown: the cookie holds both, so that nobody learns from a made-up one
+// which accounts there are.
+func (s *site) knownNames(r *http.Request) (names []KnownName) {
 	c, err := r.Cookie(s.cookieName(knownCookie))
 	if err != nil {
 		return nil
 	}
-	names := strings.Fields(c.Value)
-	return names[:min(len(names), maxKnown)]
+	for _, one := range strings.Split(c.Value, "|") {
+		name, display, _ := strings.Cut(one, "~")
+		shown, err := url.QueryUnescape(display)
+		if !knownForm.MatchString(name) || err != nil || utf8.RuneCountInString(shown) > maxKnownName || len(names) == maxKnown {
+			continue
+		}
+		names = append(names, KnownName{Name: name, Display: cmp.Or(shown, name)})
+	}
+	return names
 }
 
-func withFirst(names []string, first string) []string {
-	rest := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == first })
-	return append([]string{first}, rest[:min(len(rest), maxKnown-1)]...)
+// knownForm is that of a name in the cookie.
+var knownForm = regexp.MustCompile(`^[a-z0-9._-]{1,32}$`)
+
+// withFirst is the cookie after user has signed in.
+func withFirst(names []KnownName, user account.User) string {
+	rest := slices.DeleteFunc(names, func(k KnownName) bool { return k.Name == user.Name })
+	all := append([]KnownName{{Name: user.Name, Display: user.Display}}, rest[:min(len(rest), maxKnown-1)]...)
+	parts := make([]string, len(all))
+	for i, k := range all {
+		parts[i] = k.Name + "~" + url.QueryEscape(k.Display)
+	}
+	return strings.Join(parts, "|")
 }

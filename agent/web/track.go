@@ -1,6 +1,7 @@
 package web
 
 import (
+	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/agent/office"
 )
@@ -12,7 +13,8 @@ type Step struct {
 	When  string
 	Proof string // who signed for it
 	Note  string
-	Tell  string // the tone in a word, for those who do not see it
+	Tell  string   // the tone in a word, for those who do not see it
+	Lines []string // what the recipient did with it later
 }
 
 // Track is how far a document came with one recipient.
@@ -55,7 +57,7 @@ func (v *visit) tracks(d office.Document, live *Meter) []Track {
 func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step {
 	happened := map[office.State]*office.Event{}
 	for i, e := range d.Events {
-		if concerns(e, r) && (!aboutAsks(e) || e.Step == office.Recalled) && !remarked(e) && (!testified(e) || e.Step == office.Failed) {
+		if concerns(e, r) && !handledThere(e) && (!aboutAsks(e) || e.Step == office.Recalled) && !remarked(e) && (!testified(e) || e.Step == office.Failed) {
 			happened[e.Step] = &d.Events[i]
 		}
 	}
@@ -84,6 +86,9 @@ func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step
 		if s == office.Accepted && r.Number != "" {
 			step.Note = v.t("web.step.number", i18n.Args{"n": r.Number})
 		}
+		if s == office.Accepted {
+			step.Lines = v.handledLines(d, r)
+		}
 		steps = append(steps, step)
 	}
 	if r.State == office.Recalled || r.State == office.Withdrawn {
@@ -107,6 +112,22 @@ func (v *visit) track(d office.Document, r office.Recipient, live *Meter) []Step
 		end.Note = note
 	}
 	return append(kept, end)
+}
+
+// handledThere tells of a status how a recipient goes on with a document that it
+// has accepted.
+func handledThere(e office.Event) bool {
+	return e.Code == edxml.StatusAssigned || e.Code == edxml.StatusInProgress || e.Code == edxml.StatusDone
+}
+
+// handledLines are these statuses, which stand below the last step.
+func (v *visit) handledLines(d office.Document, r office.Recipient) (lines []string) {
+	for _, e := range d.Events {
+		if concerns(e, r) && handledThere(e) {
+			lines = append(lines, joinDots(v.clock(e.At), e.Words(v.lang)))
+		}
+	}
+	return lines
 }
 
 // takenBack ends a track with the document being taken back: what did not happen
@@ -188,6 +209,8 @@ func (v *visit) incomingSteps(d office.Document) []Step {
 			if e.Step != office.Recalled {
 				s.Label = v.t("web.in.asked." + string(e.Code))
 			}
+		case handledThere(e):
+			s.Label = v.t("web.in.step.reported")
 		case remarked(e):
 			s.Label = v.t("web.in.step.remark")
 		}

@@ -27,6 +27,8 @@ type visit struct {
 	session account.Session
 	signed  bool   // in
 	connect string // origins that this one page's scripts may talk to besides ours; "" for none
+	came    string // the form that came back with mistakes, of a page with several
+	cameFor string // the part that it is about
 	secret  string // what form tokens are made from: the cookie of the session, or of the visit before it
 }
 
@@ -122,7 +124,8 @@ func (s *site) toSignIn(v *visit) {
 		q.Set("tiep", v.r.URL.RequestURI())
 	} else if v.r.Method != http.MethodGet {
 		page := v.r.URL.Path
-		for _, action := range []string{"/tiep-nhan", "/tra-lai", "/gui-ngay", "/kiem-lai", "/dang-xuat-het", "/goi", "/tai-len", "/bo", "/them"} {
+		for _, action := range []string{"/tiep-nhan", "/tra-lai", "/gui-ngay", "/kiem-lai", "/dang-xuat-het", "/goi", "/tai-len", "/bo", "/them",
+			"/trinh", "/but-phe", "/chuyen", "/gia-han", "/thu-hoi-y-kien", "/mo-lai", "/tien-do", "/xong", "/giao-tiep"} {
 			page = strings.TrimSuffix(page, action)
 		}
 		if rest, ok := strings.CutPrefix(page, booksPath+"/"); ok {

@@ -170,6 +170,7 @@ type Options struct {
 	Link      func() Link
 	Queue     Queue
 	Documents Documents
+	Handling  Handling
 	Composing Composing
 	Books     *books.Books
 	Admin     Admin
@@ -192,6 +193,8 @@ type site struct {
 	// visitCookie names the cookie that ties forms to a browser before sign-in.
 	visitCookie string
 	turns       turns
+	mux         *http.ServeMux
+	rules       map[string]account.Right // who may use a pattern of mux
 	signing     *vgca.Desk
 	admin       adminState
 	usb         stickState
@@ -207,7 +210,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Admin.missing() || o.Sticks.missing() {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tram/agent/compose"
+	"tram/agent/handling"
 	"tram/agent/httpd"
 	"tram/agent/search"
 	"tram/agent/search/searchtest"
@@ -35,6 +36,7 @@ type box struct {
 	office   *fakeOffice
 	papers   *realOffice
 	docs     seeded
+	handling *handling.Store
 	accounts *account.Store
 	db       *sqlite.DB
 	link     Link
@@ -88,6 +90,10 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 		}
 	}
 	b := &box{t: t, office: newFakeOffice(now), papers: &realOffice{t: t, now: now}, accounts: accounts, db: db, link: Link{Up: true, Since: now().Add(-time.Hour), Rate: 96 << 10}}
+	if b.handling, err = handling.New(handling.Options{DB: db, Office: b.office, Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	b.office.transaction = func(fn func(tx *sqlite.Tx) error) error { return db.Update(context.Background(), fn) }
 	if !empty {
 		b.docs = seed(b.office)
 	}
@@ -103,7 +109,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Composing: composing, Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office,
+	options := Options{Composing: composing, Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office, Handling: b.handling,
 		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.admin, options.Admin, options.Sticks = newAdmin(t, db, now)
 	b.uploads = options.Config.UploadDir

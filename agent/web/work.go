@@ -3,8 +3,10 @@ package web
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"tram/agent/handling"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/web/account"
@@ -14,6 +16,8 @@ import (
 type WorkView struct {
 	Page
 	Groups []WorkGroup
+	Mine   bool   // offer the list of the person's own work
+	Direct bool   // offer to reassign somebody's work
 	Fresh  string // when the newest document came; so that empty is not broken
 	Stale  string // said while the link is down
 }
@@ -32,6 +36,8 @@ type WorkRow struct {
 	Who, When, Why        string
 	Urgent                Urgent
 	Marks                 []Tag // what to look at twice
+	Due                   Tag   // "" for no deadline
+	Role                  string
 	Action, ActionHref    string
 }
 
@@ -48,38 +54,68 @@ func (s *site) work(ctx context.Context, v *visit) error {
 	if err != nil {
 		return fmt.Errorf("read work list: %w", err)
 	}
+	own, err := s.Handling.Todo(ctx, v.actor())
+	if err != nil {
+		return fmt.Errorf("read what is handled: %w", err)
+	}
 	title := v.t("web.menu.work")
 	for _, d := range todo.Urgent {
-		if d.Urgency == office.HoaToc {
+		if d.Urgency == office.HoaToc && v.may(account.Direct) {
 			title = v.t("web.title.express", i18n.Args{"title": title})
 			break
 		}
 	}
 	view := WorkView{Page: s.page(ctx, v, title, "/viec-can-lam")}
-	add := func(id string, docs []office.Document, more string, row func(office.Document) WorkRow) {
-		if len(docs) == 0 {
-			return
-		}
-		g := WorkGroup{ID: id, Title: v.t("web.work." + id), Count: len(docs)}
-		if len(docs) > workShown {
-			docs, g.More = docs[:workShown], more
-		}
-		for _, d := range docs {
-			g.Rows = append(g.Rows, row(d))
-		}
-		view.Groups = append(view.Groups, g)
-	}
-	add("urgent", todo.Urgent, "/van-ban-den?loc=chua-tiep-nhan", v.workIn)
-	add("to-accept", todo.ToAccept, "/van-ban-den?loc=chua-tiep-nhan", v.workIn)
-	add("requests", todo.Requests, "/van-ban-den", v.workRequest)
-	add("returned", todo.Returned, "/van-ban-di?loc=bi-tra-lai", v.workBack)
-	add("failed", todo.Failed, "/van-ban-di?loc=khong-gui-duoc", v.workBack)
-	add("unsent", todo.Unsent, "/hop-gui", v.workUnsent)
+	view.Groups = v.workGroups(todo, own)
+	view.Mine, view.Direct = v.may(account.Handle), v.may(account.Direct)
 	if !todo.LastIn.IsZero() {
 		view.Fresh = v.t("web.work.fresh", i18n.Args{"time": v.clock(todo.LastIn)})
 	}
 	view.Stale = v.stale(s.Link(), todo.LastIn)
 	return s.render(v, "work", view, 200)
+}
+
+// workGroups are the lists of the visitor, in the fixed order: what is urgent, what
+// is overdue, what is due soon, what is to be accepted, what came back, what was not
+// sent. Each sees what is theirs.
+func (v *visit) workGroups(todo office.Work, own handling.Todo) (groups []WorkGroup) {
+	add := func(id string, who account.Right, more string, rows ...[]WorkRow) {
+		g := WorkGroup{ID: id, Title: v.t("web.work." + id), Rows: slices.Concat(rows...)}
+		if g.Count = len(g.Rows); g.Count == 0 || !v.may(who) {
+			return
+		}
+		if g.Count > workShown {
+			g.Rows, g.More = g.Rows[:workShown], more
+		}
+		groups = append(groups, g)
+	}
+	sending := account.Send
+	if v.may(account.Accounts) { // who runs the box sees what it does not bring away
+		sending = account.Accounts
+	}
+	const mine, unaccepted = "/viec-cua-toi", "/van-ban-den?loc=chua-tiep-nhan"
+	add("urgent", account.Direct, unaccepted, each(todo.Urgent, v.workIn), each(own.Pressing, v.workWaiting))
+	add("opinion", account.Direct, "", each(own.Opinion, v.workWaiting))
+	add("overdue", account.Handle, mine, each(own.Overdue, v.workDue))
+	add("soon", account.Handle, mine, each(own.Soon, v.workDue))
+	add("to-accept", account.Answer, unaccepted, each(todo.ToAccept, v.workIn))
+	add("requests", account.Answer, "/van-ban-den", each(todo.Requests, v.workRequest))
+	add("unhanded", account.Direct, "", each(own.Unhanded, v.workDue))
+	add("returned", account.Send, "/van-ban-di?loc=bi-tra-lai", each(todo.Returned, v.workBack))
+	add("failed", sending, "/van-ban-di?loc=khong-gui-duoc", each(todo.Failed, v.workBack))
+	add("unsent", sending, "/hop-gui", each(todo.Unsent, v.workUnsent))
+	add("mine", account.Handle, mine, each(own.Mine, v.workWaiting))
+	add("inform", account.Handle, mine, each(own.Inform, v.workWaiting))
+	return groups
+}
+
+// each makes a row of each item of a list.
+func each[T any](list []T, row func(T) WorkRow) []WorkRow {
+	rows := make([]WorkRow, len(list))
+	for i, item := range list {
+		rows[i] = row(item)
+	}
+	return rows
 }
 
 // stale says, while the link is down, that newer documents may exist.

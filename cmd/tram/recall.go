@@ -96,10 +96,11 @@ func reasonFlag(cmd *cobra.Command, into *string, usage string) {
 // changeFlags are the flags of send about earlier documents. The function that
 // it returns reads the IDs.
 func changeFlags(cmd *cobra.Command, d *api.DraftRequest) (read func() error) {
-	var replaces []string
+	var replaces, replies []string
 	var updates string
 	f := cmd.Flags()
 	f.StringSliceVar(&replaces, "replaces", nil, "tram.send.replaces")
+	f.StringSliceVar(&replies, "replies", nil, "tram.send.replies")
 	f.StringVar(&updates, "updates", "", "tram.send.updates")
 	f.StringSliceVar(&d.Removed, "removed", nil, "tram.send.removed")
 	f.StringVar(&d.ChangeReason, "reason", "", "tram.send.reason")
@@ -107,6 +108,12 @@ func changeFlags(cmd *cobra.Command, d *api.DraftRequest) (read func() error) {
 		d.Replaces = make([]storage.ID, len(replaces))
 		for i, text := range replaces {
 			if d.Replaces[i], err = changeID("replaces", text); err != nil {
+				return err
+			}
+		}
+		d.Replies = make([]storage.ID, len(replies))
+		for i, text := range replies {
+			if d.Replies[i], err = changeID("replies", text); err != nil {
 				return err
 			}
 		}

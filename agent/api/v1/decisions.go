@@ -88,7 +88,7 @@ func (s *Server) decide(c *call, body any, do func(id storage.ID) (office.Docume
 			return answer{}, err
 		}
 		a := answer{status: http.StatusOK}
-		a.body, err = encode(documentOf(doc))
+		a.body, err = c.encoded(doc)
 		return a, err
 	})
 }

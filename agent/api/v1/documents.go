@@ -115,7 +115,7 @@ func (s *Server) get(c *call) error {
 
 // document answers with a document and its entity tag.
 func (c *call) document(d office.Document) error {
-	body, err := encode(documentOf(d))
+	body, err := c.encoded(d)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (c *call) unchanged(d office.Document) error {
 	if header == "" {
 		return nil
 	}
-	body, err := encode(documentOf(d))
+	body, err := c.encoded(d)
 	if err == nil && !matches(header, tagOf(body), false) {
 		err = problem.New(problem.Conflict, "api.precondition", "If-Match", i18n.Args{"id": d.ID.String(), "state": string(d.State)})
 	}

@@ -91,6 +91,21 @@ func (c *call) changes(q *Changes) (office.Changes, error) {
 	return out, err
 }
 
+// replies reads which documents a draft answers: those alone that the key sees.
+func (c *call) replies(list []string) (ids []storage.ID, err error) {
+	for _, text := range list {
+		id, err := c.earlier("replies", text)
+		if problem.From(err).Class == problem.NotFound {
+			return nil, problem.New(problem.Usage, "reply.unknown", "replies", i18n.Args{"id": id.String()})
+		}
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
 func (c *call) earlier(field, text string) (storage.ID, error) {
 	id, err := uuid.Parse(text)
 	if err != nil {
@@ -142,8 +157,8 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
-// Link is another document that a document updates or replaces, or that does so
-// to it.
+// Link is another document that a document updates, replaces or answers, or that
+// does so to it.
 type Link struct {
 	Kind    office.LinkKind `json:"kind"`
 	ID      string          `json:"id,omitempty"`

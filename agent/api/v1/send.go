@@ -39,6 +39,7 @@ type Draft struct {
 	Copied   bool       `json:"copied"`
 	Files    []FileName `json:"files"`
 	Changes  *Changes   `json:"changes"`
+	Replies  []string   `json:"replies"` // incoming documents that it answers
 }
 
 // FileName names an upload in a draft.
@@ -68,9 +69,13 @@ func (c *call) draft(d Draft, files []office.Upload) (office.Draft, error) {
 	if err != nil {
 		return office.Draft{}, err
 	}
+	replies, err := c.replies(d.Replies)
+	if err != nil {
+		return office.Draft{}, err
+	}
 	return office.Draft{
-		Changes: changes,
-		To:      d.To, Subject: d.Subject, Urgency: levelOf(d.Urgency), Type: d.Type, Number: d.Number, Notation: d.Notation, Date: d.Date,
+		Changes: changes, Replies: replies,
+		To: d.To, Subject: d.Subject, Urgency: levelOf(d.Urgency), Type: d.Type, Number: d.Number, Notation: d.Notation, Date: d.Date,
 		Signer: d.Signer, Position: d.Position, Content: d.Content, Cleared: d.Cleared, Copied: d.Copied, Files: files, By: c.app.Actor(),
 		Handed: office.Handed{App: c.app.Name},
 	}, nil

@@ -92,7 +92,7 @@ type Directory interface {
 	Resolve(code string) (c registry.Card, moved bool, err error)
 }
 
-// Options of New. All but Arriving, Style, Logger and Now are needed.
+// Options of New. All but Works, Arriving, Style, Logger and Now are needed.
 type Options struct {
 	DB        *sqlite.DB // opened with Schema and appkey.Schema
 	Blobs     *blob.Store
@@ -100,6 +100,7 @@ type Options struct {
 	Office    Office
 	Directory Directory
 	Search    Searcher
+	Works     Works // nil: nothing is said of how documents are handled
 	// Arriving lists what the hub is handing over; nil: nothing.
 	Arriving func() []api.Arriving
 	Unit     office.Party // this office

@@ -35,6 +35,8 @@ type Document struct {
 	// Request is the newest one about an incoming document.
 	Request *SenderRequest `json:"request,omitempty"`
 	Links   []Link         `json:"links,omitempty"`
+	// Handling is not in lists.
+	Handling *Handling `json:"handling,omitempty"`
 	// Via names the connector through which an incoming document of an office
 	// outside of Trạm came.
 	Via string `json:"via,omitempty"`

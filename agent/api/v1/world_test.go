@@ -25,6 +25,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/api/appkey"
+	"tram/agent/handling"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
 	"tram/agent/office"
@@ -74,6 +75,7 @@ type node struct {
 	blobs *blob.Store
 	reg   *registry.Registry
 	index *search.Index
+	works *handling.Store
 	stop  func()
 }
 
@@ -147,7 +149,7 @@ func (n *node) start() {
 	n.w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	n.db = must(sqlite.Open(ctx, filepath.Join(n.dir, "tram.db"), sqlite.Options{Now: n.w.now, Schemas: []sqlite.Schema{
-		queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, appkey.Schema, Schema, search.Schema,
+		queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, appkey.Schema, Schema, search.Schema, handling.Schema,
 	}}))
 	n.blobs = must(blob.Open(filepath.Join(n.dir, "blobs"), blob.Options{MinFree: -1}))
 	n.queue = queue.New(n.db, n.blobs, queue.Options{})
@@ -167,6 +169,8 @@ func (n *node) start() {
 	running.Go(func() { _ = n.Run(ctx) })
 	n.index = search.New(search.Options{DB: n.db, Source: n.Office})
 	running.Go(func() { _ = n.index.Run(ctx) })
+	n.works = must(handling.New(handling.Options{DB: n.db, Office: n.Office, Now: n.w.now}))
+	running.Go(func() { _ = n.works.Run(ctx) })
 	n.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
@@ -181,7 +185,7 @@ func (w *world) serve() {
 	w.t.Helper()
 	w.apps = appkey.New(w.a.db, appkey.Options{Now: w.now})
 	w.server = must(New(Options{
-		DB: w.a.db, Blobs: w.a.blobs, Apps: w.apps, Office: w.a.Office, Directory: w.a.reg, Search: w.a.index, Limits: limits, Version: "1.0",
+		DB: w.a.db, Blobs: w.a.blobs, Apps: w.apps, Office: w.a.Office, Directory: w.a.reg, Search: w.a.index, Works: w.a.works, Limits: limits, Version: "1.0",
 		Unit: office.Party{Code: codeA, Name: "UBND xã An Bình"}, Style: "/tinh/app.css", Now: w.now, Logger: slog.New(slog.DiscardHandler),
 	}))
 	w.handler = w.server

@@ -188,8 +188,8 @@ func TestATemporaryPasswordIsReplaced(t *testing.T) {
 
 func TestEachRoleMayWhatTheTableSays(t *testing.T) {
 	want := map[Role]string{
-		Clerk: "lists content answer send books keep-books", Leader: "lists content books", Staff: "lists content books",
-		OneStop: "lists", IT: "lists accounts", "": "", "boss": "",
+		Clerk: "lists content handed handle direct answer send stick books keep-books", Leader: "lists content handed handle direct books", Staff: "lists handed handle books",
+		OneStop: "lists handed handle", IT: "lists accounts admin stick", "": "", "boss": "",
 	}
 	for role, rights := range want {
 		got := ""

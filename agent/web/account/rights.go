@@ -9,6 +9,9 @@ type Right string
 const (
 	Lists    Right = "lists"    // see lists, states and tracks of documents, without their content
 	Content  Right = "content"  // open attachments and take the signed document away
+	Handed   Right = "handed"   // the same of documents that were handed over to them, and of the answers to these
+	Handle   Right = "handle"   // note progress on, hand on and finish what they have
+	Direct   Right = "direct"   // submit, instruct, hand over, reassign, extend, withdraw, reopen
 	Answer   Right = "answer"   // accept, return, have signatures checked again
 	Send     Right = "send"     // write and send documents, change their order
 	Accounts Right = "accounts" // see accounts; make, open, close and unlock them; set passwords
@@ -20,15 +23,15 @@ const (
 )
 
 // Rights lists every right.
-var Rights = []Right{Lists, Content, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks}
+var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
 var grants = map[Role][]Right{
-	Clerk:   {Lists, Content, Answer, Send, Stick, ReadBooks, KeepBooks},
-	Leader:  {Lists, Content, ReadBooks},
-	Staff:   {Lists, Content, ReadBooks},
-	OneStop: {Lists},
+	Clerk:   {Lists, Content, Handed, Handle, Direct, Answer, Send, Stick, ReadBooks, KeepBooks},
+	Leader:  {Lists, Content, Handed, Handle, Direct, ReadBooks},
+	Staff:   {Lists, Handed, Handle, ReadBooks},
+	OneStop: {Lists, Handed, Handle},
 	IT:      {Lists, Accounts, Admin, Stick},
 }
 

@@ -7,7 +7,7 @@ on(document, 'keydown', e => {
 	const name = (e.ctrlKey ? 'Ctrl+' : '') + (e.altKey ? 'Alt+' : '') + (digit ? e.code.slice(5) : letter ? e.key.toLowerCase() : e.key)
 	if (letter && 'nokeys' in document.body.dataset) return
 	if (name === '?' && !typing) return location.assign('/tro-giup#phim')
-	if (typing && !digit && !/^(F\d|Ctrl\+Enter)/.test(name)) return
+	if (typing && !digit && !/^(F\d|Ctrl\+Enter|Alt\+u)/.test(name)) return
 	const target = $$('[data-key]').find(x => x.dataset.key.split(' ').includes(name) && x.matches('a,button')), box = /^(\/|F4)$/.test(name) && $('#q')
 	if (box || target) {
 		e.preventDefault()

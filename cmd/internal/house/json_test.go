@@ -184,6 +184,7 @@ var answers = map[string][]string{
 	"cmd/tram.searchCommand":           {"tram search"},
 	"cmd/tram.bookListCommand":         {"tram book list"},
 	"cmd/tram.tellBook":                {"tram book print"},
+	"cmd/tram.workCommand":             {"tram work"},
 	"cmd/tram.connectorKindsCommand":   {"tram connector kinds"},
 	"cmd/tram.printConnector":          {"tram connector add", "tram connector pause", "tram connector resume"},
 	"cmd/tram.connectorListCommand":    {"tram connector list"},
