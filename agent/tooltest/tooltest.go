@@ -27,21 +27,20 @@ func Find(t testing.TB, name, what string) string {
 }
 
 // NPM gives the folder node_modules into which "make tools" put the packages
-// that testdata/npm/package-lock.json of the test pins. A missing one is as with
-// [Find].
-func NPM(t testing.TB, what string) string {
+// that package-lock.json in folder pins. A missing one is as with [Find].
+func NPM(t testing.TB, folder, what string) string {
 	t.Helper()
-	dir, ok := NPMIfThere(t)
+	dir, ok := NPMIfThere(t, folder)
 	if !ok {
-		t.Skipf("the packages of testdata/npm are not installed (make tools): %s did not run", what)
+		t.Skipf("the packages of %s are not installed (make tools): %s did not run", folder, what)
 	}
 	return dir
 }
 
 // NPMIfThere is [NPM] for a test that goes on without them.
-func NPMIfThere(t testing.TB) (dir string, ok bool) {
+func NPMIfThere(t testing.TB, folder string) (dir string, ok bool) {
 	t.Helper()
-	lock, err := os.ReadFile(filepath.Join("testdata", "npm", "package-lock.json"))
+	lock, err := os.ReadFile(filepath.Join(folder, "package-lock.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"tram/agent/health"
 	"tram/agent/i18n"
 	"tram/agent/stick"
+	"tram/agent/web/webtest"
 	"tram/sync/usb"
 )
 
@@ -53,39 +54,39 @@ func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	plain := browse(t, b, 1366, 768)
 	plain.signIn("it")
 	for _, path := range []string{adminPath, connectorsPath, appsPath, storagePath} {
-		plain.open(path)
-		plain.fits(path)
-		plain.accessible(path)
-		plain.shot("empty" + map[string]string{adminPath: "-admin", connectorsPath: "-connectors", appsPath: "-apps", storagePath: "-storage"}[path])
+		plain.Open(path)
+		plain.Fits(path)
+		plain.Accessible(path)
+		plain.Shot("empty" + map[string]string{adminPath: "-admin", connectorsPath: "-connectors", appsPath: "-apps", storagePath: "-storage"}[path])
 	}
 	busyAdmin(t, b)
 	for _, width := range []int{1366, 320} {
 		c := browse(t, b, width, 768)
 		c.signIn("it")
 		for _, lang := range []string{"vi", "en"} {
-			c.language(lang)
+			c.Language(lang)
 			for name, path := range adminTour {
-				c.open(path)
-				c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-				c.accessible(path)
-				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+				c.Open(path)
+				c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+				c.Accessible(path)
+				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
-			c.open(connectorsPath + "/them?loai=hotfolder")
-			c.leave(chromedp.Click(css(".board .btn")))
-			c.fits("mistakes in a new connector")
-			c.accessible("mistakes in a new connector")
-			c.shot(fmt.Sprintf("admin-connector-mistakes-%s-%d", lang, width))
-			c.open(appsPath)
-			c.leave(chromedp.Evaluate[chromedp.Void](`void (document.querySelector('#name').value = 'ung-dung-` + lang + fmt.Sprint(width) + `', document.querySelector('#name').form.submit())`))
-			c.do(chromedp.WaitVisible(css(".once")))
-			c.fits("a new key")
-			c.accessible("a new key")
-			c.shot(fmt.Sprintf("admin-app-key-%s-%d", lang, width))
-			c.open(logPath)
-			c.leave(chromedp.Click(css(".board form[method=post] .btn")))
-			c.shot(fmt.Sprintf("admin-log-checked-%s-%d", lang, width))
+			c.Open(connectorsPath + "/them?loai=hotfolder")
+			c.Leave(chromedp.Click(css(".board .btn")))
+			c.Fits("mistakes in a new connector")
+			c.Accessible("mistakes in a new connector")
+			c.Shot(fmt.Sprintf("admin-connector-mistakes-%s-%d", lang, width))
+			c.Open(appsPath)
+			c.Leave(chromedp.Evaluate[chromedp.Void](`void (document.querySelector('#name').value = 'ung-dung-` + lang + fmt.Sprint(width) + `', document.querySelector('#name').form.submit())`))
+			c.Do(chromedp.WaitVisible(css(".once")))
+			c.Fits("a new key")
+			c.Accessible("a new key")
+			c.Shot(fmt.Sprintf("admin-app-key-%s-%d", lang, width))
+			c.Open(logPath)
+			c.Leave(chromedp.Click(css(".board form[method=post] .btn")))
+			c.Shot(fmt.Sprintf("admin-log-checked-%s-%d", lang, width))
 		}
-		c.quiet()
+		c.Quiet()
 	}
 }
 
@@ -100,43 +101,43 @@ func TestStickPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		for _, lang := range []string{"vi", "en"} {
 			tag := fmt.Sprintf("-%s-%d", lang, width)
 			look := func(name string) {
-				c.fits(name)
-				c.accessible(name)
-				c.shot("usb-" + name + tag)
+				c.Fits(name)
+				c.Accessible(name)
+				c.Shot("usb-" + name + tag)
 			}
-			c.language(lang)
+			c.Language(lang)
 			b.admin.places = nil
-			c.open(stickPath)
+			c.Open(stickPath)
 			look("none")
-			c.open("/hop-gui")
+			c.Open("/hop-gui")
 			look("outbox")
 			dir := t.TempDir()
 			b.admin.places = []stick.Place{{Path: dir, Free: 7 << 30, Total: 8 << 30}}
 			b.admin.office.put(t, "báo cáo")
 			b.admin.hub.put(t, "công điện")
 			export := "void [...document.querySelectorAll(\"form[action='/usb/xuat']\")].find(f => f.noi.value === '" + dir + "').submit()"
-			c.open(stickPath)
+			c.Open(stickPath)
 			look("stick")
-			c.leave(chromedp.Evaluate[chromedp.Void](export))
-			c.do(chromedp.WaitVisible(css(".notices")))
+			c.Leave(chromedp.Evaluate[chromedp.Void](export))
+			c.Do(chromedp.WaitVisible(css(".notices")))
 			look("exported")
 			atHub(t, b, dir)
-			c.open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
+			c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
 			look("packages")
-			c.leave(chromedp.Click(css(".board form[action='/usb/nhap'] .btn")))
-			c.do(chromedp.WaitVisible(css(".notices")))
+			c.Leave(chromedp.Click(css(".board form[action='/usb/nhap'] .btn")))
+			c.Do(chromedp.WaitVisible(css(".notices")))
 			look("imported")
-			c.open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
+			c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
 			look("again")
 			if err := os.RemoveAll(dir); err != nil {
 				t.Fatal(err)
 			}
-			c.open(stickPath)
-			c.leave(chromedp.Evaluate[chromedp.Void](export))
-			c.do(chromedp.WaitVisible(css(".notices")))
+			c.Open(stickPath)
+			c.Leave(chromedp.Evaluate[chromedp.Void](export))
+			c.Do(chromedp.WaitVisible(css(".notices")))
 			look("pulled")
 		}
-		c.quiet()
+		c.Quiet()
 	}
 }
 
@@ -166,31 +167,31 @@ func TestTheQuestionMarkOpensTheKeysUnlessSwitchedOff(t *testing.T) {
 	b := start(t, false, fixed)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.leave(chromedp.KeyEvent("?"))
-	if got := value(c, chromedp.Location()); got != b.url+helpPath+"#phim" {
+	c.Leave(chromedp.KeyEvent("?"))
+	if got := webtest.Value(c.Browser, chromedp.Location()); got != b.url+helpPath+"#phim" {
 		t.Fatalf("the key leads to %s", got)
 	}
-	c.leave(chromedp.Click(css("#phim button")))
-	c.do(chromedp.WaitReady(css("body[data-nokeys]")))
-	c.open("/van-ban-den")
-	c.do(chromedp.KeyEvent("?"), chromedp.KeyEvent("j"))
-	if got := value(c, chromedp.Location()); got != b.url+"/van-ban-den" {
+	c.Leave(chromedp.Click(css("#phim button")))
+	c.Do(chromedp.WaitReady(css("body[data-nokeys]")))
+	c.Open("/van-ban-den")
+	c.Do(chromedp.KeyEvent("?"), chromedp.KeyEvent("j"))
+	if got := webtest.Value(c.Browser, chromedp.Location()); got != b.url+"/van-ban-den" {
 		t.Errorf("the key leads to %s though it is off", got)
 	}
-	if value(c, chromedp.Evaluate[bool]("document.activeElement.className === 'open'")) {
+	if webtest.Value(c.Browser, chromedp.Evaluate[bool]("document.activeElement.className === 'open'")) {
 		t.Error("J moves though it is off")
 	}
-	c.leave(chromedp.KeyEvent("7", chromedp.KeyModifiers(chromedp.ModifierAlt)))
-	if got := value(c, chromedp.Location()); got != b.url+helpPath {
+	c.Leave(chromedp.KeyEvent("7", chromedp.KeyModifiers(chromedp.ModifierAlt)))
+	if got := webtest.Value(c.Browser, chromedp.Location()); got != b.url+helpPath {
 		t.Errorf("Alt+7 leads to %s", got)
 	}
-	c.leave(chromedp.Click(css("#phim button")))
-	c.open("/van-ban-den")
-	c.do(chromedp.KeyEvent("j"))
-	if !value(c, chromedp.Evaluate[bool]("document.activeElement.className === 'open'")) {
+	c.Leave(chromedp.Click(css("#phim button")))
+	c.Open("/van-ban-den")
+	c.Do(chromedp.KeyEvent("j"))
+	if !webtest.Value(c.Browser, chromedp.Evaluate[bool]("document.activeElement.className === 'open'")) {
 		t.Error("J does not move after it was switched on")
 	}
-	c.quiet()
+	c.Quiet()
 }
 
 // TestTheGuideFitsOnOneSheet prints it in both languages.
@@ -199,13 +200,13 @@ func TestTheGuideFitsOnOneSheet(t *testing.T) {
 	b.site.Config.Support = "Nguyễn Văn Bình – 0912 345 678"
 	c := browse(t, b, 1366, 768)
 	for _, lang := range []string{"vi", "en"} {
-		c.open(helpPath + "/huong-dan")
-		c.language(lang)
-		got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{})
+		c.Open(helpPath + "/huong-dan")
+		c.Language(lang)
+		got, err := chromedp.Call(c.Context(), page.PrintToPDF, page.PrintToPDFParams{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.keep("guide-"+lang+".pdf", got.Data)
+		c.Keep("guide-"+lang+".pdf", got.Data)
 		if n := strings.Count(string(got.Data), "/Type /Page\n"); n != 1 {
 			t.Errorf("in %s the guide takes %d sheets", lang, n)
 		}

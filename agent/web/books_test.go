@@ -279,15 +279,15 @@ func TestBookPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {
-			c.language(lang)
+			c.Language(lang)
 			for name, path := range pages {
-				c.open(path)
-				c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-				c.accessible(path)
-				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+				c.Open(path)
+				c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+				c.Accessible(path)
+				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
 		}
-		c.quiet()
+		c.Quiet()
 	}
 }
 
@@ -299,14 +299,14 @@ func TestSheetsPrintEachOnItsOwnPaper(t *testing.T) {
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
 	for name, want := range map[string]int{"book-volume-1": 3, "book-in": 2, "book-open": 2, "workfile-list": 1} {
-		c.open(pages[name])
-		got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
+		c.Open(pages[name])
+		got, err := chromedp.Call(c.Context(), page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if n := strings.Count(string(got.Data), "/Type /Page\n"); n != want {
 			t.Errorf("%s prints on %d sheets, want %d", name, n, want)
 		}
-		c.keep(name+".pdf", got.Data)
+		c.Keep(name+".pdf", got.Data)
 	}
 }

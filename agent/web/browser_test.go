@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/office"
+	"tram/agent/web/webtest"
 )
 
 // tour lists every page of a seeded box.
@@ -49,20 +50,20 @@ func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	b := start(t, false, fixed)
 	for _, width := range []int{1366, 320} {
 		c := browse(t, b, width, 768)
-		c.open("/dang-nhap")
-		c.fits("sign-in")
-		c.shot(fmt.Sprintf("signin-vi-%d", width))
+		c.Open("/dang-nhap")
+		c.Fits("sign-in")
+		c.Shot(fmt.Sprintf("signin-vi-%d", width))
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {
-			c.language(lang)
+			c.Language(lang)
 			for name, path := range b.tour() {
-				c.open(path)
-				c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-				c.accessible(path)
-				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+				c.Open(path)
+				c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+				c.Accessible(path)
+				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
 		}
-		c.quiet()
+		c.Quiet()
 	}
 }
 
@@ -76,29 +77,29 @@ func TestAccountPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		c := browse(t, b, width, 768)
 		for _, lang := range []string{"vi", "en"} {
 			c.signIn("it")
-			c.language(lang)
+			c.Language(lang)
 			for name, path := range map[string]string{"users": "/nguoi-dung", "user-locked": "/nguoi-dung/staff", "user-self": "/nguoi-dung/it"} {
-				c.open(path)
-				c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-				c.accessible(path)
-				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+				c.Open(path)
+				c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+				c.Accessible(path)
+				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
-			c.open("/nguoi-dung")
-			c.leave(chromedp.Click(css(".send .btn")))
-			c.accessible("mistakes in a new account")
-			c.shot(fmt.Sprintf("users-mistakes-%s-%d", lang, width))
-			c.leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+			c.Open("/nguoi-dung")
+			c.Leave(chromedp.Click(css(".send .btn")))
+			c.Accessible("mistakes in a new account")
+			c.Shot(fmt.Sprintf("users-mistakes-%s-%d", lang, width))
+			c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
 
-			c.open("/dang-nhap")
-			c.do(chromedp.SetValue(css("#name"), "minh"), chromedp.SetValue(css("#password"), "tạm thời 1"))
-			c.leave(chromedp.Click(css(".narrow .btn:not(.plain)")))
-			c.do(chromedp.WaitVisible(css("#again")))
-			c.fits("the first password")
-			c.accessible("the first password")
-			c.shot(fmt.Sprintf("first-password-%s-%d", lang, width))
-			c.leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+			c.Open("/dang-nhap")
+			c.Do(chromedp.SetValue(css("#name"), "minh"), chromedp.SetValue(css("#password"), "tạm thời 1"))
+			c.Leave(chromedp.Click(css(".narrow .btn:not(.plain)")))
+			c.Do(chromedp.WaitVisible(css("#again")))
+			c.Fits("the first password")
+			c.Accessible("the first password")
+			c.Shot(fmt.Sprintf("first-password-%s-%d", lang, width))
+			c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
 		}
-		c.quiet()
+		c.Quiet()
 	}
 }
 
@@ -108,13 +109,13 @@ func TestADayOfAClerk(t *testing.T) {
 	b := start(t, false, time.Now)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	if got := value(c, chromedp.Title()); got != "(HỎA TỐC) Việc cần làm – Trạm" {
+	if got := webtest.Value(c.Browser, chromedp.Title()); got != "(HỎA TỐC) Việc cần làm – Trạm" {
 		t.Errorf("title of the home page: %q", got)
 	}
 	sent := c.sendByHand(filepath.Join(t.TempDir(), "Báo cáo.pdf"))
 
 	// The track moves without a reload once the hub has it.
-	c.until("the hub shows in the track", "document.querySelector('.track .todo')", func() {
+	c.Until("the hub shows in the track", "document.querySelector('.track .todo')", func() {
 		b.office.change(func() {
 			d, _ := b.office.find(sent)
 			d.State, d.To[0].State = office.AtHub, office.AtHub
@@ -123,30 +124,30 @@ func TestADayOfAClerk(t *testing.T) {
 	}, "document.querySelectorAll('.track .done').length === 3 && document.body.textContent.includes('Biên nhận có chữ ký của H40')")
 
 	// Accept with one key.
-	c.open(boxPath(b.docs["normal"]))
-	c.leave(chromedp.KeyEvent("t"))
-	if got := c.text(".done"); !strings.Contains(got, "Đã tiếp nhận, số đến 1287") {
+	c.Open(boxPath(b.docs["normal"]))
+	c.Leave(chromedp.KeyEvent("t"))
+	if got := c.Text(".done"); !strings.Contains(got, "Đã tiếp nhận, số đến 1287") {
 		t.Errorf("after accepting: %q", got)
 	}
 
 	// Return without a reason: the summary has the focus and the title says so.
-	c.open(boxPath(b.docs["urgent"]))
-	c.do(chromedp.Click(css(".act summary")))
-	c.leave(chromedp.Click(css(".act .warn")))
-	if got := c.text("#errors"); !strings.Contains(got, "Nhập lý do trả lại") {
+	c.Open(boxPath(b.docs["urgent"]))
+	c.Do(chromedp.Click(css(".act summary")))
+	c.Leave(chromedp.Click(css(".act .warn")))
+	if got := c.Text("#errors"); !strings.Contains(got, "Nhập lý do trả lại") {
 		t.Errorf("returning without a reason: %q", got)
 	}
-	if !value(c, chromedp.Evaluate[bool]("document.activeElement.id === 'errors' && document.title.startsWith('Lỗi: ')")) {
+	if !webtest.Value(c.Browser, chromedp.Evaluate[bool]("document.activeElement.id === 'errors' && document.title.startsWith('Lỗi: ')")) {
 		t.Error("the summary of mistakes has no focus")
 	}
-	c.accessible("mistakes in returning")
-	c.shot("document-mistake-vi-1366")
-	c.do(typed("#reason", "Gửi nhầm đơn vị"))
-	c.leave(chromedp.Click(css(".act .warn")))
-	if got := c.text(".done"); !strings.Contains(got, "Lý do: Gửi nhầm đơn vị") {
+	c.Accessible("mistakes in returning")
+	c.Shot("document-mistake-vi-1366")
+	c.Do(webtest.Typed("#reason", "Gửi nhầm đơn vị"))
+	c.Leave(chromedp.Click(css(".act .warn")))
+	if got := c.Text(".done"); !strings.Contains(got, "Lý do: Gửi nhầm đơn vị") {
 		t.Errorf("after returning: %q", got)
 	}
-	c.quiet()
+	c.Quiet()
 }
 
 // sendByHand goes through the sending form the way a clerk does and returns
@@ -156,44 +157,44 @@ func (c *chrome) sendByHand(file string) (id [16]byte) {
 	if err := os.WriteFile(file, []byte(samplePDF("BAO CAO", 2, "")+strings.Repeat("% pad\n", 4<<20)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.leave(chromedp.KeyEvent(kb.F2))
-	c.do(chromedp.WaitVisible(css("#files")))
+	c.Leave(chromedp.KeyEvent(kb.F2))
+	c.Do(chromedp.WaitVisible(css("#files")))
 
 	// Everything missing: the mistakes come by script, the file stays chosen.
-	c.do(chromedp.SetUploadFiles(css("#files"), []string{file}), chromedp.Focus(css("#subject")), chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+	c.Do(chromedp.SetUploadFiles(css("#files"), []string{file}), chromedp.Focus(css("#subject")), chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)))
 
-	c.do(chromedp.WaitVisible(css("#errors")))
-	if got := c.text("#errors"); strings.Contains(got, "tệp") || !strings.Contains(got, "Nhập trích yếu") || !strings.Contains(got, "Chọn ít nhất một nơi nhận") {
+	c.Do(chromedp.WaitVisible(css("#errors")))
+	if got := c.Text("#errors"); strings.Contains(got, "tệp") || !strings.Contains(got, "Nhập trích yếu") || !strings.Contains(got, "Chọn ít nhất một nơi nhận") {
 		t.Errorf("mistakes: %q", got)
 	}
-	c.accessible("mistakes in the sending form")
-	c.shot("send-mistakes-vi-1366")
+	c.Accessible("mistakes in the sending form")
+	c.Shot("send-mistakes-vi-1366")
 
-	c.do(chromedp.Click(css("#to")), typed("#to", "nội"), chromedp.WaitVisible(css("#to-list[data-q='nội'] [aria-selected=true]")))
-	c.shot("send-pick-vi-1366")
-	c.do(chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(css(".chips [aria-label]")))
-	if got := c.text(".chips"); !strings.Contains(got, "Sở Nội vụ") {
+	c.Do(chromedp.Click(css("#to")), webtest.Typed("#to", "nội"), chromedp.WaitVisible(css("#to-list[data-q='nội'] [aria-selected=true]")))
+	c.Shot("send-pick-vi-1366")
+	c.Do(chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(css(".chips [aria-label]")))
+	if got := c.Text(".chips"); !strings.Contains(got, "Sở Nội vụ") {
 		t.Errorf("recipient: %q", got)
 	}
-	c.do(typed("#subject", "Báo cáo tuần 47 về phòng chống lụt bão"), chromedp.Click(css("label[for=declare]")))
-	if !value(c, chromedp.Evaluate[bool]("Object.keys(sessionStorage).length > 0")) {
+	c.Do(webtest.Typed("#subject", "Báo cáo tuần 47 về phòng chống lụt bão"), chromedp.Click(css("label[for=declare]")))
+	if !webtest.Value(c.Browser, chromedp.Evaluate[bool]("Object.keys(sessionStorage).length > 0")) {
 		t.Error("what is typed is not kept")
 	}
-	value(c, chromedp.Evaluate[chromedp.Void](`void new MutationObserver(() => { sessionStorage.seen = (sessionStorage.seen || '') + document.querySelector('#copying').textContent + '|' }).observe(document.querySelector('#copying'), { childList: true })`))
+	webtest.Value(c.Browser, chromedp.Evaluate[chromedp.Void](`void new MutationObserver(() => { sessionStorage.seen = (sessionStorage.seen || '') + document.querySelector('#copying').textContent + '|' }).observe(document.querySelector('#copying'), { childList: true })`))
 	c.slow.Store(true)
-	c.do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("div.done")))
+	c.Do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("div.done")))
 	c.slow.Store(false)
-	c.shot("sent-by-hand-vi-1366")
-	if got := c.text("div.done"); !strings.Contains(got, "Đã lưu an toàn trên máy của đơn vị lúc") {
+	c.Shot("sent-by-hand-vi-1366")
+	if got := c.Text("div.done"); !strings.Contains(got, "Đã lưu an toàn trên máy của đơn vị lúc") {
 		t.Errorf("confirmation: %q", got)
 	}
-	if got := value(c, chromedp.Evaluate[string]("sessionStorage.seen")); !strings.Contains(got, "Đang chép vào máy của đơn vị") {
+	if got := webtest.Value(c.Browser, chromedp.Evaluate[string]("sessionStorage.seen")); !strings.Contains(got, "Đang chép vào máy của đơn vị") {
 		t.Errorf("no progress was shown: %q", got)
 	}
-	if value(c, chromedp.Evaluate[bool]("'tram:/gui' in sessionStorage")) {
+	if webtest.Value(c.Browser, chromedp.Evaluate[bool]("'tram:/gui' in sessionStorage")) {
 		t.Error("a sent form is still kept")
 	}
-	where := value(c, chromedp.Location())
+	where := webtest.Value(c.Browser, chromedp.Location())
 	parsed, err := uuid.Parse(filepath.Base(strings.SplitN(where, "?", 2)[0]))
 	if err != nil {
 		t.Fatalf("sending led to %s: %v", where, err)
@@ -205,44 +206,44 @@ func TestKeysAndFocus(t *testing.T) {
 	b := start(t, false, fixed)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.leave(chromedp.KeyEvent("2", chromedp.KeyModifiers(chromedp.ModifierAlt)))
-	if got := value(c, chromedp.Location()); !strings.HasSuffix(got, "/van-ban-den") {
+	c.Leave(chromedp.KeyEvent("2", chromedp.KeyModifiers(chromedp.ModifierAlt)))
+	if got := webtest.Value(c.Browser, chromedp.Location()); !strings.HasSuffix(got, "/van-ban-den") {
 		t.Errorf("Alt+2 leads to %s", got)
 	}
-	c.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("j"), chromedp.KeyEvent("k"), chromedp.KeyEvent("j"))
-	if got := value(c, chromedp.Evaluate[int]("[...document.querySelectorAll('.open')].indexOf(document.activeElement)")); got != 1 {
+	c.Do(chromedp.KeyEvent("j"), chromedp.KeyEvent("j"), chromedp.KeyEvent("k"), chromedp.KeyEvent("j"))
+	if got := webtest.Value(c.Browser, chromedp.Evaluate[int]("[...document.querySelectorAll('.open')].indexOf(document.activeElement)")); got != 1 {
 		t.Errorf("J and K lead to row %d", got)
 	}
-	c.leave(chromedp.KeyEvent(kb.Enter))
-	c.do(chromedp.WaitVisible(css(".trust")))
-	c.do(chromedp.Click(css(".act summary")), typed("#reason", "thu jk"))
-	if got := value(c, chromedp.Value(css("#reason"))); got != "thu jk" {
+	c.Leave(chromedp.KeyEvent(kb.Enter))
+	c.Do(chromedp.WaitVisible(css(".trust")))
+	c.Do(chromedp.Click(css(".act summary")), webtest.Typed("#reason", "thu jk"))
+	if got := webtest.Value(c.Browser, chromedp.Value(css("#reason"))); got != "thu jk" {
 		t.Errorf("letters typed into a field acted as keys: %q", got)
 	}
-	c.open("/viec-can-lam")
-	c.do(chromedp.KeyEvent(kb.Tab))
-	if !value(c, chromedp.Evaluate[bool]("document.activeElement.matches('.skip') && document.activeElement.getBoundingClientRect().left >= 0")) {
+	c.Open("/viec-can-lam")
+	c.Do(chromedp.KeyEvent(kb.Tab))
+	if !webtest.Value(c.Browser, chromedp.Evaluate[bool]("document.activeElement.matches('.skip') && document.activeElement.getBoundingClientRect().left >= 0")) {
 		t.Error("the first Tab does not show the skip link")
 	}
-	if got := value(c, chromedp.Evaluate[string]("getComputedStyle(document.activeElement).outlineColor + getComputedStyle(document.activeElement).outlineWidth")); got != "rgb(255, 221, 0)3px" {
+	if got := webtest.Value(c.Browser, chromedp.Evaluate[string]("getComputedStyle(document.activeElement).outlineColor + getComputedStyle(document.activeElement).outlineWidth")); got != "rgb(255, 221, 0)3px" {
 		t.Errorf("focus looks like %s", got)
 	}
-	c.quiet()
+	c.Quiet()
 }
 
 func TestTheBoxGoesAwayAndComesBack(t *testing.T) {
 	b := start(t, false, time.Now)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.open("/gui")
-	c.do(typed("#subject", "Đang gõ dở"))
+	c.Open("/gui")
+	c.Do(webtest.Typed("#subject", "Đang gõ dở"))
 	b.away.Store(true)
-	c.until("the page says that the box is away", "!document.querySelector('#lost').hidden", nil, "document.querySelector('#lost').textContent.includes('Nội dung đang nhập vẫn được giữ')")
-	c.shot("lost-vi-1366")
+	c.Until("the page says that the box is away", "!document.querySelector('#lost').hidden", nil, "document.querySelector('#lost').textContent.includes('Nội dung đang nhập vẫn được giữ')")
+	c.Shot("lost-vi-1366")
 	b.away.Store(false)
-	c.until("the page says nothing of it any more", "document.querySelector('#lost').hidden", nil, "true")
-	c.open("/gui")
-	if got := value(c, chromedp.Value(css("#subject"))); got != "Đang gõ dở" {
+	c.Until("the page says nothing of it any more", "document.querySelector('#lost').hidden", nil, "true")
+	c.Open("/gui")
+	if got := webtest.Value(c.Browser, chromedp.Value(css("#subject"))); got != "Đang gõ dở" {
 		t.Errorf("what was typed is gone: %q", got)
 	}
 }
@@ -250,7 +251,7 @@ func TestTheBoxGoesAwayAndComesBack(t *testing.T) {
 func TestPagesWorkWithoutScripts(t *testing.T) {
 	b := start(t, false, fixed)
 	c := browse(t, b, 1366, 768)
-	if _, err := chromedp.Call(c.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+	if _, err := chromedp.Call(c.Context(), emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "Báo cáo.pdf")
@@ -258,17 +259,17 @@ func TestPagesWorkWithoutScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.signIn("lan")
-	c.open("/gui")
-	c.shot("send-noscript-vi-1366")
-	c.do(chromedp.SetUploadFiles(css("#files"), []string{file}), typed("#to", "H40.13, H40"),
-		typed("#subject", "Không có kịch bản"), chromedp.Click(css("#declare")))
-	c.leave(chromedp.Click(css(".send .btn.big")))
-	if got := c.text("div.done"); !strings.Contains(got, "Đã lưu an toàn") {
+	c.Open("/gui")
+	c.Shot("send-noscript-vi-1366")
+	c.Do(chromedp.SetUploadFiles(css("#files"), []string{file}), webtest.Typed("#to", "H40.13, H40"),
+		webtest.Typed("#subject", "Không có kịch bản"), chromedp.Click(css("#declare")))
+	c.Leave(chromedp.Click(css(".send .btn.big")))
+	if got := c.Text("div.done"); !strings.Contains(got, "Đã lưu an toàn") {
 		t.Errorf("sending without scripts: %q", got)
 	}
-	c.open(boxPath(b.docs["normal"]))
-	c.leave(chromedp.Click(css(".act .btn")))
-	if got := c.text("div.done"); !strings.Contains(got, "Đã tiếp nhận, số đến") {
+	c.Open(boxPath(b.docs["normal"]))
+	c.Leave(chromedp.Click(css(".act .btn")))
+	if got := c.Text("div.done"); !strings.Contains(got, "Đã tiếp nhận, số đến") {
 		t.Errorf("accepting without scripts: %q", got)
 	}
 }
@@ -277,24 +278,24 @@ func TestSlipAndReportPrintOnOneSheet(t *testing.T) {
 	b := start(t, false, fixed)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.open(boxPath(b.docs["done"]) + "/phieu-gui")
-	got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{})
+	c.Open(boxPath(b.docs["done"]) + "/phieu-gui")
+	got, err := chromedp.Call(c.Context(), page.PrintToPDF, page.PrintToPDFParams{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(string(got.Data), "/Type /Page\n"); n != 1 {
 		t.Errorf("the slip of one recipient takes %d sheets", n)
 	}
-	c.keep("slip.pdf", got.Data)
+	c.Keep("slip.pdf", got.Data)
 	for _, name := range []string{"signed-good", "signed-revoked"} {
-		c.open(boxPath(b.docs[name]) + "/kiem-tra/0")
-		got, err := chromedp.Call(c.ctx, page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
+		c.Open(boxPath(b.docs[name]) + "/kiem-tra/0")
+		got, err := chromedp.Call(c.Context(), page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if n := strings.Count(string(got.Data), "/Type /Page\n"); n != 1 {
 			t.Errorf("the report on %s takes %d sheets", name, n)
 		}
-		c.keep(name+".pdf", got.Data)
+		c.Keep(name+".pdf", got.Data)
 	}
 }

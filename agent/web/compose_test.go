@@ -18,6 +18,7 @@ import (
 
 	"tram/agent/compose"
 	"tram/agent/office"
+	"tram/agent/web/webtest"
 )
 
 // scan puts a file into the scanner's folder.
@@ -183,12 +184,12 @@ func TestGroupsOfRecipients(t *testing.T) {
 // clicks counts what a person clicks, over pages.
 const clicks = `if (!window.counted) { window.counted = 1; addEventListener('click', e => e.isTrusted && e.detail && sessionStorage.setItem('clicks', 1 + +sessionStorage.getItem('clicks')), true) }`
 
-func (c *chrome) clicked(selector string) step {
+func (c *chrome) clicked(selector string) webtest.Step {
 	return chromedp.Steps(chromedp.Evaluate[chromedp.Void]("void function() {"+clicks+"}()"), chromedp.Click(css(selector)))
 }
 
 func (c *chrome) clicks() int {
-	return value(c, chromedp.Evaluate[int](`+sessionStorage.getItem('clicks')`))
+	return webtest.Value(c.Browser, chromedp.Evaluate[int](`+sessionStorage.getItem('clicks')`))
 }
 
 // TestSendingTakesFourClicksAndReceivingTwo counts them.
@@ -200,19 +201,19 @@ func TestSendingTakesFourClicksAndReceivingTwo(t *testing.T) {
 	if err := os.WriteFile(file, []byte(samplePDF("BAO CAO", 1, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.open("/gui")
-	c.do(chromedp.SetUploadFiles(css("#files"), []string{file}), c.clicked("#to"))
-	c.until("recipients used lately are offered", "document.querySelector('#to-list [role=option]')", nil, "document.querySelector('#to-list [role=option]')")
-	c.do(c.clicked("#to-list [role=option]"), typed("#subject", "Báo cáo tuần"), c.clicked("#declare"))
-	c.leave(c.clicked(".go .big"))
-	if n := c.clicks(); n > 4 || !strings.Contains(c.text(".done"), "Đã lưu an toàn") {
+	c.Open("/gui")
+	c.Do(chromedp.SetUploadFiles(css("#files"), []string{file}), c.clicked("#to"))
+	c.Until("recipients used lately are offered", "document.querySelector('#to-list [role=option]')", nil, "document.querySelector('#to-list [role=option]')")
+	c.Do(c.clicked("#to-list [role=option]"), webtest.Typed("#subject", "Báo cáo tuần"), c.clicked("#declare"))
+	c.Leave(c.clicked(".go .big"))
+	if n := c.clicks(); n > 4 || !strings.Contains(c.Text(".done"), "Đã lưu an toàn") {
 		t.Errorf("sending took %d clicks", n)
 	}
-	c.do(chromedp.Evaluate[chromedp.Void]("void sessionStorage.removeItem('clicks')"))
-	c.open("/viec-can-lam")
-	c.leave(c.clicked(fmt.Sprintf("[href='%s'].btn", boxPath(b.docs["normal"]))))
-	c.leave(c.clicked("[action$='/tiep-nhan'] .btn"))
-	if n := c.clicks(); n > 2 || !strings.Contains(c.text(".done"), "Đã tiếp nhận") {
+	c.Do(chromedp.Evaluate[chromedp.Void]("void sessionStorage.removeItem('clicks')"))
+	c.Open("/viec-can-lam")
+	c.Leave(c.clicked(fmt.Sprintf("[href='%s'].btn", boxPath(b.docs["normal"]))))
+	c.Leave(c.clicked("[action$='/tiep-nhan'] .btn"))
+	if n := c.clicks(); n > 2 || !strings.Contains(c.Text(".done"), "Đã tiếp nhận") {
 		t.Errorf("receiving took %d clicks", n)
 	}
 }
@@ -223,29 +224,29 @@ func TestP1_TypedTextIsKeptOnTheBox(t *testing.T) {
 	b := start(t, false, time.Now)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.open("/gui")
-	c.do(typed("#subject", "Về việc khẩn"), chromedp.KeyEvent(kb.Tab))
+	c.Open("/gui")
+	c.Do(webtest.Typed("#subject", "Về việc khẩn"), chromedp.KeyEvent(kb.Tab))
 	for range 100 {
 		if list, err := b.site.Composing.List(t.Context(), "lan"); err == nil && len(list) == 1 {
 			break
 		}
-		c.do(chromedp.Sleep(100 * time.Millisecond))
+		c.Do(chromedp.Sleep(100 * time.Millisecond))
 	}
 	other := browse(t, b, 1366, 768)
 	other.signIn("lan")
-	other.open("/gui")
-	other.do(chromedp.Click(css(".drafts summary")))
-	other.leave(chromedp.Click(css(".drafts li a")))
-	if got := value(other, chromedp.Value(css("#subject"))); got != "Về việc khẩn" {
+	other.Open("/gui")
+	other.Do(chromedp.Click(css(".drafts summary")))
+	other.Leave(chromedp.Click(css(".drafts li a")))
+	if got := webtest.Value(other.Browser, chromedp.Value(css("#subject"))); got != "Về việc khẩn" {
 		t.Errorf("the draft says %q", got)
 	}
-	c.open("/gui") // a reload goes on with the same draft
-	c.do(typed("#subject", ", gửi ngay"))
+	c.Open("/gui") // a reload goes on with the same draft
+	c.Do(webtest.Typed("#subject", ", gửi ngay"))
 	time.Sleep(4 * time.Second)
 	if list, err := b.site.Composing.List(t.Context(), "lan"); err != nil || len(list) != 1 {
 		t.Errorf("%d drafts %v", len(list), err)
 	}
-	c.quiet()
+	c.Quiet()
 }
 
 func TestComposingPagesFitBothWindowsInBothLanguages(t *testing.T) {
@@ -273,15 +274,15 @@ func TestComposingPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {
-			c.language(lang)
+			c.Language(lang)
 			for name, path := range map[string]string{"send-drafts": "/gui", "send-draft": "/gui?nhap=" + list[0].ID, "groups": "/nhom"} {
-				c.open(path)
-				c.do(chromedp.Evaluate[chromedp.Void]("void document.querySelectorAll('main details').forEach(d => d.open = true)"))
-				c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-				c.accessible(path)
-				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+				c.Open(path)
+				c.Do(chromedp.Evaluate[chromedp.Void]("void document.querySelectorAll('main details').forEach(d => d.open = true)"))
+				c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+				c.Accessible(path)
+				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
 		}
-		c.quiet()
+		c.Quiet()
 	}
 }

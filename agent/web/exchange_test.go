@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"tram/agent/office"
+	"tram/agent/web/webtest"
 )
 
 func TestImportingFromEdXMLFiles(t *testing.T) {
@@ -96,21 +97,21 @@ func TestImportResultsFitBothWindowsInBothLanguages(t *testing.T) {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {
-			c.language(lang)
-			c.open("/gui")
-			c.leave(chromedp.Click(css(`a[href="/gui/edxml"]`)))
-			c.do(chromedp.SetUploadFiles(css("#files"), files))
-			c.do(chromedp.Click(css("#declare")))
-			c.leave(chromedp.Click(css("form.send .btn")))
+			c.Language(lang)
+			c.Open("/gui")
+			c.Leave(chromedp.Click(css(`a[href="/gui/edxml"]`)))
+			c.Do(chromedp.SetUploadFiles(css("#files"), files))
+			c.Do(chromedp.Click(css("#declare")))
+			c.Leave(chromedp.Click(css("form.send .btn")))
 			what := fmt.Sprintf("import-results-%s-%d", lang, width)
-			if got := value(c, chromedp.Evaluate[int]("document.querySelectorAll('.imported').length")); got != len(files) {
+			if got := webtest.Value(c.Browser, chromedp.Evaluate[int]("document.querySelectorAll('.imported').length")); got != len(files) {
 				t.Errorf("%s shows %d results", what, got)
 			}
-			c.fits(what)
-			c.accessible(what)
-			c.shot(what)
+			c.Fits(what)
+			c.Accessible(what)
+			c.Shot(what)
 		}
-		c.quiet()
+		c.Quiet()
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"tram/agent/office"
 	"tram/agent/search"
+	"tram/agent/web/webtest"
 )
 
 // caught waits until the index has all documents.
@@ -59,7 +60,7 @@ func TestSearchAndListsFitBothWindowsInBothLanguages(t *testing.T) {
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {
 			b.link.Up, b.coming = true, nil
-			c.language(lang)
+			c.Language(lang)
 			for name, path := range tour {
 				c.seen(name, path, lang, width)
 			}
@@ -69,17 +70,17 @@ func TestSearchAndListsFitBothWindowsInBothLanguages(t *testing.T) {
 				c.seen(name, path, lang, width)
 			}
 		}
-		c.quiet()
+		c.Quiet()
 	}
 }
 
 // seen opens a page and looks whether it fits and is accessible.
 func (c *chrome) seen(name, path, lang string, width int) {
 	c.t.Helper()
-	c.open(path)
-	c.fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-	c.accessible(path)
-	c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+	c.Open(path)
+	c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
+	c.Accessible(path)
+	c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 }
 
 // TestFindingWithKeysAlone searches, opens a result, sorts a list and goes through
@@ -88,47 +89,47 @@ func TestFindingWithKeysAlone(t *testing.T) {
 	b := found(t)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.leave(chromedp.KeyEvent(kb.F4))
+	c.Leave(chromedp.KeyEvent(kb.F4))
 	c.focused("#q")
-	c.leave(chromedp.KeyEvent("mua lu" + kb.Enter))
-	if got := c.text(".hits table mark"); !strings.EqualFold(got, "mưa") {
+	c.Leave(chromedp.KeyEvent("mua lu" + kb.Enter))
+	if got := c.Text(".hits table mark"); !strings.EqualFold(got, "mưa") {
 		t.Errorf("marked %q", got)
 	}
-	c.do(chromedp.KeyEvent("j"))
-	c.leave(chromedp.KeyEvent(kb.Enter))
-	c.do(chromedp.WaitVisible(css(".track")))
+	c.Do(chromedp.KeyEvent("j"))
+	c.Leave(chromedp.KeyEvent(kb.Enter))
+	c.Do(chromedp.WaitVisible(css(".track")))
 
-	c.leave(chromedp.KeyEvent("/"))
+	c.Leave(chromedp.KeyEvent("/"))
 	c.focused("#q")
-	c.open("/tim-kiem?q=thong+bao")
-	c.do(chromedp.KeyEvent("/"))
+	c.Open("/tim-kiem?q=thong+bao")
+	c.Do(chromedp.KeyEvent("/"))
 	c.focused("#q")
 
-	c.open("/van-ban-den")
-	c.do(chromedp.Focus(css("th:nth-child(5) a")))
-	c.leave(chromedp.KeyEvent(kb.Enter))
-	if !value(c, chromedp.Evaluate[bool]("document.activeElement.matches('th[aria-sort=ascending] a')")) {
+	c.Open("/van-ban-den")
+	c.Do(chromedp.Focus(css("th:nth-child(5) a")))
+	c.Leave(chromedp.KeyEvent(kb.Enter))
+	if !webtest.Value(c.Browser, chromedp.Evaluate[bool]("document.activeElement.matches('th[aria-sort=ascending] a')")) {
 		t.Error("after sorting the focus is not on the sorted column")
 	}
-	c.until("the order is announced", "true", nil, "document.querySelector('#sorted').textContent === 'xếp theo Trích yếu, tăng dần'")
+	c.Until("the order is announced", "true", nil, "document.querySelector('#sorted').textContent === 'xếp theo Trích yếu, tăng dần'")
 	at := func() int {
-		return value(c, chromedp.Evaluate[int]("[...document.querySelectorAll('.open')].indexOf(document.activeElement)"))
+		return webtest.Value(c.Browser, chromedp.Evaluate[int]("[...document.querySelectorAll('.open')].indexOf(document.activeElement)"))
 	}
-	c.do(chromedp.KeyEvent(kb.ArrowDown))
+	c.Do(chromedp.KeyEvent(kb.ArrowDown))
 	if at() != -1 {
 		t.Error("an arrow outside of the rows moved the focus")
 	}
-	c.do(chromedp.KeyEvent("j"), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowUp))
+	c.Do(chromedp.KeyEvent("j"), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowUp))
 	if at() != 1 {
 		t.Errorf("J and the arrows lead to row %d", at())
 	}
-	c.leave(chromedp.KeyEvent(kb.Enter))
-	c.do(chromedp.WaitVisible(css(".trust")))
-	c.quiet()
+	c.Leave(chromedp.KeyEvent(kb.Enter))
+	c.Do(chromedp.WaitVisible(css(".trust")))
+	c.Quiet()
 }
 
 // focused waits until an element has the focus.
 func (c *chrome) focused(selector string) {
 	c.t.Helper()
-	c.until("the focus is on "+selector, "true", nil, "document.activeElement.matches('"+selector+"')")
+	c.Until("the focus is on "+selector, "true", nil, "document.activeElement.matches('"+selector+"')")
 }

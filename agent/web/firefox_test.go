@@ -19,10 +19,10 @@ func TestPagesWorkInFirefox(t *testing.T) {
 	const what = "the pages in Firefox"
 	firefox, node := tooltest.Find(t, "firefox-esr", what), tooltest.Find(t, "node", what)
 	dir := t.TempDir()
-	if err := os.Symlink(tooltest.NPM(t, what), filepath.Join(dir, "node_modules")); err != nil {
+	if err := os.Symlink(tooltest.NPM(t, "webtest/npm", what), filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	copyFile(t, "testdata/npm/firefox.mjs", filepath.Join(dir, "firefox.mjs"))
+	copyFile(t, "webtest/npm/firefox.mjs", filepath.Join(dir, "firefox.mjs"))
 	b := start(t, false, fixed)
 	tour := slices.Sorted(maps.Values(b.tour()))
 	keyboard := []map[string]any{

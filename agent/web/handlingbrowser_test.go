@@ -9,6 +9,7 @@ import (
 
 	"tram/agent/handling"
 	"tram/agent/office"
+	"tram/agent/web/webtest"
 )
 
 // handled are documents in every state of their handling, by a name.
@@ -59,23 +60,23 @@ func TestHandlingFitsBothWindowsInBothLanguages(t *testing.T) {
 		for _, role := range []string{"lan", "leader", "staff", "it"} {
 			c.signIn(role)
 			for _, lang := range []string{"vi", "en"} {
-				c.language(lang)
+				c.Language(lang)
 				for name, path := range pages[role] {
-					c.open(path)
-					value(c, chromedp.Evaluate[chromedp.Void](`void document.querySelectorAll('.handling details').forEach(d => d.open = true)`))
-					c.fits(fmt.Sprintf("%s for %s in %s at %d px", path, role, lang, width))
-					c.accessible(name + " for " + role)
-					c.shot(fmt.Sprintf("handling-%s-%s-%s-%d", name, role, lang, width))
+					c.Open(path)
+					webtest.Value(c.Browser, chromedp.Evaluate[chromedp.Void](`void document.querySelectorAll('.handling details').forEach(d => d.open = true)`))
+					c.Fits(fmt.Sprintf("%s for %s in %s at %d px", path, role, lang, width))
+					c.Accessible(name + " for " + role)
+					c.Shot(fmt.Sprintf("handling-%s-%s-%s-%d", name, role, lang, width))
 				}
 			}
-			c.language("vi")
-			c.leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+			c.Language("vi")
+			c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
 		}
-		c.open("/dang-nhap")
-		c.fits("sign-in with known names")
-		c.accessible("sign-in with known names")
-		c.shot(fmt.Sprintf("handling-signin-%d", width))
-		c.quiet()
+		c.Open("/dang-nhap")
+		c.Fits("sign-in with known names")
+		c.Accessible("sign-in with known names")
+		c.Shot(fmt.Sprintf("handling-signin-%d", width))
+		c.Quiet()
 	}
 }
 
@@ -87,38 +88,38 @@ func TestWorkGoesFromHandToHandByKeyboard(t *testing.T) {
 	noError(t, b.handling.Submit(t.Context(), d.ID, someone("leader"), asLan, 0))
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.open(boxPath(d))
-	c.leave(chromedp.KeyEvent("u", chromedp.KeyModifiers(chromedp.ModifierAlt)))
-	c.leave(chromedp.Click(css(".people a[href*='ten=leader']")))
-	c.until("the password has the focus", "document.activeElement.id === 'password'", nil, "true")
-	c.leave(chromedp.KeyEvent(password + "\r"))
-	if got := value(c, chromedp.Location()); !strings.HasSuffix(got, boxPath(d)) {
+	c.Open(boxPath(d))
+	c.Leave(chromedp.KeyEvent("u", chromedp.KeyModifiers(chromedp.ModifierAlt)))
+	c.Leave(chromedp.Click(css(".people a[href*='ten=leader']")))
+	c.Until("the password has the focus", "document.activeElement.id === 'password'", nil, "true")
+	c.Leave(chromedp.KeyEvent(password + "\r"))
+	if got := webtest.Value(c.Browser, chromedp.Location()); !strings.HasSuffix(got, boxPath(d)) {
 		t.Fatalf("the leader comes to %s", got)
 	}
-	c.do(typed("#but-phe-instruction", "Giao Phòng tham mưu."), chromedp.SetValue(css("#but-phe-lead"), "staff"), typed("#but-phe-deadline", "31/02/2026"))
-	c.leave(chromedp.Click(css("[action$='/but-phe'] .btn")))
-	if got := c.text("#errors"); !strings.Contains(got, "Hạn giải quyết phải là ngày") {
+	c.Do(webtest.Typed("#but-phe-instruction", "Giao Phòng tham mưu."), chromedp.SetValue(css("#but-phe-lead"), "staff"), webtest.Typed("#but-phe-deadline", "31/02/2026"))
+	c.Leave(chromedp.Click(css("[action$='/but-phe'] .btn")))
+	if got := c.Text("#errors"); !strings.Contains(got, "Hạn giải quyết phải là ngày") {
 		t.Errorf("mistakes: %q", got)
 	}
-	c.accessible("mistakes in an instruction")
-	c.shot("handling-mistakes-leader-vi-1366")
-	c.do(chromedp.SetValue(css("#but-phe-deadline"), "251126"))
-	c.leave(chromedp.Click(css("[action$='/but-phe'] .btn")))
+	c.Accessible("mistakes in an instruction")
+	c.Shot("handling-mistakes-leader-vi-1366")
+	c.Do(chromedp.SetValue(css("#but-phe-deadline"), "251126"))
+	c.Leave(chromedp.Click(css("[action$='/but-phe'] .btn")))
 	if w := b.work(d.ID); w.State != handling.Open || w.Due != "2026-11-25" || w.Instruction.Text != "Giao Phòng tham mưu." {
 		t.Fatalf("%+v", w)
 	}
-	c.leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+	c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
 	c.signIn("staff")
-	c.leave(chromedp.Click(css(".tasks .open")))
-	c.do(typed("[name=progress]", "Đang gõ dở"))
-	c.open(boxPath(d)) // the browser was closed meanwhile: the note is still there
-	if got := value(c, chromedp.Value(css("[name=progress]"))); got != "Đang gõ dở" {
+	c.Leave(chromedp.Click(css(".tasks .open")))
+	c.Do(webtest.Typed("[name=progress]", "Đang gõ dở"))
+	c.Open(boxPath(d)) // the browser was closed meanwhile: the note is still there
+	if got := webtest.Value(c.Browser, chromedp.Value(css("[name=progress]"))); got != "Đang gõ dở" {
 		t.Errorf("what was typed is gone: %q", got)
 	}
-	c.do(typed("[name=result]", "Đã báo cáo."))
-	c.leave(chromedp.Click(css("[action$='/xong'] .btn")))
-	if got := c.text("#xu-ly"); !strings.Contains(got, "Đã xong") {
+	c.Do(webtest.Typed("[name=result]", "Đã báo cáo."))
+	c.Leave(chromedp.Click(css("[action$='/xong'] .btn")))
+	if got := c.Text("#xu-ly"); !strings.Contains(got, "Đã xong") {
 		t.Errorf("after finishing: %q", got)
 	}
-	c.quiet()
+	c.Quiet()
 }

@@ -136,24 +136,24 @@ func TestPausedPagesInABrowser(t *testing.T) {
 		c := browse(t, b, map[string]int{"1366": 1366, "320": 320}[width], 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {
-			c.language(lang)
+			c.Language(lang)
 			for name, path := range map[string]string{"outbox": "/hop-gui", "sent": boxPath(b.docs["old"])} {
 				b.link = map[string]Link{"outbox": usedUp, "sent": strict}[name]
-				c.open(path)
-				c.fits(path + " held back, in " + lang + " at " + width)
-				c.accessible(path + " held back")
-				c.shot("held-" + name + "-" + lang + "-" + width)
+				c.Open(path)
+				c.Fits(path + " held back, in " + lang + " at " + width)
+				c.Accessible(path + " held back")
+				c.Shot("held-" + name + "-" + lang + "-" + width)
 			}
 		}
-		c.quiet()
+		c.Quiet()
 	}
 	b.link = usedUp
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.open("/hop-gui")
-	c.leave(chromedp.Click(css("form[action='" + boxPath(b.docs["old"]) + "/gui-ngay'] button")))
-	if got := c.text(".tracks .meter"); !strings.Contains(got, "Đã xin gửi ngay") {
+	c.Open("/hop-gui")
+	c.Leave(chromedp.Click(css("form[action='" + boxPath(b.docs["old"]) + "/gui-ngay'] button")))
+	if got := c.Text(".tracks .meter"); !strings.Contains(got, "Đã xin gửi ngay") {
 		t.Errorf("after asking: %q", got)
 	}
-	c.quiet()
+	c.Quiet()
 }

@@ -20,6 +20,7 @@ type IncomingView struct {
 	Rows    []IncomingRow
 	Entered string // what was just entered, "" for nothing
 	MayBook bool
+	Stick   bool // offer the exchange by stick
 }
 
 // IncomingRow is one incoming document in the list.
@@ -69,7 +70,7 @@ func (s *site) incomingList(ctx context.Context, v *visit, failed []FieldError) 
 	if err != nil {
 		return err
 	}
-	view := IncomingView{Page: s.page(ctx, v, v.t("web.menu.incoming"), "/van-ban-den"), List: l.part, MayBook: v.may(account.Answer)}
+	view := IncomingView{Page: s.page(ctx, v, v.t("web.menu.incoming"), "/van-ban-den"), List: l.part, MayBook: v.may(account.Answer), Stick: v.may(account.Stick)}
 	view.Styles = s.some("lists.css")
 	status := l.finish(&view.Page, failed)
 	fresh := ""

@@ -12,15 +12,15 @@ import (
 
 // TestScriptsAndStylesSuitOldBrowsers holds scripts and style sheets to what the
 // oldest browsers of the offices know, by public linters and the public tables
-// of features, for the browsers that testdata/npm/package.json names.
+// of features, for the browsers that webtest/npm/package.json names.
 func TestScriptsAndStylesSuitOldBrowsers(t *testing.T) {
-	modules := tooltest.NPM(t, "linting for old browsers")
+	modules := tooltest.NPM(t, "webtest/npm", "linting for old browsers")
 	node := tooltest.Find(t, "node", "linting for old browsers")
 	dir := t.TempDir()
 	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	for _, from := range []string{"testdata/npm/package.json", "testdata/npm/eslint.config.mjs", "testdata/npm/stylelint.config.mjs"} {
+	for _, from := range []string{"webtest/npm/package.json", "webtest/npm/eslint.config.mjs", "webtest/npm/stylelint.config.mjs"} {
 		copyFile(t, from, filepath.Join(dir, filepath.Base(from)))
 	}
 	lint := func(what string, args ...string) (string, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"tram/agent/office"
+	"tram/agent/web/webtest"
 )
 
 // onPaper is a form that is filled in right.
@@ -181,34 +182,34 @@ func TestPaperPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {
-			c.language(lang)
+			c.Language(lang)
 			look := func(name, what string) {
-				c.fits(fmt.Sprintf("%s in %s at %d px", what, lang, width))
-				c.accessible(what)
-				c.shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+				c.Fits(fmt.Sprintf("%s in %s at %d px", what, lang, width))
+				c.Accessible(what)
+				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 			}
 			for name, path := range tour {
-				c.open(path)
+				c.Open(path)
 				look(name, path)
 			}
-			c.open("/van-ban-den/vao-so")
-			c.do(typed("#arrived", "9"))
-			c.do(typed("#number", "mười"))
-			c.do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("#errors")))
+			c.Open("/van-ban-den/vao-so")
+			c.Do(webtest.Typed("#arrived", "9"))
+			c.Do(webtest.Typed("#number", "mười"))
+			c.Do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("#errors")))
 			look("enter-mistakes", "mistakes in an entry")
-			c.do(chromedp.Evaluate[chromedp.Void]("sessionStorage.clear()"))
-			c.open("/van-ban-den/vao-so")
-			c.do(chromedp.SetValue(css("#from"), "UBND xã Cổ Loa"), chromedp.SetValue(css("#code"), "12/TB-UBND"), chromedp.SetValue(css("#number"), "15"), typed("#subject", "Tu bổ di tích"))
-			c.do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("#sure")))
+			c.Do(chromedp.Evaluate[chromedp.Void]("sessionStorage.clear()"))
+			c.Open("/van-ban-den/vao-so")
+			c.Do(chromedp.SetValue(css("#from"), "UBND xã Cổ Loa"), chromedp.SetValue(css("#code"), "12/TB-UBND"), chromedp.SetValue(css("#number"), "15"), webtest.Typed("#subject", "Tu bổ di tích"))
+			c.Do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("#sure")))
 			look("enter-doubt", "a duplicate and a gap")
-			c.do(chromedp.Evaluate[chromedp.Void]("sessionStorage.clear()"))
-			c.open("/van-ban-di/vao-so")
-			c.do(chromedp.SetValue(css("#number"), "1"), chromedp.SetValue(css("#copies"), "-1"))
-			c.do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("#errors")))
+			c.Do(chromedp.Evaluate[chromedp.Void]("sessionStorage.clear()"))
+			c.Open("/van-ban-di/vao-so")
+			c.Do(chromedp.SetValue(css("#number"), "1"), chromedp.SetValue(css("#copies"), "-1"))
+			c.Do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("#errors")))
 			look("enter-out-mistakes", "mistakes in an outgoing entry")
-			c.do(chromedp.Evaluate[chromedp.Void]("sessionStorage.clear()"))
+			c.Do(chromedp.Evaluate[chromedp.Void]("sessionStorage.clear()"))
 		}
-		c.quiet()
+		c.Quiet()
 	}
 }
 
@@ -220,24 +221,24 @@ func TestEnteringByKeyboard(t *testing.T) {
 	b.overReal()
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.open("/van-ban-den/vao-so")
-	c.do(typed("#from", "Sở Nội vụ"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("27/SNV-VP"))
-	c.open("/van-ban-den/vao-so")
-	if got := value(c, chromedp.Value(css("#code"))); got != "27/SNV-VP" {
+	c.Open("/van-ban-den/vao-so")
+	c.Do(webtest.Typed("#from", "Sở Nội vụ"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("27/SNV-VP"))
+	c.Open("/van-ban-den/vao-so")
+	if got := webtest.Value(c.Browser, chromedp.Value(css("#code"))); got != "27/SNV-VP" {
 		t.Errorf("a reload keeps %q", got)
 	}
 	file := filepath.Join(t.TempDir(), "Bản chụp.pdf")
 	if err := os.WriteFile(file, []byte(samplePDF("A", 1, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.do(chromedp.SetUploadFiles(css("#files"), []string{file}), typed("#subject", "Tập huấn văn thư"))
-	c.do(chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)), chromedp.WaitVisible(css("div.done")))
-	if got := c.text("div.done"); !strings.Contains(got, "Đã vào sổ đến, số 01.") {
+	c.Do(chromedp.SetUploadFiles(css("#files"), []string{file}), webtest.Typed("#subject", "Tập huấn văn thư"))
+	c.Do(chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)), chromedp.WaitVisible(css("div.done")))
+	if got := c.Text("div.done"); !strings.Contains(got, "Đã vào sổ đến, số 01.") {
 		t.Errorf("confirmation: %q", got)
 	}
-	c.until("the new row has the focus", "document.activeElement.textContent === 'Tập huấn văn thư'", nil, "true")
-	if value(c, chromedp.Evaluate[bool]("'tram:/van-ban-den/vao-so' in sessionStorage")) {
+	c.Until("the new row has the focus", "document.activeElement.textContent === 'Tập huấn văn thư'", nil, "true")
+	if webtest.Value(c.Browser, chromedp.Evaluate[bool]("'tram:/van-ban-den/vao-so' in sessionStorage")) {
 		t.Error("an entered form is still kept")
 	}
-	c.quiet()
+	c.Quiet()
 }

@@ -50,24 +50,22 @@ func TestADocumentIsReadOverTLS(t *testing.T) {
 	b := overTLS(t)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.open(boxPath(b.docs["normal"]))
-	c.until("the frame is there", "document.querySelector('iframe')", nil, "true")
-	c.shot("document-tls-vi-1366")
-	c.leave(chromedp.KeyEvent("t"))
-	if got := c.text(".done"); !strings.Contains(got, "Đã tiếp nhận") {
+	c.Open(boxPath(b.docs["normal"]))
+	c.Until("the frame is there", "document.querySelector('iframe')", nil, "true")
+	c.Shot("document-tls-vi-1366")
+	c.Leave(chromedp.KeyEvent("t"))
+	if got := c.Text(".done"); !strings.Contains(got, "Đã tiếp nhận") {
 		t.Errorf("after accepting: %q", got)
 	}
-	c.quiet()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	fromDocuments := 0
-	for _, url := range c.requests {
+	c.Quiet()
+	fromDocuments, asked := 0, c.Requests()
+	for _, url := range asked {
 		if strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, b.url) {
 			fromDocuments++
 		}
 	}
 	if fromDocuments == 0 {
-		t.Errorf("nothing came from the document origin: %q", c.requests)
+		t.Errorf("nothing came from the document origin: %q", asked)
 	}
 }
 
@@ -97,7 +95,7 @@ func TestABrowserHoldsThePolicy(t *testing.T) {
 	b := start(t, false, fixed)
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.open(boxPath(b.docs["express"]))
+	c.Open(boxPath(b.docs["express"]))
 	for what, try := range map[string]string{
 		"script-src-elem": `(s => { s.textContent = 'window.ran = 1'; document.head.append(s) })(document.createElement('script'))`,
 		"script-src-attr": `(s => { s.setAttribute('onclick', 'window.ran = 1'); document.body.append(s); s.click() })(document.createElement('b'))`,
@@ -108,8 +106,8 @@ func TestABrowserHoldsThePolicy(t *testing.T) {
 		"form-action":     `(s => { s.action = 'http://127.0.0.1:9/'; document.body.append(s); s.submit() })(document.createElement('form'))`,
 		"base-uri":        `(s => { s.href = 'http://127.0.0.1:9/'; document.head.append(s) })(document.createElement('base'))`,
 	} {
-		c.do(chromedp.Evaluate[chromedp.Void](`window.broken = ''; document.addEventListener('securitypolicyviolation', e => broken += e.effectiveDirective + ' '); void ` + try))
-		c.until(what+" is refused", "broken.includes('"+what+"')", nil, "window.ran === undefined")
+		c.Do(chromedp.Evaluate[chromedp.Void](`window.broken = ''; document.addEventListener('securitypolicyviolation', e => broken += e.effectiveDirective + ' '); void ` + try))
+		c.Until(what+" is refused", "broken.includes('"+what+"')", nil, "window.ran === undefined")
 	}
 }
 
@@ -123,10 +121,8 @@ func TestNoOtherSiteFramesThePages(t *testing.T) {
 		fmt.Fprintf(w, `<main><iframe src="%s%s"></iframe></main>`, b.url, boxPath(b.docs["normal"]))
 	}))
 	defer hostile.Close()
-	c.do(chromedp.Navigate(hostile.URL), chromedp.WaitReady(css("main")), chromedp.Sleep(500*time.Millisecond))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !strings.Contains(strings.Join(c.console, "\n"), "frame-ancestors") {
-		t.Errorf("the browser showed the page in a frame of another site: %q", c.console)
+	c.Do(chromedp.Navigate(hostile.URL), chromedp.WaitReady(css("main")), chromedp.Sleep(500*time.Millisecond))
+	if said := c.Complaints(); !strings.Contains(strings.Join(said, "\n"), "frame-ancestors") {
+		t.Errorf("the browser showed the page in a frame of another site: %q", said)
 	}
 }

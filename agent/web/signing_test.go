@@ -180,43 +180,43 @@ func TestAClerkSignsWithTheTokenOfHerPC(t *testing.T) {
 	}
 	c := browse(t, b, 1366, 768)
 	c.signIn("lan")
-	c.open("/ky-so")
-	c.do(chromedp.SetUploadFiles(css("#files"), []string{file}))
-	c.leave(chromedp.Click(css("form.send .btn")))
+	c.Open("/ky-so")
+	c.Do(chromedp.SetUploadFiles(css("#files"), []string{file}))
+	c.Leave(chromedp.Click(css("form.send .btn")))
 	sign := func(method string) {
-		c.do(chromedp.Click(css("#method-" + method)))
-		c.leave(chromedp.Click(css("form.send .btn")))
+		c.Do(chromedp.Click(css("#method-" + method)))
+		c.Leave(chromedp.Click(css("form.send .btn")))
 	}
 
 	// The person closes the agent's window; then a file comes back altered.
 	agent.Refuse("Người dùng hủy ký")
 	sign("SignApproved")
-	c.until("the refusal is shown", "document.querySelector('[data-call] [role=status]').textContent.includes('Người dùng hủy ký')", nil, "true")
+	c.Until("the refusal is shown", "document.querySelector('[data-call] [role=status]').textContent.includes('Người dùng hủy ký')", nil, "true")
 	agent.Refuse("")
 	agent.Change(func(signed []byte) []byte { return bytes.Replace(signed, []byte("Giay moi"), []byte("Giay bao"), 1) })
 	sign("SignApproved")
-	c.until("the altered file is refused", "document.querySelector('[data-call] [role=status]').textContent.includes('nội dung đã khác')", nil, "true")
+	c.Until("the altered file is refused", "document.querySelector('[data-call] [role=status]').textContent.includes('nội dung đã khác')", nil, "true")
 	agent.Change(nil)
 
 	// The leader signs, then the clerk seals.
 	for i, method := range []string{"SignApproved", "SignIssued"} {
 		sign(method)
-		c.until("the signature is there", "location.pathname.startsWith('/ky-so/') && !document.querySelector('[data-call]') && document.querySelectorAll('[aria-labelledby=signed] li').length === "+string(rune('1'+i)), nil, "true")
+		c.Until("the signature is there", "location.pathname.startsWith('/ky-so/') && !document.querySelector('[data-call]') && document.querySelectorAll('[aria-labelledby=signed] li').length === "+string(rune('1'+i)), nil, "true")
 	}
-	if got := c.text("[aria-labelledby=signed]"); !strings.Contains(got, "Lãnh đạo ký") || !strings.Contains(got, "Nguyen Van Lanh Dao") {
+	if got := c.Text("[aria-labelledby=signed]"); !strings.Contains(got, "Lãnh đạo ký") || !strings.Contains(got, "Nguyen Van Lanh Dao") {
 		t.Errorf("the page says %q", got)
 	}
-	c.fits("the signing page")
-	c.accessible("the signing page")
+	c.Fits("the signing page")
+	c.Accessible("the signing page")
 	calls, answers := agent.Calls()
 	if strings.Join(calls, " ") != "SignApproved SignApproved SignApproved SignIssued" || len(answers) != 3 || answers[0].Status || !answers[2].Status {
 		t.Errorf("the agent was called as %q, answers %+v", calls, answers)
 	}
-	c.leave(chromedp.Click(css("[aria-labelledby=signed] .btn")))
-	if got := c.text("form.send .kept"); !strings.Contains(got, "giay-moi.pdf") {
+	c.Leave(chromedp.Click(css("[aria-labelledby=signed] .btn")))
+	if got := c.Text("form.send .kept"); !strings.Contains(got, "giay-moi.pdf") {
 		t.Errorf("the sending form says %q", got)
 	}
-	c.quiet()
+	c.Quiet()
 }
 
 func TestWithoutTheSigningAgentThereIsAnotherWay(t *testing.T) {
@@ -229,17 +229,17 @@ func TestWithoutTheSigningAgentThereIsAnotherWay(t *testing.T) {
 	for _, width := range []int{1366, 320} {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
-		c.open("/ky-so")
-		c.do(chromedp.SetUploadFiles(css("#files"), []string{file}))
-		c.leave(chromedp.Click(css("form.send .btn")))
-		c.do(chromedp.Click(css("#method-SignCopy")))
-		c.leave(chromedp.Click(css("form.send .btn")))
-		c.until("the page says what to do", "!document.querySelector('[data-absent]').hidden", nil, "document.activeElement.matches('[data-absent]')")
-		if got := c.text("main"); !strings.Contains(got, "Không thấy VGCA Sign Service") || !strings.Contains(got, "Tải tệp về") {
+		c.Open("/ky-so")
+		c.Do(chromedp.SetUploadFiles(css("#files"), []string{file}))
+		c.Leave(chromedp.Click(css("form.send .btn")))
+		c.Do(chromedp.Click(css("#method-SignCopy")))
+		c.Leave(chromedp.Click(css("form.send .btn")))
+		c.Until("the page says what to do", "!document.querySelector('[data-absent]').hidden", nil, "document.activeElement.matches('[data-absent]')")
+		if got := c.Text("main"); !strings.Contains(got, "Không thấy VGCA Sign Service") || !strings.Contains(got, "Tải tệp về") {
 			t.Errorf("the page says %q", got)
 		}
-		c.fits("the page without the agent")
-		c.accessible("the page without the agent")
-		c.shot("signing-absent")
+		c.Fits("the page without the agent")
+		c.Accessible("the page without the agent")
+		c.Shot("signing-absent")
 	}
 }

@@ -95,7 +95,7 @@ func newWorkshop(t *testing.T) *workshop {
 	t.Helper()
 	const what = "clients of other makers"
 	w := &workshop{
-		t: t, dir: t.TempDir(), modules: tooltest.NPM(t, "clients of other makers"),
+		t: t, dir: t.TempDir(), modules: tooltest.NPM(t, "testdata/npm", "clients of other makers"),
 		node: tooltest.Find(t, "node", what), java: tooltest.Find(t, "java", what), php: tooltest.Find(t, "php", what),
 	}
 	for _, name := range []string{"curl", "jq", debianPython} {

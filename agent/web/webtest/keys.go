@@ -1,0 +1,73 @@
+package webtest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// maxTabs is how often a person presses Tab before giving up.
+const maxTabs = 250
+
+// TabTo presses Tab until the element has the focus: it proves that it can be
+// reached, and leaves the keyboard there.
+func (c *Browser) TabTo(selector string) {
+	c.t.Helper()
+	at := chromedp.Evaluate[bool](fmt.Sprintf("!!document.activeElement && document.activeElement.matches(%q)", selector))
+	for range maxTabs {
+		if Value(c, at) {
+			return
+		}
+		c.Do(chromedp.KeyEvent(kb.Tab))
+	}
+	c.t.Fatalf("no Tab leads to %s at %s; the focus is on %s", selector, Value(c, chromedp.Location()),
+		Value(c, chromedp.Evaluate[string]("document.activeElement.outerHTML.slice(0, 300)")))
+}
+
+// Type writes into what has the focus, over what is selected in it.
+func (c *Browser) Type(text string) {
+	c.t.Helper()
+	c.Do(chromedp.KeyEvent(text))
+}
+
+// Into goes to a field by Tab and writes over what it has.
+func (c *Browser) Into(selector, text string) {
+	c.t.Helper()
+	c.TabTo(selector)
+	c.Do(chromedp.Evaluate[chromedp.Void]("void (document.activeElement.select && document.activeElement.select())"))
+	c.Type(text)
+}
+
+// Press presses a key with modifiers, such as Press("2", chromedp.ModifierAlt).
+func (c *Browser) Press(key string, modifiers ...chromedp.Modifier) {
+	c.t.Helper()
+	c.Do(Key(key, modifiers...))
+}
+
+// Key is the step of pressing a key with modifiers.
+func Key(key string, modifiers ...chromedp.Modifier) Step {
+	return chromedp.KeyEvent(key, chromedp.KeyModifiers(modifiers...))
+}
+
+// Follow presses Enter on an element that leads to another page.
+func (c *Browser) Follow(selector string) {
+	c.t.Helper()
+	c.TabTo(selector)
+	c.Leave(chromedp.KeyEvent(kb.Enter))
+	c.Wait("the page is there", "true")
+}
+
+// Wait waits until the page is complete, so that its keys work, and an expression
+// holds.
+func (c *Browser) Wait(what, expression string) {
+	c.t.Helper()
+	for range 300 {
+		if Value(c, chromedp.Evaluate[bool]("document.readyState === 'complete' && !!("+expression+")")) {
+			return
+		}
+		c.Do(chromedp.Sleep(100 * time.Millisecond))
+	}
+	c.t.Fatalf("waited in vain until %s: %s at %s", what, expression, Value(c, chromedp.Location()))
+}
