@@ -227,10 +227,12 @@ func TestTwoAtOnce(t *testing.T) {
 	if errors.As(lost, &p); p.Args["name"] != first {
 		t.Errorf("it names %v, first was %s", p.Args["name"], first)
 	}
-	for i := range 8 { // notes only add
-		wait.Go(func() { errs[i%2] = d.Progress(ctx, id, part, "ghi chú", hoa) })
+	notes := make([]error, 8) // they only add
+	for i := range notes {
+		wait.Go(func() { notes[i] = d.Progress(ctx, id, part, "ghi chú", hoa) })
 	}
 	wait.Wait()
+	d.ok(errors.Join(notes...))
 	if n := strings.Count(history(d.of(id)), "progress"); n != 8 {
 		t.Errorf("%d of 8 notes are there", n)
 	}
