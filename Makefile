@@ -30,7 +30,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build token run test test-short kill kill-tree stampede hotfolder brokers bench bench-api bench-search bench-pages lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree stampede hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -50,11 +50,14 @@ test: tools fmt-check ## everything: format, vet, all tests with the race detect
 	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) ./...
 	@echo "All chaos schedules; under the race detector there are fewer:"
 	go test -run '^(TestChaos|TestP5_NothingOvertakesHoaToc)$$' -v ./sync/engine
-	@echo "Every step of every writer, and large files, without the race detector:"
-	go test -run '^(TestP1_P2_WritersCrossedWithAKillAtEachStep|TestALargeDocumentCostsLittleMemory|TestP9_.*)$$' \
-		./agent/connector/hotfolder ./agent/connector/lgsp ./agent/search/extract
+	@echo "Every step of every writer, large files, all random lists and days, without the race detector:"
+	go test -run '^(TestP1_P2_WritersCrossedWithAKillAtEachStep|TestALargeDocumentCostsLittleMemory|TestP9_.*|TestListingIsWhatANaiveSortGives|TestNumbersOverRandomDays)$$' \
+		./agent/connector/hotfolder ./agent/connector/lgsp ./agent/office ./agent/search/extract
 	$(MAKE) kill N=2
 	@echo "make test: everything passed"
+
+shots: tools ## pictures of every page in every state, both languages, at 100, 200 and 400 %, in the folder shots
+	mkdir -p shots && TRAM_SHOTS=$(CURDIR)/shots go test -count=1 -timeout 60m -run 'Fit|Firefox|Clerk|Print' ./agent/web
 
 test-short: ## the tests that need no other program, without the race detector
 	go test -short -shuffle=on $(TESTFLAGS) ./...

@@ -60,7 +60,7 @@ func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		plain.Shot("empty" + map[string]string{adminPath: "-admin", connectorsPath: "-connectors", appsPath: "-apps", storagePath: "-storage"}[path])
 	}
 	busyAdmin(t, b)
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		c.signIn("it")
 		for _, lang := range []string{"vi", "en"} {
@@ -95,7 +95,7 @@ func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
 func TestStickPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	b := start(t, false, fixed)
 	b.link.Up = false
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"tram/agent/register"
+	"tram/agent/web/webtest"
 )
 
 // contains fails the test for each text that a page lacks.
@@ -275,7 +276,7 @@ func TestBookPagesAreCleanInBothLanguages(t *testing.T) {
 func TestBookPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	b := start(t, false, fixed)
 	pages := b.bookTour()
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {

@@ -48,7 +48,7 @@ func css(s string) chromedp.CSS { return chromedp.CSS(s) }
 
 func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	b := start(t, false, fixed)
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		c.Open("/dang-nhap")
 		c.Fits("sign-in")
@@ -73,7 +73,7 @@ func TestAccountPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	b := start(t, false, fixed)
 	newcomer(t, b)
 	b.lock("staff")
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		for _, lang := range []string{"vi", "en"} {
 			c.signIn("it")

@@ -270,7 +270,7 @@ func TestComposingPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	if err := b.site.Composing.SaveGroup(ctx, compose.Group{Name: "Các xã vùng cao phía Tây", Codes: []string{"H40.13", "H40.SNV"}}, "lan"); err != nil {
 		t.Fatal(err)
 	}
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {

@@ -93,7 +93,7 @@ func TestImportResultsFitBothWindowsInBothLanguages(t *testing.T) {
 		}
 	}
 	slices.Sort(files)
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {

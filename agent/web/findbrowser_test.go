@@ -55,7 +55,7 @@ func TestSearchAndListsFitBothWindowsInBothLanguages(t *testing.T) {
 		"list-in": "/van-ban-den", "list-in-sorted": "/van-ban-den?xep=trich-yeu", "list-in-none": "/van-ban-den?khan=2&loai=QC&noi=khong+co", "list-in-wrong": "/van-ban-den?tu=hom+nay&den=1/1/26",
 		"list-in-filtered": "/van-ban-den?nam=2026&chu=bao+cao", "list-out": "/van-ban-di", "list-out-back": "/van-ban-di?loc=bi-tra-lai&xep=noi",
 	}
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {

@@ -55,7 +55,7 @@ func TestHandlingFitsBothWindowsInBothLanguages(t *testing.T) {
 	for _, name := range []string{"none", "named", "open", "done", "recalled"} {
 		pages["lan"][name] = boxPath(docs[name])
 	}
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		for _, role := range []string{"lan", "leader", "staff", "it"} {
 			c.signIn(role)

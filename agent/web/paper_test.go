@@ -178,7 +178,7 @@ func TestPaperPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		"enter-in": "/van-ban-den/vao-so", "enter-out": "/van-ban-di/vao-so", "paper-in": boxPath(in), "paper-twin": boxPath(twin), "paper-out": boxPath(out),
 		"entered-in": "/van-ban-den?moi=" + in.ID.String(), "entered-out": "/van-ban-di?moi=" + out.ID.String(),
 	}
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {

@@ -17,6 +17,7 @@ import (
 	"tram/agent/lan"
 	"tram/agent/office"
 	"tram/agent/vgca/vgcatest"
+	"tram/agent/web/webtest"
 )
 
 // newSign brings a PDF file to the signing page and gives its path.
@@ -226,7 +227,7 @@ func TestWithoutTheSigningAgentThereIsAnotherWay(t *testing.T) {
 	if err := os.WriteFile(file, vgcatest.PDF("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, width := range []int{1366, 320} {
+	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		c.Open("/ky-so")

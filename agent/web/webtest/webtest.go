@@ -296,6 +296,15 @@ func (c *Browser) Shot(name string) {
 	c.Keep(name+".png", Value(c, chromedp.FullScreenshot(100)))
 }
 
+// Widths are the windows that pages are tried in: the screen of the oldest PCs, and
+// that screen at 400 %. Where pictures are made there is one of 200 % as well.
+func Widths() []int {
+	if os.Getenv("TRAM_SHOTS") != "" {
+		return []int{1366, 683, 320}
+	}
+	return []int{1366, 320}
+}
+
 // Keep saves a file when TRAM_SHOTS names a folder.
 func (c *Browser) Keep(name string, data []byte) {
 	c.t.Helper()
