@@ -148,7 +148,7 @@ func (s *shadow) check(story []string) {
 
 // TestEveryLineIsOnOnePage goes through random days of a clerk, with crashes.
 func TestEveryLineIsOnOnePage(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(randomDays) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			d := newDesk(t)
 			s := &shadow{d: d, kind: register.Incoming, box: office.In, r: rand.New(rand.NewPCG(seed, 1)), texts: map[string]int{}, files: map[int64]string{}}

@@ -16,9 +16,6 @@ import (
 	"tram/agent/tooltest"
 )
 
-// rowsOfAYear is how many lines a busy commune's register has.
-const rowsOfAYear = 3000
-
 // poppler gives what one of its programs writes to standard output.
 func poppler(t *testing.T, name string, args ...string) string {
 	t.Helper()

@@ -47,9 +47,6 @@ func printOf(t testing.TB, kind Kind, n int) (Print, []byte) {
 	return p, data
 }
 
-// year is the lines of a busy commune's book in a year.
-const year = 3000
-
 // A printed year of each book, looked at by poppler: exact columns on each
 // page, numbers without a gap, nothing outside the paper.
 func TestAPrintedYear(t *testing.T) {

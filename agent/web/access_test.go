@@ -152,10 +152,10 @@ func TestSignInCookieAndWayBack(t *testing.T) {
 }
 
 func TestSessionEndsAndWarns(t *testing.T) {
-	now := noon
-	b := start(t, true, func() time.Time { return now })
+	now, set := settable(noon)
+	b := start(t, true, now)
 	v := b.as("lan")
-	now = noon.Add(7*time.Hour + 50*time.Minute)
+	set(noon.Add(7*time.Hour + 50*time.Minute))
 	_, body := v.get("/trang-thai")
 	if !strings.Contains(body, "Phiên làm việc sẽ hết lúc 18:32") {
 		t.Errorf("no warning before the end: %s", body)
@@ -164,7 +164,7 @@ func TestSessionEndsAndWarns(t *testing.T) {
 	if _, body = v.get("/trang-thai"); strings.Contains(body, "sẽ hết lúc") {
 		t.Error("the warning stays after working on")
 	}
-	now = now.Add(8*time.Hour + time.Minute)
+	set(now().Add(8*time.Hour + time.Minute))
 	if res, body := v.get("/trang-thai"); res.StatusCode != 401 || !strings.Contains(body, "Phiên làm việc đã hết") {
 		t.Errorf("after the end: %d %s", res.StatusCode, body)
 	}

@@ -18,7 +18,7 @@ import (
 // caught waits until the index has all documents.
 func (b *box) caught() {
 	b.t.Helper()
-	for range 400 {
+	for range 6000 {
 		s, err := b.search.State(b.t.Context())
 		if err == nil && s.Waiting == 0 && s.Files == 0 {
 			return

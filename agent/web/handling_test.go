@@ -217,16 +217,16 @@ var groupTitle = regexp.MustCompile(`<h2 id="g-([a-z-]+)">`)
 
 // TestEachSeesTheirOwnWork, in the fixed order.
 func TestEachSeesTheirOwnWork(t *testing.T) {
-	now := noon
-	b := start(t, false, func() time.Time { return now })
-	now = noon.AddDate(0, 0, -3)
+	now, set := settable(noon)
+	b := start(t, false, now)
+	set(noon.AddDate(0, 0, -3))
 	b.led("Đã quá hạn", "staff", "2026-11-19", true)
 	b.led("Đến hạn hôm nay", "staff", "2026-11-21", true)
 	b.led("Chưa có hạn", "staff", "", true)
 	b.led("Chờ chuyển", "staff", "", false)
 	submitted := b.accepted("Trình", office.Khan)
 	noError(t, b.handling.Submit(t.Context(), submitted.ID, someone("leader"), asLan, 0))
-	now = noon
+	set(noon)
 	for role, want := range map[string]string{
 		"lan":     "urgent overdue soon to-accept requests unhanded returned failed unsent",
 		"leader":  "urgent opinion overdue soon unhanded",

@@ -146,6 +146,13 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 
 func fixed() time.Time { return noon }
 
+// settable is a clock that a test sets while the box runs.
+func settable(at time.Time) (now func() time.Time, set func(time.Time)) {
+	var is atomic.Pointer[time.Time]
+	is.Store(&at)
+	return func() time.Time { return *is.Load() }, func(t time.Time) { is.Store(&t) }
+}
+
 // browser is a visitor with cookies who does not follow redirects.
 type browser struct {
 	*box

@@ -236,7 +236,8 @@ func (c *Browser) Accessible(what string) {
 	if found := Value(c, chromedp.Evaluate[string](findings)); found != "" {
 		c.t.Errorf("%s: %s", what, found)
 	}
-	if c.axe == "" {
+	// What axe-core finds in one language on a narrow window it finds in the other.
+	if c.axe == "" || Value(c, chromedp.Evaluate[bool]("innerWidth < 600 && document.documentElement.lang === 'en'")) {
 		return
 	}
 	if found := Value(c, chromedp.Evaluate[string](c.axe+axeRun, chromedp.EvalAwaitPromise)); found != "" {

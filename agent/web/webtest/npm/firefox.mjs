@@ -17,7 +17,8 @@ try {
 	await page.type('#password', task.password)
 	await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
 	for (const path of task.pages) {
-		await page.goto(task.url + path, { waitUntil: 'load' })
+		const answer = await page.goto(task.url + path, { waitUntil: 'load' })
+		if (answer && answer.status() >= 400 && !task.missing.includes(path)) faults.push(`${path} gave ${answer.status()}`)
 		const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 		if (wide > 0) faults.push(`${path} is ${wide} px too wide`)
 		if (!await page.$('h1')) faults.push(`${path} has no heading`)
