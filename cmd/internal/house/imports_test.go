@@ -132,7 +132,7 @@ var owners = []struct {
 	{"github.com/spf13/pflag", []string{"cmd"}, "flags are the outermost layer"},
 	{"github.com/mattn/go-isatty", []string{"cmd/internal/cli"}, "whether somebody watches is decided in one place"},
 	{"golang.org/x/term", []string{"cmd/internal/cli"}, "questions are asked in one place"},
-	{"github.com/chromedp/chromedp", nil, "a browser driver is for tests"},
+	{"github.com/chromedp/chromedp", []string{"agent/web/webtest"}, "a browser driver is for tests"},
 	{"github.com/standard-webhooks/standard-webhooks", nil, "signing is eight lines; in tests it is the second opinion on them"},
 	{"github.com/rogpeppe/go-internal", nil, "scripts are for tests"},
 }

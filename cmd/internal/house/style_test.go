@@ -208,8 +208,9 @@ func TestNothingHappensBeforeMain(t *testing.T) {
 
 // contextHolders are types that keep a context, for the reason given.
 var contextHolders = map[string]string{
-	"storage/sqlite.Tx":        "a transaction lives no longer than the call that it was made for",
-	"agent/office.interrupted": "an io.Reader takes no context; this one ends a copy when its caller wants",
+	"storage/sqlite.Tx":         "a transaction lives no longer than the call that it was made for",
+	"agent/web/webtest.Browser": "a window of a test is one context of the driver",
+	"agent/office.interrupted":  "an io.Reader takes no context; this one ends a copy when its caller wants",
 }
 
 func TestContextsAreNotKept(t *testing.T) {
