@@ -112,12 +112,12 @@ const BodyWidth = 257
 // books holds every form. Widths are BodyWidth in sum; a test holds that.
 var books = []Book{
 	{Kind: Outgoing, Numbers: true, Bound: true, Columns: []Column{
-		{CodeOf, 26, Left}, {DocumentDate, 19, Center}, {TypeSubject, 66, Left}, {Signer, 23, Left}, {Destination, 41, Left},
-		{CopyKeeper, 22, Left}, {Copies, 12, Center}, {HandoverDate, 19, Center}, {Receipt, 13, Left}, {Remarks, 16, Left},
+		{CodeOf, 26, Left}, {DocumentDate, 19, Center}, {TypeSubject, 62, Left}, {Signer, 23, Left}, {Destination, 40, Left},
+		{CopyKeeper, 22, Left}, {Copies, 12, Center}, {HandoverDate, 19, Center}, {Receipt, 13, Left}, {Remarks, 21, Left},
 	}},
 	{Kind: Incoming, Numbers: true, Bound: true, Columns: []Column{
 		{ArrivalDate, 19, Center}, {ArrivalNo, 12, Center}, {Author, 34, Left}, {CodeOf, 26, Left}, {DocumentDate, 19, Center},
-		{TypeSubject, 70, Left}, {Recipient, 27, Left}, {HandoverDate, 19, Center}, {Receipt, 14, Left}, {Remarks, 17, Left},
+		{TypeSubject, 66, Left}, {Recipient, 27, Left}, {HandoverDate, 19, Center}, {Receipt, 14, Left}, {Remarks, 21, Left},
 	}},
 	{Kind: FollowUp, Bound: true, Columns: []Column{
 		{ArrivalNo, 15, Center}, {Origin, 84, Left}, {Recipient, 36, Left}, {Deadline, 24, Center}, {Progress, 40, Left},
@@ -127,8 +127,8 @@ var books = []Book{
 		{HandoverDate, 26, Center}, {CodeOf, 46, Left}, {Destination, 80, Left}, {Envelopes, 20, Center}, {Postmark, 50, Left}, {Remarks, 35, Left},
 	}},
 	{Kind: KeptCopies, Numbers: true, Bound: true, Columns: []Column{
-		{DateOf, 21, Center}, {UserOf, 32, Left}, {CodeDate, 32, Left}, {TypeSubject, 66, Left}, {FileCode, 24, Left},
-		{Receipt, 18, Left}, {ReturnDate, 21, Center}, {Permission, 25, Left}, {Remarks, 18, Left},
+		{DateOf, 21, Center}, {UserOf, 32, Left}, {CodeDate, 32, Left}, {TypeSubject, 63, Left}, {FileCode, 24, Left},
+		{Receipt, 18, Left}, {ReturnDate, 21, Center}, {Permission, 25, Left}, {Remarks, 21, Left},
 	}},
 	{Kind: IncomingReport, Columns: []Column{
 		{ArrivalNo, 15, Center}, {Origin, 84, Left}, {Recipient, 36, Left}, {Deadline, 24, Center}, {Progress, 40, Left},
