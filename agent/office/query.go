@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,29 +151,38 @@ func selectDocuments(tx *sqlite.Tx, where string, args ...any) ([]Document, erro
 	return docs, nil
 }
 
-// Work returns what a clerk has to do, at most MaxWork documents of each kind.
+// Work returns what a clerk has to do, at most MaxWork documents of each kind, and
+// how many there are.
 func (o *Office) Work(ctx context.Context) (Work, error) {
 	var w Work
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		late := workingDayBefore(o.now())
 		for _, part := range []struct {
 			into  *[]Document
+			count *int
 			where string
+			order string
 			args  []any
 		}{
-			{&w.Urgent, `box = 'in' AND state = 'arrived' AND urgency > 0 ORDER BY urgency DESC, seq`, nil},
-			{&w.ToAccept, `box = 'in' AND state = 'arrived' AND urgency = 0 ORDER BY seq`, nil},
-			{&w.Requests, `EXISTS (SELECT 1 FROM requests r WHERE r.document = documents.seq AND r.state = 'pending') AND state <> 'returned'
-				ORDER BY urgency DESC, seq`, nil},
-			{&w.Returned, `box = 'out' AND state = 'returned' ORDER BY seq DESC`, nil},
-			{&w.Failed, `box = 'out' AND state = 'failed' ORDER BY seq DESC`, nil},
-			{&w.Unsent, `box = 'out' AND state IN ('saved', 'sending') AND created < ? ORDER BY urgency DESC, seq`, []any{late}},
+			{&w.Urgent, &w.Count.Urgent, `box = 'in' AND state = 'arrived' AND urgency > 0`, `urgency DESC, seq`, nil},
+			{&w.ToAccept, &w.Count.ToAccept, `box = 'in' AND state = 'arrived' AND urgency = 0`, `seq`, nil},
+			{&w.Requests, &w.Count.Requests, `EXISTS (SELECT 1 FROM requests r WHERE r.document = documents.seq AND r.state = 'pending') AND state <> 'returned'`,
+				`urgency DESC, seq`, nil},
+			{&w.Returned, &w.Count.Returned, `box = 'out' AND state = 'returned'`, `seq DESC`, nil},
+			{&w.Failed, &w.Count.Failed, `box = 'out' AND state = 'failed'`, `seq DESC`, nil},
+			{&w.Unsent, &w.Count.Unsent, `box = 'out' AND state IN ('saved', 'sending') AND created < ?`, `urgency DESC, seq`, []any{late}},
 		} {
-			docs, err := selectDocuments(tx, part.where+` LIMIT ?`, append(part.args, MaxWork)...)
+			docs, err := selectDocuments(tx, part.where+` ORDER BY `+part.order+` LIMIT ?`, append(slices.Clone(part.args), MaxWork)...)
 			if err != nil {
 				return err
 			}
-			*part.into = docs
+			*part.into, *part.count = docs, len(docs)
+			if len(docs) < MaxWork {
+				continue
+			}
+			if err := tx.QueryRow(`SELECT count(*) FROM documents WHERE `+part.where, part.args...).Scan(part.count); err != nil {
+				return err
+			}
 		}
 		var err error
 		w.LastIn, err = newest(tx, In)

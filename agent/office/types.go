@@ -206,7 +206,7 @@ type Query struct {
 }
 
 // MaxWork is how many documents of each kind the work list shows.
-const MaxWork = 200
+const MaxWork = 25
 
 // Page sizes of lists.
 const (
@@ -230,8 +230,12 @@ type Work struct {
 	Returned []Document // came back to us
 	Failed   []Document // could not be sent
 	Unsent   []Document // saved more than a working day ago, still not at the hub
+	Count    WorkCount  // how many there are, also of those that are not listed
 	LastIn   time.Time  // of the newest incoming document, zero when none
 }
+
+// WorkCount counts the documents of each kind of [Work].
+type WorkCount struct{ Urgent, ToAccept, Requests, Returned, Failed, Unsent int }
 
 // Summary is the queue in figures, for the link strip and `tram status`.
 type Summary struct {

@@ -42,7 +42,7 @@ type WorkRow struct {
 }
 
 // workShown bounds each list of the home page.
-const workShown = 25
+const workShown = office.MaxWork
 
 func (s *site) home(_ context.Context, v *visit) error {
 	v.redirect("/viec-can-lam")
@@ -79,13 +79,13 @@ func (s *site) work(ctx context.Context, v *visit) error {
 // is overdue, what is due soon, what is to be accepted, what came back, what was not
 // sent. Each sees what is theirs.
 func (v *visit) workGroups(todo office.Work, own handling.Todo) (groups []WorkGroup) {
-	add := func(id string, who account.Right, more string, rows ...[]WorkRow) {
+	add := func(id string, who account.Right, more string, unlisted int, rows ...[]WorkRow) {
 		g := WorkGroup{ID: id, Title: v.t("web.work." + id), Rows: slices.Concat(rows...)}
-		if g.Count = len(g.Rows); g.Count == 0 || !v.may(who) {
+		if g.Count = len(g.Rows) + unlisted; g.Count == 0 || !v.may(who) {
 			return
 		}
 		if g.Count > workShown {
-			g.Rows, g.More = g.Rows[:workShown], more
+			g.Rows, g.More = g.Rows[:min(len(g.Rows), workShown)], more
 		}
 		groups = append(groups, g)
 	}
@@ -93,21 +93,25 @@ func (v *visit) workGroups(todo office.Work, own handling.Todo) (groups []WorkGr
 	if v.may(account.Accounts) { // who runs the box sees what it does not bring away
 		sending = account.Accounts
 	}
+	c := todo.Count
 	const mine, unaccepted = "/viec-cua-toi", "/van-ban-den?loc=chua-tiep-nhan"
-	add("urgent", account.Direct, unaccepted, each(todo.Urgent, v.workIn), each(own.Pressing, v.workWaiting))
-	add("opinion", account.Direct, "", each(own.Opinion, v.workWaiting))
-	add("overdue", account.Handle, mine, each(own.Overdue, v.workDue))
-	add("soon", account.Handle, mine, each(own.Soon, v.workDue))
-	add("to-accept", account.Answer, unaccepted, each(todo.ToAccept, v.workIn))
-	add("requests", account.Answer, "/van-ban-den", each(todo.Requests, v.workRequest))
-	add("unhanded", account.Direct, "", each(own.Unhanded, v.workDue))
-	add("returned", account.Send, "/van-ban-di?loc=bi-tra-lai", each(todo.Returned, v.workBack))
-	add("failed", sending, "/van-ban-di?loc=khong-gui-duoc", each(todo.Failed, v.workBack))
-	add("unsent", sending, "/hop-gui", each(todo.Unsent, v.workUnsent))
-	add("mine", account.Handle, mine, each(own.Mine, v.workWaiting))
-	add("inform", account.Handle, mine, each(own.Inform, v.workWaiting))
+	add("urgent", account.Direct, unaccepted, unlisted(c.Urgent, todo.Urgent), each(todo.Urgent, v.workIn), each(own.Pressing, v.workWaiting))
+	add("opinion", account.Direct, "", 0, each(own.Opinion, v.workWaiting))
+	add("overdue", account.Handle, mine, 0, each(own.Overdue, v.workDue))
+	add("soon", account.Handle, mine, 0, each(own.Soon, v.workDue))
+	add("to-accept", account.Answer, unaccepted, unlisted(c.ToAccept, todo.ToAccept), each(todo.ToAccept, v.workIn))
+	add("requests", account.Answer, "/van-ban-den", unlisted(c.Requests, todo.Requests), each(todo.Requests, v.workRequest))
+	add("unhanded", account.Direct, "", 0, each(own.Unhanded, v.workDue))
+	add("returned", account.Send, "/van-ban-di?loc=bi-tra-lai", unlisted(c.Returned, todo.Returned), each(todo.Returned, v.workBack))
+	add("failed", sending, "/van-ban-di?loc=khong-gui-duoc", unlisted(c.Failed, todo.Failed), each(todo.Failed, v.workBack))
+	add("unsent", sending, "/hop-gui", unlisted(c.Unsent, todo.Unsent), each(todo.Unsent, v.workUnsent))
+	add("mine", account.Handle, mine, 0, each(own.Mine, v.workWaiting))
+	add("inform", account.Handle, mine, 0, each(own.Inform, v.workWaiting))
 	return groups
 }
+
+// unlisted is how many there are besides those that are listed.
+func unlisted(count int, list []office.Document) int { return max(0, count-len(list)) }
 
 // each makes a row of each item of a list.
 func each[T any](list []T, row func(T) WorkRow) []WorkRow {

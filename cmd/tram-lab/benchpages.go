@@ -23,18 +23,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"tram/agent"
+	"tram/agent/api"
+	"tram/agent/api/appkey"
+	"tram/agent/books"
 	"tram/agent/compose"
+	"tram/agent/connector"
+	"tram/agent/handling"
 	"tram/agent/httpd"
 	"tram/agent/hub/registry"
 	"tram/agent/office"
 	"tram/agent/search"
 	"tram/agent/search/searchtest"
+	"tram/agent/stick"
+	"tram/agent/support"
 	"tram/agent/web"
 	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/sync/usb"
 )
 
 // benchPagesCommand measures the clerk's pages over a full office.
@@ -344,10 +352,10 @@ func (b *bench) openPages(ctx context.Context, db *sqlite.DB, dir string, docume
 	if err := b.figure("documents of an older store that get their places in lists", float64(documents)/time.Since(begin).Seconds(), "1/s", "", ""); err != nil {
 		return nil, err
 	}
-	return c, c.signIn(ctx, db, dir, desk, reg)
+	return c, c.signIn(ctx, db, dir, desk, blobs, reg)
 }
 
-func (c *clerk) signIn(ctx context.Context, db *sqlite.DB, dir string, desk *office.Office, reg *registry.Registry) error {
+func (c *clerk) signIn(ctx context.Context, db *sqlite.DB, dir string, desk *office.Office, blobs *blob.Store, reg *registry.Registry) error {
 	accounts, err := account.New(db, account.Options{})
 	if err != nil {
 		return err
@@ -365,7 +373,13 @@ func (c *clerk) signIn(ctx context.Context, db *sqlite.DB, dir string, desk *off
 	if err != nil {
 		return err
 	}
-	c.pages, err = web.New(web.Options{Composing: composing, Papers: desk, Office: desk, Directory: names{reg}, Accounts: accounts, Link: func() web.Link { return up }, Queue: quietQueue{},
+	handled, err := handling.New(handling.Options{DB: db, Office: desk})
+	if err != nil {
+		return err
+	}
+	registers := books.New(books.Options{DB: db, Blobs: blobs, Source: desk, Heading: func() books.Heading { return books.Heading{Office: "UBND xã An Bình"} }})
+	admin, sticks := unopened(db, dir)
+	c.pages, err = web.New(web.Options{Composing: composing, Handling: handled, Books: registers, Admin: admin, Sticks: sticks, Papers: desk, Office: desk, Directory: names{reg}, Accounts: accounts, Link: func() web.Link { return up }, Queue: quietQueue{},
 		Documents: listener.Documents(), Search: c.index, Config: web.Config{Unit: office.Party{Code: "H40.12", Name: "UBND xã An Bình"}, Version: "bench", UploadDir: filepath.Join(dir, "uploads")}})
 	if err != nil {
 		return err
@@ -388,6 +402,20 @@ func (c *clerk) signIn(ctx context.Context, db *sqlite.DB, dir string, desk *off
 		return fmt.Errorf("nobody was signed in: %d", rec.Code)
 	}
 	return nil
+}
+
+// unopened stands for what the pages that are measured do not ask.
+func unopened(db *sqlite.DB, dir string) (web.Admin, web.Sticks) {
+	errUnopened := errors.New("not a part of this measurement")
+	return web.Admin{
+			DB: db, Connectors: &connector.Host{}, Apps: &appkey.Store{}, Seals: struct{ web.Seals }{}, Aside: struct{ connector.Quarantine }{},
+			Status:  func(context.Context) (api.Status, error) { return api.Status{}, errUnopened },
+			Storage: func(context.Context) (web.Storage, error) { return web.Storage{}, errUnopened },
+			Support: func(context.Context) []support.File { return nil },
+		}, web.Sticks{
+			Station: func() (usb.Station, error) { return nil, errUnopened }, Places: func() []stick.Place { return nil },
+			Record: func(context.Context, string, string, string, map[string]string) error { return errUnopened }, Dir: filepath.Join(dir, "sticks"),
+		}
 }
 
 // fillFromCorpus files the documents of a corpus, accepted but for the newest.
