@@ -67,7 +67,10 @@ type Index struct {
 	reader Reader
 	log    *slog.Logger
 	files  chan struct{} // there may be files to read
-	asked  accesses
+	// settled says that all files are read that can be: segments may be due to be
+	// joined.
+	settled chan struct{}
+	asked   accesses
 
 	mu     sync.Mutex
 	state  State // as it was at looked
@@ -93,7 +96,7 @@ func New(o Options) *Index {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Index{db: o.DB, source: o.Source, reader: o.Reader, log: o.Logger, files: make(chan struct{}, 1)}
+	return &Index{db: o.DB, source: o.Source, reader: o.Reader, log: o.Logger, files: make(chan struct{}, 1), settled: make(chan struct{}, 1)}
 }
 
 // Run follows the office until ctx ends.

@@ -157,6 +157,10 @@ func (x *Index) readFiles(ctx context.Context) {
 			}
 		case !more:
 			select {
+			case x.settled <- struct{}{}:
+			default:
+			}
+			select {
 			case <-ctx.Done():
 				return
 			case <-x.files:

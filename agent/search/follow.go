@@ -43,6 +43,7 @@ func (x *Index) follow(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-changed:
+			case <-x.settled:
 			}
 		}
 	}
