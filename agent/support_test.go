@@ -64,7 +64,9 @@ func putCanaries(t *testing.T, a, b *box) (secrets []string) {
 	connectors := connector.Client{Client: a.api}
 	_, err = connectors.Add(ctx, connector.Spec{Name: canaries["connector"], Kind: "hotfolder", Settings: []byte(`{"dir":"` + filepath.ToSlash(folder) + `"}`), Secret: []byte(canaries["secret"])})
 	must("connector", err)
-	must("folder", os.RemoveAll(folder)) // it fails from now on, with the folder's name in the error
+	// It fails from now on, with the folder's name in the error. The connector may
+	// be writing into it meanwhile.
+	a.p.eventually("the folder is gone", func() bool { return os.RemoveAll(folder) == nil })
 	a.p.eventually("the connector's failure", func() bool {
 		list, err := connectors.List(ctx)
 		return err == nil && len(list) == 1 && list[0].State == connector.Failing
