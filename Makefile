@@ -50,9 +50,9 @@ test: tools fmt-check ## everything: format, vet, all tests with the race detect
 	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) ./...
 	@echo "All chaos schedules; under the race detector there are fewer:"
 	go test -run '^(TestChaos|TestP5_NothingOvertakesHoaToc)$$' -v ./sync/engine
-	@echo "Every step of every writer, large files, all random lists and days, whole years of registers, without the race detector:"
-	go test -run '^(TestP1_P2_WritersCrossedWithAKillAtEachStep|TestALargeDocumentCostsLittleMemory|TestP9_.*|TestListingIsWhatANaiveSortGives|TestNumbersOverRandomDays|TestEveryLineIsOnOnePage|TestAPrintedYear)$$' \
-		./agent/books ./agent/connector/hotfolder ./agent/connector/lgsp ./agent/office ./agent/register ./agent/search/extract
+	@echo "Every step of every writer, large files, all random lists and days, whole years of registers, all windows, without the race detector:"
+	CI=1 go test -run '^(TestP1_P2_WritersCrossedWithAKillAtEachStep|TestALargeDocumentCostsLittleMemory|TestP9_.*|TestListingIsWhatANaiveSortGives|TestNumbersOverRandomDays|TestEveryLineIsOnOnePage|TestAPrintedYear|Test.*BothWindowsInBothLanguages)$$' \
+		./agent/books ./agent/connector/hotfolder ./agent/connector/lgsp ./agent/office ./agent/register ./agent/web ./agent/search/extract
 	$(MAKE) kill N=2
 	@echo "make test: everything passed"
 
