@@ -157,6 +157,8 @@ func (o *Office) Work(ctx context.Context) (Work, error) {
 	var w Work
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		late := workingDayBefore(o.now())
+		// By states, of which few documents have those; the plus keeps the index of
+		// levels out, which all have.
 		for _, part := range []struct {
 			into  *[]Document
 			count *int
@@ -164,13 +166,13 @@ func (o *Office) Work(ctx context.Context) (Work, error) {
 			order string
 			args  []any
 		}{
-			{&w.Urgent, &w.Count.Urgent, `box = 'in' AND state = 'arrived' AND urgency > 0`, `urgency DESC, seq`, nil},
-			{&w.ToAccept, &w.Count.ToAccept, `box = 'in' AND state = 'arrived' AND urgency = 0`, `seq`, nil},
-			{&w.Requests, &w.Count.Requests, `EXISTS (SELECT 1 FROM requests r WHERE r.document = documents.seq AND r.state = 'pending') AND state <> 'returned'`,
+			{&w.Urgent, &w.Count.Urgent, `box = 'in' AND state = 'arrived' AND +urgency > 0`, `+urgency DESC, seq`, nil},
+			{&w.ToAccept, &w.Count.ToAccept, `box = 'in' AND state = 'arrived' AND +urgency = 0`, `seq`, nil},
+			{&w.Requests, &w.Count.Requests, `seq IN (SELECT document FROM requests WHERE state = 'pending') AND state <> 'returned'`,
 				`urgency DESC, seq`, nil},
 			{&w.Returned, &w.Count.Returned, `box = 'out' AND state = 'returned'`, `seq DESC`, nil},
 			{&w.Failed, &w.Count.Failed, `box = 'out' AND state = 'failed'`, `seq DESC`, nil},
-			{&w.Unsent, &w.Count.Unsent, `box = 'out' AND state IN ('saved', 'sending') AND created < ?`, `urgency DESC, seq`, []any{late}},
+			{&w.Unsent, &w.Count.Unsent, `box = 'out' AND state IN ('saved', 'sending') AND created < ?`, `+urgency DESC, seq`, []any{late}},
 		} {
 			docs, err := selectDocuments(tx, part.where+` ORDER BY `+part.order+` LIMIT ?`, append(slices.Clone(part.args), MaxWork)...)
 			if err != nil {
