@@ -33,10 +33,9 @@ func busyAdmin(t *testing.T, b *box) {
 	deadLetter(t, b.db, "edocman")
 	it.post(appsPath, url.Values{"name": {"mot-cua"}, "kind": {"onestop"}, "days": {"365"}})
 	b.admin.storage.Largest = append(b.admin.storage.Largest, b.docs["express"], b.docs["many"])
-	for _, c := range []health.Condition{{Code: health.DiskLow, Args: i18n.Args{"free": 320}}, {Code: health.SealWaitsForPIN, Args: i18n.Args{"name": "chu-tich"}},
-		{Code: health.ConnectorDead, Args: i18n.Args{"name": "edocman", "count": 1}}, health.Log(17)} {
-		b.admin.status.Conditions = append(b.admin.status.Conditions, c)
-	}
+	b.admin.status.Conditions = append(b.admin.status.Conditions,
+		health.Condition{Code: health.DiskLow, Args: i18n.Args{"free": 320}}, health.Condition{Code: health.SealWaitsForPIN, Args: i18n.Args{"name": "chu-tich"}},
+		health.Condition{Code: health.ConnectorDead, Args: i18n.Args{"name": "edocman", "count": 1}}, health.Log(17))
 }
 
 // adminTour lists the administration pages, and what others see of help.

@@ -62,7 +62,7 @@ func (o *outbox) open() {
 	o.c.step = func(name string) {
 		o.trace = append(o.trace, name)
 		if len(o.trace)-1 == o.dieAt {
-			panic(killed)
+			panic(errKilled)
 		}
 	}
 }
@@ -73,16 +73,16 @@ func (o *outbox) deliver(e office.Entry) error {
 	try := func() (err error) {
 		defer func() {
 			if r := recover(); r != nil {
-				if r != any(killed) {
+				if r != any(errKilled) {
 					panic(r)
 				}
-				err = killed
+				err = errKilled
 			}
 		}()
 		return o.c.Deliver(o.t.Context(), connector.Delivery{Entry: e})
 	}
 	err := try()
-	if errors.Is(err, killed) {
+	if errors.Is(err, errKilled) {
 		o.died = true
 		if err := o.c.Close(); err != nil {
 			o.t.Fatal(err)

@@ -112,8 +112,8 @@ func openOffice(dir string, id *identity.Identity, cards [][]byte) (*office.Offi
 	return o, db, err
 }
 
-// killed is what a step panics with when the power goes there.
-var killed = errors.New("killed")
+// errKilled is what a step panics with when the power goes there.
+var errKilled = errors.New("killed")
 
 // station is a hot folder at a real office, that dies at a step and boots again.
 type station struct {
@@ -175,7 +175,7 @@ func (s *station) boot() {
 		s.trace = append(s.trace, name)
 		s.onStep(name)
 		if len(s.trace)-1 == s.dieAt {
-			panic(killed)
+			panic(errKilled)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func (s *station) survives(do func() error) (err error) {
 	defer func() {
 		switch r := recover(); {
 		case r == nil:
-		case r == any(killed):
+		case r == any(errKilled):
 			s.crashs++
 			s.down()
 			s.boot()
