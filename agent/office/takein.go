@@ -178,10 +178,22 @@ func (o *Office) impostor(code string) *i18n.Said {
 	return nil
 }
 
-func (in *taking) status(ctx context.Context, s *edxml.Status) (t Taken, err error) {
+func (in *taking) status(ctx context.Context, s *edxml.Status) (Taken, error) {
+	return in.fileOnce(ctx, func(tx *sqlite.Tx) (Taken, *i18n.Said, error) { return in.fileStatus(tx, s) })
+}
+
+// fileOnce files a message in one transaction, unless it had been taken in before,
+// or refuses it.
+func (in *taking) fileOnce(ctx context.Context, file func(*sqlite.Tx) (Taken, *i18n.Said, error)) (t Taken, err error) {
 	var why *i18n.Said
 	err = in.o.db.Update(ctx, func(tx *sqlite.Tx) error {
-		t, why, err = in.fileStatus(tx, s)
+		known := false
+		if in.again == 0 {
+			if t, known, err = takenAs(tx, in.f); err != nil || known {
+				return err
+			}
+		}
+		t, why, err = file(tx)
 		return err
 	})
 	switch {
@@ -196,9 +208,6 @@ func (in *taking) status(ctx context.Context, s *edxml.Status) (t Taken, err err
 // fileStatus puts a status into the track of the document that it is about; its
 // sender must be a recipient of it through the same connector.
 func (in *taking) fileStatus(tx *sqlite.Tx, s *edxml.Status) (t Taken, why *i18n.Said, err error) {
-	if t, known, err := takenAs(tx, in.f); in.again == 0 && (err != nil || known) {
-		return t, nil, err
-	}
 	about := s.ResponseFor
 	t = Taken{Kind: KindStatus, New: true}
 	var seq int64

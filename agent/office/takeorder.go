@@ -13,30 +13,16 @@ import (
 
 // order handles an order to cancel a document that comes from outside in the
 // form of a document itself, as [Office.receiveOrder] does one of Trạm.
-func (in *taking) order(ctx context.Context, d *edxml.Document) (t Taken, err error) {
+func (in *taking) order(ctx context.Context, d *edxml.Document) (Taken, error) {
 	if why := in.o.impostor(d.From.ID); why != nil {
 		return in.refuse(ctx, why)
 	}
-	var why *i18n.Said
-	err = in.o.db.Update(ctx, func(tx *sqlite.Tx) error {
-		t, why, err = in.fileOrder(tx, d)
-		return err
-	})
-	switch {
-	case err != nil:
-		return Taken{}, storing(err)
-	case why != nil:
-		return in.refuse(ctx, why)
-	}
-	return t, nil
+	return in.fileOnce(ctx, func(tx *sqlite.Tx) (Taken, *i18n.Said, error) { return in.fileOrder(tx, d) })
 }
 
 // fileOrder finds what the order is about: a document of the same sender that
 // came through the same connector.
 func (in *taking) fileOrder(tx *sqlite.Tx, d *edxml.Document) (t Taken, why *i18n.Said, err error) {
-	if t, known, err := takenAs(tx, in.f); in.again == 0 && (err != nil || known) {
-		return t, nil, err
-	}
 	t = Taken{Kind: KindDocument, New: true}
 	var seq int64
 	err = tx.QueryRow(`SELECT d.seq, d.id FROM documents d JOIN recipients r ON r.document = d.seq

@@ -2,14 +2,12 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"tram/agent/office"
-	"tram/agent/problem"
 )
 
 // Changing is what a new document does to an earlier one.
@@ -36,7 +34,7 @@ func (s *site) changing(ctx context.Context, v *visit, view *SendView) error {
 		if id == "" {
 			continue
 		}
-		d, err := s.earlier(ctx, id)
+		d, err := s.named(ctx, office.Out, id)
 		if err != nil {
 			return err
 		}
@@ -49,21 +47,6 @@ func (s *site) changing(ctx context.Context, v *visit, view *SendView) error {
 		return nil
 	}
 	return nil
-}
-
-func (s *site) earlier(ctx context.Context, text string) (office.Document, error) {
-	id, err := uuid.Parse(text)
-	if err != nil {
-		return office.Document{}, problem.New(problem.NotFound, "web.no-document", "", nil)
-	}
-	d, err := s.Office.Get(ctx, id)
-	if err != nil {
-		return office.Document{}, fmt.Errorf("get document: %w", err)
-	}
-	if d.Box != office.Out {
-		return office.Document{}, problem.New(problem.NotFound, "web.no-document", "", nil)
-	}
-	return d, nil
 }
 
 func (v *visit) changeOf(kind string, d office.Document, reason string, removed []string) *Changing {
@@ -85,7 +68,7 @@ func (s *site) changed(ctx context.Context, v *visit, up *upload, view *SendView
 	if kind != changeReplace && kind != changeUpdate {
 		return nil
 	}
-	d, err := s.earlier(ctx, up.field("earlier"))
+	d, err := s.named(ctx, office.Out, up.field("earlier"))
 	if err != nil {
 		return err
 	}

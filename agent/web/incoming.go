@@ -87,7 +87,12 @@ func (s *site) incomingOne(ctx context.Context, v *visit) error {
 
 // document reads the document that the address names, in the right box.
 func (s *site) document(ctx context.Context, v *visit, box office.Box) (office.Document, error) {
-	id, err := uuid.Parse(v.r.PathValue("id"))
+	return s.named(ctx, box, v.r.PathValue("id"))
+}
+
+// named reads a document of a box by its ID.
+func (s *site) named(ctx context.Context, box office.Box, text string) (office.Document, error) {
+	id, err := uuid.Parse(text)
 	if err != nil {
 		return office.Document{}, problem.New(problem.NotFound, "web.no-document", "", nil)
 	}

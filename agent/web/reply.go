@@ -9,7 +9,6 @@ import (
 	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/agent/office"
-	"tram/agent/problem"
 	"tram/storage"
 	"tram/storage/sqlite"
 )
@@ -27,29 +26,13 @@ func (s *site) replying(ctx context.Context, v *visit, view *SendView) error {
 	if text == "" {
 		return nil
 	}
-	d, err := s.answered(ctx, text)
+	d, err := s.named(ctx, office.In, text)
 	if err != nil {
 		return err
 	}
 	view.To, view.Subject = d.From.Code, answerSubject(d)
 	view.Reply, err = s.replyTo(ctx, v, d, true)
 	return err
-}
-
-// answered reads the incoming document that is answered.
-func (s *site) answered(ctx context.Context, text string) (office.Document, error) {
-	id, err := uuid.Parse(text)
-	if err != nil {
-		return office.Document{}, problem.New(problem.NotFound, "web.no-document", "", nil)
-	}
-	d, err := s.Office.Get(ctx, id)
-	if err != nil {
-		return office.Document{}, fmt.Errorf("get document: %w", err)
-	}
-	if d.Box != office.In {
-		return office.Document{}, problem.New(problem.NotFound, "web.no-document", "", nil)
-	}
-	return d, nil
 }
 
 func (s *site) replyTo(ctx context.Context, v *visit, d office.Document, finish bool) (*Replying, error) {
@@ -78,7 +61,7 @@ func (s *site) replied(ctx context.Context, v *visit, up *upload, view *SendView
 	if text == "" {
 		return nil
 	}
-	d, err := s.answered(ctx, text)
+	d, err := s.named(ctx, office.In, text)
 	if err != nil {
 		return err
 	}

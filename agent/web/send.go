@@ -124,16 +124,9 @@ func (s *site) sendForm(ctx context.Context, v *visit) error {
 // again fills the form from a document that came back. Number and date are
 // left to be new.
 func (s *site) again(ctx context.Context, from string, view *SendView) error {
-	id, err := uuid.Parse(from)
+	d, err := s.named(ctx, office.Out, from)
 	if err != nil {
-		return problem.New(problem.NotFound, "web.no-document", "", nil)
-	}
-	d, err := s.Office.Get(ctx, id)
-	if err != nil {
-		return fmt.Errorf("get document: %w", err)
-	}
-	if d.Box != office.Out {
-		return problem.New(problem.NotFound, "web.no-document", "", nil)
+		return err
 	}
 	var codes []string
 	for _, r := range d.To {

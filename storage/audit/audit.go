@@ -214,9 +214,17 @@ func (rep *Report) check(rows *sql.Rows) error {
 
 // List returns at most limit entries after number after, oldest first.
 func List(ctx context.Context, db *sqlite.DB, after int64, limit int) ([]Row, error) {
-	var list []Row
-	err := db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(selectRows+`WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+	list, err := rowsOf(ctx, db, `WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list audit log: %w", err)
+	}
+	return list, nil
+}
+
+// rowsOf reads the entries that a condition picks.
+func rowsOf(ctx context.Context, db *sqlite.DB, where string, args ...any) (list []Row, err error) {
+	err = db.View(ctx, func(tx *sqlite.Tx) error {
+		rows, err := tx.Query(selectRows+where, args...)
 		if err != nil {
 			return err
 		}
@@ -230,8 +238,5 @@ func List(ctx context.Context, db *sqlite.DB, after int64, limit int) ([]Row, er
 		}
 		return rows.Err()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list audit log: %w", err)
-	}
-	return list, nil
+	return list, err
 }

@@ -21,24 +21,9 @@ type Filter struct {
 
 // Find returns at most limit entries that f picks, the newest first.
 func Find(ctx context.Context, db *sqlite.DB, f Filter, limit int) ([]Row, error) {
-	var list []Row
-	err := db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(selectRows+`WHERE (?1 = '' OR actor = ?1) AND (?2 = '' OR action = ?2 OR substr(action, 1, length(?2) + 1) = ?2 || '.')
-			AND (?3 = '' OR subject = ?3) AND (?4 = 0 OR at >= ?4) AND (?5 = 0 OR at < ?5) AND (?6 = 0 OR seq < ?6)
-			ORDER BY seq DESC LIMIT ?7`, f.Actor, f.Action, f.Subject, moment(f.From), moment(f.Until), f.Before, limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			row, err := read(rows.Scan)
-			if err != nil {
-				return err
-			}
-			list = append(list, row)
-		}
-		return rows.Err()
-	})
+	list, err := rowsOf(ctx, db, `WHERE (?1 = '' OR actor = ?1) AND (?2 = '' OR action = ?2 OR substr(action, 1, length(?2) + 1) = ?2 || '.')
+		AND (?3 = '' OR subject = ?3) AND (?4 = 0 OR at >= ?4) AND (?5 = 0 OR at < ?5) AND (?6 = 0 OR seq < ?6)
+		ORDER BY seq DESC LIMIT ?7`, f.Actor, f.Action, f.Subject, moment(f.From), moment(f.Until), f.Before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("search audit log: %w", err)
 	}
