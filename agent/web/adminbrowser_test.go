@@ -65,22 +65,15 @@ func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		for _, lang := range []string{"vi", "en"} {
 			c.Language(lang)
 			for name, path := range adminTour {
-				c.Open(path)
-				c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-				c.Accessible(path)
-				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+				c.See(name, path)
 			}
 			c.Open(connectorsPath + "/them?loai=hotfolder")
 			c.Leave(chromedp.Click(css(".board .btn")))
-			c.Fits("mistakes in a new connector")
-			c.Accessible("mistakes in a new connector")
-			c.Shot(fmt.Sprintf("admin-connector-mistakes-%s-%d", lang, width))
+			c.Look("admin-connector-mistakes")
 			c.Open(appsPath)
 			c.Leave(chromedp.Evaluate[chromedp.Void](`void (document.querySelector('#name').value = 'ung-dung-` + lang + fmt.Sprint(width) + `', document.querySelector('#name').form.submit())`))
 			c.Do(chromedp.WaitVisible(css(".once")))
-			c.Fits("a new key")
-			c.Accessible("a new key")
-			c.Shot(fmt.Sprintf("admin-app-key-%s-%d", lang, width))
+			c.Look("admin-app-key")
 			c.Open(logPath)
 			c.Leave(chromedp.Click(css(".board form[method=post] .btn")))
 			c.Shot(fmt.Sprintf("admin-log-checked-%s-%d", lang, width))
@@ -98,43 +91,37 @@ func TestStickPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		c := browse(t, b, width, 768)
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {
-			tag := fmt.Sprintf("-%s-%d", lang, width)
-			look := func(name string) {
-				c.Fits(name)
-				c.Accessible(name)
-				c.Shot("usb-" + name + tag)
-			}
 			c.Language(lang)
 			b.admin.places = nil
 			c.Open(stickPath)
-			look("none")
+			c.Look("usb-none")
 			c.Open("/hop-gui")
-			look("outbox")
+			c.Look("usb-outbox")
 			dir := t.TempDir()
 			b.admin.places = []stick.Place{{Path: dir, Free: 7 << 30, Total: 8 << 30}}
 			b.admin.office.put(t, "báo cáo")
 			b.admin.hub.put(t, "công điện")
 			export := "void [...document.querySelectorAll(\"form[action='/usb/xuat']\")].find(f => f.noi.value === '" + dir + "').submit()"
 			c.Open(stickPath)
-			look("stick")
+			c.Look("usb-stick")
 			c.Leave(chromedp.Evaluate[chromedp.Void](export))
 			c.Do(chromedp.WaitVisible(css(".notices")))
-			look("exported")
+			c.Look("usb-exported")
 			atHub(t, b, dir)
 			c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
-			look("packages")
+			c.Look("usb-packages")
 			c.Leave(chromedp.Click(css(".board form[action='/usb/nhap'] .btn")))
 			c.Do(chromedp.WaitVisible(css(".notices")))
-			look("imported")
+			c.Look("usb-imported")
 			c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
-			look("again")
+			c.Look("usb-again")
 			if err := os.RemoveAll(dir); err != nil {
 				t.Fatal(err)
 			}
 			c.Open(stickPath)
 			c.Leave(chromedp.Evaluate[chromedp.Void](export))
 			c.Do(chromedp.WaitVisible(css(".notices")))
-			look("pulled")
+			c.Look("usb-pulled")
 		}
 		c.Quiet()
 	}

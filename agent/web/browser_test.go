@@ -57,10 +57,7 @@ func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		for _, lang := range []string{"vi", "en"} {
 			c.Language(lang)
 			for name, path := range b.tour() {
-				c.Open(path)
-				c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-				c.Accessible(path)
-				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+				c.See(name, path)
 			}
 		}
 		c.Quiet()
@@ -79,24 +76,18 @@ func TestAccountPagesFitBothWindowsInBothLanguages(t *testing.T) {
 			c.signIn("it")
 			c.Language(lang)
 			for name, path := range map[string]string{"users": "/nguoi-dung", "user-locked": "/nguoi-dung/staff", "user-self": "/nguoi-dung/it"} {
-				c.Open(path)
-				c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-				c.Accessible(path)
-				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
+				c.See(name, path)
 			}
 			c.Open("/nguoi-dung")
 			c.Leave(chromedp.Click(css(".send .btn")))
-			c.Accessible("mistakes in a new account")
-			c.Shot(fmt.Sprintf("users-mistakes-%s-%d", lang, width))
+			c.Look("users-mistakes")
 			c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
 
 			c.Open("/dang-nhap")
 			c.Do(chromedp.SetValue(css("#name"), "minh"), chromedp.SetValue(css("#password"), "tạm thời 1"))
 			c.Leave(chromedp.Click(css(".narrow .btn:not(.plain)")))
 			c.Do(chromedp.WaitVisible(css("#again")))
-			c.Fits("the first password")
-			c.Accessible("the first password")
-			c.Shot(fmt.Sprintf("first-password-%s-%d", lang, width))
+			c.Look("first-password")
 			c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
 		}
 		c.Quiet()

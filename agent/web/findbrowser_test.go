@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -62,25 +61,16 @@ func TestSearchAndListsFitBothWindowsInBothLanguages(t *testing.T) {
 			b.link.Up, b.coming = true, nil
 			c.Language(lang)
 			for name, path := range tour {
-				c.seen(name, path, lang, width)
+				c.See(name, path)
 			}
 			b.link.Up, b.link.Since = false, noon.Add(-80*time.Minute)
 			b.coming = []Arriving{{ID: uuid.New(), From: "H40", Urgency: office.HoaToc, Size: 5 << 20, Here: 3 << 20}, {ID: uuid.New(), From: "H40.13", Size: 1 << 20, Held: true}}
 			for name, path := range map[string]string{"find-offline": "/tim-kiem?q=bao+cao", "list-in-offline": "/van-ban-den", "list-out-offline": "/van-ban-di", "outbox-offline": "/hop-gui"} {
-				c.seen(name, path, lang, width)
+				c.See(name, path)
 			}
 		}
 		c.Quiet()
 	}
-}
-
-// seen opens a page and looks whether it fits and is accessible.
-func (c *chrome) seen(name, path, lang string, width int) {
-	c.t.Helper()
-	c.Open(path)
-	c.Fits(fmt.Sprintf("%s in %s at %d px", path, lang, width))
-	c.Accessible(path)
-	c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
 }
 
 // TestFindingWithKeysAlone searches, opens a result, sorts a list and goes through

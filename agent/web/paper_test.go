@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -183,30 +182,24 @@ func TestPaperPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		c.signIn("lan")
 		for _, lang := range []string{"vi", "en"} {
 			c.Language(lang)
-			look := func(name, what string) {
-				c.Fits(fmt.Sprintf("%s in %s at %d px", what, lang, width))
-				c.Accessible(what)
-				c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, width))
-			}
 			for name, path := range tour {
-				c.Open(path)
-				look(name, path)
+				c.See(name, path)
 			}
 			c.Open("/van-ban-den/vao-so")
 			c.Do(webtest.Typed("#arrived", "9"))
 			c.Do(webtest.Typed("#number", "mười"))
 			c.Do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("#errors")))
-			look("enter-mistakes", "mistakes in an entry")
+			c.Look("enter-mistakes")
 			c.Do(chromedp.Evaluate[chromedp.Void]("sessionStorage.clear()"))
 			c.Open("/van-ban-den/vao-so")
 			c.Do(chromedp.SetValue(css("#from"), "UBND xã Cổ Loa"), chromedp.SetValue(css("#code"), "12/TB-UBND"), chromedp.SetValue(css("#number"), "15"), webtest.Typed("#subject", "Tu bổ di tích"))
 			c.Do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("#sure")))
-			look("enter-doubt", "a duplicate and a gap")
+			c.Look("enter-doubt")
 			c.Do(chromedp.Evaluate[chromedp.Void]("sessionStorage.clear()"))
 			c.Open("/van-ban-di/vao-so")
 			c.Do(chromedp.SetValue(css("#number"), "1"), chromedp.SetValue(css("#copies"), "-1"))
 			c.Do(chromedp.Click(css(".send .btn.big")), chromedp.WaitVisible(css("#errors")))
-			look("enter-out-mistakes", "mistakes in an outgoing entry")
+			c.Look("enter-out-mistakes")
 			c.Do(chromedp.Evaluate[chromedp.Void]("sessionStorage.clear()"))
 		}
 		c.Quiet()

@@ -5,6 +5,7 @@ package webtest
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +28,9 @@ type Browser struct {
 	t   testing.TB
 	ctx context.Context
 	url string // of the pages
-	axe string // axe-core, "" where it is not installed
+	// width is that of the window, in CSS pixels.
+	width int
+	axe   string // axe-core, "" where it is not installed
 
 	mu       sync.Mutex
 	console  []string
@@ -85,7 +88,7 @@ func New(t testing.TB, url string, width, height int) *Browser {
 	}
 	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, cancel := chromedp.NewContext(alloc)
-	c := &Browser{t: t, url: url, ctx: ctx, axe: axeCore(t)}
+	c := &Browser{t: t, url: url, width: width, ctx: ctx, axe: axeCore(t)}
 	messages := chromedp.Console(ctx)
 	if err := chromedp.Listen(ctx, c.note); err != nil {
 		t.Fatalf("start browser: %v", err)
@@ -287,6 +290,24 @@ func (c *Browser) Until(what, first string, then func(), last string) {
 			then = nil
 		}
 	}
+}
+
+// See opens a page and looks at it.
+func (c *Browser) See(name, path string) {
+	c.t.Helper()
+	c.Open(path)
+	c.Look(name)
+}
+
+// Look holds that the page as it stands fits the window and is accessible, and
+// saves its picture.
+func (c *Browser) Look(name string) {
+	c.t.Helper()
+	lang := Value(c, chromedp.Evaluate[string]("document.documentElement.lang"))
+	what := fmt.Sprintf("%s in %s at %d px", name, lang, c.width)
+	c.Fits(what)
+	c.Accessible(what)
+	c.Shot(fmt.Sprintf("%s-%s-%d", name, lang, c.width))
 }
 
 // Shot saves a picture of the whole page when TRAM_SHOTS names a folder.

@@ -109,13 +109,19 @@ func (c *clerk) signsIn() {
 	}
 }
 
-// acceptsWhatIsUrgent: task 2, from the work list with J, Enter and T.
-func (c *clerk) acceptsWhatIsUrgent() {
-	c.Press("1", chromedp.ModifierAlt)
-	c.Wait("the work list is there", "location.pathname === '/viec-can-lam' && document.querySelector('[data-row]')")
+// opensFirst goes to a list by its key and opens its first document.
+func (c *clerk) opensFirst(key, path string) {
+	c.t.Helper()
+	c.Press(key, chromedp.ModifierAlt)
+	c.Wait("the list is there", "location.pathname === '"+path+"' && document.querySelector('[data-row]')")
 	c.Press("j")
 	c.Leave(chromedp.KeyEvent(kb.Enter))
 	c.Wait("the document is there", "document.querySelector('h1')")
+}
+
+// acceptsWhatIsUrgent: task 2, from the work list with J, Enter and T.
+func (c *clerk) acceptsWhatIsUrgent() {
+	c.opensFirst("1", "/viec-can-lam")
 	c.Leave(chromedp.KeyEvent("t"))
 	c.Wait("the number stands there", "document.querySelector('.done')")
 	if n := len(c.documents(office.In, office.Accepted)); n != 1 {
@@ -125,11 +131,7 @@ func (c *clerk) acceptsWhatIsUrgent() {
 
 // returnsWhatIsWrong: task 3, with a reason.
 func (c *clerk) returnsWhatIsWrong() {
-	c.Press("1", chromedp.ModifierAlt)
-	c.Wait("the work list is there", "location.pathname === '/viec-can-lam' && document.querySelector('[data-row]')")
-	c.Press("j")
-	c.Leave(chromedp.KeyEvent(kb.Enter))
-	c.Wait("the document is there", "document.querySelector('h1')")
+	c.opensFirst("1", "/viec-can-lam")
 	c.TabTo("details:has([action$='/tra-lai']) > summary")
 	c.Press(kb.Enter)
 	c.Into("#reason", "Gửi nhầm đơn vị")
@@ -214,11 +216,7 @@ func (c *clerk) sends() {
 
 // printsTheSlip: task 7, the track as paper proof.
 func (c *clerk) printsTheSlip() {
-	c.Press("3", chromedp.ModifierAlt)
-	c.Wait("the list is there", "location.pathname === '/van-ban-di' && document.querySelector('[data-row]')")
-	c.Press("j")
-	c.Leave(chromedp.KeyEvent(kb.Enter))
-	c.Wait("the document is there", "document.querySelector('h1')")
+	c.opensFirst("3", "/van-ban-di")
 	c.Follow("[href$='/phieu-gui']")
 	if got := c.Text("body"); !strings.Contains(got, "Báo cáo tuần 48") {
 		c.t.Errorf("the slip says %q", got)
@@ -256,11 +254,7 @@ func (c *clerk) printsTheRegister() {
 
 // recalls: task 10, what was sent in task 6.
 func (c *clerk) recalls() {
-	c.Press("3", chromedp.ModifierAlt)
-	c.Wait("the list is there", "location.pathname === '/van-ban-di' && document.querySelector('[data-row]')")
-	c.Press("j")
-	c.Leave(chromedp.KeyEvent(kb.Enter))
-	c.Wait("the document is there", "document.querySelector('h1')")
+	c.opensFirst("3", "/van-ban-di")
 	id := c.documents(office.Out)[0].ID
 	c.TabTo("#take-back > summary")
 	c.Press(kb.Enter)
