@@ -59,27 +59,21 @@ func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		plain.Shot("empty" + map[string]string{adminPath: "-admin", connectorsPath: "-connectors", appsPath: "-apps", storagePath: "-storage"}[path])
 	}
 	busyAdmin(t, b)
-	for _, width := range webtest.Widths() {
-		c := browse(t, b, width, 768)
-		c.signIn("it")
-		for _, lang := range []string{"vi", "en"} {
-			c.Language(lang)
-			for name, path := range adminTour {
-				c.See(name, path)
-			}
-			c.Open(connectorsPath + "/them?loai=hotfolder")
-			c.Leave(chromedp.Click(css(".board .btn")))
-			c.Look("admin-connector-mistakes")
-			c.Open(appsPath)
-			c.Leave(chromedp.Evaluate[chromedp.Void](`void (document.querySelector('#name').value = 'ung-dung-` + lang + fmt.Sprint(width) + `', document.querySelector('#name').form.submit())`))
-			c.Do(chromedp.WaitVisible(css(".once")))
-			c.Look("admin-app-key")
-			c.Open(logPath)
-			c.Leave(chromedp.Click(css(".board form[method=post] .btn")))
-			c.Shot(fmt.Sprintf("admin-log-checked-%s-%d", lang, width))
+	b.everyWindow("it", func(c *chrome, lang string) {
+		for name, path := range adminTour {
+			c.See(name, path)
 		}
-		c.Quiet()
-	}
+		c.Open(connectorsPath + "/them?loai=hotfolder")
+		c.Leave(chromedp.Click(css(".board .btn")))
+		c.Look("admin-connector-mistakes")
+		c.Open(appsPath)
+		c.Leave(chromedp.Evaluate[chromedp.Void](`void (document.querySelector('#name').value = 'ung-dung-` + lang + fmt.Sprint(c.Width()) + `', document.querySelector('#name').form.submit())`))
+		c.Do(chromedp.WaitVisible(css(".once")))
+		c.Look("admin-app-key")
+		c.Open(logPath)
+		c.Leave(chromedp.Click(css(".board form[method=post] .btn")))
+		c.Shot(fmt.Sprintf("admin-log-checked-%s-%d", lang, c.Width()))
+	})
 }
 
 // TestStickPagesFitBothWindowsInBothLanguages shows a stick before and after an
@@ -87,44 +81,38 @@ func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
 func TestStickPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	b := start(t, false, fixed)
 	b.link.Up = false
-	for _, width := range webtest.Widths() {
-		c := browse(t, b, width, 768)
-		c.signIn("lan")
-		for _, lang := range []string{"vi", "en"} {
-			c.Language(lang)
-			b.admin.places = nil
-			c.Open(stickPath)
-			c.Look("usb-none")
-			c.Open("/hop-gui")
-			c.Look("usb-outbox")
-			dir := t.TempDir()
-			b.admin.places = []stick.Place{{Path: dir, Free: 7 << 30, Total: 8 << 30}}
-			b.admin.office.put(t, "báo cáo")
-			b.admin.hub.put(t, "công điện")
-			export := "void [...document.querySelectorAll(\"form[action='/usb/xuat']\")].find(f => f.noi.value === '" + dir + "').submit()"
-			c.Open(stickPath)
-			c.Look("usb-stick")
-			c.Leave(chromedp.Evaluate[chromedp.Void](export))
-			c.Do(chromedp.WaitVisible(css(".notices")))
-			c.Look("usb-exported")
-			atHub(t, b, dir)
-			c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
-			c.Look("usb-packages")
-			c.Leave(chromedp.Click(css(".board form[action='/usb/nhap'] .btn")))
-			c.Do(chromedp.WaitVisible(css(".notices")))
-			c.Look("usb-imported")
-			c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
-			c.Look("usb-again")
-			if err := os.RemoveAll(dir); err != nil {
-				t.Fatal(err)
-			}
-			c.Open(stickPath)
-			c.Leave(chromedp.Evaluate[chromedp.Void](export))
-			c.Do(chromedp.WaitVisible(css(".notices")))
-			c.Look("usb-pulled")
+	b.everyWindow("lan", func(c *chrome, _ string) {
+		b.admin.places = nil
+		c.Open(stickPath)
+		c.Look("usb-none")
+		c.Open("/hop-gui")
+		c.Look("usb-outbox")
+		dir := t.TempDir()
+		b.admin.places = []stick.Place{{Path: dir, Free: 7 << 30, Total: 8 << 30}}
+		b.admin.office.put(t, "báo cáo")
+		b.admin.hub.put(t, "công điện")
+		export := "void [...document.querySelectorAll(\"form[action='/usb/xuat']\")].find(f => f.noi.value === '" + dir + "').submit()"
+		c.Open(stickPath)
+		c.Look("usb-stick")
+		c.Leave(chromedp.Evaluate[chromedp.Void](export))
+		c.Do(chromedp.WaitVisible(css(".notices")))
+		c.Look("usb-exported")
+		atHub(t, b, dir)
+		c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
+		c.Look("usb-packages")
+		c.Leave(chromedp.Click(css(".board form[action='/usb/nhap'] .btn")))
+		c.Do(chromedp.WaitVisible(css(".notices")))
+		c.Look("usb-imported")
+		c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
+		c.Look("usb-again")
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
 		}
-		c.Quiet()
-	}
+		c.Open(stickPath)
+		c.Leave(chromedp.Evaluate[chromedp.Void](export))
+		c.Do(chromedp.WaitVisible(css(".notices")))
+		c.Look("usb-pulled")
+	})
 }
 
 // atHub has the hub take what the office wrote and write what waits there.

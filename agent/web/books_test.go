@@ -12,7 +12,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"tram/agent/register"
-	"tram/agent/web/webtest"
 )
 
 // contains fails the test for each text that a page lacks.
@@ -276,17 +275,11 @@ func TestBookPagesAreCleanInBothLanguages(t *testing.T) {
 func TestBookPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	b := start(t, false, fixed)
 	pages := b.bookTour()
-	for _, width := range webtest.Widths() {
-		c := browse(t, b, width, 768)
-		c.signIn("lan")
-		for _, lang := range []string{"vi", "en"} {
-			c.Language(lang)
-			for name, path := range pages {
-				c.See(name, path)
-			}
+	b.everyWindow("lan", func(c *chrome, _ string) {
+		for name, path := range pages {
+			c.See(name, path)
 		}
-		c.Quiet()
-	}
+	})
 }
 
 // TestSheetsPrintEachOnItsOwnPaper is for who prints a page of the browser instead

@@ -12,7 +12,7 @@ type chrome struct {
 	*webtest.Browser
 }
 
-func browse(t *testing.T, b *box, width, height int) *chrome {
+func browse(t testing.TB, b *box, width, height int) *chrome {
 	t.Helper()
 	return &chrome{b, webtest.New(t, b.url, width, height)}
 }
@@ -20,4 +20,19 @@ func browse(t *testing.T, b *box, width, height int) *chrome {
 func (c *chrome) signIn(name string) {
 	c.t.Helper()
 	c.SignIn(name, password)
+}
+
+// everyWindow signs a person in and shows visit each window in both languages. It
+// fails when the browser complained.
+func (b *box) everyWindow(person string, visit func(c *chrome, lang string)) {
+	b.t.Helper()
+	for _, width := range webtest.Widths() {
+		c := browse(b.t, b, width, 768)
+		c.signIn(person)
+		for _, lang := range []string{"vi", "en"} {
+			c.Language(lang)
+			visit(c, lang)
+		}
+		c.Quiet()
+	}
 }

@@ -93,24 +93,18 @@ func TestImportResultsFitBothWindowsInBothLanguages(t *testing.T) {
 		}
 	}
 	slices.Sort(files)
-	for _, width := range webtest.Widths() {
-		c := browse(t, b, width, 768)
-		c.signIn("lan")
-		for _, lang := range []string{"vi", "en"} {
-			c.Language(lang)
-			c.Open("/gui")
-			c.Leave(chromedp.Click(css(`a[href="/gui/edxml"]`)))
-			c.Do(chromedp.SetUploadFiles(css("#files"), files))
-			c.Do(chromedp.Click(css("#declare")))
-			c.Leave(chromedp.Click(css("form.send .btn")))
-			what := fmt.Sprintf("import-results-%s-%d", lang, width)
-			if got := webtest.Value(c.Browser, chromedp.Evaluate[int]("document.querySelectorAll('.imported').length")); got != len(files) {
-				t.Errorf("%s shows %d results", what, got)
-			}
-			c.Look("import-results")
+	b.everyWindow("lan", func(c *chrome, lang string) {
+		c.Open("/gui")
+		c.Leave(chromedp.Click(css(`a[href="/gui/edxml"]`)))
+		c.Do(chromedp.SetUploadFiles(css("#files"), files))
+		c.Do(chromedp.Click(css("#declare")))
+		c.Leave(chromedp.Click(css("form.send .btn")))
+		what := fmt.Sprintf("import-results-%s-%d", lang, c.Width())
+		if got := webtest.Value(c.Browser, chromedp.Evaluate[int]("document.querySelectorAll('.imported').length")); got != len(files) {
+			t.Errorf("%s shows %d results", what, got)
 		}
-		c.Quiet()
-	}
+		c.Look("import-results")
+	})
 }
 
 func TestExportingEdXML(t *testing.T) {

@@ -113,6 +113,9 @@ func New(t testing.TB, url string, width, height int) *Browser {
 // Context is that of the window, for calls that have no method here.
 func (c *Browser) Context() context.Context { return c.ctx }
 
+// Width is that of the window, in CSS pixels.
+func (c *Browser) Width() int { return c.width }
+
 // complain keeps what the browser says, apart from its notes on answers such as
 // 422 and on a field that has the focus already, which are as intended.
 func (c *Browser) complain(m chromedp.ConsoleMessage) {
