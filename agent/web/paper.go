@@ -224,16 +224,9 @@ func (view EnterView) entry(v *visit, box office.Box, up *upload) (office.PaperE
 // enterFailed shows the form again with what the Office found. What only a
 // person can decide is asked once.
 func (s *site) enterFailed(ctx context.Context, v *visit, view EnterView, err error) error {
-	status := http.StatusUnprocessableEntity
+	status, secret := s.notKept("enter document", err)
+	view.Guarded = view.Guarded || secret
 	for _, p := range problems(err) {
-		switch p.Class {
-		case problem.Failed:
-			s.Logger.Error("enter document", "error", err)
-			status = http.StatusInternalServerError
-		case problem.Full:
-			status = http.StatusInsufficientStorage
-		}
-		view.Guarded = view.Guarded || strings.HasPrefix(p.Code, "send.secret")
 		view.Doubt = view.Doubt || p.Code == "enter.duplicate" || p.Code == "enter.gap"
 		if id, ok := p.Args["id"].(string); ok && p.Code == "enter.duplicate" {
 			view.DoubtHref = boxAddress(office.In) + "/" + id

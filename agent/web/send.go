@@ -231,20 +231,27 @@ func (s *site) send(ctx context.Context, v *visit) error {
 
 // sendFailed shows the form again with what the Office found.
 func (s *site) sendFailed(ctx context.Context, v *visit, view SendView, err error) error {
-	list := problems(err)
-	status := http.StatusUnprocessableEntity
-	for _, p := range list {
+	status, secret := s.notKept("send document", err)
+	view.Guarded = view.Guarded || secret
+	view.Once = rand.Text()
+	return s.showSend(ctx, v, view, v.fieldErrors(err), status)
+}
+
+// notKept tells the status of a form whose document the Office did not keep, and
+// whether a word of it looked like the mark of a secret.
+func (s *site) notKept(what string, err error) (status int, secret bool) {
+	status = http.StatusUnprocessableEntity
+	for _, p := range problems(err) {
 		switch p.Class {
 		case problem.Failed:
-			s.Logger.Error("send document", "error", err)
+			s.Logger.Error(what, "error", err)
 			status = http.StatusInternalServerError
 		case problem.Full:
 			status = http.StatusInsufficientStorage
 		}
-		view.Guarded = view.Guarded || strings.HasPrefix(p.Code, "send.secret")
+		secret = secret || strings.HasPrefix(p.Code, "send.secret")
 	}
-	view.Once = rand.Text()
-	return s.showSend(ctx, v, view, v.fieldErrors(err), status)
+	return status, secret
 }
 
 // sendView reads the fields back, so that nothing typed is lost.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,17 +64,10 @@ func enterOne(c *cli.Console, use, short string, req *entry) *cobra.Command {
 		for _, name := range req.names {
 			req.To = append(req.To, office.Party{Name: name})
 		}
-		files, err := openFiles(args)
-		if err != nil {
-			return err
-		}
-		defer files.close()
-		client := api.NewClient(c.Data)
-		defer client.Close()
-		progress := c.Progress(strings.Join(files.names, ", "))
-		req.Files = files.names
-		doc, err := client.Enter(cmd.Context(), req.EntryRequest, files.readers(progress))
-		progress.Finish()
+		doc, err := handOver(c, args, func(client *api.Client, names []string, files []io.Reader) (office.Document, error) {
+			req.Files = names
+			return client.Enter(cmd.Context(), req.EntryRequest, files)
+		})
 		if err != nil {
 			return err
 		}

@@ -48,17 +48,10 @@ func sendCommand(c *cli.Console) *cobra.Command {
 		if err := changes(); err != nil {
 			return err
 		}
-		files, err := openFiles(args)
-		if err != nil {
-			return err
-		}
-		defer files.close()
-		client := api.NewClient(c.Data)
-		defer client.Close()
-		progress := c.Progress(strings.Join(files.names, ", "))
-		d.Files = files.names
-		doc, err := client.Send(cmd.Context(), d, files.readers(progress))
-		progress.Finish()
+		doc, err := handOver(c, args, func(client *api.Client, names []string, files []io.Reader) (office.Document, error) {
+			d.Files = names
+			return client.Send(cmd.Context(), d, files)
+		})
 		if err != nil {
 			return err
 		}
@@ -79,6 +72,20 @@ type fileSet struct {
 	names []string
 	files []*os.File
 	total int64
+}
+
+// handOver gives files to the running office with do, and shows how far it is.
+func handOver(c *cli.Console, paths []string, do func(client *api.Client, names []string, files []io.Reader) (office.Document, error)) (office.Document, error) {
+	files, err := openFiles(paths)
+	if err != nil {
+		return office.Document{}, err
+	}
+	defer files.close()
+	client := api.NewClient(c.Data)
+	defer client.Close()
+	progress := c.Progress(strings.Join(files.names, ", "))
+	defer progress.Finish()
+	return do(client, files.names, files.readers(progress))
 }
 
 func openFiles(paths []string) (*fileSet, error) {
