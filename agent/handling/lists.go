@@ -113,7 +113,7 @@ func entries(tx *sqlite.Tx, query string, args ...any) (list []entry, err error)
 		if err := rows.Scan(&e.id, &e.role, &e.deadline, &since); err != nil {
 			return nil, err
 		}
-		e.since = moment(since)
+		e.since = sqlite.TimeOrZero(since)
 		list = append(list, e)
 	}
 	return list, rows.Err()

@@ -91,23 +91,8 @@ func scanWork(row interface{ Scan(...any) error }) (w Work, err error) {
 	w.Parts = []Part{} // [] in JSON, never null
 	err = row.Scan(&w.Document, &w.Version, &w.State, &w.Urgency, &w.Leader.Person, &w.Leader.Name, &submitted, &w.Instruction.Text,
 		&w.Instruction.Of, &instructed, &handed, &w.Due, &w.Progress, &finished, &w.Result, &w.Reply.ID, &w.Reply.Code)
-	w.Submitted, w.Instruction.At, w.HandedOver, w.Finished = moment(submitted), moment(instructed), moment(handed), moment(finished)
+	w.Submitted, w.Instruction.At, w.HandedOver, w.Finished = sqlite.TimeOrZero(submitted), sqlite.TimeOrZero(instructed), sqlite.TimeOrZero(handed), sqlite.TimeOrZero(finished)
 	return w, err
-}
-
-// moment is a stored time; 0 is none.
-func moment(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return sqlite.Time(ms)
-}
-
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return sqlite.Millis(t)
 }
 
 // load reads a work without its history; ok is false when there is none.
@@ -137,7 +122,7 @@ func parts(tx *sqlite.Tx, where string, args ...any) ([]Part, error) {
 		if err := rows.Scan(&p.ID, &p.Role, &p.Assignee.Person, &p.Assignee.Name, &p.Deadline, &p.State, &handed, &ended, &p.Result); err != nil {
 			return nil, err
 		}
-		p.HandedOver, p.Ended = moment(handed), moment(ended)
+		p.HandedOver, p.Ended = sqlite.TimeOrZero(handed), sqlite.TimeOrZero(ended)
 		list = append(list, p)
 	}
 	return list, rows.Err()
@@ -242,8 +227,8 @@ func (a *acting) save() error {
 	}
 	_, err := a.tx.Exec(`UPDATE works SET version = ?, state = ?, urgency = ?, leader = ?, leader_name = ?, submitted = ?, instruction = ?, opinion_of = ?,
 		instructed = ?, handed = ?, due = ?, progress = ?, finished = ?, result = ?, reply = ?, reply_code = ? WHERE document = ?`,
-		w.Version, string(w.State), int(w.Urgency), w.Leader.Person, w.Leader.Name, millis(w.Submitted), w.Instruction.Text, w.Instruction.Of,
-		millis(w.Instruction.At), millis(w.HandedOver), w.Due, w.Progress, millis(w.Finished), w.Result, reply, w.Reply.Code, w.Document)
+		w.Version, string(w.State), int(w.Urgency), w.Leader.Person, w.Leader.Name, sqlite.MillisOrZero(w.Submitted), w.Instruction.Text, w.Instruction.Of,
+		sqlite.MillisOrZero(w.Instruction.At), sqlite.MillisOrZero(w.HandedOver), w.Due, w.Progress, sqlite.MillisOrZero(w.Finished), w.Result, reply, w.Reply.Code, w.Document)
 	return err
 }
 
@@ -305,7 +290,7 @@ func (a *acting) add(p Part) error {
 		return problem.New(problem.Usage, "handling.too-many", "lead", i18n.Args{"max": MaxParts})
 	}
 	res, err := a.tx.Exec(`INSERT INTO parts (document, role, person, name, deadline, state, handed, ended, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.w.Document, string(p.Role), p.Assignee.Person, p.Assignee.Name, p.Deadline, string(p.State), millis(p.HandedOver), millis(p.Ended), p.Result)
+		a.w.Document, string(p.Role), p.Assignee.Person, p.Assignee.Name, p.Deadline, string(p.State), sqlite.MillisOrZero(p.HandedOver), sqlite.MillisOrZero(p.Ended), p.Result)
 	if err != nil {
 		return fmt.Errorf("keep part: %w", err)
 	}
@@ -317,7 +302,7 @@ func (a *acting) add(p Part) error {
 // keep writes a part that was changed.
 func (a *acting) keep(p *Part) error {
 	_, err := a.tx.Exec(`UPDATE parts SET deadline = ?, state = ?, handed = ?, ended = ?, result = ? WHERE seq = ?`,
-		p.Deadline, string(p.State), millis(p.HandedOver), millis(p.Ended), p.Result, p.ID)
+		p.Deadline, string(p.State), sqlite.MillisOrZero(p.HandedOver), sqlite.MillisOrZero(p.Ended), p.Result, p.ID)
 	if err != nil {
 		return fmt.Errorf("keep part: %w", err)
 	}

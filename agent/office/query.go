@@ -324,14 +324,6 @@ func fillRecipients(tx *sqlite.Tx, list []*row) error {
 	return fillAsks(tx, list)
 }
 
-// moment is a stored time; 0 is none.
-func moment(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return sqlite.Time(ms)
-}
-
 // fillAsks adds to the recipients what they were asked.
 func fillAsks(tx *sqlite.Tx, list []*row) error {
 	places := map[int64]map[string]int{} // of the recipients, by row and code
@@ -345,7 +337,7 @@ func fillAsks(tx *sqlite.Tx, list []*row) error {
 			if err != nil {
 				return err
 			}
-			a.Answered = moment(answered)
+			a.Answered = sqlite.TimeOrZero(answered)
 			w := readWording(answer)
 			a.Answer, a.Why = w.text, w.said
 			d := bySeq[seq]

@@ -56,7 +56,7 @@ func fillRequests(tx *sqlite.Tx, list []*row) error {
 			if err != nil {
 				return err
 			}
-			r.Answered = moment(answered)
+			r.Answered = sqlite.TimeOrZero(answered)
 			bySeq[seq].Request = &r
 			return nil
 		})

@@ -23,18 +23,11 @@ type Filter struct {
 func Find(ctx context.Context, db *sqlite.DB, f Filter, limit int) ([]Row, error) {
 	list, err := rowsOf(ctx, db, `WHERE (?1 = '' OR actor = ?1) AND (?2 = '' OR action = ?2 OR substr(action, 1, length(?2) + 1) = ?2 || '.')
 		AND (?3 = '' OR subject = ?3) AND (?4 = 0 OR at >= ?4) AND (?5 = 0 OR at < ?5) AND (?6 = 0 OR seq < ?6)
-		ORDER BY seq DESC LIMIT ?7`, f.Actor, f.Action, f.Subject, moment(f.From), moment(f.Until), f.Before, limit)
+		ORDER BY seq DESC LIMIT ?7`, f.Actor, f.Action, f.Subject, sqlite.MillisOrZero(f.From), sqlite.MillisOrZero(f.Until), f.Before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("search audit log: %w", err)
 	}
 	return list, nil
-}
-
-func moment(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return sqlite.Millis(t)
 }
 
 // read gives one row of the log to the caller's eyes.

@@ -129,6 +129,22 @@ func Millis(t time.Time) int64 { return t.UnixMilli() }
 // as the zero time.
 func Time(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
+// MillisOrZero is [Millis], and 0 for the zero time: of what has not happened.
+func MillisOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return Millis(t)
+}
+
+// TimeOrZero returns the time that [MillisOrZero] stored.
+func TimeOrZero(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return Time(ms)
+}
+
 // Digest returns a scanner that fills d from a 32-byte BLOB.
 func Digest(d *[32]byte) sql.Scanner { return (*digestScanner)(d) }
 

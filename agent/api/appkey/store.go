@@ -145,7 +145,7 @@ func (s *Store) Create(ctx context.Context, n NewApp) (App, Key, error) {
 			return err
 		}
 		if _, err := tx.Exec(`INSERT INTO apps (name, id, secret, kind, scopes, rate, own, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			a.Name, a.ID, digest(string(key)), string(a.Kind), words(a.Scopes), a.Rate, a.Own, a.Created, moment(a.Expires)); err != nil {
+			a.Name, a.ID, digest(string(key)), string(a.Kind), words(a.Scopes), a.Rate, a.Own, a.Created, sqlite.MillisOrZero(a.Expires)); err != nil {
 			return err
 		}
 		return audit.Append(tx, audit.Entry{Actor: n.By, Action: "app.created", Subject: a.Name, Detail: map[string]string{
@@ -285,14 +285,6 @@ func (a *App) scan(row interface{ Scan(...any) error }, more ...any) error {
 }
 
 func words(scopes []Scope) string { return strings.ReplaceAll(join(scopes), ",", "") }
-
-// moment is a time in the database, 0 for none.
-func moment(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return sqlite.Millis(t)
-}
 
 // Authenticate returns the application whose key this is. The problem is
 // "app.no-key", "app.bad-key" for one that is mistyped, "app.wrong-key", or
