@@ -107,3 +107,11 @@ CREATE TABLE transfers (
     content  TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX transfers_dossier ON transfers (dossier);
+
+-- Calendar files over those of the program, as they were given.
+CREATE TABLE calendars (
+    name    TEXT    NOT NULL PRIMARY KEY,
+    scope   TEXT    NOT NULL CHECK (scope IN ('national', 'local')),
+    origin  TEXT    NOT NULL, -- office or hub that gave it
+    content TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
