@@ -238,7 +238,7 @@ func folded(d Dossier) string {
 
 // next gives the next number of a series.
 func next(tx *sqlite.Tx, series string) (n int, err error) {
-	err = tx.QueryRow(`INSERT INTO counters (series, last) VALUES (?, 1) ON CONFLICT (series) DO UPDATE SET last = last + 1 RETURNING last`, series).Scan(&n)
+	err = tx.QueryRow(`INSERT INTO dossier_counters (series, last) VALUES (?, 1) ON CONFLICT (series) DO UPDATE SET last = last + 1 RETURNING last`, series).Scan(&n)
 	return n, err
 }
 
