@@ -38,13 +38,13 @@ type Mailbox interface {
 }
 
 // Refusal is the error of a [Mailbox] that will never take a message. Why goes to
-// its sender, in Vietnamese.
+// its sender, in Vietnamese; nil says that this kind of message is not supported.
 type Refusal struct {
 	Why   *i18n.Said
 	Cause error // for the audit log, nil for none
 }
 
-func (r *Refusal) Error() string { return fmt.Sprintf("%s: %v", r.Why.Key, r.Cause) }
+func (r *Refusal) Error() string { return fmt.Sprintf("message refused: %v", r.Cause) }
 
 // Unwrap gives the cause.
 func (r *Refusal) Unwrap() error { return r.Cause }
@@ -136,8 +136,10 @@ func (o *Office) receiveMail(ctx context.Context, a queue.Arrived, log *slog.Log
 		no.Why = unfit.words().said
 		entry.Detail["reason"], entry.Detail["cause"] = unfit.reason, cause(unfit.err)
 	case errors.As(err, &refusal):
-		no.Why = refusal.Why
-		entry.Detail["reason"], entry.Detail["cause"] = refusal.Why.Key, cause(refusal.Cause)
+		if no.Why = refusal.Why; no.Why == nil {
+			no.Why = i18n.Say("office.reject.kind")
+		}
+		entry.Detail["reason"], entry.Detail["cause"] = no.Why.Key, cause(refusal.Cause)
 	default:
 		return err
 	}

@@ -66,14 +66,14 @@ func (o *Office) moveMail(tx *sqlite.Tx, id storage.ID, e MailEvent) (ours bool,
 	}
 	waiting := false
 	for code, state := range states {
-		if rank[state] < rank[e.Step] && (e.Office == "" || o.isCodeOf(code, e.Office)) {
+		if mailRank(state) < mailRank(e.Step) && (e.Office == "" || o.isCodeOf(code, e.Office)) {
 			_, err := tx.Exec(`UPDATE mail_recipients SET state = ? WHERE mail = ? AND code = ?`, string(e.Step), m.seq, code)
 			if err != nil {
 				return true, fmt.Errorf("advance mail: %w", err)
 			}
 			state, e.Offices = e.Step, append(e.Offices, code)
 		}
-		waiting = waiting || rank[state] < rank[Failed]
+		waiting = waiting || mailRank(state) < mailRank(Failed)
 	}
 	if len(e.Offices) == 0 {
 		return true, nil
@@ -85,6 +85,10 @@ func (o *Office) moveMail(tx *sqlite.Tx, id storage.ID, e MailEvent) (ours bool,
 	}
 	return true, o.tellMail(tx, m, e)
 }
+
+// mailRank orders the states of a recipient: of a message the first answer counts,
+// so that one is as far as the other.
+func mailRank(s State) int { return min(rank[s], rank[Delivered]) }
 
 func mailStates(tx *sqlite.Tx, m posted) (map[string]State, error) {
 	rows, err := tx.Query(`SELECT code, state FROM mail_recipients WHERE mail = ?`, m.seq)
