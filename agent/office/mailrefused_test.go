@@ -336,3 +336,26 @@ type outsider struct{}
 func (outsider) Route(code string) (string, Party, bool, error) {
 	return "axis", Party{"OUT", "Ngoài Trạm"}, code == "OUT", nil
 }
+
+// TestTheSuccessorOfARecipientAnswersForIt: the recipient was merged into another
+// office while the message was on its way there.
+func TestTheSuccessorOfARecipientAnswersForIt(t *testing.T) {
+	t.Parallel()
+	w := mailWorld(t, "A", "B", "C")
+	a := w.offices["A"]
+	s := a.post(a.mail("B"))
+	delete(w.offices, "B")
+	w.deliver()
+	status(w, "C", Document{ID: s.ID, EdXMLID: s.ID.String()}, func(*edxml.Status, *bundle.Header) {})
+	if err := a.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "told", a.told(s.ID)[1:])
+	w.card(registry.Card{Code: "B", Name: "UBND xã B", Succession: registry.Succession{Into: "C"}})
+	w.control(a, hubCode, w.hub.key, bundle.KindRegistry, bundle.RoleRegistry, must(registry.EncodeCards([][]byte{w.cards["B"]})))
+	status(w, "C", Document{ID: s.ID, EdXMLID: s.ID.String()}, func(*edxml.Status, *bundle.Header) {})
+	if err := a.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "told", a.told(s.ID)[1:], "delivered:B:C:status")
+}
