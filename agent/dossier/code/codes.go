@@ -142,6 +142,17 @@ func (p Procedure) String() string {
 	return p.Number + "." + p.Agency
 }
 
+// MarshalText implements [encoding.TextMarshaler].
+func (p Procedure) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler]; nothing is no code.
+func (p *Procedure) UnmarshalText(text []byte) (err error) {
+	if *p = (Procedure{}); len(text) > 0 {
+		*p, err = ParseProcedure(string(text))
+	}
+	return err
+}
+
 // Field is the code of a field of administration (mã lĩnh vực), such as
 // G03-GD10: the ministry or province, and its own abbreviation.
 type Field struct {
@@ -167,6 +178,17 @@ func (f Field) String() string {
 		return ""
 	}
 	return f.Owner + "-" + f.Name
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (f Field) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler]; nothing is no code.
+func (f *Field) UnmarshalText(text []byte) (err error) {
+	if *f = (Field{}); len(text) > 0 {
+		*f, err = ParseField(string(text))
+	}
+	return err
 }
 
 // errForm is the technical cause of a code with another form.
