@@ -334,3 +334,42 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestP12_TheReadmeShowsWhatIsWritten(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for line := range strings.Lines(string(raw)) {
+		line = strings.TrimSpace(line)
+		var again []byte
+		switch {
+		case strings.HasPrefix(line, `{"MaHoSo"`):
+			all, warnings, err := Decode([]byte(line))
+			if err != nil || len(warnings) > 0 {
+				t.Fatalf("%v, %v", warnings, err)
+			}
+			again, err = all[0].Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+		case strings.HasPrefix(line, `[{"MaHoSo"`):
+			all, warnings, err := DecodeProgress([]byte(line))
+			if err != nil || len(warnings) > 0 {
+				t.Fatalf("%v, %v", warnings, err)
+			}
+			if again, err = EncodeProgress(all); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			continue
+		}
+		if found++; string(again) != line {
+			t.Errorf("it is written as\n%s, not\n%s", again, line)
+		}
+	}
+	if found != 2 {
+		t.Errorf("the README shows %d payloads", found)
+	}
+}
