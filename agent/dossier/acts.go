@@ -115,7 +115,7 @@ func (s *Store) Extend(ctx context.Context, id storage.ID, day, reason string, b
 		return Dossier{}, err
 	}
 	return s.act(ctx, id, by, seen, func(a *acting) error {
-		due, err := endOf(s.calendar(), date)
+		due, err := endOf(s.Calendar(), date)
 		if err != nil {
 			return err
 		}

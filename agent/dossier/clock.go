@@ -15,7 +15,7 @@ func (a *acting) resume(e Event) error {
 	if a.d.Paused.IsZero() || a.d.Due.IsZero() {
 		return a.event(e)
 	}
-	due, err := a.d.resumed(a.s.calendar(), a.d.Procedure.Limit, e.At)
+	due, err := a.d.resumed(a.s.Calendar(), a.d.Procedure.Limit, e.At)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func endOf(cal *workdays.Calendar, day time.Time) (time.Time, error) {
 // soon is until when a date of return is near. A calendar that cannot tell takes days
 // as they come.
 func (s *Store) soon() time.Time {
-	d, err := workdays.Due(s.calendar(), workdays.Rule{Unit: workdays.WorkingDays, N: soonDays}, s.now())
+	d, err := workdays.Due(s.Calendar(), workdays.Rule{Unit: workdays.WorkingDays, N: soonDays}, s.now())
 	if err != nil {
 		return s.now().AddDate(0, 0, soonDays)
 	}
@@ -91,8 +91,5 @@ func (s *Store) Left(d Standing) (m workdays.Margin, ok bool) {
 	if d.Due.IsZero() || !d.Open() || !d.Paused.IsZero() {
 		return m, false
 	}
-	return workdays.Left(s.calendar(), s.now(), d.Due), true
+	return workdays.Left(s.Calendar(), s.now(), d.Due), true
 }
-
-// Calendar is the one in force, for its source line.
-func (s *Store) Calendar() *workdays.Calendar { return s.calendar() }

@@ -128,7 +128,7 @@ func insertEvent(tx *sqlite.Tx, seq int64, e Event) error {
 	if e.Transfer != (storage.ID{}) {
 		transfer = e.Transfer
 	}
-	_, err := tx.Exec(`INSERT INTO events (dossier, id, kind, at, learnt, office, actor, text, legal, due, unsure, moot, transfer)
+	_, err := tx.Exec(`INSERT INTO dossier_events (dossier, id, kind, at, learnt, office, actor, text, legal, due, unsure, moot, transfer)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, seq, e.ID, string(e.Kind), e.At, e.Learnt, e.Office, e.By, e.Text, e.Legal,
 		sqlite.MillisOrZero(e.Due), e.Unsure, e.Moot, transfer)
 	return err
@@ -137,7 +137,7 @@ func insertEvent(tx *sqlite.Tx, seq int64, e Event) error {
 func events(tx *sqlite.Tx, seq int64) ([]Event, error) {
 	list := []Event{}
 	rows, err := tx.Query(`SELECT id, kind, at, learnt, office, actor, text, legal, due, unsure, moot, coalesce(transfer, zeroblob(16))
-		FROM events WHERE dossier = ? ORDER BY seq`, seq)
+		FROM dossier_events WHERE dossier = ? ORDER BY seq`, seq)
 	if err != nil {
 		return nil, err
 	}

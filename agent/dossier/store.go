@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,7 +29,7 @@ var migrations embed.FS
 // Schema is the tables of this package.
 var Schema = sqlite.Embedded("dossier", migrations)
 
-// Options of [New]. DB, Blobs, Code and Calendar are needed.
+// Options of [New]. DB, Blobs and Code are needed.
 type Options struct {
 	DB    *sqlite.DB // opened with Schema and audit.Schema
 	Blobs *blob.Store
@@ -36,8 +37,6 @@ type Options struct {
 	Name  string
 	// Form is the grammar of the agency code in the codes that this office gives.
 	Form code.Form
-	// Calendar is the one in force. It is asked at each date that is set.
-	Calendar func() *workdays.Calendar
 	// Unsure tells whether the clock is not to be believed now; nil: never.
 	Unsure func() bool
 	Logger *slog.Logger     // nil discards
@@ -50,15 +49,15 @@ type Store struct {
 	blobs    *blob.Store
 	me, name string
 	form     code.Form
-	calendar func() *workdays.Calendar
+	calendar atomic.Pointer[workdays.Calendar]
 	unsure   func() bool
 	log      *slog.Logger
 	now      func() time.Time
 }
 
 // New makes a Store.
-func New(o Options) (*Store, error) {
-	if o.DB == nil || o.Blobs == nil || o.Code == "" || o.Calendar == nil {
+func New(ctx context.Context, o Options) (*Store, error) {
+	if o.DB == nil || o.Blobs == nil || o.Code == "" {
 		return nil, errors.New("open dossiers: an option is missing")
 	}
 	if o.Logger == nil {
@@ -70,10 +69,11 @@ func New(o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	return &Store{
-		db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, calendar: o.Calendar,
-		unsure: o.Unsure, log: o.Logger, now: o.Now,
-	}, nil
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, unsure: o.Unsure, log: o.Logger, now: o.Now}
+	if err := s.loadCalendar(ctx); err != nil {
+		return nil, fmt.Errorf("open dossiers: %w", err)
+	}
+	return s, nil
 }
 
 // Uses reports whether a dossier refers to stored content, for blob.Sweep.
@@ -238,7 +238,7 @@ func folded(d Dossier) string {
 
 // next gives the next number of a series.
 func next(tx *sqlite.Tx, series string) (n int, err error) {
-	err = tx.QueryRow(`INSERT INTO counters (series, last) VALUES (?, 1) ON CONFLICT (series) DO UPDATE SET last = last + 1 RETURNING last`, series).Scan(&n)
+	err = tx.QueryRow(`INSERT INTO dossier_counters (series, last) VALUES (?, 1) ON CONFLICT (series) DO UPDATE SET last = last + 1 RETURNING last`, series).Scan(&n)
 	return n, err
 }
 

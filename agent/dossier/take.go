@@ -306,7 +306,7 @@ func (a *acting) accept(at time.Time) error {
 			return problem.New(problem.Usage, "dossier.paper-missing", "copies", i18n.Args{"name": h.Paper.Name})
 		}
 	}
-	due, err := workdays.Due(a.s.calendar(), a.d.Procedure.Limit, at)
+	due, err := workdays.Due(a.s.Calendar(), a.d.Procedure.Limit, at)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 func transfers(tx *sqlite.Tx, seq int64) ([]Transfer, error) {
 	list := []Transfer{}
-	rows, err := tx.Query(`SELECT content FROM transfers WHERE dossier = ? ORDER BY id`, seq)
+	rows, err := tx.Query(`SELECT content FROM dossier_transfers WHERE dossier = ? ORDER BY id`, seq)
 	if err != nil {
 		return nil, err
 	}

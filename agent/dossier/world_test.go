@@ -42,17 +42,14 @@ type desk struct {
 	db     *sqlite.DB
 	clock  time.Time
 	unsure bool
-	cal    *workdays.Calendar
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	cal, err := workdays.Vietnam()
-	noError(t, err)
-	d := &desk{t: t, dir: t.TempDir(), clock: monday, cal: cal}
+	d := &desk{t: t, dir: t.TempDir(), clock: monday}
 	d.start()
 	t.Cleanup(func() { _ = d.db.Close() })
-	_, err = d.TakeCatalogue(t.Context(), Catalogue{Origin: "H40", Version: 1, Procedures: []Procedure{birth}}, "it")
+	_, err := d.TakeCatalogue(t.Context(), Catalogue{Origin: "H40", Version: 1, Procedures: []Procedure{birth}}, "it")
 	noError(t, err)
 	return d
 }
@@ -64,9 +61,9 @@ func (d *desk) start() {
 	noError(d.t, err)
 	blobs, err := blob.Open(filepath.Join(d.dir, "blobs"), blob.Options{})
 	noError(d.t, err)
-	d.Store, err = New(Options{
+	d.Store, err = New(d.t.Context(), Options{
 		DB: d.db, Blobs: blobs, Code: "H40.12.7", Name: "UBND xã Tân Phú", Form: code.New, Now: d.now,
-		Calendar: func() *workdays.Calendar { return d.cal }, Unsure: func() bool { return d.unsure },
+		Unsure: func() bool { return d.unsure },
 	})
 	noError(d.t, err)
 }
