@@ -47,6 +47,8 @@ var narrow = []struct {
 		"the bundle is pure over keys and readers, so that others can check it from its specification"},
 	{"agent/edxml", []string{"agent/problem", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql"},
 		"the codec of the national message is pure"},
+	{"agent/dossier/code", []string{"agent/edxml", "agent/problem", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql", "log/slog"},
+		"what a code or status means follows from the text alone"},
 	{"agent/seal", []string{"agent/problem", "agent/i18n", "agent/tsa"}, []string{"os", "net", "net/http", "database/sql"},
 		"sealing is pure over keys, so that a token or another key store fits in"},
 	{"agent/sealkey/tokenwire", nil, []string{"os", "net", "net/http", "database/sql"},
