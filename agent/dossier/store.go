@@ -134,27 +134,28 @@ type acting struct {
 
 // act changes a dossier. seen is the version that the actor saw, 0 for whichever
 // there is.
-func (s *Store) act(ctx context.Context, id storage.ID, by Actor, seen int, fn func(a *acting) error) (Dossier, error) {
-	var d Dossier
-	err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		a := &acting{s: s, tx: tx, by: by}
-		var err error
-		if a.d, a.seq, err = load(tx, `id = ?`, id); err != nil {
-			return err
-		}
-		if seen != 0 && seen != a.d.Version {
-			return a.conflict()
-		}
-		if err := fn(a); err != nil {
-			return err
-		}
-		if err := a.save(); err != nil {
-			return err
-		}
-		d = a.d
-		return nil
+func (s *Store) act(ctx context.Context, id storage.ID, by Actor, seen int, fn func(a *acting) error) (d Dossier, err error) {
+	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		d, err = s.actIn(tx, id, by, seen, fn)
+		return err
 	})
 	return d, saving(err)
+}
+
+// actIn is act within a transaction that does more.
+func (s *Store) actIn(tx *sqlite.Tx, id storage.ID, by Actor, seen int, fn func(a *acting) error) (Dossier, error) {
+	a := &acting{s: s, tx: tx, by: by}
+	var err error
+	if a.d, a.seq, err = load(tx, `id = ?`, id); err != nil {
+		return Dossier{}, err
+	}
+	if seen != 0 && seen != a.d.Version {
+		return Dossier{}, a.conflict()
+	}
+	if err := fn(a); err != nil {
+		return Dossier{}, err
+	}
+	return a.d, a.save()
 }
 
 func saving(err error) error {

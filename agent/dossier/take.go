@@ -69,15 +69,36 @@ type Payment struct {
 // Receive takes a dossier in at the desk: it is registered and accepted at once, and
 // has its code, its number in the book and its date of return.
 func (s *Store) Receive(ctx context.Context, f Filing, by Actor) (Dossier, error) {
-	return s.file(ctx, f, by, true)
+	return s.file(ctx, f, by, func(a *acting) error { return a.accept(a.d.Filed) })
 }
 
 // File registers a dossier that somebody still has to look at, see [Store.Accept].
 func (s *Store) File(ctx context.Context, f Filing, by Actor) (Dossier, error) {
-	return s.file(ctx, f, by, false)
+	return s.file(ctx, f, by, nil)
 }
 
-func (s *Store) file(ctx context.Context, f Filing, by Actor, accept bool) (Dossier, error) {
+// ReceiveLacking registers a dossier that lacks papers and asks for them (form 02).
+// Its clock starts when they have come and it is accepted.
+func (s *Store) ReceiveLacking(ctx context.Context, f Filing, what, legal string, by Actor) (Dossier, error) {
+	return s.filedWith(ctx, f, Event{Kind: SupplementAsked, Text: what, Legal: legal}, by)
+}
+
+// TurnAway registers a dossier that is not taken in, with the reason (form 03).
+func (s *Store) TurnAway(ctx context.Context, f Filing, reason, legal string, by Actor) (Dossier, error) {
+	return s.filedWith(ctx, f, Event{Kind: Refused, Text: reason, Legal: legal}, by)
+}
+
+func (s *Store) filedWith(ctx context.Context, f Filing, e Event, by Actor) (Dossier, error) {
+	var v faults
+	e.Text, e.Legal = v.text("text", e.Text, true), v.text("legal", e.Legal, false)
+	if err := v.list.Err(); err != nil {
+		return Dossier{}, err
+	}
+	return s.file(ctx, f, by, func(a *acting) error { return a.event(e) })
+}
+
+// file registers a dossier; then is what follows at once, nil for nothing.
+func (s *Store) file(ctx context.Context, f Filing, by Actor, then func(a *acting) error) (Dossier, error) {
 	if d, ok, err := s.filed(ctx, f, by); err != nil || ok {
 		return d, err
 	}
@@ -97,8 +118,8 @@ func (s *Store) file(ctx context.Context, f Filing, by Actor, accept bool) (Doss
 		if err := a.files(staged); err != nil {
 			return err
 		}
-		if accept {
-			if err := a.accept(a.d.Filed); err != nil {
+		if then != nil {
+			if err := then(a); err != nil {
 				return err
 			}
 		}
@@ -305,10 +326,14 @@ func (a *acting) accept(at time.Time) error {
 	if a.d.Guest {
 		return a.event(Event{Kind: Accepted, At: at, Due: a.d.Due})
 	}
-	for _, h := range a.d.Papers {
+	var v faults
+	for i, h := range a.d.Papers {
 		if h.Paper.Required && h.Copies == 0 {
-			return problem.New(problem.Usage, "dossier.paper-missing", "copies", i18n.Args{"name": h.Paper.Name})
+			v.add("dossier.paper-missing", fmt.Sprintf("copies[%d]", i), i18n.Args{"name": h.Paper.Name})
 		}
+	}
+	if err := v.list.Err(); err != nil {
+		return err
 	}
 	due, err := workdays.Due(a.s.Calendar(), a.d.Procedure.Limit, at)
 	if err != nil {
