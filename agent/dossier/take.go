@@ -123,7 +123,7 @@ func (s *Store) file(ctx context.Context, f Filing, by Actor, then func(a *actin
 				return err
 			}
 		}
-		if err := a.save(); err != nil {
+		if err := a.saveAlso(); err != nil {
 			return err
 		}
 		d = a.d
@@ -307,7 +307,7 @@ func (a *acting) register(f Filing) (err error) {
 		return err
 	}
 	a.new, a.d.Events = []Event{e}, []Event{e}
-	return insertEvent(a.tx, a.seq, e)
+	return a.s.write(a.tx, a.seq, a.d, e, 0)
 }
 
 // issue gives the next code of the day.
@@ -355,6 +355,6 @@ func (s *Store) Accept(ctx context.Context, id storage.ID, copies []int, by Acto
 		for i := range min(len(copies), len(a.d.Papers)) {
 			a.d.Papers[i].Copies = min(max(copies[i], 0), 99)
 		}
-		return a.accept(a.tx.Now())
+		return a.accept(a.now())
 	})
 }
