@@ -143,11 +143,16 @@ func (s *Store) file(ctx context.Context, f Filing, by Actor, then func(a *actin
 
 // filed finds what the application filed before under the same reference.
 func (s *Store) filed(ctx context.Context, f Filing, by Actor) (d Dossier, ok bool, err error) {
-	if by.App == "" || f.Reference == "" {
+	return s.Filed(ctx, by.App, f.Reference)
+}
+
+// Filed is what an application filed under its reference; ok is false for nothing.
+func (s *Store) Filed(ctx context.Context, app, reference string) (d Dossier, ok bool, err error) {
+	if reference = line(reference); app == "" || reference == "" {
 		return d, false, nil
 	}
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		d, _, err = load(tx, `app = ? AND reference = ?`, by.App, f.Reference)
+		d, _, err = load(tx, `app = ? AND reference = ?`, app, reference)
 		return err
 	})
 	if errors.Is(err, unknown()) {
