@@ -31,9 +31,18 @@ type FilingRequest struct {
 
 // Payment says that a fee was paid.
 type Payment struct {
-	Fee     int    `json:"fee"` // its index
+	Fee     *int   `json:"fee"` // its index
 	Receipt string `json:"receipt"`
 	Online  bool   `json:"online"`
+}
+
+// payment is what the store is handed; of no fee it is refused.
+func (p Payment) payment() dossier.Payment {
+	out := dossier.Payment{Fee: -1, Receipt: p.Receipt, Online: p.Online}
+	if p.Fee != nil {
+		out.Fee = *p.Fee
+	}
+	return out
 }
 
 // PaperFile names an upload that is a file of a dossier.
@@ -150,7 +159,7 @@ func (c *call) filing(q FilingRequest) (f dossier.Filing, err error) {
 		f.At = *q.FiledAt
 	}
 	for _, p := range q.Payments {
-		f.Paid = append(f.Paid, dossier.Payment(p))
+		f.Paid = append(f.Paid, p.payment())
 	}
 	return f, faults.Err()
 }
@@ -220,7 +229,7 @@ func (s *Server) supplementDossier(c *call) error {
 func (s *Server) payDossier(c *call) error {
 	var q Payment
 	return s.actOn(c, &q, dossier.Public, func(d dossier.Dossier, by dossier.Actor, seen int, _ *papers) error {
-		_, err := s.o.Dossiers.Pay(c.ctx(), d.ID, dossier.Payment(q), by, seen)
+		_, err := s.o.Dossiers.Pay(c.ctx(), d.ID, q.payment(), by, seen)
 		return err
 	})
 }
