@@ -2,12 +2,15 @@ package agent_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
+	"tram/agent/seal"
 	"tram/agent/workdays"
 )
 
@@ -63,6 +66,24 @@ func TestP2_P10_ADossierTravelsBetweenOffices(t *testing.T) {
 	}
 	if len(d.Files) != 2 || !d.Done.Equal(done.Done) || d.Outcome() != dossier.Early {
 		t.Fatalf("%d files, done %v and %v, %s", len(d.Files), d.Done, done.Done, d.Outcome())
+	}
+	steps, err := a.agent.Dossiers().Steps(ctx, d.ID)
+	noError(t, err)
+	signers := map[string]int{}
+	for _, step := range steps {
+		signers[step.Signer]++
+		r, err := a.agent.Dossiers().Sealed(ctx, d.ID, step.ID)
+		noError(t, err)
+		raw, err := io.ReadAll(r)
+		noError(t, errors.Join(err, r.Close()))
+		head, err := seal.OpenHead(raw, nil, time.Now())
+		noError(t, err)
+		if head.Verdict.Code != step.Signer || head.Verdict.Reason == seal.ReasonHash {
+			t.Errorf("step %d of %s: %+v", step.Number, step.Signer, head.Verdict)
+		}
+	}
+	if signers[codeA] == 0 || signers[codeB] == 0 {
+		t.Errorf("signed by %v", signers)
 	}
 	p.auditsHold(codeA, codeB)
 }
