@@ -39,11 +39,12 @@ func (d *desk) heading() books.Heading {
 
 // uses reports whether anything of the office refers to stored content.
 func (d *desk) uses(ctx context.Context, sha [32]byte) (bool, error) {
-	used, err := d.office.Uses(ctx, sha)
-	if used || err != nil {
-		return used, err
+	for _, of := range []func(context.Context, [32]byte) (bool, error){d.office.Uses, d.books.Uses, d.dossiers.Uses} {
+		if used, err := of(ctx, sha); used || err != nil {
+			return used, err
+		}
 	}
-	return d.books.Uses(ctx, sha)
+	return false, nil
 }
 
 // registers gives the books of the running desk to the local socket.

@@ -21,6 +21,7 @@ import (
 	"tram/agent/config"
 	"tram/agent/connector"
 	"tram/agent/countersign"
+	"tram/agent/dossier"
 	"tram/agent/enroll"
 	"tram/agent/guard"
 	"tram/agent/handling"
@@ -91,11 +92,12 @@ type desk struct {
 	search     *search.Index
 	books      *books.Books
 	handling   *handling.Store
+	dossiers   *dossier.Store
 }
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, books.Schema, handling.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, books.Schema, handling.Schema, dossier.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -135,6 +137,9 @@ func openDesk(ctx context.Context, a *Agent) (_ *desk, err error) {
 	d.openSearch()
 	d.openBooks()
 	if err := d.openHandling(); err != nil {
+		return nil, err
+	}
+	if err := d.openDossiers(ctx); err != nil {
 		return nil, err
 	}
 	if err := d.openNode(); err != nil {
@@ -285,6 +290,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.connectors.Run(ctx) })
 	group.Go(func() error { return d.search.Run(ctx) })
 	group.Go(func() error { return d.handling.Run(ctx) })
+	group.Go(func() error { return d.dossiers.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })

@@ -32,6 +32,7 @@ type Office struct {
 	Trust     Trust
 	Stamp     Stamp
 	USB       USB
+	Dossiers  Dossiers
 
 	origins map[string]Origin
 }
@@ -112,6 +113,11 @@ type OfficeMQTT struct {
 	KeyExchange string
 }
 
+// Dossiers is how the office numbers one-stop dossiers.
+type Dossiers struct {
+	Codes string // "new" or "old": form of the agency code in the codes that it gives, see code.Form
+}
+
 // DefaultOffice returns the settings of an office where nobody set anything.
 func DefaultOffice() *Office {
 	return &Office{
@@ -126,6 +132,7 @@ func DefaultOffice() *Office {
 		Metered:   defaultMetered(),
 		Line:      defaultLine(),
 		Trust:     Trust{OCSP: true},
+		Dossiers:  Dossiers{Codes: "new"},
 	}
 }
 
@@ -160,6 +167,7 @@ func (o *Office) fields() []field {
 		folder("trust.lists", &o.Trust.Lists),
 		toggle("trust.ocsp", &o.Trust.OCSP),
 		folder("usb.folder", &o.USB.Folder),
+		choice("dossiers.codes", &o.Dossiers.Codes, "new", "old"),
 	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }
 

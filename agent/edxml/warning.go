@@ -73,7 +73,29 @@ func (m *mapper) unread(n *node, path string) {
 	}
 }
 
-// The lenient forms of agency codes: old, right to left, and new, left to right.
+// OrganForm is a grammar of agency codes.
+type OrganForm int
+
+// The grammars, read leniently.
+const (
+	OrganOdd OrganForm = iota // neither: accepted as a key, with a warning
+	OrganOld                  // right to left, 000.20.31.H53
+	OrganNew                  // left to right, H53.31.20
+)
+
+// FormOf says which grammar an agency code follows.
+func FormOf(id string) OrganForm {
+	switch {
+	case len(id) > maxOrganID:
+		return OrganOdd
+	case oldOrgan.MatchString(id):
+		return OrganOld
+	case newOrgan.MatchString(id):
+		return OrganNew
+	}
+	return OrganOdd
+}
+
 var (
 	oldOrgan = regexp.MustCompile(`(?i)^\d{1,3}(\.\d{1,3}){0,2}\.[A-Z]{1,2}\d{1,2}$`)
 	newOrgan = regexp.MustCompile(`(?i)^[A-Z]\d{2}(\.[0-9A-Z]{1,3})*$`)
@@ -81,9 +103,7 @@ var (
 
 const maxOrganID = 35
 
-func plausibleOrgan(id string) bool {
-	return len(id) <= maxOrganID && (oldOrgan.MatchString(id) || newOrgan.MatchString(id))
-}
+func plausibleOrgan(id string) bool { return FormOf(id) != OrganOdd }
 
 var digits = regexp.MustCompile(`^\d+$`)
 

@@ -125,6 +125,37 @@ func (w Week) Contains(t time.Time) bool {
 	})
 }
 
+// Range is a part of a day, in minutes since midnight; To is 24:00 at most.
+type Range struct{ From, To int }
+
+// On returns the parts of a day that lie in the spans, in their order and merged.
+func (w Week) On(day time.Weekday) []Range {
+	var parts []Range
+	for _, s := range w {
+		switch before := (day + 6) % 7; {
+		case s.from < s.to && s.days[day]:
+			parts = append(parts, Range{s.from, s.to})
+		case s.from > s.to:
+			if s.days[day] {
+				parts = append(parts, Range{s.from, minutes})
+			}
+			if s.days[before] && s.to > 0 {
+				parts = append(parts, Range{0, s.to})
+			}
+		}
+	}
+	slices.SortFunc(parts, func(a, b Range) int { return a.From - b.From })
+	merged := parts[:0]
+	for _, p := range parts {
+		if n := len(merged); n > 0 && p.From <= merged[n-1].To {
+			merged[n-1].To = max(merged[n-1].To, p.To)
+			continue
+		}
+		merged = append(merged, p)
+	}
+	return merged
+}
+
 // Next is when Contains changes after t, the zero time when it never does.
 func (w Week) Next(t time.Time) time.Time {
 	now, next := w.Contains(t), time.Time{}

@@ -64,14 +64,14 @@ func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
 			c.See(name, path)
 		}
 		c.Open(connectorsPath + "/them?loai=hotfolder")
-		c.Leave(chromedp.Click(css(".board .btn")))
+		c.Enter(".board .btn")
 		c.Look("admin-connector-mistakes")
 		c.Open(appsPath)
 		c.Leave(chromedp.Evaluate[chromedp.Void](`void (document.querySelector('#name').value = 'ung-dung-` + lang + fmt.Sprint(c.Width()) + `', document.querySelector('#name').form.submit())`))
 		c.Do(chromedp.WaitVisible(css(".once")))
 		c.Look("admin-app-key")
 		c.Open(logPath)
-		c.Leave(chromedp.Click(css(".board form[method=post] .btn")))
+		c.Enter(".board form[method=post] .btn")
 		c.Shot(fmt.Sprintf("admin-log-checked-%s-%d", lang, c.Width()))
 	})
 }
@@ -100,7 +100,7 @@ func TestStickPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		atHub(t, b, dir)
 		c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
 		c.Look("usb-packages")
-		c.Leave(chromedp.Click(css(".board form[action='/usb/nhap'] .btn")))
+		c.Enter(".board form[action='/usb/nhap'] .btn")
 		c.Do(chromedp.WaitVisible(css(".notices")))
 		c.Look("usb-imported")
 		c.Open(stickPath + "/xem?noi=" + url.QueryEscape(dir))
@@ -145,7 +145,7 @@ func TestTheQuestionMarkOpensTheKeysUnlessSwitchedOff(t *testing.T) {
 	if got := webtest.Value(c.Browser, chromedp.Location()); got != b.url+helpPath+"#phim" {
 		t.Fatalf("the key leads to %s", got)
 	}
-	c.Leave(chromedp.Click(css("#phim button")))
+	c.Enter("#phim button")
 	c.Do(chromedp.WaitReady(css("body[data-nokeys]")))
 	c.Open("/van-ban-den")
 	c.Do(chromedp.KeyEvent("?"), chromedp.KeyEvent("j"))
@@ -159,7 +159,7 @@ func TestTheQuestionMarkOpensTheKeysUnlessSwitchedOff(t *testing.T) {
 	if got := webtest.Value(c.Browser, chromedp.Location()); got != b.url+helpPath {
 		t.Errorf("Alt+7 leads to %s", got)
 	}
-	c.Leave(chromedp.Click(css("#phim button")))
+	c.Enter("#phim button")
 	c.Open("/van-ban-den")
 	c.Do(chromedp.KeyEvent("j"))
 	if !webtest.Value(c.Browser, chromedp.Evaluate[bool]("document.activeElement.className === 'open'")) {

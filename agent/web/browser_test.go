@@ -79,16 +79,16 @@ func TestAccountPagesFitBothWindowsInBothLanguages(t *testing.T) {
 				c.See(name, path)
 			}
 			c.Open("/nguoi-dung")
-			c.Leave(chromedp.Click(css(".send .btn")))
+			c.Enter(".send .btn")
 			c.Look("users-mistakes")
-			c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+			c.Enter("[action='/dang-xuat'] button")
 
 			c.Open("/dang-nhap")
 			c.Do(chromedp.SetValue(css("#name"), "minh"), chromedp.SetValue(css("#password"), "tạm thời 1"))
-			c.Leave(chromedp.Click(css(".narrow .btn:not(.plain)")))
+			c.Enter(".narrow .btn:not(.plain)")
 			c.Do(chromedp.WaitVisible(css("#again")))
 			c.Look("first-password")
-			c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+			c.Enter("[action='/dang-xuat'] button")
 		}
 		c.Quiet()
 	}
@@ -124,7 +124,7 @@ func TestADayOfAClerk(t *testing.T) {
 	// Return without a reason: the summary has the focus and the title says so.
 	c.Open(boxPath(b.docs["urgent"]))
 	c.Do(chromedp.Click(css(".act summary")))
-	c.Leave(chromedp.Click(css(".act .warn")))
+	c.Enter(".act .warn")
 	if got := c.Text("#errors"); !strings.Contains(got, "Nhập lý do trả lại") {
 		t.Errorf("returning without a reason: %q", got)
 	}
@@ -134,7 +134,7 @@ func TestADayOfAClerk(t *testing.T) {
 	c.Accessible("mistakes in returning")
 	c.Shot("document-mistake-vi-1366")
 	c.Do(webtest.Typed("#reason", "Gửi nhầm đơn vị"))
-	c.Leave(chromedp.Click(css(".act .warn")))
+	c.Enter(".act .warn")
 	if got := c.Text(".done"); !strings.Contains(got, "Lý do: Gửi nhầm đơn vị") {
 		t.Errorf("after returning: %q", got)
 	}
@@ -254,12 +254,12 @@ func TestPagesWorkWithoutScripts(t *testing.T) {
 	c.Shot("send-noscript-vi-1366")
 	c.Do(chromedp.SetUploadFiles(css("#files"), []string{file}), webtest.Typed("#to", "H40.13, H40"),
 		webtest.Typed("#subject", "Không có kịch bản"), chromedp.Click(css("#declare")))
-	c.Leave(chromedp.Click(css(".send .btn.big")))
+	c.Enter(".send .btn.big")
 	if got := c.Text("div.done"); !strings.Contains(got, "Đã lưu an toàn") {
 		t.Errorf("sending without scripts: %q", got)
 	}
 	c.Open(boxPath(b.docs["normal"]))
-	c.Leave(chromedp.Click(css(".act .btn")))
+	c.Enter(".act .btn")
 	if got := c.Text("div.done"); !strings.Contains(got, "Đã tiếp nhận, số đến") {
 		t.Errorf("accepting without scripts: %q", got)
 	}

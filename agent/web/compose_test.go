@@ -236,7 +236,7 @@ func TestP1_TypedTextIsKeptOnTheBox(t *testing.T) {
 	other.signIn("lan")
 	other.Open("/gui")
 	other.Do(chromedp.Click(css(".drafts summary")))
-	other.Leave(chromedp.Click(css(".drafts li a")))
+	other.Enter(".drafts li a")
 	if got := webtest.Value(other.Browser, chromedp.Value(css("#subject"))); got != "Về việc khẩn" {
 		t.Errorf("the draft says %q", got)
 	}

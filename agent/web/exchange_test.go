@@ -95,10 +95,10 @@ func TestImportResultsFitBothWindowsInBothLanguages(t *testing.T) {
 	slices.Sort(files)
 	b.everyWindow("lan", func(c *chrome, lang string) {
 		c.Open("/gui")
-		c.Leave(chromedp.Click(css(`a[href="/gui/edxml"]`)))
+		c.Enter(`a[href="/gui/edxml"]`)
 		c.Do(chromedp.SetUploadFiles(css("#files"), files))
 		c.Do(chromedp.Click(css("#declare")))
-		c.Leave(chromedp.Click(css("form.send .btn")))
+		c.Enter("form.send .btn")
 		what := fmt.Sprintf("import-results-%s-%d", lang, c.Width())
 		if got := webtest.Value(c.Browser, chromedp.Evaluate[int]("document.querySelectorAll('.imported').length")); got != len(files) {
 			t.Errorf("%s shows %d results", what, got)

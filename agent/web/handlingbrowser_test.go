@@ -68,7 +68,7 @@ func TestHandlingFitsBothWindowsInBothLanguages(t *testing.T) {
 				}
 			}
 			c.Language("vi")
-			c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+			c.Enter("[action='/dang-xuat'] button")
 		}
 		c.See("handling-signin", "/dang-nhap")
 		c.Quiet()
@@ -85,34 +85,34 @@ func TestWorkGoesFromHandToHandByKeyboard(t *testing.T) {
 	c.signIn("lan")
 	c.Open(boxPath(d))
 	c.Leave(chromedp.KeyEvent("u", chromedp.KeyModifiers(chromedp.ModifierAlt)))
-	c.Leave(chromedp.Click(css(".people a[href*='ten=leader']")))
+	c.Enter(".people a[href*='ten=leader']")
 	c.Until("the password has the focus", "document.activeElement.id === 'password'", nil, "true")
 	c.Leave(chromedp.KeyEvent(password + "\r"))
 	if got := webtest.Value(c.Browser, chromedp.Location()); !strings.HasSuffix(got, boxPath(d)) {
 		t.Fatalf("the leader comes to %s", got)
 	}
 	c.Do(webtest.Typed("#but-phe-instruction", "Giao Phòng tham mưu."), chromedp.SetValue(css("#but-phe-lead"), "staff"), webtest.Typed("#but-phe-deadline", "31/02/2026"))
-	c.Leave(chromedp.Click(css("[action$='/but-phe'] .btn")))
+	c.Enter("[action$='/but-phe'] .btn")
 	if got := c.Text("#errors"); !strings.Contains(got, "Hạn giải quyết phải là ngày") {
 		t.Errorf("mistakes: %q", got)
 	}
 	c.Accessible("mistakes in an instruction")
 	c.Shot("handling-mistakes-leader-vi-1366")
 	c.Do(chromedp.SetValue(css("#but-phe-deadline"), "251126"))
-	c.Leave(chromedp.Click(css("[action$='/but-phe'] .btn")))
+	c.Enter("[action$='/but-phe'] .btn")
 	if w := b.work(d.ID); w.State != handling.Open || w.Due != "2026-11-25" || w.Instruction.Text != "Giao Phòng tham mưu." {
 		t.Fatalf("%+v", w)
 	}
-	c.Leave(chromedp.Click(css("[action='/dang-xuat'] button")))
+	c.Enter("[action='/dang-xuat'] button")
 	c.signIn("staff")
-	c.Leave(chromedp.Click(css(".tasks .open")))
+	c.Enter(".tasks .open")
 	c.Do(webtest.Typed("[name=progress]", "Đang gõ dở"))
 	c.Open(boxPath(d)) // the browser was closed meanwhile: the note is still there
 	if got := webtest.Value(c.Browser, chromedp.Value(css("[name=progress]"))); got != "Đang gõ dở" {
 		t.Errorf("what was typed is gone: %q", got)
 	}
 	c.Do(webtest.Typed("[name=result]", "Đã báo cáo."))
-	c.Leave(chromedp.Click(css("[action$='/xong'] .btn")))
+	c.Enter("[action$='/xong'] .btn")
 	if got := c.Text("#xu-ly"); !strings.Contains(got, "Đã xong") {
 		t.Errorf("after finishing: %q", got)
 	}

@@ -183,10 +183,10 @@ func TestAClerkSignsWithTheTokenOfHerPC(t *testing.T) {
 	c.signIn("lan")
 	c.Open("/ky-so")
 	c.Do(chromedp.SetUploadFiles(css("#files"), []string{file}))
-	c.Leave(chromedp.Click(css("form.send .btn")))
+	c.Enter("form.send .btn")
 	sign := func(method string) {
 		c.Do(chromedp.Click(css("#method-" + method)))
-		c.Leave(chromedp.Click(css("form.send .btn")))
+		c.Enter("form.send .btn")
 	}
 
 	// The person closes the agent's window; then a file comes back altered.
@@ -213,7 +213,7 @@ func TestAClerkSignsWithTheTokenOfHerPC(t *testing.T) {
 	if strings.Join(calls, " ") != "SignApproved SignApproved SignApproved SignIssued" || len(answers) != 3 || answers[0].Status || !answers[2].Status {
 		t.Errorf("the agent was called as %q, answers %+v", calls, answers)
 	}
-	c.Leave(chromedp.Click(css("[aria-labelledby=signed] .btn")))
+	c.Enter("[aria-labelledby=signed] .btn")
 	if got := c.Text("form.send .kept"); !strings.Contains(got, "giay-moi.pdf") {
 		t.Errorf("the sending form says %q", got)
 	}
@@ -232,9 +232,9 @@ func TestWithoutTheSigningAgentThereIsAnotherWay(t *testing.T) {
 		c.signIn("lan")
 		c.Open("/ky-so")
 		c.Do(chromedp.SetUploadFiles(css("#files"), []string{file}))
-		c.Leave(chromedp.Click(css("form.send .btn")))
+		c.Enter("form.send .btn")
 		c.Do(chromedp.Click(css("#method-SignCopy")))
-		c.Leave(chromedp.Click(css("form.send .btn")))
+		c.Enter("form.send .btn")
 		c.Until("the page says what to do", "!document.querySelector('[data-absent]').hidden", nil, "document.activeElement.matches('[data-absent]')")
 		if got := c.Text("main"); !strings.Contains(got, "Không thấy VGCA Sign Service") || !strings.Contains(got, "Tải tệp về") {
 			t.Errorf("the page says %q", got)

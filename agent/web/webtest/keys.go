@@ -51,6 +51,15 @@ func Key(key string, modifiers ...chromedp.Modifier) Step {
 	return chromedp.KeyEvent(key, chromedp.KeyModifiers(modifiers...))
 }
 
+// Enter presses Enter on an element that leads to another page, wherever it stands:
+// a click goes astray when the page moves under it.
+func (c *Browser) Enter(selector string) {
+	c.t.Helper()
+	focus := fmt.Sprintf("(e => !!e && (e.focus(), document.activeElement === e))(document.querySelector(%q))", selector)
+	c.Wait(selector+" takes the focus", focus)
+	c.Leave(chromedp.KeyEvent(kb.Enter))
+}
+
 // Follow presses Enter on an element that leads to another page.
 func (c *Browser) Follow(selector string) {
 	c.t.Helper()

@@ -182,7 +182,7 @@ func (c *Browser) SignIn(name, password string) {
 	c.t.Helper()
 	c.Open("/dang-nhap")
 	c.Do(chromedp.SetValue(chromedp.CSS("#name"), name), chromedp.SetValue(chromedp.CSS("#password"), password))
-	c.Leave(chromedp.Click(chromedp.CSS(".narrow .btn:not(.plain)")))
+	c.Enter(".narrow .btn:not(.plain)")
 	c.Do(chromedp.WaitVisible(chromedp.CSS(".menu")))
 }
 
@@ -199,7 +199,7 @@ func (c *Browser) Leave(s Step) {
 // Language switches the language of the pages.
 func (c *Browser) Language(lang string) {
 	c.t.Helper()
-	c.Leave(chromedp.Click(chromedp.CSS(".lang [value=" + lang + "]")))
+	c.Enter(".lang [value=" + lang + "]")
 	c.Do(chromedp.WaitReady(chromedp.CSS("html[lang=" + lang + "] main")))
 }
 
@@ -325,14 +325,10 @@ func (c *Browser) Shot(name string) {
 }
 
 // Widths are the windows that pages are tried in: the screen of the oldest PCs, and
-// that screen at 400 %, which the race detector, for which one is enough, does
-// without. Where pictures are made there is one of 200 % as well.
+// that screen at 400 %. Where pictures are made there is one of 200 % as well.
 func Widths() []int {
-	switch {
-	case os.Getenv("TRAM_SHOTS") != "":
+	if os.Getenv("TRAM_SHOTS") != "" {
 		return []int{1366, 683, 320}
-	case underRace:
-		return []int{1366}
 	}
 	return []int{1366, 320}
 }

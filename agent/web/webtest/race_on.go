@@ -1,5 +1,0 @@
-//go:build race
-
-package webtest
-
-const underRace = true
