@@ -290,6 +290,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.connectors.Run(ctx) })
 	group.Go(func() error { return d.search.Run(ctx) })
 	group.Go(func() error { return d.handling.Run(ctx) })
+	group.Go(func() error { return d.dossiers.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })

@@ -22,6 +22,7 @@ type mailbox struct {
 	mu    sync.Mutex
 	taken []string // sender and message
 	told  []string // step, offices and signer
+	stamp []string // who gave a time stamp
 }
 
 func (m *mailbox) note(tx *sqlite.Tx, list *[]string, line string) error {
@@ -42,6 +43,9 @@ func (m *mailbox) Refuse(*sqlite.Tx, office.Undelivered) error { return errors.N
 func (m *mailbox) Told(tx *sqlite.Tx, _ storage.ID, e office.MailEvent) error {
 	if e.Step == office.Sending { // comes only where the line is slow enough to see it
 		return nil
+	}
+	if e.Step == office.Saved {
+		return m.note(tx, &m.stamp, e.Signer)
 	}
 	return m.note(tx, &m.told, fmt.Sprintf("%s %s %s", e.Step, strings.Join(e.Offices, "+"), e.Signer))
 }
@@ -83,7 +87,7 @@ func (b *box) posts(message string, to ...string) {
 }
 
 // TestP10_ADossiersMessageTravelsOverTheHub: custody comes back, then the
-// recipient's receipt; once, also when the hub restarts in between.
+// recipient's receipt and a time stamp; once, also when the hub restarts in between.
 func TestP10_ADossiersMessageTravelsOverTheHub(t *testing.T) {
 	p := found(t)
 	p.startHub()
@@ -96,6 +100,7 @@ func TestP10_ADossiersMessageTravelsOverTheHub(t *testing.T) {
 	p.startHub()
 	p.eventually("the second message", second.has(&second.taken, `H40.12 {"n":1} 0`, `H40.12 {"n":2} 0`))
 	p.eventually("the second receipt", first.has(&first.told, "hub H40.15 H40", "delivered H40.15 H40.15", "hub H40.15 H40", "delivered H40.15 H40.15"))
+	p.eventually("the time stamps", first.has(&first.stamp, "H40", "H40"))
 	p.auditsHold(codeA, codeB)
 }
 

@@ -2,6 +2,7 @@ package office
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"strings"
@@ -57,6 +58,7 @@ type SealedMail struct {
 
 	kind   bundle.Kind
 	by     string
+	stamp  [sha256.Size]byte
 	parcel parcel
 }
 
@@ -141,8 +143,11 @@ func (o *Office) sealMail(ctx context.Context, m Mail, s *SealedMail, files []fi
 	if s.Head, err = o.stage(ctx, head); err != nil {
 		return err
 	}
+	if s.stamp, err = seal.StampOn(head, seal.StampName(o.me.Trust.Hub)); err != nil {
+		return fmt.Errorf("seal mail: %w", err)
+	}
 	s.parcel, err = o.pack(ctx, bundle.Header{
-		ID: s.ID, Kind: m.Kind, Urgency: uint8(m.Urgency), Created: s.Created, Expires: s.Expires,
+		ID: s.ID, Kind: m.Kind, Stamp: s.stamp, Urgency: uint8(m.Urgency), Created: s.Created, Expires: s.Expires,
 	}, head, files, to)
 	s.Header = s.parcel.bundle.Header
 	return err

@@ -22,7 +22,8 @@ import (
 // Mailbox is the part of this office that takes the [Mail] of one kind, and hears
 // what became of its own. Each method runs in the transaction that makes the news
 // durable: what it writes is durable with it or not at all. It must not wait for
-// anything. An error undoes all of it; the news comes again later.
+// anything. An error undoes all of it; the news comes again later, and until then
+// stands in the inbox or holds up the message. So it is for what may pass.
 type Mailbox interface {
 	// Take files a message whose seal holds and is the sender's, and whose files
 	// are those that were sealed. It is called again only after an error of its
@@ -83,13 +84,15 @@ type Undelivered struct {
 
 // MailEvent says how far a message of ours came with some recipients: the states
 // Sending, AtHub, Delivered, Returned or Failed. Event.Office is one of them, ""
-// for several.
+// for several. Saved says that the hub has given a time stamp on our seal, which
+// concerns no recipient and may come at any time after that.
 type MailEvent struct {
 	Event
 	Offices []string // codes, as of SealedMail.To
 	// Proof is what the signer of the event has signed, nil when the step is only
-	// this machine's word: a custody receipt, a sealed status, or a hub's notice.
-	// Header is the signed header of the bundle it came in, nil for a receipt.
+	// this machine's word: a custody receipt, a sealed status, a hub's notice, or a
+	// time stamp token. Header is the signed header of the bundle it came in, nil
+	// for a receipt and a token.
 	Proof, Header []byte
 }
 

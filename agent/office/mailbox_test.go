@@ -16,6 +16,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/seal"
+	"tram/agent/tsa"
 	"tram/storage"
 	"tram/storage/blob"
 	"tram/storage/sqlite"
@@ -314,4 +315,31 @@ func TestLargeFilesOfMailAreStreamed(t *testing.T) {
 	if got := must(io.ReadAll(r)); !bytes.Equal(got, big) {
 		t.Errorf("%d bytes arrived, not the %d that were sent", len(got), len(big))
 	}
+}
+
+// TestP10_TheHubsTimeStampOnMailIsToldOnce, and one on something else never.
+func TestP10_TheHubsTimeStampOnMailIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := mailWorld(t, "A", "B")
+	a := w.offices["A"]
+	s := a.post(a.mail("B"))
+	w.deliver()
+	authority := w.stamper(w.ca, tsa.ReservePolicy)
+	stamp := func(sum [32]byte) []stamped {
+		return []stamped{{s.ID, must(authority.Stamp(tsa.Request{Imprint: tsa.SHA256(sum), Certificates: true}))}}
+	}
+	header := must(bundle.Parse(s.Header)).Header
+	if sum := must(seal.StampOn(must(a.readHead(sealedHead{content: s.Head})), seal.StampName(hubCode))); header.Stamp != sum {
+		t.Fatal("the header asks for a time stamp on something else")
+	}
+	w.testify(a, w.hubSeal(), hubCode, Document{ID: s.ID}, stamp([32]byte{1}))
+	wants(t, "told", a.told(s.ID)[2:])
+	for range 2 {
+		w.testify(a, w.hubSeal(), hubCode, Document{ID: s.ID}, stamp(header.Stamp))
+	}
+	wants(t, "told", a.told(s.ID)[2:], "saved::H40:stamp")
+	if words := a.asked(`SELECT words FROM box_told ORDER BY seq DESC`)[0]; !strings.Contains(words, "Time stamp of last resort") {
+		t.Errorf("words: %q", words)
+	}
+	w.audited()
 }

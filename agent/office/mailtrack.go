@@ -2,6 +2,7 @@ package office
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ type posted struct {
 }
 
 func insertMail(tx *sqlite.Tx, m SealedMail) error {
-	res, err := tx.Exec(`INSERT INTO mail (id, kind, expires) VALUES (?, ?, ?)`, m.ID, int(m.kind), m.Expires)
+	res, err := tx.Exec(`INSERT INTO mail (id, kind, stamp, expires) VALUES (?, ?, ?, ?)`, m.ID, int(m.kind), m.stamp, m.Expires)
 	if err != nil {
 		return fmt.Errorf("insert mail: %w", err)
 	}
@@ -131,6 +132,25 @@ func (o *Office) tellMail(tx *sqlite.Tx, m posted, e MailEvent) error {
 		detail["proof"] = hexDigest(e.Proof)
 	}
 	return audit.Append(tx, audit.Entry{Actor: o.actor(e.Signer), Action: actionMailTold, Subject: m.id.String(), Detail: detail})
+}
+
+// stampMail tells of the hub's time stamp on the seal of a message, once.
+func (o *Office) stampMail(tx *sqlite.Tx, m posted, hub string, token []byte) error {
+	var sum []byte
+	if err := tx.QueryRow(`SELECT stamp FROM mail WHERE seq = ?`, m.seq).Scan(&sum); err != nil {
+		return fmt.Errorf("find time stamp of mail: %w", err)
+	}
+	if len(sum) != sha256.Size {
+		return nil
+	}
+	report, err := checkStamp(hub, token, [sha256.Size]byte(sum), o.hubRoots(hub), o.now())
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`UPDATE mail SET stamp = x'' WHERE seq = ?`, m.seq); err != nil {
+		return fmt.Errorf("note time stamp of mail: %w", err)
+	}
+	return o.tellMail(tx, m, MailEvent{Event: stampEvent(hub, report), Proof: token})
 }
 
 // custodyOfMail tells of the hub's receipt for a message.

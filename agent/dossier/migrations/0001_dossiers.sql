@@ -101,12 +101,35 @@ CREATE TABLE dossier_transfers (
     id       BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     dossier  INTEGER NOT NULL REFERENCES dossiers (seq),
     incoming INTEGER NOT NULL,
-    peer     TEXT    NOT NULL, -- the other office
+    peer     TEXT    NOT NULL, -- the other office, as the registry knew it then
     state    TEXT    NOT NULL CHECK (state IN ('sending', 'delivered', 'taken', 'back', 'ended', 'given')),
     deadline INTEGER NOT NULL,
+    owed     INTEGER NOT NULL, -- something is to be told to the other office
+    told     INTEGER NOT NULL, -- the last event that it was told
+    files    INTEGER NOT NULL, -- the last file that it was given
+    said     INTEGER NOT NULL, -- steps that went to it
+    heard    INTEGER NOT NULL, -- steps that came from it
     content  TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dossier_transfers_dossier ON dossier_transfers (dossier);
+CREATE INDEX dossier_transfers_owed ON dossier_transfers (owed) WHERE owed = 1;
+
+-- The sealed steps of hand-overs, ours and those that came: the signatures behind the
+-- control sheet.
+CREATE TABLE dossier_steps (
+    id       BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16), -- of the bundle
+    transfer BLOB    NOT NULL REFERENCES dossier_transfers (id),
+    incoming INTEGER NOT NULL,
+    number   INTEGER NOT NULL,
+    at       INTEGER NOT NULL, -- sealed, by the clock of who sealed
+    signer   TEXT    NOT NULL, -- code of the office whose seal it bears
+    header   BLOB    NOT NULL,
+    size     INTEGER NOT NULL,
+    sha256   BLOB    NOT NULL CHECK (length(sha256) = 32),
+    inline   BLOB
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dossier_steps_transfer ON dossier_steps (transfer, number);
+CREATE INDEX dossier_steps_content ON dossier_steps (sha256);
 
 -- Calendar files over those of the program, as they were given.
 CREATE TABLE dossier_calendars (

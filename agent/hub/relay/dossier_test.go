@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/hub/relay"
+	"tram/agent/tsa"
 	"tram/storage/audit"
 	"tram/sync/bundle"
 	"tram/sync/wire"
@@ -47,6 +48,30 @@ func TestP3_DossiersAreRelayedAsDocumentsAre(t *testing.T) {
 	s.wantReport(codeBelow, id)
 	if _, err := audit.Verify(t.Context(), s.db); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTheHubStampsTheSealOfADossier: the time stamp goes to its sender, and no
+// evidence to anybody.
+func TestTheHubStampsTheSealOfADossier(t *testing.T) {
+	s := newStage(t, time.Time{})
+	roots := s.witness(hubCode)
+	s.stamp = [32]byte{7}
+	id := s.bring("A", "A", bundle.KindDossier, uuid.Nil, "B")
+	s.bring("A", "A", bundle.KindStatus, uuid.New(), "B") // gets none
+	s.routed()
+	s.custody("B", id)
+	evidence, stamps := s.testified("A", id, roots)
+	if len(stamps) != 1 || stamps[0].Document != id || len(evidence) != 0 {
+		t.Fatalf("stamps are %+v, evidence is %q", stamps, evidence)
+	}
+	token, err := tsa.ParseToken(stamps[0].Token)
+	must(t, err)
+	if err := token.Verify(tsa.SHA256(s.stamp), tsa.Anchors{Roots: roots, Now: time.Now()}); err != nil {
+		t.Error(err)
+	}
+	if evidence, stamps := s.testified("B", id, roots); len(evidence)+len(stamps) != 0 {
+		t.Errorf("the recipient is told %q, %+v", evidence, stamps)
 	}
 }
 

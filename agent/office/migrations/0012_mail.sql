@@ -5,6 +5,7 @@ CREATE TABLE mail (
     seq     INTEGER PRIMARY KEY,
     id      BLOB    NOT NULL UNIQUE, -- of the bundle
     kind    INTEGER NOT NULL,        -- of the bundle
+    stamp   BLOB    NOT NULL,        -- what a time stamp on its seal is on; empty once there is one
     expires INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX mail_expires ON mail (expires);
