@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"tram/agent/dossier"
 	"tram/agent/i18n"
 	"tram/agent/problem"
@@ -41,6 +43,9 @@ const (
 	asPerson = "person"
 	asTick   = "tick"
 	asFiles  = "files"
+	asTask   = "task"
+	asTo     = "to"   // offices
+	asHand   = "hand" // a hand-over that is under way
 )
 
 // actInput is a form as it came.
@@ -87,9 +92,9 @@ var dossierActs = []dossierAct{
 			return s.Dossiers.Pay(ctx, d.ID, dossier.Payment{Fee: fee, Receipt: in.field("receipt"), Online: in.field("online") != ""}, v.dossierActor(), in.seen)
 		}},
 	{name: "co-ket-qua", kind: dossier.Finished, who: account.DossierWork, files: true,
-		fields: []actField{{"result", asLine, firstResult}, {"number", asLine, nil}, {"date", asDay, today}, {"files", asFiles, nil}},
+		fields: []actField{{"result", asLine, firstResult}, {"number", asLine, nil}, {"date", asDay, today}, {"text", asText, nil}, {"files", asFiles, nil}},
 		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
-			r := dossier.Result{Name: in.field("result"), Number: in.field("number"), Date: dateTyped(in.field("date"))}
+			r := dossier.Result{Name: in.field("result"), Number: in.field("number"), Date: dateTyped(in.field("date")), Text: in.field("text")}
 			return s.Dossiers.Finish(ctx, d.ID, r, dossierUploads(in.upload, 0), v.dossierActor(), in.seen)
 		}},
 	{name: "tra-ket-qua", kind: dossier.Returned, who: account.DossierDesk, fields: []actField{{"text", asLine, applicantName}},
@@ -107,6 +112,22 @@ var dossierActs = []dossierAct{
 	{name: "gia-han", kind: dossier.Extended, who: account.DossierDecide, fields: []actField{{"day", asDay, newDay}, {"reason", asText, apology}},
 		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
 			return s.Dossiers.Extend(ctx, d.ID, dateTyped(in.field("day")), in.field("reason"), v.dossierActor(), in.seen)
+		}},
+	{name: "chuyen", kind: dossier.HandedOn, who: account.DossierWork, fields: []actField{{"to", asTo, nil}, {"task", asTask, nil}, {"note", asText, nil}, {"deadline", asDay, nil}},
+		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
+			hands, err := s.hands(ctx, in)
+			if err != nil {
+				return d, err
+			}
+			return s.Dossiers.HandOn(ctx, d.ID, hands, v.dossierActor(), in.seen)
+		}},
+	{name: "goi-lai", kind: dossier.HandEnded, who: account.DossierWork, warn: true, fields: []actField{{"hand", asHand, nil}, {"text", asText, nil}},
+		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
+			transfer, err := uuid.Parse(in.field("hand"))
+			if err != nil {
+				return d, problem.New(problem.Usage, "dossier.no-hand", "hand", nil)
+			}
+			return s.Dossiers.CallBack(ctx, d.ID, transfer, in.field("text"), v.dossierActor(), in.seen)
 		}},
 	{name: "ghi-chu", kind: dossier.Noted, who: account.DossierWork, fields: []actField{{"text", asText, nil}},
 		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
@@ -153,6 +174,9 @@ func (s *site) dossierAct(a dossierAct) handler {
 		if err != nil {
 			return err
 		}
+		if !a.mayActOn(d) {
+			return problem.New(problem.Conflict, "web.dossier.owners", "", i18n.Args{"owner": d.OwnerName})
+		}
 		in.seen, _ = strconv.Atoi(in.field("seen"))
 		if failed == nil {
 			_, failed = a.do(ctx, s, v, d, in)
@@ -188,10 +212,40 @@ func (a dossierAct) fieldID(field string) string {
 	if !slices.ContainsFunc(a.fields, func(f actField) bool { return f.name == name }) {
 		return a.name
 	}
+	if name == "to" {
+		return name // as the script that finds offices has it
+	}
 	if name == "copies" {
 		name += "-" + max(index, "0")
 	}
 	return a.name + "-" + name
+}
+
+// hands reads to which offices a dossier goes.
+func (s *site) hands(ctx context.Context, in actInput) (hands []dossier.Hand, err error) {
+	var list problem.List
+	for _, c := range splitCodes(in.field("to")) {
+		p, err := s.Directory.Lookup(ctx, c)
+		if err != nil {
+			list = append(list, problem.New(problem.Usage, "web.dossier.unknown-office", "to", i18n.Args{"code": c}))
+			continue
+		}
+		hands = append(hands, dossier.Hand{To: p.Code, Name: partyName(p), Task: dossier.Task(in.field("task")), Note: in.field("note"), Deadline: dateTyped(in.field("deadline"))})
+	}
+	return hands, list.Err()
+}
+
+// mayActOn tells whether an act is this office's to do: the owner of a dossier keeps
+// its clock and speaks with the applicant.
+func (a dossierAct) mayActOn(d dossier.Dossier) bool {
+	if !d.Guest {
+		return true
+	}
+	switch a.kind {
+	case dossier.Supplemented, dossier.Paid, dossier.Returned, dossier.Extended, dossier.WithdrawalAsked, dossier.Withdrawn, dossier.WithdrawalDenied:
+		return false
+	}
+	return true
 }
 
 // actCopies reads the checklist of papers.

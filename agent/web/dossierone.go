@@ -11,6 +11,7 @@ import (
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
 	"tram/agent/i18n"
+	"tram/agent/office"
 	"tram/agent/web/account"
 	"tram/storage"
 )
@@ -29,6 +30,7 @@ type DossierView struct {
 	Charges            []DossierCharge
 	Results            []DossierResult
 	Events             []Step
+	Transfers          []TransferView
 	Acts               []ActView
 	Version            int
 	Apology, Draft     string // addresses, "" for none
@@ -60,7 +62,7 @@ type DossierCharge struct {
 }
 
 // DossierResult is a result, or a document that was drafted.
-type DossierResult struct{ Href, Name, Note string }
+type DossierResult struct{ Href, Name, Note, Text string }
 
 // ActView is the form of an act.
 type ActView struct {
@@ -75,10 +77,25 @@ type ActView struct {
 
 // ActField is a field of such a form.
 type ActField struct {
+	Page
 	ID, Name, Kind, Label, Hint, Value, Error string
 	Options                                   []Option
 	Papers                                    []PaperField
+	Offices                                   []office.Party
 	Max                                       int
+}
+
+// TransferView is one hand-over between offices.
+type TransferView struct {
+	Title       string
+	State, Left Tag
+	Lines       []string
+}
+
+// OnList is one of a checklist as the template of a paper needs it.
+func (f ActField) OnList(p PaperField) PaperLine {
+	id := fmt.Sprintf("%s-%d", f.ID, p.Index)
+	return PaperLine{PaperField: p, Page: f.Page, ID: id, Error: f.ErrorOf(id)}
 }
 
 // came is the form that came back with mistakes.
@@ -114,7 +131,7 @@ func (s *site) showDossier(ctx context.Context, v *visit, d dossier.Dossier, for
 	view.Warnings = v.dossierWarnings(d, unsure)
 	view.Facts, view.Applicant = v.dossierFacts(d, unsure), v.applicantFacts(d)
 	s.dossierHas(v, d, &view)
-	view.Events = v.dossierEvents(d)
+	view.Events, view.Transfers = v.dossierEvents(d), v.dossierTransfers(d)
 	if v.may(account.Send) {
 		view.Draft = "/gui?ho-so=" + d.ID.String()
 	}
@@ -133,7 +150,7 @@ func (s *site) dossierDone(ctx context.Context, v *visit, d dossier.Dossier, vie
 	done := v.r.URL.Query().Get("xong")
 	if v.r.Method == http.MethodPost || done == "" {
 		done = ""
-	} else if done == takeIn || slices.ContainsFunc(dossierActs, func(a dossierAct) bool { return a.name == done }) {
+	} else if done == takeIn || done == askNew || done == turnNew || slices.ContainsFunc(dossierActs, func(a dossierAct) bool { return a.name == done }) {
 		view.Done = v.t("web.dossier.done." + done)
 	}
 	if d.Guest || !v.may(account.DossierDesk) {
@@ -144,7 +161,7 @@ func (s *site) dossierDone(ctx context.Context, v *visit, d dossier.Dossier, vie
 		return err
 	}
 	view.Facts = append(view.Facts, Fact{v.t("web.dossier.word"), word})
-	if len(d.Events) <= 2 && (done == takeIn || done == askFor || done == turnOff) {
+	if len(d.Events) <= 2 && (done == takeIn || done == askNew || done == turnNew) {
 		view.Receipt = &ReceiptView{Code: d.Code.String(), Due: v.dueTime(d.Due, false), Word: word, Another: receptionPath}
 	}
 	return nil
@@ -243,7 +260,7 @@ func (s *site) dossierHas(v *visit, d dossier.Dossier, view *DossierView) {
 		view.Charges = append(view.Charges, row)
 	}
 	for _, r := range d.Results {
-		row := DossierResult{Name: r.Name, Note: joinDots(r.Number, formatDocDate(r.Date))}
+		row := DossierResult{Name: r.Name, Text: r.Text, Note: joinDots(r.Number, formatDocDate(r.Date))}
 		if r.Document != (storage.ID{}) {
 			row.Href, row.Note = "/van-ban-di/"+r.Document.String(), v.t("web.dossier.drafted")
 		}
@@ -285,6 +302,39 @@ func (v *visit) dossierEvents(d dossier.Dossier) (steps []Step) {
 	return steps
 }
 
+var transferTone = map[dossier.TransferState]string{dossier.Sending: "grey", dossier.Delivered: "blue", dossier.Taken: "blue", dossier.Back: "red", dossier.Ended: "grey", dossier.Given: "green"}
+
+// dossierTransfers are the hand-overs, the newest first.
+func (v *visit) dossierTransfers(d dossier.Dossier) (list []TransferView) {
+	for _, t := range slices.Backward(d.Transfers) {
+		key, other := "web.dossier.to", t.ToName
+		if t.Incoming {
+			key, other = "web.dossier.from", t.FromName
+		}
+		view := TransferView{Title: v.t(key, i18n.Args{"task": v.t("web.dossier.task." + string(t.Task)), "office": other}), State: Tag{v.t("web.dossier.hand." + string(t.State)), transferTone[t.State]}}
+		line := func(key, who string, at time.Time) {
+			if !at.IsZero() {
+				view.Lines = append(view.Lines, v.t("web.dossier.hand-line."+key, i18n.Args{"who": who, "time": formatFull(at)}))
+			}
+		}
+		if t.Note != "" {
+			view.Lines = append(view.Lines, t.Note)
+		}
+		line("deadline", "", t.Deadline)
+		line("sent", t.By, t.Sent)
+		line("taken", t.TakenBy, t.Taken)
+		line("ended", "", t.Ended)
+		if t.Answer != "" {
+			view.Lines = append(view.Lines, t.Answer)
+		}
+		if t.Result.Text != "" {
+			view.Lines = append(view.Lines, t.Result.Text)
+		}
+		list = append(list, view)
+	}
+	return list
+}
+
 // nextAct is the act that a status waits for: its form is open.
 var nextAct = map[code.Status]dossier.Kind{
 	code.Registered: dossier.Accepted, code.Received: dossier.Started, code.Processing: dossier.Finished, code.Supplement: dossier.Supplemented,
@@ -306,15 +356,16 @@ func (s *site) actViews(ctx context.Context, v *visit, d dossier.Dossier, view D
 		if kind == dossier.Paid && d.Status != code.Payment {
 			kind = dossier.FeePaid
 		}
-		if !v.may(a.who) || !slices.Contains(kinds, kind) || d.Allows(kind) != nil || kind == dossier.FeePaid && !slices.ContainsFunc(d.Charges, unpaid) {
-			if a.name != form.form {
-				continue
-			}
+		if a.name != form.form && !(v.may(a.who) && slices.Contains(kinds, kind) && s.offered(d, a, kind)) {
+			continue
 		}
-		act := ActView{Page: view.Page, ID: a.name, Action: view.Base + "/" + a.name, Title: v.t("web.dossier.act." + a.name), Hint: v.t("web.dossier.hint." + a.name),
+		act := ActView{Page: view.Page, ID: a.name, Action: view.Base + "/" + a.name, Title: v.t("web.dossier.act." + a.name),
 			Go: v.t("web.dossier.go." + a.name), Version: d.Version, Open: a.kind == wanted || a.name == form.form, Warn: a.warn, HasFiles: a.files, MaxSize: view.MaxSize, MaxBytes: view.MaxBytes}
+		if key := "web.dossier.hint." + a.name; i18n.Has(key) {
+			act.Hint = v.t(key)
+		}
 		for _, f := range a.fields {
-			field, err := s.actField(ctx, v, d, a, f, form)
+			field, err := s.actField(ctx, v, d, view, a, f, form)
 			if err != nil {
 				return nil, err
 			}
@@ -335,11 +386,30 @@ func (s *site) actViews(ctx context.Context, v *visit, d dossier.Dossier, view D
 	return list, nil
 }
 
+// offered tells whether an act is one for this dossier now.
+func (s *site) offered(d dossier.Dossier, a dossierAct, kind dossier.Kind) bool {
+	switch {
+	case !a.mayActOn(d) || d.Allows(kind) != nil:
+		return false
+	case kind == dossier.FeePaid:
+		return slices.ContainsFunc(d.Charges, unpaid)
+	case kind == dossier.HandEnded:
+		return slices.ContainsFunc(d.Transfers, runs)
+	}
+	return true
+}
+
+// runs tells whether a hand-over to another office is under way.
+func runs(t dossier.Transfer) bool {
+	return !t.Incoming && (t.State == dossier.Sending || t.State == dossier.Delivered || t.State == dossier.Taken)
+}
+
 func unpaid(c dossier.Charge) bool { return c.Paid.IsZero() }
 
 // actField fills in one field: with what was typed, or with what it begins with.
-func (s *site) actField(ctx context.Context, v *visit, d dossier.Dossier, a dossierAct, f actField, form came) (ActField, error) {
-	field := ActField{ID: a.name + "-" + f.name, Name: f.name, Kind: f.kind, Label: v.t("web.dossier.label." + a.name + "." + f.name), Max: dossier.MaxName}
+func (s *site) actField(ctx context.Context, v *visit, d dossier.Dossier, view DossierView, a dossierAct, f actField, form came) (ActField, error) {
+	field := ActField{Page: view.Page, ID: a.name + "-" + f.name, Name: f.name, Kind: f.kind, Label: v.t("web.dossier.label." + a.name + "." + f.name), Max: dossier.MaxName}
+	field.Error = view.ErrorOf(a.fieldID(f.name))
 	if f.kind == asText {
 		field.Max = dossier.MaxText
 	}
@@ -350,6 +420,12 @@ func (s *site) actField(ctx context.Context, v *visit, d dossier.Dossier, a doss
 	case f.begin != nil:
 		field.Value = f.begin(v, s, d)
 	}
+	err := s.fieldChoices(ctx, v, d, f, form, typed, &field)
+	return field, err
+}
+
+// fieldChoices fills in what can be chosen.
+func (s *site) fieldChoices(ctx context.Context, v *visit, d dossier.Dossier, f actField, form came, typed bool, field *ActField) error {
 	switch f.kind {
 	case asPapers:
 		for i, h := range d.Papers {
@@ -365,10 +441,26 @@ func (s *site) actField(ctx context.Context, v *visit, d dossier.Dossier, a doss
 				field.Options = append(field.Options, Option{strconv.Itoa(i), joinDots(c.Fee.Name, formatMoney(c.Fee.Amount)), field.Value == strconv.Itoa(i)})
 			}
 		}
+	case asTask:
+		for _, t := range []dossier.Task{dossier.Decide, dossier.Consult, dossier.Coordinate} {
+			field.Options = append(field.Options, Option{string(t), v.t("web.dossier.task." + string(t)), string(t) == field.Value})
+		}
+	case asHand:
+		for _, t := range d.Transfers {
+			if runs(t) {
+				field.Options = append(field.Options, Option{t.ID.String(), joinDots(t.ToName, v.t("web.dossier.task."+string(t.Task))), t.ID.String() == field.Value})
+			}
+		}
+	case asTo:
+		for _, c := range splitCodes(field.Value) {
+			if p, err := s.Directory.Lookup(ctx, c); err == nil {
+				field.Offices = append(field.Offices, p)
+			}
+		}
 	case asPerson:
 		people, err := s.people(ctx)
 		if err != nil {
-			return field, err
+			return err
 		}
 		chosen := field.Value
 		if !typed {
@@ -380,5 +472,5 @@ func (s *site) actField(ctx context.Context, v *visit, d dossier.Dossier, a doss
 			}
 		}
 	}
-	return field, nil
+	return nil
 }

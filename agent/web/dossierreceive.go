@@ -1,17 +1,14 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +16,7 @@ import (
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
 	"tram/agent/i18n"
+	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/workdays"
 )
@@ -36,7 +34,12 @@ const (
 	takeIn  = "tiep-nhan"
 	askFor  = "bo-sung"
 	turnOff = "tu-choi"
+	// what the page that follows says of it
+	askNew  = "bo-sung-moi"
+	turnNew = "tu-choi-moi"
 )
+
+var saysDone = map[string]string{takeIn: takeIn, askFor: askNew, turnOff: turnNew}
 
 // ChooseView chooses the procedure of a dossier.
 type ChooseView struct {
@@ -265,7 +268,7 @@ func (s *site) dossierReceive(what string) handler {
 			}
 			return s.showReception(ctx, v, p, up, v.dossierErrors(err), statusOf(problems(err)[0]))
 		}
-		v.redirect(dossierPath(d.ID) + "?xong=" + what)
+		v.redirect(dossierPath(d.ID) + "?xong=" + saysDone[what])
 		return nil
 	}
 }
@@ -295,7 +298,7 @@ func (v *visit) handedIn(up *upload) (time.Time, []FieldError) {
 	if !ok || err != nil {
 		return v.now, []FieldError{{"day", v.t("web.dossier.bad-time")}}
 	}
-	return date.Add(time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute), FieldError{}
+	return date.Add(time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute), nil
 }
 
 // filing reads what was handed in.
@@ -344,7 +347,7 @@ func dossierUploads(up *upload, papers int) (list []dossier.Upload) {
 		} else if papers == 1 {
 			paper = 0
 		}
-		list = append(list, dossier.Upload{Role: dossier.RolePaper, Paper: paper, Name: f.name, Media: cmp.Or(mime.TypeByExtension(filepath.Ext(f.name)), "application/octet-stream"),
+		list = append(list, dossier.Upload{Role: dossier.RolePaper, Paper: paper, Name: f.name, Media: office.MediaType(f.name),
 			Body: &lazyReader{open: func() (io.ReadCloser, error) { return os.Open(f.path) }}})
 	}
 	return list
@@ -385,4 +388,29 @@ func formatMoney(n int64) string {
 		text = text[:i] + "." + text[i:]
 	}
 	return text + " đ"
+}
+
+// ReceptionLine is a line of the form.
+type ReceptionLine struct {
+	ID, Label, Value, Error string
+	Max                     int
+	Number, First           bool
+}
+
+// Line is a field of the form with what was typed.
+func (r ReceptionView) Line(name, value string) ReceptionLine {
+	return ReceptionLine{ID: name, Label: r.T("web.dossier.applicant." + name), Value: value, Error: r.ErrorOf(name), Max: r.MaxName, Number: name == "sets", First: name == "name" && len(r.Errors) == 0}
+}
+
+// OnList is one of the checklist as the template of a paper needs it.
+func (r ReceptionView) OnList(p PaperField) PaperLine {
+	id := fmt.Sprintf("copies-%d", p.Index)
+	return PaperLine{PaperField: p, Page: r.Page, ID: id, Error: r.ErrorOf(id)}
+}
+
+// PaperLine is one paper of a checklist.
+type PaperLine struct {
+	PaperField
+	Page
+	ID, Error string
 }

@@ -30,6 +30,7 @@ func (s *site) dossierRoutes() []route {
 		{who: account.Dossiers, pattern: "GET " + dossiersPath + "/xuat", do: s.dossierExport},
 		{who: account.Dossiers, pattern: "GET " + dossiersPath + "/thong-ke", do: s.dossierStats},
 		{who: account.Dossiers, pattern: "GET " + dossiersPath + "/thong-ke/xuat", do: s.dossierStatsExport},
+		{who: account.DossierWork, pattern: "GET " + dossiersPath + "/noi-nhan", do: s.recipients},
 		{who: account.DossierDesk, pattern: "GET " + receptionPath, do: s.dossierChoose},
 		{who: account.DossierDesk, pattern: "GET " + receptionPath + "/{procedure}", do: s.dossierForm},
 		{who: account.DossierDesk, pattern: "POST " + receptionPath, do: s.dossierReceive(takeIn), files: true},

@@ -129,3 +129,27 @@ func (s *site) dossierStatsExport(ctx context.Context, v *visit) error {
 	}
 	return s.sendTable(v, table, "thong-ke-mot-cua-"+from.Format("2006-01"))
 }
+
+// figures are the columns of a row, in their order.
+var figures = []register.Field{statsTaken, statsEarly, statsOnTime, statsLate, statsPercent, statsOpen, statsOpenOff}
+
+// statsLine is a row with the titles of its columns.
+type statsLine struct {
+	Page
+	Row   StatsRow
+	Cells []labelled
+}
+
+type labelled struct {
+	StatsCell
+	Label string
+}
+
+// With is a row as its template needs it.
+func (d DossierStatsView) With(r StatsRow) statsLine {
+	line := statsLine{Page: d.Page, Row: r}
+	for i, c := range []StatsCell{r.Taken, r.Early, r.OnTime, r.Late, {N: r.Percent}, r.Open, r.OpenOff} {
+		line.Cells = append(line.Cells, labelled{c, register.Column{Field: figures[i]}.TitleIn(d.Lang)})
+	}
+	return line
+}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tram/agent/books"
+	"tram/agent/dossier"
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/line"
@@ -173,6 +174,7 @@ type Options struct {
 	Handling  Handling
 	Composing Composing
 	Books     *books.Books
+	Dossiers  *dossier.Store
 	Admin     Admin
 	Sticks    Sticks
 	// Certificate is that of the pages, nil while they stay on this machine.
@@ -197,6 +199,7 @@ type site struct {
 	rules       map[string]account.Right // who may use a pattern of mux
 	signing     *vgca.Desk
 	admin       adminState
+	looks       looked
 	usb         stickState
 }
 
@@ -210,7 +213,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Dossiers == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
