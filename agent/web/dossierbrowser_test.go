@@ -38,8 +38,8 @@ func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
 		"lan":     {"draft": "/gui?ho-so=" + all["working"].ID.String(), "working": dossierPath(all["working"].ID)},
 	}
 	for _, width := range webtest.Widths() {
-		c := browse(t, b, width, 768)
 		for _, role := range []string{"onestop", "leader", "lan"} {
+			c := browse(t, b, width, 768)
 			c.signIn(role)
 			for _, lang := range []string{"vi", "en"} {
 				c.Language(lang)
@@ -49,10 +49,8 @@ func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
 					c.Look(fmt.Sprintf("dossier-%s-%s", name, role))
 				}
 			}
-			c.Language("vi")
-			c.Enter("[action='/dang-xuat'] button")
+			c.Quiet()
 		}
-		c.Quiet()
 	}
 }
 
