@@ -36,6 +36,9 @@ var (
 // lookEvery is how often what could not be told is tried again.
 const lookEvery = time.Minute
 
+// notYet is the problem of an office whose card is still on its way.
+const notYet = "send.recipient-not-enrolled"
+
 func (s *Store) kick() {
 	select {
 	case s.wake <- struct{}{}:
@@ -68,20 +71,9 @@ func (s *Store) Tell(ctx context.Context) error {
 	}
 	var owed []storage.ID
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
-		owed = nil
-		rows, err := tx.Query(`SELECT id FROM dossier_transfers WHERE owed = 1 ORDER BY id`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id storage.ID
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			owed = append(owed, id)
-		}
-		return rows.Err()
+		var err error
+		owed, err = sqlite.Column[storage.ID](tx, `SELECT id FROM dossier_transfers WHERE owed = 1 ORDER BY id`)
+		return err
 	})
 	if err != nil {
 		return err
@@ -125,14 +117,14 @@ func (s *Store) tell(ctx context.Context, id storage.ID) (more bool, err error) 
 	sealed, err := s.post.SealMail(ctx, office.Mail{
 		Kind: bundle.KindDossier, To: []string{o.peer}, Name: stepName, Media: stepMedia, Message: raw, Files: o.files, By: o.transfer.By,
 	})
+	if err == nil {
+		return s.settle(ctx, o, &sealed)
+	}
 	var p *problem.Problem
-	if errors.As(err, &p) && p.Class == problem.Usage || errors.As(err, &p) && p.Class == problem.NotFound {
+	if errors.As(err, &p) && (p.Class == problem.Usage || p.Class == problem.NotFound) && p.Code != notYet {
 		return false, s.undeliverable(ctx, o, p)
 	}
-	if err != nil {
-		return false, err
-	}
-	return s.settle(ctx, o, &sealed)
+	return false, err
 }
 
 // owing composes the next step of a hand-over.
