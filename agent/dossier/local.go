@@ -199,7 +199,7 @@ func (s *Store) callAct(r *http.Request) (any, error) {
 }
 
 func (s *Store) callCatalogue(r *http.Request) (any, error) {
-	data, err := body(r)
+	data, err := bodyOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -212,15 +212,15 @@ func (s *Store) callCatalogue(r *http.Request) (any, error) {
 }
 
 func (s *Store) callCalendar(r *http.Request) (any, error) {
-	data, err := body(r)
+	data, err := bodyOf(r)
 	if err != nil {
 		return nil, err
 	}
 	return s.TakeCalendar(r.Context(), data, "tram", "tram")
 }
 
-// body reads what a call brings.
-func body(r *http.Request) ([]byte, error) {
+// bodyOf reads what a call brings.
+func bodyOf(r *http.Request) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r.Body, maxCall+1))
 	if err != nil || len(data) > maxCall {
 		return nil, problem.New(problem.Usage, "api.too-large", "", i18n.Args{"limit": maxCall}).Because(err)
@@ -229,7 +229,7 @@ func body(r *http.Request) ([]byte, error) {
 }
 
 func call(r *http.Request, into any) error {
-	data, err := body(r)
+	data, err := bodyOf(r)
 	if err != nil {
 		return err
 	}
