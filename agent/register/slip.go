@@ -75,7 +75,7 @@ func (s Slip) draw() []page {
 		for i, file := range s.Files {
 			rows[i] = []string{file.Name, file.Size, file.SHA256}
 		}
-		f.Table([]int{640, 220, 790}, []string{word("slip.file"), word("slip.size"), word("slip.sha256")}, rows)
+		f.Table([]typeset.TableColumn{{Width: 640}, {Width: 220}, {Width: 790}}, []string{word("slip.file"), word("slip.size"), word("slip.sha256")}, rows)
 	}
 	for _, to := range s.To {
 		f.Gap(mm(30))
@@ -87,7 +87,7 @@ func (s Slip) draw() []page {
 		for i, step := range to.Steps {
 			rows[i] = []string{step.What, step.When, step.Proof}
 		}
-		f.Table([]int{560, 480, 610}, []string{word("slip.step"), word("slip.when"), word("slip.proof")}, rows)
+		f.Table([]typeset.TableColumn{{Width: 560}, {Width: 480}, {Width: 610}}, []string{word("slip.step"), word("slip.when"), word("slip.proof")}, rows)
 	}
 	f.Number()
 	return f.Pages

@@ -23,6 +23,7 @@ var (
 type Flow struct {
 	Pages []Page
 	Y     Length // where the next thing goes on the last page
+	Size  Length // of the type of fields
 }
 
 // TextSize is the type of forms; formSizes what longer texts come down to.
@@ -32,7 +33,7 @@ var formSizes = []Length{13_000, 12_000, 11_000, 10_000}
 
 // NewFlow is a flow with its first page.
 func NewFlow() *Flow {
-	f := &Flow{}
+	f := &Flow{Size: TextSize}
 	f.Turn()
 	return f
 }
@@ -69,57 +70,67 @@ func (f *Flow) Text(text string, face Face, size Length, align Align) {
 // when there is no value.
 func (f *Flow) Field(label, value string, dotted int) {
 	if value != "" {
-		f.Text(label+": "+value, Regular, TextSize, Left)
+		f.Text(label+": "+value, Regular, f.Size, Left)
 		f.Gap(MM(15))
 		return
 	}
 	label += ": "
 	for i := range dotted {
-		f.Need(Leading(TextSize) + MM(15))
+		f.Need(Leading(f.Size) + MM(15))
 		start := Length(0)
 		if i == 0 {
-			start = Width(label, Regular, TextSize)
-			f.Page().Put(label, Regular, TextSize, PageLeft, f.Y+Rise(TextSize), 0, Left)
+			start = Width(label, Regular, f.Size)
+			f.Page().Put(label, Regular, f.Size, PageLeft, f.Y+Rise(f.Size), 0, Left)
 		}
-		f.Page().Dots(TextSize, PageLeft+start, f.Y+Rise(TextSize), PageRoom-start)
-		f.Y += Leading(TextSize) + MM(15)
+		f.Page().Dots(f.Size, PageLeft+start, f.Y+Rise(f.Size), PageRoom-start)
+		f.Y += Leading(f.Size) + MM(15)
 	}
 }
 
-// Table sets rows in columns of the given widths in tenths of a millimetre, the
-// header again on each page. A row stays on one page.
-func (f *Flow) Table(widths []int, header []string, rows [][]string) {
-	const size = 10_000
-	f.row(widths, header, Bold, size)
+// TableColumn is one of a table, its width in tenths of a millimetre.
+type TableColumn struct {
+	Width int
+	Align Align
+}
+
+// Table sets rows, the header again on each page. A row stays on one page.
+func (f *Flow) Table(columns []TableColumn, header []string, rows [][]string) {
+	f.row(columns, header, Bold)
 	for _, cells := range rows {
-		if f.Y+rowHeight(widths, cells, Regular, size) > PageHeight-PageBottom {
+		if f.Y+rowHeight(columns, cells, Regular) > PageHeight-PageBottom {
 			f.Turn()
-			f.row(widths, header, Bold, size)
+			f.row(columns, header, Bold)
 		}
-		f.row(widths, cells, Regular, size)
+		f.row(columns, cells, Regular)
 	}
 }
 
-// rowLines is how many lines a cell of a form's table shows.
-const rowLines = 30
+// rowLines is how many lines a cell of a form's table shows, cellSize its type.
+const (
+	rowLines        = 30
+	cellSize Length = 10_000
+)
 
-func rowHeight(widths []int, cells []string, face Face, size Length) Length {
+func (c TableColumn) lines(text string, face Face) []string {
+	lines, _ := Fit(text, face, []Length{cellSize}, MM(c.Width)-2*CellPadX, rowLines)
+	return lines
+}
+
+func rowHeight(columns []TableColumn, cells []string, face Face) Length {
 	most := 1
 	for i, c := range cells {
-		lines, _ := Fit(c, face, []Length{size}, MM(widths[i])-2*CellPadX, rowLines)
-		most = max(most, len(lines))
+		most = max(most, len(columns[i].lines(c, face)))
 	}
-	return Length(most)*Leading(size) + 2*CellPadY
+	return Length(most)*Leading(cellSize) + 2*CellPadY
 }
 
-func (f *Flow) row(widths []int, cells []string, face Face, size Length) {
-	high := rowHeight(widths, cells, face, size)
+func (f *Flow) row(columns []TableColumn, cells []string, face Face) {
+	high := rowHeight(columns, cells, face)
 	f.Need(high)
 	x := PageLeft
 	for i, c := range cells {
-		w := MM(widths[i])
-		lines, _ := Fit(c, face, []Length{size}, w-2*CellPadX, rowLines)
-		f.Page().Block(lines, face, size, x+CellPadX, f.Y+CellPadY, w-2*CellPadX, Left)
+		w := MM(columns[i].Width)
+		f.Page().Block(columns[i].lines(c, face), face, cellSize, x+CellPadX, f.Y+CellPadY, w-2*CellPadX, columns[i].Align)
 		f.Page().Box(x, f.Y, w, high, Hairline)
 		x += w
 	}

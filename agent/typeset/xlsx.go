@@ -92,7 +92,7 @@ const xlsxStyles = `<styleSheet xmlns="http://schemas.openxmlformats.org/spreads
 
 func (s Spreadsheet) worksheet(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	last := columnName(len(s.Columns) - 1)
+	last := ColumnName(len(s.Columns) - 1)
 	b.WriteString(`<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>`)
 	fmt.Fprintf(b, `<sheetViews><sheetView workbookViewId="0"><pane ySplit="%d" topLeftCell="A%d" activePane="bottomLeft" state="frozen"/></sheetView></sheetViews>`, s.lastHead(), s.lastHead()+1)
 	b.WriteString(`<cols>`)
@@ -171,7 +171,7 @@ var xlsxEscape = regexp.MustCompile(`_x([0-9A-Fa-f]{4}_)`)
 func xlsxRow(b *bufio.Writer, n int, high float64, values []string, style func(i int) int) {
 	fmt.Fprintf(b, `<row r="%d" ht="%.1f" customHeight="1">`, n, high)
 	for i, v := range values {
-		ref := columnName(i) + strconv.Itoa(n)
+		ref := ColumnName(i) + strconv.Itoa(n)
 		if v = Escape(v); v == "" {
 			fmt.Fprintf(b, `<c r="%s" s="%d"/>`, ref, style(i))
 			continue
@@ -181,5 +181,5 @@ func xlsxRow(b *bufio.Writer, n int, high float64, values []string, style func(i
 	b.WriteString(`</row>`)
 }
 
-// columnName is A, B, …; no table has more than 26 columns.
-func columnName(i int) string { return string(rune('A' + i)) }
+// ColumnName is A, B, …; no table has more than 26 columns.
+func ColumnName(i int) string { return string(rune('A' + i)) }
