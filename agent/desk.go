@@ -133,13 +133,13 @@ func openDesk(ctx context.Context, a *Agent) (_ *desk, err error) {
 		return nil, err
 	}
 	d.queue.SetHooks(d.office.Hooks())
+	if err := d.openDossiers(ctx); err != nil {
+		return nil, err
+	}
 	d.openConnectors()
 	d.openSearch()
 	d.openBooks()
 	if err := d.openHandling(); err != nil {
-		return nil, err
-	}
-	if err := d.openDossiers(ctx); err != nil {
 		return nil, err
 	}
 	if err := d.openNode(); err != nil {
@@ -290,6 +290,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.connectors.Run(ctx) })
 	group.Go(func() error { return d.search.Run(ctx) })
 	group.Go(func() error { return d.handling.Run(ctx) })
+	group.Go(func() error { return d.dossiers.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })

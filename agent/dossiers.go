@@ -6,16 +6,21 @@ import (
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
 	"tram/agent/identity"
+	"tram/sync/bundle"
 )
 
 // openDossiers makes the one-stop dossiers of the office.
 func (d *desk) openDossiers(ctx context.Context) (err error) {
 	d.dossiers, err = dossier.New(ctx, dossier.Options{
-		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Form: code.Form(d.o.Config.Dossiers.Codes),
+		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Form: code.Form(d.o.Config.Dossiers.Codes), Post: d.office,
 		Unsure: func() bool { trusted, _ := d.clock.Trusted(); return !trusted },
 		Logger: d.log.With("part", "dossiers"), Now: d.clock.Now,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	d.office.Deliver(bundle.KindDossier, d.dossiers.Mailbox())
+	return nil
 }
 
 // oneStop gives the running desk's dossiers to the local socket.

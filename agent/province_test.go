@@ -225,10 +225,11 @@ func (p *province) stopHub() { p.t.Helper(); p.hub.end(p.t) }
 // box is one office's agent.
 type box struct {
 	*running
-	p    *province
-	code string
-	dir  string
-	api  *api.Client
+	p     *province
+	code  string
+	dir   string
+	api   *api.Client
+	agent *agent.Agent
 }
 
 func (p *province) boxDir(code string) string { return filepath.Join(p.dir, strings.ToLower(code)) }
@@ -269,7 +270,8 @@ func (p *province) startIn(dir, code string) *box {
 
 func (b *box) reopen() {
 	b.p.t.Helper()
-	b.running = launch(b.p.t, b.code, b.p.agent(b.dir, b.code).Run)
+	b.agent = b.p.agent(b.dir, b.code)
+	b.running = launch(b.p.t, b.code, b.agent.Run)
 }
 
 func (b *box) close() {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"tram/agent/dossier/dongbo"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -105,6 +106,8 @@ type Env struct {
 	Settings json.RawMessage // an object, see [Decode]
 	Secret   []byte          // nil for none
 	Desk     Desk
+	// Dossiers are the office's one-stop dossiers, nil when it has none. See [DossierTaker].
+	Dossiers dongbo.Source
 	// Dir is a folder of its own for state and temporary files. It exists.
 	Dir    string
 	Logger *slog.Logger

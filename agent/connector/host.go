@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"tram/agent/dossier/dongbo"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -49,8 +50,10 @@ type Options struct {
 	Feed   Feed
 	Desk   Desk
 	Kinds  []Kind
-	Logger *slog.Logger // nil discards
-	Now    func() time.Time
+	// Dossiers are those that connectors bring out; nil when there are none.
+	Dossiers dongbo.Source
+	Logger   *slog.Logger // nil discards
+	Now      func() time.Time
 }
 
 // Host runs an office's connectors. Its methods may be called from several
@@ -58,6 +61,7 @@ type Options struct {
 type Host struct {
 	o     Options
 	store store
+	feed  feeds
 	log   *slog.Logger
 
 	mu      sync.Mutex
@@ -73,7 +77,7 @@ func New(o Options) *Host {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Host{o: o, store: store{o.DB}, log: o.Logger, running: map[string]*runner{}}
+	return &Host{o: o, store: store{o.DB}, feed: feeds{o.Feed, o.Dossiers}, log: o.Logger, running: map[string]*runner{}}
 }
 
 // Kinds lists the kinds that there are.
@@ -187,7 +191,7 @@ func (h *Host) Add(ctx context.Context, c Spec, by string) error {
 	if err := h.Check(c); err != nil {
 		return err
 	}
-	end, err := h.o.Feed.FeedEnd(ctx)
+	end, err := h.feed.FeedEnd(ctx)
 	if err != nil {
 		return err
 	}
@@ -293,7 +297,7 @@ func (h *Host) open(c Spec, kind Kind) (Connector, error) {
 		return nil, fmt.Errorf("make folder of connector: %w", err)
 	}
 	return kind.Open(Env{
-		Name: c.Name, Office: h.o.Office, Settings: c.Settings, Secret: c.Secret, Desk: h.o.Desk, Dir: dir,
+		Name: c.Name, Office: h.o.Office, Settings: c.Settings, Secret: c.Secret, Desk: h.o.Desk, Dossiers: h.o.Dossiers, Dir: dir,
 		Logger: h.log.With("connector", c.Name), Now: h.o.Now,
 	})
 }

@@ -119,22 +119,25 @@ func newRig(t *testing.T, systems map[string]*system) *rig {
 }
 
 func (r *rig) start() {
-	db, err := sqlite.Open(context.Background(), filepath.Join(r.dir, "office.db"), sqlite.Options{
-		Schemas: []sqlite.Schema{audit.Schema, connector.Schema}, Now: time.Now,
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
 	var kinds []connector.Kind
 	for name, s := range r.made {
 		kinds = append(kinds, connector.Kind{Name: name, Secret: name == "secret", Open: func(env connector.Env) (connector.Connector, error) {
 			return s, connector.Decode(env.Settings, &struct{}{})
 		}})
 	}
-	r.db = db
-	r.Host = connector.New(connector.Options{
-		DB: db, Dir: filepath.Join(r.dir, "connectors"), Feed: r.feed, Desk: connectortest.NewDesk(), Kinds: kinds,
+	r.startWith(connector.Options{Kinds: kinds})
+}
+
+func (r *rig) startWith(o connector.Options) {
+	db, err := sqlite.Open(context.Background(), filepath.Join(r.dir, "office.db"), sqlite.Options{
+		Schemas: []sqlite.Schema{audit.Schema, connector.Schema}, Now: time.Now,
 	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.db = db
+	o.DB, o.Dir, o.Feed, o.Desk = db, filepath.Join(r.dir, "connectors"), r.feed, connectortest.NewDesk()
+	r.Host = connector.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { _ = r.Run(ctx); close(ended) }()

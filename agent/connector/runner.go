@@ -238,7 +238,7 @@ func (r *runner) deliver(ctx context.Context, c Connector) {
 	d := &delivering{runner: r, c: c, busy: map[storage.ID]bool{}, done: make(chan outcome)}
 	defer d.drain(ctx)
 	for ctx.Err() == nil {
-		news := r.h.o.Feed.Changed()
+		news, dossiers := r.h.feed.Changed(), r.h.feed.news()
 		next, err := d.begin(ctx)
 		if ctx.Err() != nil {
 			return
@@ -253,6 +253,7 @@ func (r *runner) deliver(ctx context.Context, c Connector) {
 		case o := <-d.done:
 			d.end(ctx, o)
 		case <-news:
+		case <-dossiers:
 		case <-r.wake:
 			d.streak, d.probe, d.rest = 0, time.Time{}, time.Time{}
 		case <-timer.C:
@@ -287,7 +288,7 @@ func (d *delivering) until(next time.Time) time.Duration {
 // returns when to look again.
 func (d *delivering) begin(ctx context.Context) (next time.Time, err error) {
 	for end := false; !end; {
-		if end, err = d.h.store.take(ctx, d.runner.c.Name, d.h.o.Feed, d.c.Wants); err != nil {
+		if end, err = d.h.store.take(ctx, d.runner.c.Name, d.h.feed, wanted(d.c)); err != nil {
 			return time.Time{}, err
 		}
 	}

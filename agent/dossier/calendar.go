@@ -21,7 +21,7 @@ func (s *Store) TakeCalendar(ctx context.Context, data []byte, origin, by string
 	}
 	var cal *workdays.Calendar
 	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		_, err := tx.Exec(`INSERT OR REPLACE INTO calendars (name, scope, origin, content) VALUES (?, ?, ?, ?)`, f.Name, string(f.Scope), origin, string(data))
+		_, err := tx.Exec(`INSERT OR REPLACE INTO dossier_calendars (name, scope, origin, content) VALUES (?, ?, ?, ?)`, f.Name, string(f.Scope), origin, string(data))
 		if err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (s *Store) loadCalendar(ctx context.Context) error {
 
 // readCalendar lays the files over each other: the nation's below the local ones.
 func readCalendar(tx *sqlite.Tx) (*workdays.Calendar, error) {
-	rows, err := tx.Query(`SELECT name, content FROM calendars ORDER BY scope = 'local', name`)
+	rows, err := tx.Query(`SELECT name, content FROM dossier_calendars ORDER BY scope = 'local', name`)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (s *Store) TakeCatalogue(ctx context.Context, c Catalogue, by string) (adde
 				return err
 			}
 			var there string
-			err = tx.QueryRow(`SELECT content FROM procedures WHERE code = ? AND version = ?`, p.Code.String(), p.Version).Scan(&there)
+			err = tx.QueryRow(`SELECT content FROM dossier_procedures WHERE code = ? AND version = ?`, p.Code.String(), p.Version).Scan(&there)
 			switch {
 			case err != nil && !noRows(err):
 				return err
@@ -92,7 +92,7 @@ func (s *Store) TakeCatalogue(ctx context.Context, c Catalogue, by string) (adde
 			default:
 				added++
 			}
-			_, err = tx.Exec(`INSERT INTO procedures (code, version, begins, ends, folded, origin, content) VALUES (?, ?, ?, ?, ?, ?, ?)
+			_, err = tx.Exec(`INSERT INTO dossier_procedures (code, version, begins, ends, folded, origin, content) VALUES (?, ?, ?, ?, ?, ?, ?)
 				ON CONFLICT (code, version) DO UPDATE SET ends = excluded.ends, content = excluded.content`, p.Code.String(), p.Version, p.From, p.Until,
 				fold.String(p.Code.String()+" "+p.Name+" "+p.Field.Name), c.Origin, string(raw))
 			if err != nil {
@@ -124,7 +124,7 @@ func (s *Store) InForce(ctx context.Context, c code.Procedure, at time.Time) (Pr
 // procedure once, at most limit, in the order of their codes.
 func (s *Store) Procedures(ctx context.Context, words string, at time.Time, limit int) ([]Procedure, error) {
 	day := at.In(clock.Vietnam).Format(time.DateOnly)
-	where, args := `begins <= ? AND (ends = '' OR ends >= ?) AND version = (SELECT max(version) FROM procedures q WHERE q.code = procedures.code
+	where, args := `begins <= ? AND (ends = '' OR ends >= ?) AND version = (SELECT max(version) FROM dossier_procedures q WHERE q.code = dossier_procedures.code
 		AND q.begins <= ? AND (q.ends = '' OR q.ends >= ?))`, []any{day, day, day, day}
 	for _, w := range strings.Fields(fold.String(words)) {
 		where += ` AND instr(folded, ?) > 0`
@@ -135,7 +135,7 @@ func (s *Store) Procedures(ctx context.Context, words string, at time.Time, limi
 
 func (s *Store) procedures(ctx context.Context, where string, args ...any) (list []Procedure, err error) {
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT content FROM procedures WHERE `+where, args...)
+		rows, err := tx.Query(`SELECT content FROM dossier_procedures WHERE `+where, args...)
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ func (a *acting) resume(e Event) error {
 	if a.d.Paused.IsZero() || a.d.Due.IsZero() {
 		return a.event(e)
 	}
-	due, err := a.d.resumed(a.s.Calendar(), a.d.Procedure.Limit, e.At)
+	due, err := a.d.resumed(a.s.Calendar(), e.At)
 	if err != nil {
 		return err
 	}
@@ -24,27 +24,29 @@ func (a *acting) resume(e Event) error {
 }
 
 // resumed is the date of return when the clock that stands goes on at a time. One
-// that an apology has set moves as one that a rule has set: by the working days for
-// which the clock stood since.
-func (s Standing) resumed(cal *workdays.Calendar, rule workdays.Rule, at time.Time) (workdays.Deadline, error) {
-	pauses := append(s.Pauses[:len(s.Pauses):len(s.Pauses)], workdays.Span{From: s.Paused})
-	if s.extended.IsZero() {
-		return workdays.Resume(cal, rule, s.Accepted, pauses, at)
+// that an apology or a hand-over has set moves as one that a rule has set: by the
+// working days for which the clock stood since.
+func (d *Dossier) resumed(cal *workdays.Calendar, at time.Time) (workdays.Deadline, error) {
+	from, rule := d.Accepted, d.Procedure.Limit
+	if !d.extended.IsZero() {
+		from = d.extended
 	}
-	rule, err := ruleFor(cal, s.extended, s.Due)
-	if err != nil {
-		return workdays.Deadline{}, err
-	}
-	var since []workdays.Span
-	for _, p := range pauses {
-		if p.To.IsZero() || p.To.After(s.extended) {
-			if p.From.Before(s.extended) {
-				p.From = s.extended
-			}
-			since = append(since, p)
+	if d.Guest || !d.extended.IsZero() {
+		var err error
+		if rule, err = ruleFor(cal, from, d.Due); err != nil {
+			return workdays.Deadline{}, err
 		}
 	}
-	return workdays.Resume(cal, rule, s.extended, since, at)
+	var pauses []workdays.Span
+	for _, p := range append(d.Pauses[:len(d.Pauses):len(d.Pauses)], workdays.Span{From: d.Paused}) {
+		if p.To.IsZero() || p.To.After(from) {
+			if p.From.Before(from) {
+				p.From = from
+			}
+			pauses = append(pauses, p)
+		}
+	}
+	return workdays.Resume(cal, rule, from, pauses, at)
 }
 
 // ruleFor is the rule that leads from a time to a date of return.

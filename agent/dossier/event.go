@@ -27,17 +27,18 @@ const (
 	Reopened         Kind = "reopened"          // 4 again: the result was wrong
 	Returned         Kind = "returned"          // 10: the applicant has it
 
-	Extended  Kind = "extended"  // apology with a new date
-	Noted     Kind = "noted"     // a note of progress
-	FeePaid   Kind = "fee-paid"  // a fee was paid that nothing waited for
-	Linked    Kind = "linked"    // a document was drafted for it
-	Printed   Kind = "printed"   // a form was printed
-	Erased    Kind = "erased"    // personal data were given up
-	HandedOn  Kind = "handed-on" // given to another office
-	HandTaken Kind = "hand-taken"
-	Answered  Kind = "answered" // another office gave its result
-	HandBack  Kind = "hand-back"
-	HandEnded Kind = "hand-ended" // called back, or never arrived
+	Extended  Kind = "extended"   // apology with a new date
+	Noted     Kind = "noted"      // a note of progress
+	FeePaid   Kind = "fee-paid"   // a fee was paid that nothing waited for
+	Linked    Kind = "linked"     // a document was drafted for it
+	Printed   Kind = "printed"    // a form was printed
+	Erased    Kind = "erased"     // personal data were given up
+	HandedOn  Kind = "handed-on"  // given to another office
+	HandTaken Kind = "hand-taken" // a person of that office signed for it
+	Answered  Kind = "answered"   // that office gave its result
+	HandBack  Kind = "hand-back"  // that office refused it
+	HandEnded Kind = "hand-ended" // called back, or it never arrived
+	Recalled  Kind = "recalled"   // 8: the office that handed it over called it back
 )
 
 // Event is one thing that happened. Events are never changed; how a dossier stands
@@ -62,4 +63,6 @@ type Event struct {
 	// was stopped. It stays in the history.
 	Moot   bool      `json:"moot,omitempty"`
 	Learnt time.Time `json:"learnt,omitzero"` // when it was written here; not told to others
+
+	seq int64 // in this office\'s store
 }

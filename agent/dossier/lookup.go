@@ -54,7 +54,7 @@ func secretOf(key []byte, c code.Dossier) string {
 
 // lookupKey reads the key, and makes it the first time.
 func (s *Store) lookupKey(ctx context.Context) (key []byte, err error) {
-	read := func(tx *sqlite.Tx) error { return tx.QueryRow(`SELECT key FROM lookup_key`).Scan(&key) }
+	read := func(tx *sqlite.Tx) error { return tx.QueryRow(`SELECT key FROM dossier_key`).Scan(&key) }
 	if err = s.db.View(ctx, read); err == nil {
 		return key, nil
 	}
@@ -66,7 +66,7 @@ func (s *Store) lookupKey(ctx context.Context) (key []byte, err error) {
 		return nil, err
 	}
 	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		if _, err := tx.Exec(`INSERT OR IGNORE INTO lookup_key (one, key) VALUES (1, ?)`, fresh); err != nil {
+		if _, err := tx.Exec(`INSERT OR IGNORE INTO dossier_key (one, key) VALUES (1, ?)`, fresh); err != nil {
 			return err
 		}
 		return read(tx)

@@ -66,6 +66,7 @@ var steps = map[Kind]step{
 	Answered:         {from: known, by: Officer},
 	HandBack:         {from: known, by: Desk | Officer},
 	HandEnded:        {from: known, by: Desk | Officer},
+	Recalled:         {from: undone, to: code.Stopped},
 }
 
 // Kinds that may follow in a status for an actor with these roles, in a fixed order.
@@ -181,7 +182,7 @@ func (s *Standing) times(e Event, paymentStops bool) {
 		s.Done = e.At
 	case Reopened:
 		s.Done = time.Time{}
-	case Refused, Stopped, Withdrawn:
+	case Refused, Stopped, Withdrawn, Recalled:
 		s.Closed = e.At
 		s.resume(e.At)
 	case Returned:
@@ -191,7 +192,7 @@ func (s *Standing) times(e Event, paymentStops bool) {
 	}
 	s.Unsure = s.Unsure || e.Unsure
 	if !e.Due.IsZero() {
-		s.Due = e.Due
+		s.Due = e.Due // of a guest also when it is filed
 	}
 }
 

@@ -110,7 +110,7 @@ func load(tx *sqlite.Tx, where string, args ...any) (d Dossier, seq int64, err e
 		return d, 0, fmt.Errorf("dossier %s: %w", text, err)
 	}
 	c.into(&d)
-	if d.Events, err = events(tx, seq); err != nil {
+	if d.Events, err = events(tx, seq, 0); err != nil {
 		return d, 0, err
 	}
 	if d.Standing, err = Fold(d.Events, d.Procedure.PaymentStops); err != nil {
@@ -128,16 +128,17 @@ func insertEvent(tx *sqlite.Tx, seq int64, e Event) error {
 	if e.Transfer != (storage.ID{}) {
 		transfer = e.Transfer
 	}
-	_, err := tx.Exec(`INSERT INTO events (dossier, id, kind, at, learnt, office, actor, text, legal, due, unsure, moot, transfer)
+	_, err := tx.Exec(`INSERT INTO dossier_events (dossier, id, kind, at, learnt, office, actor, text, legal, due, unsure, moot, transfer)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, seq, e.ID, string(e.Kind), e.At, e.Learnt, e.Office, e.By, e.Text, e.Legal,
 		sqlite.MillisOrZero(e.Due), e.Unsure, e.Moot, transfer)
 	return err
 }
 
-func events(tx *sqlite.Tx, seq int64) ([]Event, error) {
+// events are those of a dossier after one of them.
+func events(tx *sqlite.Tx, dossier, after int64) ([]Event, error) {
 	list := []Event{}
-	rows, err := tx.Query(`SELECT id, kind, at, learnt, office, actor, text, legal, due, unsure, moot, coalesce(transfer, zeroblob(16))
-		FROM events WHERE dossier = ? ORDER BY seq`, seq)
+	rows, err := tx.Query(`SELECT seq, id, kind, at, learnt, office, actor, text, legal, due, unsure, moot, coalesce(transfer, zeroblob(16))
+		FROM dossier_events WHERE dossier = ? AND seq > ? ORDER BY seq`, dossier, after)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func events(tx *sqlite.Tx, seq int64) ([]Event, error) {
 	for rows.Next() {
 		var e Event
 		var due int64
-		if err := rows.Scan(&e.ID, &e.Kind, sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &e.Office, &e.By, &e.Text, &e.Legal, &due,
+		if err := rows.Scan(&e.seq, &e.ID, &e.Kind, sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &e.Office, &e.By, &e.Text, &e.Legal, &due,
 			&e.Unsure, &e.Moot, &e.Transfer); err != nil {
 			return nil, err
 		}

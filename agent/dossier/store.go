@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +39,8 @@ type Options struct {
 	Name  string
 	// Form is the grammar of the agency code in the codes that this office gives.
 	Form code.Form
+	// Post carries steps to other offices; nil: dossiers stay here.
+	Post Post
 	// Unsure tells whether the clock is not to be believed now; nil: never.
 	Unsure func() bool
 	Logger *slog.Logger     // nil discards
@@ -50,9 +54,14 @@ type Store struct {
 	me, name string
 	form     code.Form
 	calendar atomic.Pointer[workdays.Calendar]
+	post     Post
+	wake     chan struct{} // for Run: something is to be told
 	unsure   func() bool
 	log      *slog.Logger
 	now      func() time.Time
+
+	mu   sync.Mutex
+	next chan struct{} // closed at the next change
 }
 
 // New makes a Store.
@@ -69,7 +78,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, unsure: o.Unsure, log: o.Logger, now: o.Now}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, wake: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}
@@ -79,7 +88,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 // Uses reports whether a dossier refers to stored content, for blob.Sweep.
 func (s *Store) Uses(ctx context.Context, sha [32]byte) (used bool, err error) {
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM dossier_files WHERE sha256 = ?)`, sha).Scan(&used)
+		return tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM dossier_files WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM dossier_steps WHERE sha256 = ?1)`, sha).Scan(&used)
 	})
 	if err != nil {
 		return false, fmt.Errorf("look for content of dossiers: %w", err)
@@ -200,6 +209,9 @@ func (a *acting) take(e Event) error {
 		return err
 	}
 	a.new, a.d.Events = append(a.new, e), append(a.d.Events, e)
+	if !e.Moot {
+		a.follow(e)
+	}
 	return nil
 }
 
@@ -210,6 +222,12 @@ func (a *acting) save() error {
 	if err := update(a.tx, a.seq, a.d); err != nil {
 		return err
 	}
+	owe := slices.ContainsFunc(a.new, func(e Event) bool { return !e.Moot && (toAsked[e.Kind] || toAsking[e.Kind]) })
+	if err := a.saveTransfers(owe); err != nil {
+		return err
+	}
+	a.tx.OnCommit(a.s.kick)
+	a.tx.OnCommit(a.s.announce)
 	for _, e := range a.new {
 		detail := map[string]string{"code": a.d.Code.String(), "status": a.d.Status.String()}
 		if e.Office != a.s.me {
@@ -238,7 +256,7 @@ func folded(d Dossier) string {
 
 // next gives the next number of a series.
 func next(tx *sqlite.Tx, series string) (n int, err error) {
-	err = tx.QueryRow(`INSERT INTO counters (series, last) VALUES (?, 1) ON CONFLICT (series) DO UPDATE SET last = last + 1 RETURNING last`, series).Scan(&n)
+	err = tx.QueryRow(`INSERT INTO dossier_counters (series, last) VALUES (?, 1) ON CONFLICT (series) DO UPDATE SET last = last + 1 RETURNING last`, series).Scan(&n)
 	return n, err
 }
 

@@ -299,8 +299,12 @@ func (s *Store) issue(tx *sqlite.Tx, at time.Time) (code.Dossier, error) {
 	return code.NewDossier(s.form, s.me, day, n)
 }
 
-// accept starts the clock: the date of return is set, and the number in the book.
+// accept starts the clock: the date of return is set, and the number in the book. Of
+// a guest it signs for the hand-over, whose deadline it has.
 func (a *acting) accept(at time.Time) error {
+	if a.d.Guest {
+		return a.event(Event{Kind: Accepted, At: at, Due: a.d.Due})
+	}
 	for _, h := range a.d.Papers {
 		if h.Paper.Required && h.Copies == 0 {
 			return problem.New(problem.Usage, "dossier.paper-missing", "copies", i18n.Args{"name": h.Paper.Name})

@@ -93,6 +93,7 @@ type Result struct {
 	Name     string     `json:"name"`
 	Number   string     `json:"number,omitempty"` // of the paper
 	Date     string     `json:"date,omitempty"`   // yyyy-mm-dd
+	Text     string     `json:"text,omitempty"`   // what it says, such as an opinion
 	Document storage.ID `json:"document,omitzero"`
 }
 
@@ -130,14 +131,14 @@ type Transfer struct {
 	Note     string        `json:"note,omitempty"`
 	Deadline time.Time     `json:"deadline,omitzero"`
 	State    TransferState `json:"state"`
+	Incoming bool          `json:"incoming,omitempty"`
 	Sent     time.Time     `json:"sent"` // handed over, by the clock of From
 	By       string        `json:"by"`
 	Taken    time.Time     `json:"taken,omitzero"` // signed for, by the clock of To
 	TakenBy  string        `json:"taken_by,omitempty"`
 	Ended    time.Time     `json:"ended,omitzero"` // result, refusal or end
 	Answer   string        `json:"answer,omitempty"`
-	// Status is where the dossier stands at To, as it said last.
-	Status code.Status `json:"status,omitempty"`
+	Result   Result        `json:"result,omitzero"`
 }
 
 // Dossier is a one-stop dossier (hồ sơ một cửa) as one office has it.

@@ -2,6 +2,7 @@ package dossier
 
 import (
 	"context"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -97,3 +98,5 @@ func noError(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func body(text string) io.Reader { return strings.NewReader(text) }

@@ -35,5 +35,9 @@ const (
 	actionDrop       = "bundle.reject"  // of a kind without a record, such as a forged status
 	actionOldBundle  = "bundle.expire"  // a status of ours reached the end of its life
 	actionBadBundle  = "bundle.refused" // the hub will not take a status of ours
+	actionMail       = "mail.send"      // a message of another part of the office
+	actionMailFile   = "mail.file"
+	actionMailReject = "mail.reject"
+	actionMailTold   = "mail.told" // what became of one of ours
 	declaredNoSecret = "no state secret"
 )

@@ -36,6 +36,9 @@
 //   - A paper document stands in the registers as an electronic one does, with a
 //     number of the same series, and says of itself that it is one (see Enter). No
 //     number and notation is borne twice in a year, and no number is lost.
+//   - Other parts of the office have their sealed messages carried with the same
+//     care as documents (see Mail and Mailbox): saved in the sender's transaction,
+//     filed once in the recipient's, kept until each recipient has answered.
 //   - A document that bears the mark of a state secret is refused.
 //   - Memory does not grow with the size of a file: beyond blob.InlineMax
 //     content is streamed.

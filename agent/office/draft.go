@@ -34,6 +34,7 @@ type review struct {
 	o      *Office
 	faults problem.List
 	via    map[string]string // as of [letter]
+	tram   bool              // offices on Trạm alone
 }
 
 func (r *review) fault(code, field string, args i18n.Args) {

@@ -289,10 +289,17 @@ func failure(e evidence.Event) wording {
 	return said("office.evidence.because", i18n.Args{"event": what.said, "why": refusal(e.Code, "").said})
 }
 
-// fileStamp keeps a time stamp of a hub on the seal of a document of ours.
+// fileStamp keeps a time stamp of a hub on the seal of a document of ours, or
+// hands on one of a message.
 func (o *Office) fileStamp(tx *sqlite.Tx, from string, s stamped) error {
 	seq, err := find(tx, Out, s.Document)
 	if errors.Is(err, storage.ErrNotFound) {
+		switch m, err := findMail(tx, s.Document); {
+		case err != nil:
+			return err
+		case m.seq != 0:
+			return o.stampMail(tx, m, from, s.Token)
+		}
 		return &rejected{fmt.Errorf("time stamp of %q is on document %s, which is not ours", from, s.Document)}
 	}
 	if err != nil {
@@ -315,21 +322,34 @@ func (o *Office) keepStamp(tx *sqlite.Tx, seq int64, authority string, token []b
 	if err != nil {
 		return err
 	}
-	report := seal.CheckStamp(token, sum, roots, o.now())
-	if report.Result != seal.Passed {
-		return &rejected{fmt.Errorf("time stamp of %q: %s, %s", authority, report.Result, report.Reason)}
+	report, err := checkStamp(authority, token, sum, roots, o.now())
+	if err != nil {
+		return err
 	}
 	if again, err := o.keepTestimony(tx, seq, EvidenceStamp, authority, report.Time, token); err != nil || again {
 		return err
 	}
+	o.changed(tx)
+	e := stampEvent(authority, report)
+	e.Learnt = tx.Now()
+	return insertEvent(tx, seq, e, 0)
+}
+
+func checkStamp(authority string, token []byte, sum [sha256.Size]byte, roots *x509.CertPool, now time.Time) (seal.StampReport, error) {
+	report := seal.CheckStamp(token, sum, roots, now)
+	if report.Result != seal.Passed {
+		return report, &rejected{fmt.Errorf("time stamp of %q: %s, %s", authority, report.Result, report.Reason)}
+	}
+	return report, nil
+}
+
+// stampEvent is a time stamp as a step.
+func stampEvent(authority string, report seal.StampReport) Event {
 	note := printable(report.Authority)
 	if report.Reserve {
 		note = "office.stamp.reserve"
 	}
-	o.changed(tx)
-	return insertEvent(tx, seq, Event{
-		Step: Saved, At: report.Time, Learnt: tx.Now(), Signer: authority, Note: note, Evidence: EvidenceStamp,
-	}, 0)
+	return Event{Step: Saved, At: report.Time, Signer: authority, Note: note, Evidence: EvidenceStamp}
 }
 
 // testimony is the evidence of a document for its exported container: records,

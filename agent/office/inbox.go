@@ -103,6 +103,9 @@ func (o *Office) round(ctx context.Context) {
 	if err := o.payOwed(ctx); err != nil {
 		o.complain(ctx, "owed statuses not made", err)
 	}
+	if err := errors.Join(o.payOwedMail(ctx), o.forgetMail(ctx)); err != nil {
+		o.complain(ctx, "messages not tidied", err)
+	}
 	if err := o.sendAsks(ctx); err != nil {
 		o.complain(ctx, "recalls not made", err)
 	}
@@ -160,6 +163,9 @@ func (o *Office) handle(ctx context.Context, a queue.Arrived) error {
 	case bundle.KindRegistry:
 		err = o.receiveCards(ctx, a)
 	default:
+		if bundle.Kind(a.Kind) == bundle.KindDossier || o.boxOf(bundle.Kind(a.Kind)) != nil {
+			return o.receiveMail(ctx, a, log)
+		}
 		err = reject("kind", nil)
 	}
 	var r *rejection
@@ -304,7 +310,11 @@ func (o *Office) recordBegun(ctx context.Context) error {
 		for id, at := range begun {
 			seq, err := find(tx, Out, id)
 			if errors.Is(err, storage.ErrNotFound) {
-				continue // a status
+				_, err := o.moveMail(tx, id, MailEvent{Event: Event{Step: Sending, At: at}})
+				if err != nil {
+					return err
+				}
+				continue // that, or a status
 			}
 			if err != nil {
 				return err
@@ -369,7 +379,11 @@ func (o *Office) expireOne(tx *sqlite.Tx, id storage.ID) error {
 	o.transfers.end(id)
 	seq, err := find(tx, Out, id)
 	if errors.Is(err, storage.ErrNotFound) {
-		if err := o.unasked(tx, id, said("office.failed.expired")); err != nil {
+		why := said("office.failed.expired")
+		if ours, err := o.failMail(tx, id, "", why, MailEvent{}); err != nil || ours {
+			return err
+		}
+		if err := o.unasked(tx, id, why); err != nil {
 			return err
 		}
 		return audit.Append(tx, audit.Entry{Actor: o.me.Code, Action: actionOldBundle, Subject: id.String()})

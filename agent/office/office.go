@@ -98,6 +98,7 @@ type Office struct {
 	issuers  atomic.Pointer[[]*x509.Certificate] // CAs of our hub
 	limits   Limits
 	letter   Letterhead
+	boxes    sync.Map // of Mailbox by bundle.Kind, as of Deliver
 	trust    Trust
 	stamper  Stamper
 	log      *slog.Logger

@@ -3,7 +3,6 @@ package office
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"tram/agent/edxml"
-	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/agent/problem"
@@ -24,7 +22,6 @@ import (
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
-	"tram/sync/bundle"
 )
 
 // arrival is an incoming document while it is being filed. After a rejection
@@ -107,33 +104,18 @@ func (o *Office) filed(ctx context.Context, id storage.ID) (bool, error) {
 // examine opens, verifies and stores a document. The order matters: nothing of
 // the message is believed before its seal is.
 func (o *Office) examine(ctx context.Context, a queue.Arrived, in *arrival) error {
-	e, err := o.open(ctx, a)
+	e, err := o.unseal(ctx, a)
+	if e.kept != nil { // also with a bad seal, as evidence
+		in.head, in.verdict = e.kept, &e.head.Verdict
+	}
 	if err != nil {
 		return err
 	}
-	if len(e.header.Objects) == 0 || e.header.Objects[0].Role != bundle.RoleHead {
-		return reject("header", errors.New("first object is not a head"))
-	}
-	raw, err := o.small(ctx, e, 0, seal.MaxHead)
+	d, err := o.readMessage(e.head, e.header.From, in)
 	if err != nil {
 		return err
 	}
-	head, judged := o.openHead(raw, e.header.From)
-	if head.Message != nil { // kept even with a bad seal, as evidence
-		kept, err := o.stage(ctx, raw)
-		if err != nil {
-			return err
-		}
-		in.head, in.verdict = &kept, &head.Verdict
-	}
-	if judged != nil {
-		return judged
-	}
-	d, err := o.readMessage(head, e.header.From, in)
-	if err != nil {
-		return err
-	}
-	in.msg, in.raw, in.created = d, raw, e.header.Created
+	in.msg, in.raw, in.created = d, e.raw, e.header.Created
 	if in.recalls = d.Operation() == edxml.OpRecall || o.listed(d, o.me.Code, "0"); in.recalls {
 		return nil
 	}
@@ -144,39 +126,7 @@ func (o *Office) examine(ctx context.Context, a queue.Arrived, in *arrival) erro
 		in.head, in.others = nil, 0
 		return nil
 	}
-	return o.takeFiles(ctx, e, head, d, in)
-}
-
-// openHead checks the seal: it must hold, and be the seal of the office that
-// the bundle is from.
-func (o *Office) openHead(raw []byte, from string) (seal.Head, error) {
-	roots, err := o.rootsOf(from)
-	if err != nil {
-		return seal.Head{}, err
-	}
-	head, err := seal.OpenHead(raw, roots, o.now())
-	if err != nil {
-		return seal.Head{}, reject("seal-malformed", err)
-	}
-	if head.Verdict.Result == seal.Failed {
-		return head, &rejection{
-			reason: "seal-failed", args: i18n.Args{"why": i18n.Say("office.seal." + string(head.Verdict.Reason))},
-		}
-	}
-	if registry.Key(head.Verdict.Code) != registry.Key(from) {
-		return head, &rejection{reason: "seal-sender", args: i18n.Args{"signer": head.Verdict.Code, "from": from}}
-	}
-	return head, nil
-}
-
-// rootsOf are the CAs that may have issued the seal of an office, ours or those
-// of another hub. Its card may be on its way: that error passes.
-func (o *Office) rootsOf(code string) (*x509.CertPool, error) {
-	issuers, err := o.registry.Issuers(code, *o.issuers.Load())
-	if err != nil {
-		return nil, err
-	}
-	return identity.Pool(issuers), nil
+	return o.takeFiles(ctx, e, d, in)
 }
 
 // readMessage reads the sealed message and fills the document in.
@@ -222,19 +172,14 @@ func incoming(doc Document, d *edxml.Document) Document {
 
 // takeFiles decrypts the attachments into the blob store and compares each
 // with what was sealed.
-func (o *Office) takeFiles(ctx context.Context, e opened, head seal.Head, d *edxml.Document, in *arrival) error {
-	var objects []int
-	for i, object := range e.header.Objects {
-		if object.Role == bundle.RoleAttachment {
-			objects = append(objects, i)
-		}
-	}
+func (o *Office) takeFiles(ctx context.Context, e unsealed, d *edxml.Document, in *arrival) error {
+	objects, head := e.attachments(), e.head
 	refs, err := edxml.Carried(head.Message)
 	if err != nil {
 		return reject("message", err) // not reached: the message was read before
 	}
 	if len(refs) > 0 && len(objects) == 1 && len(head.Files) == 1 && head.Files[0].Name == originalName {
-		return o.takeOriginal(ctx, e, objects[0], head, in)
+		return o.takeOriginal(ctx, e.opened, objects[0], head, in)
 	}
 	if len(refs) == 0 {
 		refs = d.Manifest
@@ -247,7 +192,7 @@ func (o *Office) takeFiles(ctx context.Context, e opened, head seal.Head, d *edx
 	for i, object := range objects {
 		f, sealed := file{entry: head.Files[i].Name, name: safeName(refs[i].Name)}, head.Files[i]
 		f.media = mediaType(f.name)
-		c, err := o.takeFile(ctx, e, object, sealed)
+		c, err := o.takeFile(ctx, e.opened, object, sealed)
 		if err != nil {
 			return ofFile(f.name, err)
 		}
@@ -258,47 +203,12 @@ func (o *Office) takeFiles(ctx context.Context, e opened, head seal.Head, d *edx
 	return nil
 }
 
-// ofFile names the file in a rejection.
-func ofFile(name string, err error) error {
-	var r *rejection
-	if errors.As(err, &r) {
-		r.args = i18n.Args{"name": printable(name)}
-		if r.reason == "decrypt" {
-			r.reason = "file-decrypt"
-		}
-	}
-	return err
-}
-
 // safeName is a foreign file name as it may stand here.
 func safeName(name string) string {
 	if clean, fault := checkFileName(name); fault == "" {
 		return clean
 	}
 	return seal.SafeName(name, nil)
-}
-
-func (o *Office) takeFile(ctx context.Context, e opened, object int, sealed seal.File) (blob.Content, error) {
-	limit := int64(seal.MaxFile)
-	if sealed.Size >= 0 {
-		limit = sealed.Size
-	}
-	plain, closer, err := o.content(ctx, e, object, limit)
-	if err != nil {
-		return blob.Content{}, err
-	}
-	defer closer.Close()
-	body := &storage.Source{R: plain}
-	c, err := o.blobs.Stage(ctx, body, 0)
-	switch {
-	case body.Err != nil:
-		return blob.Content{}, undecryptable(body.Err)
-	case err != nil:
-		return blob.Content{}, err
-	case c.SHA256 != sealed.SHA256 || sealed.Size >= 0 && c.Size != sealed.Size:
-		return blob.Content{}, reject("digest", nil)
-	}
-	return c, nil
 }
 
 // file writes everything about an arrived document, the answer included.

@@ -21,6 +21,7 @@ import (
 
 // forgery is a document bundle in the making, with a good header signature.
 type forgery struct {
+	kind    bundle.Kind
 	from    *identity.Identity
 	sealer  seal.Sealer
 	message *edxml.Document
@@ -46,7 +47,7 @@ func forge(w *world, spoil func(*forgery)) uuid.UUID {
 	files := []file{{name: "a.pdf", entry: "a.pdf", media: "application/pdf", content: must(a.stage(w.t.Context(), content))}}
 	id := must(uuid.NewV7())
 	f := &forgery{
-		from: a.id, sealer: *a.sealer.Load(), message: a.message(id, l, files), name: seal.MessageName, files: [][]byte{content}, key: must(bundle.NewKey()),
+		kind: bundle.KindDocument, from: a.id, sealer: *a.sealer.Load(), message: a.message(id, l, files), name: seal.MessageName, files: [][]byte{content}, key: must(bundle.NewKey()),
 		sealed: []seal.File{{Name: "a.pdf", SHA256: files[0].content.SHA256, Size: files[0].content.Size}},
 	}
 	f.slipFor = func(k bundle.Key) ([]byte, error) { return k.Slip(b.id.Age.Recipient().String()) }
@@ -57,7 +58,7 @@ func forge(w *world, spoil func(*forgery)) uuid.UUID {
 	if f.head == nil {
 		f.head = must(f.sealer.Seal(seal.Named{Name: f.name, Data: f.raw}, f.sealed))
 	}
-	h := bundle.Header{ID: id, From: "A", To: []string{"B"}, Kind: bundle.KindDocument, Created: w.clock, Expires: w.clock.Add(time.Hour), Key: f.key.Recipient()}
+	h := bundle.Header{ID: id, From: "A", To: []string{"B"}, Kind: f.kind, Created: w.clock, Expires: w.clock.Add(time.Hour), Key: f.key.Recipient()}
 	var objects [][]byte
 	for i, plain := range append([][]byte{f.head}, f.files...) {
 		sent, o, err := f.key.EncryptBytes(plain, map[bool]bundle.Role{true: bundle.RoleHead, false: bundle.RoleAttachment}[i == 0])

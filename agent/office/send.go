@@ -309,15 +309,11 @@ func (o *Office) sealDocument(ctx context.Context, id storage.ID, l letter, file
 		}
 		files[i].entry = seal.SafeName(files[i].name, taken)
 	}
-	var sealed []seal.File
-	for _, f := range l.travelling(files) {
-		sealed = append(sealed, seal.File{Name: f.entry, MediaType: f.media, SHA256: f.content.SHA256, Size: f.content.Size})
-	}
 	message, err := o.messageOf(id, l, files)
 	if err != nil {
 		return nil, fmt.Errorf("write message: %w", err)
 	}
-	return o.sealAs(ctx, l.action(), seal.Named{Name: seal.MessageName, Data: message}, sealed)
+	return o.sealAs(ctx, l.action(), seal.Named{Name: seal.MessageName, Data: message}, sealedFiles(l.travelling(files)))
 }
 
 // numeric reads a number given by hand when it is a plain one.

@@ -3,6 +3,7 @@ package office
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func (o *Office) Hooks() queue.Hooks {
 func (o *Office) custody(tx *sqlite.Tx, peer string, b storage.Bundle, out storage.Outcome) error {
 	tx.OnCommit(func() { o.transfers.end(b.ID) })
 	if bundle.Kind(b.Kind) != bundle.KindDocument {
-		return nil
+		return o.custodyOfMail(tx, peer, b, out)
 	}
 	seq, err := find(tx, Out, b.ID)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -86,7 +87,11 @@ func (o *Office) refused(tx *sqlite.Tx, peer string, b storage.Bundle, out stora
 	case !errors.Is(err, storage.ErrNotFound):
 		return err
 	default:
-		if err := o.unasked(tx, b.ID, refusal(wire.Code(out.Code), out.Text)); err != nil {
+		why := refusal(wire.Code(out.Code), out.Text)
+		if ours, err := o.failMail(tx, b.ID, "", why, MailEvent{Event: Event{At: out.At}}); err != nil || ours {
+			return err
+		}
+		if err := o.unasked(tx, b.ID, why); err != nil {
 			return err
 		}
 		if err := o.answerRefused(tx, b.InReplyTo, out); err != nil {
@@ -200,13 +205,15 @@ func (o *Office) sent(ctx context.Context, id storage.ID) (own bool, err error) 
 	return own, err
 }
 
-// fileStatus records one status. It must answer a document of ours, and its
-// sender must be a recipient of it.
+// fileStatus records one status. It must answer a document or message of ours, and
+// its sender must be a recipient of it.
 func (o *Office) fileStatus(tx *sqlite.Tx, e opened, head []byte, s *edxml.Status) error {
 	var seq int64
 	var known string
-	err := notFoundAs(reject("status-document", nil),
-		tx.QueryRow(`SELECT seq, edxml_id FROM documents WHERE id = ? AND box = 'out'`, e.header.InReplyTo).Scan(&seq, &known))
+	err := tx.QueryRow(`SELECT seq, edxml_id FROM documents WHERE id = ? AND box = 'out'`, e.header.InReplyTo).Scan(&seq, &known)
+	if errors.Is(err, sql.ErrNoRows) {
+		return o.fileMailStatus(tx, e, head, s)
+	}
 	if err != nil {
 		return err
 	}
@@ -356,7 +363,14 @@ func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 			}
 		case !errors.Is(err, storage.ErrNotFound):
 			return err
-		default: // a status of ours, which its reader cannot get
+		default: // a message or a status of ours, which its reader cannot get
+			ours, err := o.noticeOfMail(tx, e, n, raw)
+			if err != nil {
+				return err
+			}
+			if ours {
+				break
+			}
 			if err := o.unasked(tx, n.Bundle, refusal(n.Code, "")); err != nil {
 				return err
 			}

@@ -41,7 +41,7 @@ type Origin struct {
 // is what to say when there is none.
 func (r *review) outside(code, fault string, args i18n.Args) (card registry.Card, moved, ok bool) {
 	routes := r.o.routes.Load()
-	if routes == nil {
+	if routes == nil || r.tram {
 		r.fault(fault, "to", args)
 		return registry.Card{}, false, false
 	}

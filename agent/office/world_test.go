@@ -56,6 +56,7 @@ type node struct {
 	dir string
 	id  *identity.Identity
 	o   Options // for New
+	box *mailbox
 }
 
 const hubCode = "H40"
@@ -137,7 +138,7 @@ func (w *world) card(c registry.Card) []byte {
 func (n *node) start() {
 	n.w.t.Helper()
 	db, err := sqlite.Open(context.Background(), filepath.Join(n.dir, "tram.db"), sqlite.Options{
-		Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, Schema, EvidenceSchema}, Now: n.w.now,
+		Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, Schema, EvidenceSchema, mailboxSchema}, Now: n.w.now,
 	})
 	if err != nil {
 		n.w.t.Fatal(err)
@@ -154,6 +155,9 @@ func (n *node) start() {
 	}
 	n.Office = must(New(n.o))
 	q.SetHooks(n.Hooks())
+	if n.box != nil {
+		n.Deliver(bundle.KindDossier, n.box)
+	}
 	err = db.Update(context.Background(), func(tx *sqlite.Tx) error {
 		var cards [][]byte
 		for _, c := range n.w.cards {

@@ -68,8 +68,10 @@ func (m Margin) Say() *i18n.Said {
 	return i18n.Say("workdays."+side+"."+unit, i18n.Args{"n": n})
 }
 
-// Remaining is what a clock has left at a moment: from then on, or, while it
-// stands still, from when it was stopped.
+// Remaining is what a clock has left at a moment. While it stands still, that is
+// what it would have if it were resumed at that moment: for hours, the time that
+// was left at the stop; for days, the days that were left after the day of the
+// stop, and today's rest when there were none.
 func Remaining(cal *Calendar, rule Rule, received time.Time, pauses []Span, at time.Time) (Margin, error) {
 	past := make([]Span, 0, len(pauses))
 	for _, p := range pauses {

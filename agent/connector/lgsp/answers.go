@@ -52,6 +52,11 @@ type answer struct {
 	ErrorCode text `json:"errorCode"`
 	ErrorDesc text `json:"errorDesc"`
 	Token     text `json:"token"`
+	// Of the services for dossiers: their code, the token of their sign-in, and
+	// what a look-up has found.
+	Error   text            `json:"error_code"`
+	Session text            `json:"session"`
+	Result  json.RawMessage `json:"result"`
 }
 
 // within fills what is not there from an answer inside.
@@ -108,6 +113,11 @@ func readAnswer(r io.Reader) (a answer, err error) {
 			return answer{}, fmt.Errorf("read answer: %w", err)
 		}
 		a.within(inner)
+	}
+	if a.ErrorCode == "" && a.Error != "" {
+		if a.ErrorCode = a.Error; strings.Trim(string(a.Error), "0") == "" {
+			a.ErrorCode = codeOK // written "00" as well
+		}
 	}
 	return a, nil
 }

@@ -87,6 +87,7 @@ type request struct {
 	length       int64
 	kind         string // content type of the body
 	token        string // for the account; "" where none is needed
+	key          string // the same when the call is repeated; "" for none
 }
 
 func (c *client) address(p string, query url.Values) string {
@@ -118,6 +119,10 @@ func (c *client) call(ctx context.Context, r request) (*http.Response, error) {
 	req.Header["X-SecretKey"] = []string{c.secret}
 	if r.token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	if r.key != "" {
+		req.Header.Set("Idempotency-Key", r.key)
+		req.GetBody = nil // or else http repeats it by itself
 	}
 	if r.kind != "" {
 		req.Header.Set("Content-Type", r.kind)
@@ -188,6 +193,9 @@ func (c *client) login(ctx context.Context) (string, error) {
 	c.mu.Lock()
 	if err != nil {
 		return "", err
+	}
+	if a.Token == "" {
+		a.Token = a.Session
 	}
 	if a.Token == "" {
 		return "", garbled(c.Paths.Login, errors.New("no token"))

@@ -61,15 +61,15 @@ func clean(text string) string {
 // refused is an answer by which the axis has certainly not taken what it was
 // given.
 type refused struct {
-	code string
-	p    *problem.Problem
+	code, text string
+	p          *problem.Problem
 }
 
 func (r *refused) Error() string { return r.p.Error() }
 func (r *refused) Unwrap() error { return r.p }
 
 // fails makes the error of a code.
-func fails(code, words string) error { return &refused{code, refusal(code, words)} }
+func fails(code, words string) error { return &refused{code, words, refusal(code, words)} }
 
 // lasting marks an error of the axis that trying again does not mend.
 func lasting(err error) error {
@@ -96,8 +96,13 @@ func statusError(status int, where string) error {
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented:
 		return problem.New(problem.LinkDown, "lgsp.no-call", "paths", args).Because(errMissing)
 	}
-	return problem.New(problem.LinkDown, "lgsp.status", "", args)
+	return problem.New(problem.LinkDown, "lgsp.status", "", args).Because(httpStatus(status))
 }
+
+// httpStatus is a status that says nothing more than itself.
+type httpStatus int
+
+func (s httpStatus) Error() string { return http.StatusText(int(s)) }
 
 // away is that the axis cannot be reached.
 func away(err error) error {

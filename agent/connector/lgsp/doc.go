@@ -13,6 +13,8 @@
 //     refuses is in its quarantine, and the axis is told FAIL.
 //   - Where the axis says length or digest of a message, one that differs is not
 //     taken in.
+//   - A one-stop dossier is synchronised as it stands, each acknowledged revision
+//     and step once; see package dongbo.
 //   - Nobody on the axis speaks for an office of Trạm (P7): see office.TakeIn.
 //   - Everything that is read is bounded. Documents and the list of offices are
 //     streamed, whatever their size.

@@ -97,6 +97,9 @@ func (a *axis) Wants(e office.Entry) bool {
 
 // Deliver implements [connector.Connector].
 func (a *axis) Deliver(ctx context.Context, d connector.Delivery) error {
+	if d.Entry.Type == connector.DossierChanged {
+		return a.dossier(ctx, d)
+	}
 	doc, err := a.desk.Get(ctx, d.Entry.Document)
 	if errors.Is(err, problem.New(problem.NotFound, "document.not-found", "", nil)) {
 		return connector.Permanent(err)

@@ -48,6 +48,8 @@ type Settings struct {
 	Username    string `json:"username"`
 	Application string `json:"application"`
 	Paths       Paths  `json:"paths"`
+	// Dossiers says how one-stop dossiers are synchronised.
+	Dossiers Dossiers `json:"dossiers"`
 }
 
 // Paths of the calls. "-" says that an axis does not have it.
@@ -127,6 +129,7 @@ func check(env connector.Env) (*checked, error) {
 	faults = append(faults, c.readSecret(env.Secret)...)
 	faults = append(faults, c.readCA()...)
 	faults = append(faults, c.fillPaths()...)
+	faults = append(faults, c.fillDossiers(env.Dossiers)...)
 	return c, faults.Err()
 }
 
@@ -190,8 +193,7 @@ func (c *checked) fillPaths() (faults problem.List) {
 		if *p.path == "" {
 			*p.path = p.otherwise
 		}
-		u, err := url.Parse(*p.path)
-		if err != nil || u.IsAbs() || u.Host != "" || strings.Contains(u.Path, "..") || p.needed && *p.path == none {
+		if !relative(*p.path) || p.needed && *p.path == none {
 			faults = append(faults, connector.Fault("paths."+p.name, *p.path, p.otherwise))
 		}
 	}

@@ -2,6 +2,8 @@ package code
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -211,4 +213,20 @@ func FuzzMapping(f *testing.F) {
 			t.Errorf("it reads back as another one: %v", err)
 		}
 	})
+}
+
+func TestP12_TheReadmeShowsAMapping(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(raw), "```json\n{\n  \"format\": \""+mappingFormat)
+	block, _, _ = strings.Cut(block, "```")
+	m, err := ReadMapping(strings.NewReader("{\"format\": \"" + mappingFormat + block))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := m.Status("chờ bổ sung"); err != nil || s != Supplement {
+		t.Errorf("%d, %v", s, err)
+	}
 }

@@ -10,9 +10,9 @@
 // routed once, so none runs in a circle.
 //
 // What a hub has passed on it keeps, and offers again to a neighbour whose
-// store was replaced, until that is of no more use (P3): a document to an office
-// until the office's status comes through, whatever goes to another hub until
-// that hub reports it as passed on, and all of it at most for its lifetime.
+// store was replaced, until that is of no more use (P3): a document or dossier to
+// an office until the office's status comes through, whatever goes to another hub
+// until that hub reports it as passed on, and all of it at most for its lifetime.
 //
 // It also hands the registry on: each neighbour gets, as bundles of kind
 // registry, the cards that are newer than what it holds and that it is not

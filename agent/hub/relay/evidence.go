@@ -101,8 +101,14 @@ func (r *Relay) hold(tx *sqlite.Tx, query, peer string, id storage.ID) error {
 }
 
 // took testifies that this hub took a document over, to where it came from and,
-// once they have it, to the offices that get it from here, and watches its time.
+// once they have it, to the offices that get it from here, and watches its time. A
+// time stamp goes back with that, of a dossier alone.
 func (r *Relay) took(tx *sqlite.Tx, a queue.Arrived, targets []queue.Target, stamp []byte) error {
+	if len(stamp) > 0 {
+		if err := r.passOn(tx, a.Peer, "stamp", a.ID, stamp); err != nil {
+			return err
+		}
+	}
 	if !r.testifies(a.Bundle) {
 		return nil
 	}
@@ -122,11 +128,6 @@ func (r *Relay) took(tx *sqlite.Tx, a queue.Arrived, targets []queue.Target, sta
 			return err
 		}
 	}
-	if len(stamp) > 0 {
-		if err := r.passOn(tx, a.Peer, "stamp", a.ID, stamp); err != nil {
-			return err
-		}
-	}
 	due := a.At.Add(DeliverBy[min(int(a.Urgency), len(DeliverBy)-1)])
 	if _, err := tx.Exec(`INSERT INTO watched (bundle, due) VALUES (?, ?) ON CONFLICT (bundle) DO NOTHING`, a.ID, due); err != nil {
 		return fmt.Errorf("watch %s: %w", a.ID, err)
@@ -134,10 +135,10 @@ func (r *Relay) took(tx *sqlite.Tx, a queue.Arrived, targets []queue.Target, sta
 	return nil
 }
 
-// stamp gives a time stamp on the seal of a document whose sender asks for it
-// in the header; nil: none is asked for here, or none can be given.
+// stamp gives a time stamp on the seal of a document or dossier whose sender asks
+// for it in the header; nil: none is asked for here, or none can be given.
 func (r *Relay) stamp(a queue.Arrived) []byte {
-	if r.o.Stamps == nil || !r.testifies(a.Bundle) || !strings.EqualFold(a.From, a.Peer) {
+	if r.o.Stamps == nil || r.o.Seal == nil || !receipted(a.Bundle) || !strings.EqualFold(a.From, a.Peer) {
 		return nil
 	}
 	signed, err := bundle.Parse(a.Header)

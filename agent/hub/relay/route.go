@@ -182,10 +182,16 @@ func (r *Relay) targets(ctx context.Context, a queue.Arrived) ([]queue.Target, [
 		case slips[to] == nil:
 			misses = append(misses, miss{to, wire.CodeMalformed})
 		default:
-			targets = append(targets, queue.Target{Peer: near.Code, Slip: slips[to], Hold: bundle.Kind(a.Kind) == bundle.KindDocument})
+			targets = append(targets, queue.Target{Peer: near.Code, Slip: slips[to], Hold: receipted(a.Bundle)})
 		}
 	}
 	return targets, misses, nil
+}
+
+// receipted says whether the recipients of a bundle answer it with a status, until
+// which it is kept for them.
+func receipted(b storage.Bundle) bool {
+	return bundle.Kind(b.Kind) == bundle.KindDocument || bundle.Kind(b.Kind) == bundle.KindDossier
 }
 
 // next is the neighbour to pass a recipient's bundle to. Whom this hub does not

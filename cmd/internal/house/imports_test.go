@@ -49,6 +49,8 @@ var narrow = []struct {
 		"the codec of the national message is pure"},
 	{"agent/dossier/code", []string{"agent/edxml", "agent/problem", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql", "log/slog"},
 		"what a code or status means follows from the text alone"},
+	{"agent/dossier/dongbo", []string{"agent/dossier/code", "agent/edxml", "agent/problem", "agent/i18n", "storage", "storage/fsx"}, []string{"net", "net/http", "database/sql", "log/slog"},
+		"the payload is the same whoever brings it out; lines and stores are handed in"},
 	{"agent/seal", []string{"agent/problem", "agent/i18n", "agent/tsa"}, []string{"os", "net", "net/http", "database/sql"},
 		"sealing is pure over keys, so that a token or another key store fits in"},
 	{"agent/sealkey/tokenwire", nil, []string{"os", "net", "net/http", "database/sql"},
@@ -68,6 +70,8 @@ var narrow = []struct {
 	{"agent/register", []string{"agent/i18n", "agent/problem", "agent/typeset"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
 		"a register's sheets follow from its lines, so that a printed page can be had again"},
 	{"agent/hours", nil, []string{"os", "net", "net/http"}, "judging a time is pure"},
+	{"agent/workdays", []string{"agent/clock", "agent/hours", "agent/i18n", "agent/problem"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
+		"a due time follows from rule, times and calendar, so that it can be had again"},
 	{"agent/fold", nil, []string{"os", "net", "net/http"}, "folding text is pure"},
 }
 

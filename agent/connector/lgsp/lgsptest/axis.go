@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tram/agent/dossier/dongbo/dongbotest"
 	"tram/agent/edxml"
 )
 
@@ -42,6 +43,9 @@ const (
 	Update   = "/v1/updateStatus"
 	Agencies = "/v1/getAgenciesList"
 	Login    = "/v1/auth/login"
+	Dossiers = "/v1/dossiers" // in envelopes
+	Bare     = "/v1/bare"     // dossiers as a list
+	Steps    = "/v1/steps"    // their progress items, likewise
 )
 
 // Message is a message at the axis.
@@ -84,11 +88,12 @@ type Axis struct {
 	messages []*Message
 	agencies func(yield func(Agency) bool)
 	faults   map[string][]Fault
+	portal   *dongbotest.Portal
 }
 
 // New makes an axis with systems and their secrets, which keeps messages in dir.
 func New(dir string, systems map[string]string) *Axis {
-	a := &Axis{dir: dir, mux: http.NewServeMux(), form: FormJSON, systems: systems, locked: map[string]bool{}, faults: map[string][]Fault{}}
+	a := &Axis{dir: dir, mux: http.NewServeMux(), form: FormJSON, systems: systems, locked: map[string]bool{}, faults: map[string][]Fault{}, portal: dongbotest.NewPortal()}
 	a.agencies = func(yield func(Agency) bool) {
 		for code := range systems {
 			if !yield(Agency{Code: code, Name: "Đơn vị " + code}) {
@@ -98,7 +103,7 @@ func New(dir string, systems map[string]string) *Axis {
 	}
 	for path, do := range map[string]func(http.ResponseWriter, *http.Request, string){
 		"POST " + Send: a.send, "GET " + Received: a.received, "GET " + Sent: a.sent, "GET " + Get: a.get,
-		"POST " + Update: a.update, "GET " + Agencies: a.list,
+		"POST " + Update: a.update, "GET " + Agencies: a.list, "POST " + Dossiers: a.dossiers, "POST " + Bare: a.bare, "POST " + Steps: a.bare,
 	} {
 		a.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { a.as(w, r, do) })
 	}

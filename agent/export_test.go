@@ -1,0 +1,11 @@
+package agent
+
+import (
+	"tram/agent/office"
+	"tram/storage/sqlite"
+)
+
+// Office and DB let tests be another part of a running office.
+func (a *Agent) Office() *office.Office { return a.theDesk().office }
+
+func (a *Agent) DB() *sqlite.DB { return a.theDesk().db }
