@@ -47,7 +47,7 @@ func steps(d dossier.Dossier, desk string) []map[string]string {
 		c.transfer(t)
 	}
 	for i, e := range d.Events {
-		if !known[e.Transfer] {
+		if !known[e.Transfer] && !c.told(e) {
 			c.event(i, e)
 		}
 	}
@@ -71,6 +71,13 @@ func (c *sheet) transfer(t dossier.Transfer) {
 		s.notes = append(s.notes, word("signed", "office", t.ToName, "time", shortText(t.Taken)))
 	}
 	first, back := c.of(t.ID, dossier.HandedOn, dossier.HandTaken), c.of(t.ID, dossier.Answered, dossier.HandBack)
+	if t.Incoming { // what the other side learnt, and when, is not known here
+		for _, e := range c.Events {
+			if ends(e, t) {
+				back = dossier.Event{By: e.By, Unsure: e.Unsure}
+			}
+		}
+	}
 	s.unsure = first.Unsure
 	note := ""
 	switch {
@@ -87,6 +94,19 @@ func (c *sheet) transfer(t dossier.Transfer) {
 		c.steps = append(c.steps, step{at: t.Ended, from: side{t.ToName, back.By, t.Ended}, to: side{t.FromName, "", back.Learnt}, notes: []string{note},
 			moot: back.Moot, unsure: back.Unsure})
 	}
+}
+
+// told reports whether a transfer already says what an event of a guest is: that it
+// was taken, or what was given back.
+func (c *sheet) told(e dossier.Event) bool {
+	return c.Guest && slices.ContainsFunc(c.Transfers, func(t dossier.Transfer) bool {
+		return t.ID == c.Dossier.Transfer && (e.Kind == dossier.Accepted && e.At.Equal(t.Taken) || ends(e, t))
+	})
+}
+
+// ends reports whether an event of a guest is what ended the transfer by which it came.
+func ends(e dossier.Event, t dossier.Transfer) bool {
+	return t.Incoming && e.At.Equal(t.Ended) && slices.Contains([]dossier.Kind{dossier.Refused, dossier.Stopped, dossier.Finished, dossier.Recalled}, e.Kind)
 }
 
 // of is the first event of a transfer that is of one of the kinds; the zero event
@@ -150,7 +170,7 @@ func (c *sheet) event(i int, e dossier.Event) {
 	case dossier.Refused:
 		s.from = desk
 		text("refused")
-	case dossier.Stopped:
+	case dossier.Stopped, dossier.Recalled:
 		text("stop")
 	case dossier.Withdrawn:
 		text("withdraw")

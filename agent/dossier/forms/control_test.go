@@ -145,3 +145,31 @@ func TestTheControlSheetOfManyStepsRunsOverPages(t *testing.T) {
 		onPage(t, p)
 	}
 }
+
+// The office that a dossier was handed to has a sheet of its own part.
+func TestTheControlSheetOfAGuest(t *testing.T) {
+	d := taken(t)
+	d.Guest, d.Transfer = true, id(9)
+	d.Events = nil
+	for _, e := range []dossier.Event{
+		{Kind: dossier.Filed, At: when(t, "24/11 08:00"), Transfer: id(9), By: "Ủy ban nhân dân xã Tân Phú"}, {Kind: dossier.Accepted, At: when(t, "24/11 08:30"), By: "Hoàng Thị Mai"},
+		{Kind: dossier.Started, At: when(t, "24/11 09:00"), By: "Hoàng Thị Mai", Text: "Lý A Sử"}, {Kind: dossier.Finished, At: when(t, "25/11 09:00"), By: "Lý A Sử", Text: "Văn bản đồng ý"},
+	} {
+		e.Office = "H40.STP"
+		d.Events = append(d.Events, e)
+	}
+	fold(t, &d)
+	d.Transfers = []dossier.Transfer{{ID: id(9), Incoming: true, Task: dossier.Decide, From: d.Owner, FromName: d.OwnerName, To: "H40.STP", ToName: "Sở Tư pháp", State: dossier.Given,
+		Sent: when(t, "23/11 16:00"), By: "Phạm Nam", Taken: when(t, "24/11 08:30"), TakenBy: "Hoàng Thị Mai", Deadline: when(t, "25/11 17:00"), Ended: when(t, "25/11 09:00"), Answer: "Văn bản đồng ý"}}
+	rows := steps(d, law.Desk)
+	var got []string
+	for _, r := range rows {
+		got = append(got, r["notes"]+"|"+r["outcome"])
+	}
+	if want := []string{"Chuyển giải quyết\nHạn xử lý: 17:00 ngày 25/11/2026\nKý số bàn giao: Sở Tư pháp, 08:30 ngày 24/11/2026|Đúng hạn", "Phân công xử lý trong cơ quan|", "Trả kết quả xử lý: Văn bản đồng ý|"}; !slices.Equal(got, want) {
+		t.Fatalf("rows are %q", got)
+	}
+	if !strings.Contains(rows[2]["times"], "Người giao: Lý A Sử\n2. Nhận: … giờ") || !strings.Contains(rows[1]["office"], "Sở Tư pháp") {
+		t.Errorf("rows are %q", rows)
+	}
+}
