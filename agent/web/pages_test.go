@@ -25,6 +25,7 @@ var views = map[string]any{
 	"signs": SignsView{}, "sign": SignView{}, "certificate": CertificateView{}, "import": ImportView{}, "enter": EnterView{}, "groups": GroupsView{}, "find": FindView{}, "admin": AdminView{}, "help": HelpView{}, "guide": GuideView{},
 	"books": BooksView{}, "book": BookView{}, "bookline": BookLineView{}, "bookentry": BookEntryView{}, "workfiles": WorkFilesView{}, "workfile": WorkFileView{},
 	"mine": MineView{}, "standin": StandInView{},
+	"dossierbook": DossierBookView{},
 }
 
 // fill sets every field below v to something that shows.
