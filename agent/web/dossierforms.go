@@ -26,6 +26,8 @@ import (
 // *dossier.Store is one.
 type DossierForms interface {
 	Get(ctx context.Context, id storage.ID) (dossier.Dossier, error)
+	// Steps are the seals of a dossier's hand-overs.
+	Steps(ctx context.Context, id storage.ID) ([]dossier.SealedStep, error)
 	// Secret is the word of a receipt with which its status is looked up.
 	Secret(ctx context.Context, c code.Dossier) (string, error)
 	// Opened and BookMade note in the audit log who looked at personal data; without
@@ -83,7 +85,12 @@ func (s *site) formAsked(ctx context.Context, v *visit) (forms.Sheet, forms.PDF,
 	if sheet.Dossier, err = s.Forms.Get(ctx, id); err != nil {
 		return sheet, forms.PDF{}, fmt.Errorf("get dossier: %w", err)
 	}
-	if sheet.Form == forms.Receipt {
+	switch sheet.Form {
+	case forms.Control:
+		if sheet.Steps, err = s.Forms.Steps(ctx, id); err != nil {
+			return sheet, forms.PDF{}, fmt.Errorf("read seals of dossier: %w", err)
+		}
+	case forms.Receipt:
 		if sheet.Lookup, err = s.Forms.Secret(ctx, sheet.Dossier.Code); err != nil {
 			return sheet, forms.PDF{}, fmt.Errorf("read word of receipt: %w", err)
 		}

@@ -32,22 +32,26 @@ type side struct {
 // sheet collects the steps of a dossier.
 type sheet struct {
 	dossier.Dossier
-	desk  string
-	steps []step
+	desk   string
+	sealed []dossier.SealedStep
+	steps  []step
 }
+
+// handing are the kinds of events that the row of their transfer already says.
+var handing = []dossier.Kind{dossier.HandedOn, dossier.HandTaken, dossier.Answered, dossier.HandBack, dossier.HandEnded, dossier.Finished}
 
 // steps are the rows of the control sheet, in the order in which things happened.
 // Each transfer has its row, and what came back of it another; other events have
 // theirs when papers or the work change hands.
-func steps(d dossier.Dossier, desk string) []map[string]string {
-	c := sheet{Dossier: d, desk: desk}
+func steps(d dossier.Dossier, desk string, sealed []dossier.SealedStep) []map[string]string {
+	c := sheet{Dossier: d, desk: desk, sealed: sealed}
 	known := map[storage.ID]bool{}
 	for _, t := range d.Transfers {
 		known[t.ID] = true
 		c.transfer(t)
 	}
 	for i, e := range d.Events {
-		if !known[e.Transfer] && !c.told(e) {
+		if !(known[e.Transfer] && slices.Contains(handing, e.Kind)) && !c.told(e) {
 			c.event(i, e)
 		}
 	}
@@ -65,10 +69,11 @@ func (c *sheet) transfer(t dossier.Transfer) {
 	if !t.Deadline.IsZero() {
 		s.notes = append(s.notes, word("deadline", "time", shortText(t.Deadline)))
 	}
+	s.notes = append(s.notes, c.signed(t.ID, t.From, t.FromName, t.Sent, time.Time{}))
 	if s.unsigned {
 		s.notes = append(s.notes, word("no-receipt"))
 	} else {
-		s.notes = append(s.notes, word("signed", "office", t.ToName, "time", shortText(t.Taken)))
+		s.notes = append(s.notes, c.signed(t.ID, t.To, t.ToName, t.Taken, t.Taken))
 	}
 	first, back := c.of(t.ID, dossier.HandedOn, dossier.HandTaken), c.of(t.ID, dossier.Answered, dossier.HandBack)
 	if t.Incoming { // what the other side learnt, and when, is not known here
@@ -91,9 +96,24 @@ func (c *sheet) transfer(t dossier.Transfer) {
 	}
 	c.steps = append(c.steps, s)
 	if note != "" {
-		c.steps = append(c.steps, step{at: t.Ended, from: side{t.ToName, back.By, t.Ended}, to: side{t.FromName, "", back.Learnt}, notes: []string{note},
+		c.steps = append(c.steps, step{at: t.Ended, from: side{t.ToName, back.By, t.Ended}, to: side{t.FromName, "", back.Learnt}, notes: []string{note, c.signed(t.ID, t.To, t.ToName, t.Ended, time.Time{})},
 			moot: back.Moot, unsure: back.Unsure})
 	}
+}
+
+// signed says who signed for a step of a transfer, and when: by the first seal of
+// that office since, else at the time that it told; "" when there is neither.
+func (c *sheet) signed(transfer storage.ID, code, name string, since, told time.Time) string {
+	for _, s := range c.sealed {
+		if s.Transfer == transfer && s.Signer == code && !s.At.Before(since) {
+			told = s.At
+			break
+		}
+	}
+	if told.IsZero() {
+		return ""
+	}
+	return word("signed", "office", name, "time", shortText(told))
 }
 
 // told reports whether a transfer already says what an event of a guest is: that it
@@ -138,7 +158,7 @@ func outcomeOf(t dossier.Transfer) dossier.Outcome {
 // event adds the row of an event that belongs to no transfer known here.
 func (c *sheet) event(i int, e dossier.Event) {
 	office := side{c.office(e), e.By, e.At}
-	desk := side{c.desk + ", " + c.office(e), e.By, e.At}
+	desk := side{c.desk + ", " + c.deskOffice(e), e.By, e.At}
 	applicant := side{word("applicant"), c.handedBy(), e.At}
 	s := step{at: e.At, from: office, to: applicant, moot: e.Moot, unsure: e.Unsure}
 	text := func(key string) { s.notes = []string{word(key, "text", e.Text, "time", shortText(e.Due))} }
@@ -208,6 +228,14 @@ func (c *sheet) office(e dossier.Event) string {
 		}
 	}
 	return e.Office
+}
+
+// deskOffice is whose one-stop desk an event is about: the owner's, and a guest's own.
+func (c *sheet) deskOffice(e dossier.Event) string {
+	if c.Guest {
+		return c.office(e)
+	}
+	return c.OwnerName
 }
 
 // row is the step as the table shows it.

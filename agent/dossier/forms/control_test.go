@@ -43,7 +43,7 @@ func travelled(t *testing.T) dossier.Dossier {
 
 func TestTheControlSheetHasARowForEachHandOver(t *testing.T) {
 	d := travelled(t)
-	rows := steps(d, law.Desk)
+	rows := steps(d, law.Desk, nil)
 	const desk, office, applicant = "Bộ phận Tiếp nhận và Trả kết quả, Ủy ban nhân dân xã Tân Phú", "Ủy ban nhân dân xã Tân Phú", "Tổ chức, cá nhân nộp hồ sơ"
 	at := func(day, hour string) string {
 		return hour[:2] + " giờ " + hour[3:] + " phút, ngày " + day + " tháng 11 năm 2026"
@@ -97,7 +97,7 @@ func TestTheControlSheetIsNeverWrittenOver(t *testing.T) {
 	for n := 2; n <= len(d.Events); n++ {
 		now := d
 		now.Events, now.Transfers = d.Events[:n], nil
-		rows := steps(now, law.Desk)
+		rows := steps(now, law.Desk, nil)
 		for _, old := range before {
 			if !slices.ContainsFunc(rows, func(r map[string]string) bool {
 				return r["office"] == old["office"] && r["times"] == old["times"] && r["notes"] == old["notes"]
@@ -120,7 +120,7 @@ func TestWhatCameTooLateOrFromAnUnsureClockSaysSo(t *testing.T) {
 		}
 	}
 	n := 0
-	for _, r := range steps(d, law.Desk) {
+	for _, r := range steps(d, law.Desk, nil) {
 		if strings.Contains(r["notes"], "Đến sau khi hồ sơ đã kết thúc giải quyết\nGiờ thiết bị chưa chắc chắn") {
 			n++
 		}
@@ -161,7 +161,7 @@ func TestTheControlSheetOfAGuest(t *testing.T) {
 	fold(t, &d)
 	d.Transfers = []dossier.Transfer{{ID: id(9), Incoming: true, Task: dossier.Decide, From: d.Owner, FromName: d.OwnerName, To: "H40.STP", ToName: "Sở Tư pháp", State: dossier.Given,
 		Sent: when(t, "23/11 16:00"), By: "Phạm Nam", Taken: when(t, "24/11 08:30"), TakenBy: "Hoàng Thị Mai", Deadline: when(t, "25/11 17:00"), Ended: when(t, "25/11 09:00"), Answer: "Văn bản đồng ý"}}
-	rows := steps(d, law.Desk)
+	rows := steps(d, law.Desk, nil)
 	var got []string
 	for _, r := range rows {
 		got = append(got, r["notes"]+"|"+r["outcome"])
@@ -171,5 +171,43 @@ func TestTheControlSheetOfAGuest(t *testing.T) {
 	}
 	if !strings.Contains(rows[2]["times"], "Người giao: Lý A Sử\n2. Nhận: … giờ") || !strings.Contains(rows[1]["office"], "Sở Tư pháp") {
 		t.Errorf("rows are %q", rows)
+	}
+}
+
+func TestTheControlSheetShowsTheSealsOfBothSides(t *testing.T) {
+	d := travelled(t)
+	sealed := []dossier.SealedStep{
+		{Transfer: id(1), At: when(t, "23/11 10:29"), Signer: d.Owner}, // of before
+		{Transfer: id(1), At: when(t, "23/11 10:35"), Signer: d.Owner}, {Transfer: id(2), At: when(t, "23/11 10:36"), Signer: d.Owner},
+		{Transfer: id(1), At: when(t, "23/11 14:06"), Signer: "H40.STP"}, {Transfer: id(1), At: when(t, "24/11 16:02"), Signer: "H40.STP"}, {Transfer: id(1), At: when(t, "24/11 17:02"), Signer: "H40.STP"},
+	}
+	rows := steps(d, law.Desk, sealed)
+	for i, want := range map[int]string{
+		2: "Ký số bàn giao: Ủy ban nhân dân xã Tân Phú, 10:35 ngày 23/11/2026\nKý số bàn giao: Sở Tư pháp, 14:06 ngày 23/11/2026",
+		3: "Ký số bàn giao: Ủy ban nhân dân xã Tân Phú, 10:36 ngày 23/11/2026\nKý số bàn giao: Công an tỉnh, 15:00 ngày 23/11/2026",
+		6: "Trả kết quả xử lý: Văn bản số 77/STP-HT\nKý số bàn giao: Sở Tư pháp, 16:02 ngày 24/11/2026",
+	} {
+		if !strings.HasSuffix(rows[i]["notes"], want) {
+			t.Errorf("row %d notes %q, want %q", i+1, rows[i]["notes"], want)
+		}
+	}
+	if strings.Contains(rows[4]["notes"], "Ký số") {
+		t.Errorf("who did not sign has signed: %q", rows[4])
+	}
+}
+
+// What another office asks of the applicant is a row of its own.
+func TestWhatOtherOfficesDidIsInTheControlSheet(t *testing.T) {
+	d := travelled(t)
+	d.Events = d.Events[:len(d.Events)-2]
+	e := happen(t, &d, dossier.SupplementAsked, "25/11 12:00", "Hoàng Thị Mai", "Thiếu giấy chứng sinh")
+	e.Office, e.Transfer = "H40.STP", id(1)
+	done := happen(t, &d, dossier.Supplemented, "25/11 13:00", "Lò Thị Hiền", "", "27/11 17:00")
+	done.Transfer = id(1)
+	rows := steps(d, law.Desk, nil)
+	last := rows[len(rows)-2:]
+	if !strings.HasPrefix(last[0]["office"], "1. Giao: Sở Tư pháp\n") || last[0]["notes"] != "Yêu cầu bổ sung, tạm dừng tính hạn: Thiếu giấy chứng sinh" ||
+		!strings.HasSuffix(last[1]["office"], "Ủy ban nhân dân xã Tân Phú") || last[1]["notes"] != "Bổ sung hồ sơ, hẹn trả: 17:00 ngày 27/11/2026" {
+		t.Errorf("rows are %q", last)
 	}
 }

@@ -24,6 +24,8 @@ type Sheet struct {
 	Dossier dossier.Dossier // of [dossier.Store.Get]
 	Heading Heading
 	Lookup  string // word with which the status is looked up; form 01 needs it
+	// Steps are the seals of its hand-overs, of [dossier.Store.Steps], for form 06.
+	Steps []dossier.SealedStep
 	// Nth is which one of a form that a dossier had several times: 1 for the first, 0
 	// for the last.
 	Nth int

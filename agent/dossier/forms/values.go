@@ -33,7 +33,7 @@ func (s Sheet) values() (*values, error) {
 	v.text["lookup"] = s.Lookup
 	v.tables = map[string][]map[string]string{"papers": papers(s.Dossier), "fees": fees(s.Dossier)}
 	if s.Form == Control {
-		v.tables["steps"] = steps(s.Dossier, s.Heading.Desk)
+		v.tables["steps"] = steps(s.Dossier, s.Heading.Desk, s.Steps)
 		return v, nil
 	}
 	v.occasion(at)
