@@ -193,6 +193,9 @@ var whoMay = map[string]string{
 	"GET /tro-giup/goi-ho-tro": "lan leader staff onestop it", "POST /tro-giup/goi-ho-tro": "lan leader staff onestop it",
 	"GET /usb": "lan it", "GET /usb/xem": "lan it", "POST /usb/xuat": "lan it", "POST /usb/nhap": "lan it", "POST /usb/tai-len": "lan it", "GET /usb/goi.zip": "lan it",
 
+	"GET /mot-cua/{id}/mau/{n}": "lan leader staff onestop", "POST /mot-cua/{id}/mau/{n}": "lan leader staff onestop",
+	"GET /mot-cua/so-theo-doi": "lan leader staff onestop", "GET /mot-cua/so-theo-doi/tep": "lan leader staff onestop",
+
 	"GET /{$}": "lan leader staff onestop it", "GET /viec-can-lam": "lan leader staff onestop it",
 	"GET /van-ban-den": "lan leader staff onestop it", "GET /van-ban-den/{id}": "lan leader staff onestop it",
 	"GET /van-ban-di": "lan leader staff onestop it", "GET /van-ban-di/{id}": "lan leader staff onestop it",

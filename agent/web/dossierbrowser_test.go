@@ -39,17 +39,17 @@ func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
 	}
 	for _, width := range webtest.Widths() {
 		for _, role := range []string{"onestop", "leader", "lan"} {
-			c := browse(t, b, width, 768)
-			c.signIn(role)
 			for _, lang := range []string{"vi", "en"} {
+				c := browse(t, b, width, 768)
+				c.signIn(role)
 				c.Language(lang)
 				for name, path := range pages[role] {
 					c.Open(path)
 					webtest.Value(c.Browser, chromedp.Evaluate[chromedp.Void](`void document.querySelectorAll('details').forEach(d => d.open = true)`))
 					c.Look(fmt.Sprintf("dossier-%s-%s", name, role))
 				}
+				c.Quiet()
 			}
-			c.Quiet()
 		}
 	}
 }

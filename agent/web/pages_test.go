@@ -26,6 +26,7 @@ var views = map[string]any{
 	"books": BooksView{}, "book": BookView{}, "bookline": BookLineView{}, "bookentry": BookEntryView{}, "workfiles": WorkFilesView{}, "workfile": WorkFileView{},
 	"dossiers": DossiersView{}, "dossier": DossierView{}, "dossierchoose": ChooseView{}, "dossierreceive": ReceptionView{}, "dossierstats": DossierStatsView{},
 	"mine": MineView{}, "standin": StandInView{},
+	"dossierbook": DossierBookView{},
 }
 
 // fill sets every field below v to something that shows.

@@ -13,6 +13,7 @@ import (
 
 	"tram/agent/books"
 	"tram/agent/dossier"
+	"tram/agent/dossier/forms"
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/line"
@@ -176,8 +177,11 @@ type Options struct {
 	Composing Composing
 	Books     *books.Books
 	Dossiers  *dossier.Store
-	Admin     Admin
-	Sticks    Sticks
+	// Forms are the forms of one-stop dossiers; FormHeading is what stands above them.
+	Forms       DossierForms
+	FormHeading func() forms.Heading
+	Admin       Admin
+	Sticks      Sticks
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
 	Search      Finder            // nil: nothing is searched, and nothing kept under a name
@@ -216,7 +220,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Dossiers == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Dossiers == nil || o.Forms == nil || o.FormHeading == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
