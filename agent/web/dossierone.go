@@ -10,6 +10,7 @@ import (
 
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
+	"tram/agent/dossier/forms"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/web/account"
@@ -31,6 +32,7 @@ type DossierView struct {
 	Results            []DossierResult
 	Events             []Step
 	Transfers          []TransferView
+	Forms              []FormRow
 	Acts               []ActView
 	Version            int
 	Apology, Draft     string // addresses, "" for none
@@ -43,7 +45,14 @@ type DossierView struct {
 // ReceiptView is what the applicant is told when a dossier was taken in.
 type ReceiptView struct {
 	Code, Due, Word string
+	Print, PrintAt  string // the form that the applicant gets, and where it is printed
 	Another         string // address of the form for another one
+}
+
+// FormRow is a form of the circular that can be printed.
+type FormRow struct {
+	Name, Action string
+	Nth          int // 0 for the only one
 }
 
 // DossierPaper is a paper as it was handed in.
@@ -131,7 +140,7 @@ func (s *site) showDossier(ctx context.Context, v *visit, d dossier.Dossier, for
 	view.Warnings = v.dossierWarnings(d, unsure)
 	view.Facts, view.Applicant = v.dossierFacts(d, unsure), v.applicantFacts(d)
 	s.dossierHas(v, d, &view)
-	view.Events, view.Transfers = v.dossierEvents(d), v.dossierTransfers(d)
+	view.Events, view.Transfers, view.Forms = v.dossierEvents(d), v.dossierTransfers(d), v.dossierForms(d)
 	if v.may(account.Send) {
 		view.Draft = "/gui?ho-so=" + d.ID.String()
 	}
@@ -162,9 +171,29 @@ func (s *site) dossierDone(ctx context.Context, v *visit, d dossier.Dossier, vie
 	}
 	view.Facts = append(view.Facts, Fact{v.t("web.dossier.word"), word})
 	if len(d.Events) <= 2 && (done == takeIn || done == askNew || done == turnNew) {
-		view.Receipt = &ReceiptView{Code: d.Code.String(), Due: v.dueTime(d.Due, false), Word: word, Another: receptionPath}
+		view.Receipt = &ReceiptView{Code: d.Code.String(), Due: v.dueTime(d.Due, false), Word: word, Print: v.t("web.dossier.print-first." + done),
+			PrintAt: view.Base + "/mau/" + string(firstForm[done]), Another: receptionPath}
 	}
 	return nil
+}
+
+// firstForm is what the applicant gets when a dossier was taken in, or was not.
+var firstForm = map[string]forms.Form{takeIn: forms.Receipt, askNew: forms.Supplement, turnNew: forms.Refusal}
+
+// dossierForms are the forms of a dossier as it stands.
+func (v *visit) dossierForms(d dossier.Dossier) (list []FormRow) {
+	for _, f := range forms.Available(d) {
+		row := FormRow{Name: v.t("web.dossier.form." + string(f)), Action: dossierPath(d.ID) + "/mau/" + string(f)}
+		n := forms.Count(d, f)
+		if n == 1 {
+			list = append(list, row)
+			continue
+		}
+		for i := range n {
+			list = append(list, FormRow{v.t("web.dossier.form-nth", i18n.Args{"form": row.Name, "n": i + 1}), row.Action, i + 1})
+		}
+	}
+	return list
 }
 
 // dossierWarnings are what to know before one relies on the dates.
