@@ -421,7 +421,7 @@ func (s *site) offered(d dossier.Dossier, a dossierAct, kind dossier.Kind) bool 
 	case !a.mayActOn(d) || d.Allows(kind) != nil:
 		return false
 	case kind == dossier.FeePaid:
-		return slices.ContainsFunc(d.Charges, unpaid)
+		return d.Status != code.Refused && slices.ContainsFunc(d.Charges, unpaid)
 	case kind == dossier.HandEnded:
 		return slices.ContainsFunc(d.Transfers, runs)
 	}
