@@ -260,4 +260,3 @@ func (s *site) dossierBookFile(ctx context.Context, v *visit) error {
 	http.ServeContent(v.w, v.r, "", time.Time{}, f)
 	return nil
 }
-

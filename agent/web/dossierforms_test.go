@@ -167,3 +167,11 @@ func TestTheBookOfDossiersIsChosenAndMade(t *testing.T) {
 		t.Errorf("without a place to write a book gave %d", res.StatusCode)
 	}
 }
+
+func TestThePageOfTheBookFitsBothWindowsInBothLanguages(t *testing.T) {
+	b := start(t, false, fixed)
+	b.everyWindow("leader", func(c *chrome, _ string) {
+		c.See("dossier-book", "/mot-cua/so-theo-doi")
+		c.See("dossier-book-mistakes", "/mot-cua/so-theo-doi/tep?nam=26&tu=31/2/26&den=x&dang=pdf")
+	})
+}

@@ -229,7 +229,7 @@ func TestPrintingAgainGivesTheSameBytes(t *testing.T) {
 func TestFormsLookAsTheyDid(t *testing.T) {
 	d := full(t)
 	want := map[Form]string{
-		Receipt: "6c3269aaa74b459d", Supplement: "27dd405810305e90", Apology: "a75ed432947aef11", Stop: "ef036e1bd68b10ca", Control: "e74969db898a426a",
+		Receipt: "8ff4786ce785a4be", Supplement: "27dd405810305e90", Apology: "a75ed432947aef11", Stop: "ef036e1bd68b10ca", Control: "e74969db898a426a",
 		Book: "2adafaef76e43570",
 	}
 	for _, f := range Available(d) {
@@ -263,6 +263,9 @@ func TestTextFromOutsideStaysText(t *testing.T) {
 func TestTemplatesNameWhatThereIs(t *testing.T) {
 	d := full(t)
 	for _, tmpl := range law.Forms {
+		if tmpl.Version == "" || tmpl.Title != strings.ToUpper(tmpl.Name) || tmpl.Name == "" || len(tmpl.ValidFrom) != len("2025-09-15") {
+			t.Errorf("form %s has no version, name or day: %+v", tmpl.Form, tmpl)
+		}
 		if tmpl.Form == Book {
 			values := lineValues(d, heading)
 			for _, c := range tmpl.Book {

@@ -154,16 +154,21 @@ func (v *values) sign(f *typeset.Flow, list []signer) {
 	f.Y += signHeight
 }
 
-// qrSide is the side of the QR code.
-var qrSide = typeset.MM(260)
+// qrSide is the side of the QR code, qrQuiet what is kept free around it: four
+// modules.
+var (
+	qrSide  = typeset.MM(260)
+	qrQuiet = typeset.MM(40)
+)
 
 // code sets the dossier's code in readable type, the word for looking it up, and a
 // QR code with both.
 func (v *values) code(f *typeset.Flow, b block) {
-	f.Need(qrSide)
+	f.Need(qrSide + qrQuiet)
+	f.Gap(typeset.MM(10))
 	x, top, p := typeset.PageLeft+typeset.PageRoom-qrSide, f.Y, f.Page()
 	square(p, v.fill(b.QR), x, top)
-	room := typeset.PageRoom - qrSide - typeset.MM(40)
+	room := typeset.PageRoom - qrSide - qrQuiet
 	y := top + typeset.MM(25)
 	lines, size := typeset.Fit(b.Code+": "+v.text["code"], typeset.Bold, []typeset.Length{14_000, 13_000, 12_000}, room, 2)
 	y = p.Block(lines, typeset.Bold, size, typeset.PageLeft, y, room, typeset.Left) + gap
@@ -171,7 +176,7 @@ func (v *values) code(f *typeset.Flow, b block) {
 		y = p.Block([]string{b.Lookup + ": " + lookup}, typeset.Bold, titleSize, typeset.PageLeft, y, room, typeset.Left) + gap
 		p.Block(typeset.Wrap(b.Hint, typeset.Italic, 11_000, room), typeset.Italic, 11_000, typeset.PageLeft, y, room, typeset.Left)
 	}
-	f.Y = top + qrSide + typeset.MM(20)
+	f.Y = top + qrSide + qrQuiet
 }
 
 // square draws text as a QR code: each run of dark modules is a rule as thick as a

@@ -34,6 +34,7 @@ type Template struct {
 	ValidFrom string   `json:"valid_from"` // yyyy-mm-dd
 	From      string   `json:"from"`       // whose name heads it: "desk" or "office"
 	Number    string   `json:"number"`     // line for a number, "" for none
+	Name      string   `json:"name"`       // as pages call it
 	Title     string   `json:"title"`
 	Blocks    []block  `json:"blocks"`
 	Book      []column `json:"book"` // columns of form 07

@@ -69,6 +69,8 @@ var narrow = []struct {
 		"what stands on a page follows from what it was handed, so that the same page can be had again"},
 	{"agent/register", []string{"agent/i18n", "agent/problem", "agent/typeset"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
 		"a register's sheets follow from its lines, so that a printed page can be had again"},
+	{"agent/dossier/forms", []string{"agent/dossier", "agent/clock", "agent/i18n", "agent/problem", "agent/register", "agent/typeset", "agent/workdays", "storage"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
+		"a form follows from the dossier, so that it can be had again to the byte"},
 	{"agent/hours", nil, []string{"os", "net", "net/http"}, "judging a time is pure"},
 	{"agent/docfields", []string{"agent/edxml", "agent/fold", "agent/problem", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql"},
 		"what a document says of itself follows from its text alone"},
