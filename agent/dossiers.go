@@ -5,6 +5,7 @@ import (
 
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
+	"tram/agent/dossier/forms"
 	"tram/agent/identity"
 	"tram/sync/bundle"
 )
@@ -21,6 +22,12 @@ func (d *desk) openDossiers(ctx context.Context) (err error) {
 	}
 	d.office.Deliver(bundle.KindDossier, d.dossiers.Mailbox())
 	return nil
+}
+
+// formHeading is what stands above the forms of dossiers.
+func (d *desk) formHeading() forms.Heading {
+	h := d.heading()
+	return forms.Heading{Superior: h.Superior, Office: h.Office, Place: h.Place}
 }
 
 // oneStop gives the running desk's dossiers to the local socket.

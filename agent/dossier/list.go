@@ -82,8 +82,8 @@ type Query struct {
 
 // Page is one page of a list.
 type Page struct {
-	Rows []Row
-	Next string // cursor, "" when this is the last one
+	Rows []Row  `json:"dossiers"`
+	Next string `json:"next,omitempty"` // cursor, "" when this is the last one
 }
 
 // where is the condition of a tab at a time.

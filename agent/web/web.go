@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"tram/agent/books"
+	"tram/agent/dossier"
+	"tram/agent/dossier/forms"
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/line"
@@ -174,8 +176,12 @@ type Options struct {
 	Handling  Handling
 	Composing Composing
 	Books     *books.Books
-	Admin     Admin
-	Sticks    Sticks
+	Dossiers  *dossier.Store
+	// Forms are the forms of one-stop dossiers; FormHeading is what stands above them.
+	Forms       DossierForms
+	FormHeading func() forms.Heading
+	Admin       Admin
+	Sticks      Sticks
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
 	Search      Finder            // nil: nothing is searched, and nothing kept under a name
@@ -199,6 +205,7 @@ type site struct {
 	rules       map[string]account.Right // who may use a pattern of mux
 	signing     *vgca.Desk
 	admin       adminState
+	looks       looked
 	usb         stickState
 	oneRead     chan struct{} // holds one while a file is read
 }
@@ -213,7 +220,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Dossiers == nil || o.Forms == nil || o.FormHeading == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
