@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tram/agent/books"
+	"tram/agent/dossier"
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/line"
@@ -161,7 +162,7 @@ const (
 	DefaultMaxFiles  = 200
 )
 
-// Options of New. All but Certificate, Search, Arriving, Logger and Now are required.
+// Options of New. All but Certificate, LookUp, Search, Arriving, Logger and Now are required.
 type Options struct {
 	Office    Office
 	Papers    Papers
@@ -177,6 +178,7 @@ type Options struct {
 	Sticks    Sticks
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
+	LookUp      LookUp            // nil: nobody looks dossiers up
 	Search      Finder            // nil: nothing is searched, and nothing kept under a name
 	Arriving    func() []Arriving // what is coming in; nil for nothing
 	Config      Config
@@ -196,6 +198,7 @@ type site struct {
 	mux         *http.ServeMux
 	rules       map[string]account.Right // who may use a pattern of mux
 	signing     *vgca.Desk
+	lookUps     *dossier.Tries // by address
 	admin       adminState
 	usb         stickState
 }
@@ -241,7 +244,7 @@ func newSite(o Options) (*site, error) {
 	if err := os.RemoveAll(o.Sticks.Dir); err != nil {
 		return nil, fmt.Errorf("empty folder for packages: %w", err)
 	}
-	s := &site{Options: o}
+	s := &site{Options: o, lookUps: dossier.NewTries(MaxLookUps, LookUpsWithin)}
 	s.cookie = s.cookieName(ofOffice("tram-phien", c.Unit.Code))
 	s.visitCookie = s.cookieName(ofOffice("tram-truoc", c.Unit.Code))
 	var err error
