@@ -20,7 +20,8 @@ type LookUp interface {
 const (
 	lookUpPath = "/tra-cuu"
 	// MaxLookUps is how many dossiers one machine may look up within LookUpsWithin. Hard.
-	MaxLookUps    = 60
+	MaxLookUps = 60
+	// LookUpsWithin is the time in which they are counted.
 	LookUpsWithin = 10 * time.Minute
 	// maxTyped bounds what is typed here, bytes.
 	maxTyped = 100
