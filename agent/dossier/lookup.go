@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tram/agent/dossier/code"
+	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/storage/sqlite"
 )
@@ -89,8 +90,8 @@ func (s *Store) lookupKey(ctx context.Context) (key []byte, err error) {
 // from its receipt. A wrong word and an unknown code get the same answer, also when
 // a code was tried too often: see [MaxTries].
 func (s *Store) LookUp(ctx context.Context, c code.Dossier, secret string) (PublicStatus, error) {
-	if err := s.tries.often(c.Key(), s.now()); err != nil {
-		return PublicStatus{}, err
+	if wait := s.tries.Wait(c.Key(), s.now()); wait > 0 {
+		return PublicStatus{}, problem.New(problem.Busy, "dossier.lookup-often", "code", i18n.Args{"minutes": int((wait + time.Minute - 1) / time.Minute)})
 	}
 	key, err := s.lookupKey(ctx)
 	if err != nil {
@@ -103,7 +104,7 @@ func (s *Store) LookUp(ctx context.Context, c code.Dossier, secret string) (Publ
 		return PublicStatus{}, err
 	}
 	if err != nil || !right || d.Guest {
-		s.tries.note(c.Key(), s.now())
+		s.tries.Note(c.Key(), s.now())
 		return PublicStatus{}, problem.New(problem.NotFound, "dossier.lookup", "secret", nil)
 	}
 	return PublicStatus{

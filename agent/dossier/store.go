@@ -56,7 +56,7 @@ type Store struct {
 	me, name string
 	form     code.Form
 	calendar atomic.Pointer[workdays.Calendar]
-	tries    tries
+	tries    *Tries
 	post     Post
 	news     News
 	wake     chan struct{} // for Run: something is to be told
@@ -82,7 +82,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, news: o.News, wake: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}

@@ -3,9 +3,6 @@ package dossier
 import (
 	"sync"
 	"time"
-
-	"tram/agent/i18n"
-	"tram/agent/problem"
 )
 
 // Bounds of looking dossiers up, over all ways to do so.
@@ -14,58 +11,65 @@ const (
 	// whether there is such a dossier or not. Hard.
 	MaxTries    = 10
 	TriesWithin = 15 * time.Minute
-	// maxTried is how many codes are remembered. Beyond it the one that was first tried
+	// maxTried is how many keys are remembered. Beyond it the one that was first tried
 	// longest ago is forgotten.
 	maxTried = 20_000
 )
 
-// tries counts wrong words by code.
-type tries struct {
-	mu sync.Mutex
-	by map[string]*tried
+// Tries counts by key, such as wrong words by code. Make one with [NewTries].
+type Tries struct {
+	most   int
+	within time.Duration
+	mu     sync.Mutex
+	by     map[string]*tried
 }
 
 type tried struct {
 	since time.Time
-	wrong int
+	count int
 }
 
-// often is the problem of a code that was tried too often, nil for none.
-func (t *tries) often(key string, now time.Time) error {
+// NewTries allows most of them within a time.
+func NewTries(most int, within time.Duration) *Tries {
+	return &Tries{most: most, within: within, by: map[string]*tried{}}
+}
+
+// Wait is how long until a key may be tried again, 0 for now.
+func (t *Tries) Wait(key string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	x := t.by[key]
-	if x == nil || now.Sub(x.since) >= TriesWithin || x.wrong < MaxTries {
-		return nil
+	if x == nil || t.over(x, now) || x.count < t.most {
+		return 0
 	}
-	wait := TriesWithin - now.Sub(x.since)
-	return problem.New(problem.Busy, "dossier.lookup-often", "code", i18n.Args{"minutes": int((wait + time.Minute - 1) / time.Minute)})
+	return t.within - now.Sub(x.since)
 }
 
-// note counts a wrong word.
-func (t *tries) note(key string, now time.Time) {
+// Note counts one. A clock that was set back begins anew.
+func (t *Tries) Note(key string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.by == nil {
-		t.by = map[string]*tried{}
-	}
 	x := t.by[key]
-	if x == nil || now.Sub(x.since) >= TriesWithin {
+	if x == nil || t.over(x, now) {
 		t.room(now)
 		x = &tried{since: now}
 		t.by[key] = x
 	}
-	x.wrong++
+	x.count++
+}
+
+func (t *Tries) over(x *tried, now time.Time) bool {
+	return now.Sub(x.since) >= t.within || now.Before(x.since)
 }
 
 // room forgets what is over, and when nothing is the oldest.
-func (t *tries) room(now time.Time) {
+func (t *Tries) room(now time.Time) {
 	if len(t.by) < maxTried {
 		return
 	}
 	oldest, since := "", now
 	for key, x := range t.by {
-		if now.Sub(x.since) >= TriesWithin {
+		if t.over(x, now) {
 			delete(t.by, key)
 		} else if oldest == "" || x.since.Before(since) {
 			oldest, since = key, x.since

@@ -257,7 +257,8 @@ func (s *Server) lookUp(c *call) error {
 	st, err := s.o.Dossiers.LookUp(c.ctx(), named, q.Word)
 	if err != nil {
 		if p := problem.From(err); p.Code == "dossier.lookup-often" {
-			return later{err, int(dossier.TriesWithin / time.Second)}
+			minutes, _ := p.Args["minutes"].(int)
+			return later{err, minutes * 60}
 		}
 		return err
 	}
