@@ -37,8 +37,12 @@ func (s *site) actViews(ctx context.Context, v *visit, d dossier.Dossier, view D
 			continue
 		}
 		act := ActView{Page: view.Page, ID: a.name, Action: view.Base + "/" + a.name, Title: v.t("web.dossier.act." + a.name),
-			Go: v.t("web.dossier.go." + a.name), Version: d.Version, Open: a.kind == wanted || a.name == form.form, Warn: a.warn, HasFiles: a.files, MaxSize: view.MaxSize, MaxBytes: view.MaxBytes}
-		if key := "web.dossier.hint." + a.name; i18n.Has(key) {
+			Go: v.t("web.dossier.go." + a.name), Seen: d.Version, Open: a.kind == wanted || a.name == form.form, Warn: a.warn, HasFiles: a.files, MaxSize: view.MaxSize, MaxBytes: view.MaxBytes}
+		key := "web.dossier.hint." + a.name
+		if a.kind == dossier.Supplemented && d.Accepted.IsZero() {
+			key += "-moi"
+		}
+		if i18n.Has(key) {
 			act.Hint = v.t(key)
 		}
 		for _, f := range a.fields {

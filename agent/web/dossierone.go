@@ -33,7 +33,7 @@ type DossierView struct {
 	Transfers          []TransferView
 	Forms              []FormRow
 	Acts               []ActView
-	Version            int
+	Seen               int    // version that the forms are about
 	Apology, Draft     string // addresses, "" for none
 	Calendar           []string
 	MaxSize            string
@@ -76,7 +76,7 @@ type DossierResult struct{ Href, Name, Note, Text string }
 type ActView struct {
 	Page
 	ID, Action, Title, Hint, Go string
-	Version                     int
+	Seen                        int
 	Open, Warn, HasFiles        bool
 	Fields                      []ActField
 	MaxSize                     string
@@ -125,7 +125,7 @@ func (s *site) showDossier(ctx context.Context, v *visit, d dossier.Dossier, for
 		return err
 	}
 	view := DossierView{Page: s.page(ctx, v, joinDots(d.Code.String(), d.Procedure.Name), dossiersPath), Base: dossierPath(d.ID), Code: d.Code.String(), Name: d.Procedure.Name,
-		State: v.dossierStatus(d.Status), Ended: v.outcomeTag(d.Outcome()), Version: d.Version, Calendar: s.calendarLines(v),
+		State: v.dossierStatus(d.Status), Ended: v.outcomeTag(d.Outcome()), Seen: d.Version, Calendar: s.calendarLines(v),
 		MaxSize: formatSize(v.lang, dossier.MaxFile), MaxBytes: s.Config.MaxUpload, MaxName: dossier.MaxName, MaxText: dossier.MaxText}
 	view.Path, view.Styles, view.Scripts = view.Base, s.some("dossier.css"), s.some("upload.js")
 	view.setErrors(v, errs)
