@@ -264,7 +264,7 @@ func (v *visit) applicantFacts(d dossier.Dossier) (facts []Fact) {
 // dossierHas fills in papers, files, fees and results.
 func (s *site) dossierHas(v *visit, d dossier.Dossier, view *DossierView) {
 	for _, h := range d.Papers {
-		p := DossierPaper{Name: h.Paper.Name, Kind: v.t("web.dossier.paper." + string(h.Paper.Kind)), Copies: strconv.Itoa(h.Copies)}
+		p := DossierPaper{Name: h.Paper.Name, Kind: v.t("web.dossier.paper." + string(h.Paper.Kind)), Copies: v.counted("web.dossier.copies", h.Copies)}
 		if h.Copies == 0 && h.Paper.Required {
 			p.State = Tag{v.t("web.dossier.missing"), "amber"}
 		}
