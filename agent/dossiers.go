@@ -13,7 +13,7 @@ import (
 // openDossiers makes the one-stop dossiers of the office.
 func (d *desk) openDossiers(ctx context.Context) (err error) {
 	d.dossiers, err = dossier.New(ctx, dossier.Options{
-		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Form: code.Form(d.o.Config.Dossiers.Codes), Post: d.office,
+		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Form: code.Form(d.o.Config.Dossiers.Codes), Post: d.office, News: d.office,
 		Unsure: func() bool { trusted, _ := d.clock.Trusted(); return !trusted },
 		Logger: d.log.With("part", "dossiers"), Now: d.clock.Now,
 	})

@@ -70,7 +70,7 @@ func (s *Store) AskPayment(ctx context.Context, id storage.ID, what string, by A
 func (s *Store) Pay(ctx context.Context, id storage.ID, p Payment, by Actor, seen int) (Dossier, error) {
 	return s.act(ctx, id, by, seen, func(a *acting) error {
 		var v faults
-		v.paid(&a.d, p, a.tx.Now())
+		v.paid(&a.d, p, a.now())
 		if err := v.list.Err(); err != nil {
 			return err
 		}

@@ -39,6 +39,8 @@ type Options struct {
 	Name  string
 	// Form is the grammar of the agency code in the codes that this office gives.
 	Form code.Form
+	// News is told of what happens, within its transaction; nil: nobody is.
+	News News
 	// Post carries steps to other offices; nil: dossiers stay here.
 	Post Post
 	// Unsure tells whether the clock is not to be believed now; nil: never.
@@ -54,7 +56,9 @@ type Store struct {
 	me, name string
 	form     code.Form
 	calendar atomic.Pointer[workdays.Calendar]
+	tries    *Tries
 	post     Post
+	news     News
 	wake     chan struct{} // for Run: something is to be told
 	unsure   func() bool
 	log      *slog.Logger
@@ -78,7 +82,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, wake: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}
@@ -156,10 +160,13 @@ func (s *Store) actIn(tx *sqlite.Tx, id storage.ID, by Actor, seen int, fn func(
 	if seen != 0 && seen != a.d.Version {
 		return Dossier{}, a.conflict()
 	}
+	if err := a.timely(); err != nil {
+		return Dossier{}, err
+	}
 	if err := fn(a); err != nil {
 		return Dossier{}, err
 	}
-	return a.d, a.save()
+	return a.d, a.saveAlso()
 }
 
 func saving(err error) error {
@@ -194,7 +201,7 @@ func (a *acting) event(e Event) error {
 	}
 	e.ID, e.Office, e.By = id, a.s.me, a.by.Name
 	if e.At.IsZero() {
-		e.At = a.tx.Now()
+		e.At = a.now()
 	}
 	e.Unsure = a.s.unsure()
 	return a.take(e)
@@ -203,10 +210,11 @@ func (a *acting) event(e Event) error {
 // take writes an event that may have happened elsewhere.
 func (a *acting) take(e Event) error {
 	e.Learnt = a.tx.Now()
+	before := a.d.Status
 	if err := a.d.Apply(e, a.d.Procedure.PaymentStops); err != nil {
 		return err
 	}
-	if err := insertEvent(a.tx, a.seq, e); err != nil {
+	if err := a.s.write(a.tx, a.seq, a.d, e, before); err != nil {
 		return err
 	}
 	a.new, a.d.Events = append(a.new, e), append(a.d.Events, e)

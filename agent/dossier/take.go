@@ -123,7 +123,7 @@ func (s *Store) file(ctx context.Context, f Filing, by Actor, then func(a *actin
 				return err
 			}
 		}
-		if err := a.save(); err != nil {
+		if err := a.saveAlso(); err != nil {
 			return err
 		}
 		d = a.d
@@ -143,11 +143,16 @@ func (s *Store) file(ctx context.Context, f Filing, by Actor, then func(a *actin
 
 // filed finds what the application filed before under the same reference.
 func (s *Store) filed(ctx context.Context, f Filing, by Actor) (d Dossier, ok bool, err error) {
-	if by.App == "" || f.Reference == "" {
+	return s.Filed(ctx, by.App, f.Reference)
+}
+
+// Filed is what an application filed under its reference; ok is false for nothing.
+func (s *Store) Filed(ctx context.Context, app, reference string) (d Dossier, ok bool, err error) {
+	if reference = line(reference); app == "" || reference == "" {
 		return d, false, nil
 	}
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		d, _, err = load(tx, `app = ? AND reference = ?`, by.App, f.Reference)
+		d, _, err = load(tx, `app = ? AND reference = ?`, app, reference)
 		return err
 	})
 	if errors.Is(err, unknown()) {
@@ -307,7 +312,7 @@ func (a *acting) register(f Filing) (err error) {
 		return err
 	}
 	a.new, a.d.Events = []Event{e}, []Event{e}
-	return insertEvent(a.tx, a.seq, e)
+	return a.s.write(a.tx, a.seq, a.d, e, 0)
 }
 
 // issue gives the next code of the day that is free: other systems may have brought
@@ -365,6 +370,6 @@ func (s *Store) Accept(ctx context.Context, id storage.ID, copies []int, by Acto
 		for i := range min(len(copies), len(a.d.Papers)) {
 			a.d.Papers[i].Copies = min(max(copies[i], 0), 99)
 		}
-		return a.accept(a.tx.Now())
+		return a.accept(a.now())
 	})
 }

@@ -25,7 +25,7 @@ var views = map[string]any{
 	"signs": SignsView{}, "sign": SignView{}, "certificate": CertificateView{}, "import": ImportView{}, "enter": EnterView{}, "groups": GroupsView{}, "find": FindView{}, "admin": AdminView{}, "help": HelpView{}, "guide": GuideView{},
 	"books": BooksView{}, "book": BookView{}, "bookline": BookLineView{}, "bookentry": BookEntryView{}, "workfiles": WorkFilesView{}, "workfile": WorkFileView{},
 	"dossiers": DossiersView{}, "dossier": DossierView{}, "dossierchoose": ChooseView{}, "dossierreceive": ReceptionView{}, "dossierstats": DossierStatsView{},
-	"mine": MineView{}, "standin": StandInView{},
+	"mine": MineView{}, "lookup": LookUpView{}, "standin": StandInView{},
 	"dossierbook": DossierBookView{},
 }
 

@@ -83,6 +83,7 @@ func (s *site) table() []route {
 	}
 	all = append(all, s.adminRoutes()...)
 	all = append(all, s.helpRoutes()...)
+	all = append(all, s.lookUpRoutes()...)
 	all = append(all, s.stickRoutes()...)
 	all = append(all, s.paperRoutes()...)
 	all = append(all, s.findRoutes()...)

@@ -164,7 +164,7 @@ const (
 	DefaultMaxFiles  = 200
 )
 
-// Options of New. All but Certificate, Search, Arriving, Reader, Logger and Now are required.
+// Options of New. All but Certificate, LookUp, Search, Arriving, Reader, Logger and Now are required.
 type Options struct {
 	Office    Office
 	Papers    Papers
@@ -184,6 +184,7 @@ type Options struct {
 	Sticks      Sticks
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
+	LookUp      LookUp            // nil: nobody looks dossiers up
 	Search      Finder            // nil: nothing is searched, and nothing kept under a name
 	Arriving    func() []Arriving // what is coming in; nil for nothing
 	Reader      search.Reader     // of files that are added to a draft; nil: they are not read
@@ -204,6 +205,7 @@ type site struct {
 	mux         *http.ServeMux
 	rules       map[string]account.Right // who may use a pattern of mux
 	signing     *vgca.Desk
+	lookUps     *dossier.Tries // by address
 	admin       adminState
 	looks       looked
 	usb         stickState
@@ -251,7 +253,7 @@ func newSite(o Options) (*site, error) {
 	if err := os.RemoveAll(o.Sticks.Dir); err != nil {
 		return nil, fmt.Errorf("empty folder for packages: %w", err)
 	}
-	s := &site{Options: o, oneRead: make(chan struct{}, 1)}
+	s := &site{Options: o, oneRead: make(chan struct{}, 1), lookUps: dossier.NewTries(MaxLookUps, LookUpsWithin)}
 	s.cookie = s.cookieName(ofOffice("tram-phien", c.Unit.Code))
 	s.visitCookie = s.cookieName(ofOffice("tram-truoc", c.Unit.Code))
 	var err error

@@ -140,6 +140,7 @@ var answers = map[string][]string{
 	"cmd/tram.handKey":          {"tram app create", "tram app rotate"},
 	"cmd/tram.appListCommand":   {"tram app list"},
 	"cmd/tram.appRevokeCommand": {"tram app revoke"},
+	"cmd/tram.appStatesCommand": {"tram app states"},
 	"cmd/tram.importCommand":    {"tram import"},
 	"cmd/tram.documentsCommand": {"tram documents"},
 	"cmd/tram.showCommand":      {"tram show"},
