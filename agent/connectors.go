@@ -26,7 +26,7 @@ func kinds() []connector.Kind {
 func (d *desk) openConnectors() {
 	d.connectors = connector.New(connector.Options{
 		DB: d.db, Dir: filepath.Join(d.o.Dir, connectorDir), Office: office.Party{Code: d.id.Code, Name: d.id.Name},
-		Feed: everything{d.office}, Desk: d.office, Kinds: kinds(), Logger: d.log.With("part", "connectors"), Now: d.clock.Now,
+		Feed: everything{d.office}, Desk: d.office, Dossiers: d.dossiers.National(), Kinds: kinds(), Logger: d.log.With("part", "connectors"), Now: d.clock.Now,
 	})
 	d.office.Reach(d.connectors)
 }

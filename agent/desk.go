@@ -133,13 +133,13 @@ func openDesk(ctx context.Context, a *Agent) (_ *desk, err error) {
 		return nil, err
 	}
 	d.queue.SetHooks(d.office.Hooks())
+	if err := d.openDossiers(ctx); err != nil {
+		return nil, err
+	}
 	d.openConnectors()
 	d.openSearch()
 	d.openBooks()
 	if err := d.openHandling(); err != nil {
-		return nil, err
-	}
-	if err := d.openDossiers(ctx); err != nil {
 		return nil, err
 	}
 	if err := d.openNode(); err != nil {

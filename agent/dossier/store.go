@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,9 @@ type Store struct {
 	unsure   func() bool
 	log      *slog.Logger
 	now      func() time.Time
+
+	mu   sync.Mutex
+	next chan struct{} // closed at the next change
 }
 
 // New makes a Store.
@@ -78,7 +82,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}
@@ -232,6 +236,7 @@ func (a *acting) save() error {
 		return err
 	}
 	a.tx.OnCommit(a.s.kick)
+	a.tx.OnCommit(a.s.announce)
 	for _, e := range a.new {
 		detail := map[string]string{"code": a.d.Code.String(), "status": a.d.Status.String()}
 		if e.Office != a.s.me {

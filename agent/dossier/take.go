@@ -315,14 +315,24 @@ func (a *acting) register(f Filing) (err error) {
 	return a.s.write(a.tx, a.seq, a.d, e, 0)
 }
 
-// issue gives the next code of the day.
+// issue gives the next code of the day that is free: other systems may have brought
+// dossiers with codes of this office.
 func (s *Store) issue(tx *sqlite.Tx, at time.Time) (code.Dossier, error) {
 	day := at.In(clock.Vietnam)
-	n, err := next(tx, "code "+s.me+" "+day.Format(time.DateOnly))
-	if err != nil {
-		return code.Dossier{}, err
+	for {
+		n, err := next(tx, "code "+s.me+" "+day.Format(time.DateOnly))
+		if err != nil {
+			return code.Dossier{}, err
+		}
+		c, err := code.NewDossier(s.form, s.me, day, n)
+		if err != nil {
+			return code.Dossier{}, err
+		}
+		var taken bool
+		if err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM dossiers WHERE code_key = ? AND guest = 0)`, c.Key()).Scan(&taken); err != nil || !taken {
+			return c, err
+		}
 	}
-	return code.NewDossier(s.form, s.me, day, n)
 }
 
 // accept starts the clock: the date of return is set, and the number in the book. Of

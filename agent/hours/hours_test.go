@@ -1,6 +1,7 @@
 package hours
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -88,4 +89,19 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is written %q, read as %+v, %v", text, s.String(), again, err)
 		}
 	})
+}
+
+func TestOn(t *testing.T) {
+	w := week(t, "Mon-Fri 13:30-17:00", "Mon-Fri 07:30-11:30", "Fri 16:00-18:00", "Sat 22:00-06:00", "Sun 18:00-24:00", "Sun 05:00-07:00")
+	for day, want := range map[time.Weekday][]Range{
+		time.Monday: {{450, 690}, {810, 1020}}, time.Friday: {{450, 690}, {810, 1080}},
+		time.Saturday: {{1320, 1440}}, time.Sunday: {{0, 420}, {1080, 1440}},
+	} {
+		if got := w.On(day); !slices.Equal(got, want) {
+			t.Errorf("%v: %v, want %v", day, got, want)
+		}
+	}
+	if got := Week(nil).On(time.Monday); len(got) != 0 {
+		t.Errorf("no spans have %v", got)
+	}
 }

@@ -12,6 +12,8 @@ func Span(lang Lang, d time.Duration) string {
 		return T(lang, "span.minutes", Args{"m": minutes})
 	case minutes < 24*60 && minutes%60 == 0:
 		return T(lang, "span.hours", Args{"h": minutes / 60})
+	case minutes/(24*60) == 1:
+		return T(lang, "span.day")
 	case minutes < 24*60:
 		return T(lang, "span.hours-minutes", Args{"h": minutes / 60, "m": minutes % 60})
 	}

@@ -50,6 +50,9 @@ type SendView struct {
 	Scans      []ScanView
 	ScanFault  string    // why there are none
 	Taken      []string  // chosen scans
+	Preset     []string  // values that nobody typed, as name=value
+	Proposed   []string  // values read from a file, as name=value
+	ReadFrom   string    // the name of that file
 	Change     *Changing // of a document that replaces or updates another one
 	Reply      *Replying // of one that answers
 	MaxReason  int
@@ -99,6 +102,7 @@ var documentTypes = []Option{
 
 func (s *site) sendForm(ctx context.Context, v *visit) error {
 	view := SendView{Type: "CV", Date: formatDay(v.now), Once: rand.Text()}
+	view.Preset = []string{"type=" + view.Type, "date=" + view.Date, "urgency=0"}
 	if id := v.r.URL.Query().Get("nhap"); id != "" {
 		if err := s.loadDraft(ctx, v, id, &view); err != nil {
 			return err
@@ -259,7 +263,8 @@ func sendView(up *upload) SendView {
 	f := up.field
 	view := SendView{Once: f("once"), To: f("to"), Subject: f("subject"), Type: f("type"), Number: f("number"),
 		Notation: f("notation"), Date: f("date"), Signer: f("signer"), Position: f("position"),
-		Declared: f("declare") != "", Cleared: f("cleared") != "", Guarded: f("cleared") != "", From: f("from"), ChooseNew: len(up.files) > 0}
+		Declared: f("declare") != "", Cleared: f("cleared") != "", Guarded: f("cleared") != "", From: f("from"), ChooseNew: len(up.files) > 0,
+		Preset: up.fields["preset"], Proposed: up.fields["proposed"], ReadFrom: f("readfrom")}
 	if view.Once == "" {
 		view.Once = rand.Text()
 	}

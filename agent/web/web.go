@@ -17,6 +17,7 @@ import (
 	"tram/agent/httpd"
 	"tram/agent/line"
 	"tram/agent/office"
+	"tram/agent/search"
 	"tram/agent/vgca"
 	"tram/agent/web/account"
 	"tram/storage"
@@ -162,7 +163,7 @@ const (
 	DefaultMaxFiles  = 200
 )
 
-// Options of New. All but Certificate, LookUp, Search, Arriving, Logger and Now are required.
+// Options of New. All but Certificate, LookUp, Search, Arriving, Reader, Logger and Now are required.
 type Options struct {
 	Office    Office
 	Papers    Papers
@@ -181,6 +182,7 @@ type Options struct {
 	LookUp      LookUp            // nil: nobody looks dossiers up
 	Search      Finder            // nil: nothing is searched, and nothing kept under a name
 	Arriving    func() []Arriving // what is coming in; nil for nothing
+	Reader      search.Reader     // of files that are added to a draft; nil: they are not read
 	Config      Config
 	Logger      *slog.Logger
 	Now         func() time.Time
@@ -201,6 +203,7 @@ type site struct {
 	lookUps     *dossier.Tries // by address
 	admin       adminState
 	usb         stickState
+	oneRead     chan struct{} // holds one while a file is read
 }
 
 // New makes the pages. The handler expects the guards of httpd in front of it.
@@ -244,7 +247,7 @@ func newSite(o Options) (*site, error) {
 	if err := os.RemoveAll(o.Sticks.Dir); err != nil {
 		return nil, fmt.Errorf("empty folder for packages: %w", err)
 	}
-	s := &site{Options: o, lookUps: dossier.NewTries(MaxLookUps, LookUpsWithin)}
+	s := &site{Options: o, lookUps: dossier.NewTries(MaxLookUps, LookUpsWithin), oneRead: make(chan struct{}, 1)}
 	s.cookie = s.cookieName(ofOffice("tram-phien", c.Unit.Code))
 	s.visitCookie = s.cookieName(ofOffice("tram-truoc", c.Unit.Code))
 	var err error

@@ -74,7 +74,8 @@ func (h HoSo) check(w *writer) {
 	coded(w, h.MaHoSo, "MaHoSo", code.ParseDossier)
 	coded(w, h.MaTTHC, "MaTTHC", code.ParseProcedure)
 	coded(w, h.MaLinhVuc, "MaLinhVuc", code.ParseField)
-	if h.TrangThaiHoSo != code.Registered && h.TrangThaiHoSo != code.Refused {
+	switch h.TrangThaiHoSo { // others may come before it is received, or without
+	case code.Received, code.Processing, code.Done, code.Returned:
 		w.need(!h.NgayTiepNhan.IsZero(), "NgayTiepNhan")
 	}
 	if h.TrangThaiHoSo == code.Returned {

@@ -138,3 +138,12 @@ CREATE TABLE dossier_calendars (
     origin  TEXT    NOT NULL, -- office or hub that gave it
     content TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What other sides have acknowledged, such as the national portal.
+CREATE TABLE dossier_synced (
+    id       BLOB    NOT NULL CHECK (length(id) = 16), -- of the dossier
+    via      TEXT    NOT NULL,
+    revision INTEGER NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (id, via)
+) STRICT, WITHOUT ROWID;

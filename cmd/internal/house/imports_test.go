@@ -68,6 +68,8 @@ var narrow = []struct {
 	{"agent/register", []string{"agent/i18n", "agent/problem"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
 		"a register's sheets follow from its lines, so that a printed page can be had again"},
 	{"agent/hours", nil, []string{"os", "net", "net/http"}, "judging a time is pure"},
+	{"agent/docfields", []string{"agent/edxml", "agent/fold", "agent/problem", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql"},
+		"what a document says of itself follows from its text alone"},
 	{"agent/workdays", []string{"agent/clock", "agent/hours", "agent/i18n", "agent/problem"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
 		"a due time follows from rule, times and calendar, so that it can be had again"},
 	{"agent/fold", nil, []string{"os", "net", "net/http"}, "folding text is pure"},
