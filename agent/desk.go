@@ -347,6 +347,9 @@ func (d *desk) tidy(ctx context.Context) error {
 		if err := d.forgetFirstSignIn(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("first sign-in not removed", "error", err)
 		}
+		if err := d.tidyDossiers(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("dossiers not tidied", "error", err)
+		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
 		}

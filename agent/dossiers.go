@@ -30,3 +30,13 @@ func (a *Agent) oneStop() (*dossier.Store, error) {
 	}
 	return nil, identity.None(a.o.Dir)
 }
+
+// tidyDossiers gives up personal data whose time is over. A clock that is not believed
+// could say so too early.
+func (d *desk) tidyDossiers(ctx context.Context) error {
+	retention := d.o.Config.Dossiers.Retention
+	if trusted, _ := d.clock.Trusted(); !trusted {
+		retention = 0
+	}
+	return d.dossiers.Tidy(ctx, retention)
+}

@@ -149,6 +149,9 @@ func (s *Store) act(ctx context.Context, id storage.ID, by Actor, seen int, fn f
 		if seen != 0 && seen != a.d.Version {
 			return a.conflict()
 		}
+		if a.d.Erased {
+			return problem.New(problem.Conflict, "dossier.erased", "", nil)
+		}
 		if err := fn(a); err != nil {
 			return err
 		}
