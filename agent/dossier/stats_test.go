@@ -8,6 +8,7 @@ import (
 
 	"tram/agent/clock"
 	"tram/agent/dossier/code"
+	"tram/storage"
 )
 
 // judged is what QĐ 766/QĐ-TTg makes of the log of one dossier, told from the events
@@ -126,10 +127,13 @@ func (d *desk) life(r *rand.Rand, n int) {
 	d.t.Helper()
 	ctx := d.t.Context()
 	var all []Dossier
-	for range n * 12 {
-		d.clock = d.clock.Add(time.Duration(r.IntN(110)) * time.Minute)
+	for range n * 11 {
+		d.clock = d.clock.Add(time.Duration(r.IntN(80)) * time.Minute)
+		if r.IntN(12) == 0 {
+			d.clock = d.clock.Add(time.Duration(r.IntN(20)) * time.Hour)
+		}
 		d.unsure = r.IntN(15) == 0
-		if len(all) < n && r.IntN(6) == 0 {
+		if len(all) < n && r.IntN(7) == 0 {
 			f := filing()
 			if r.IntN(2) == 0 {
 				f.Procedure, f.Copies, f.Files = code.Procedure{Number: "1.000894"}, nil, nil
@@ -145,38 +149,41 @@ func (d *desk) life(r *rand.Rand, n int) {
 		if len(all) == 0 {
 			continue
 		}
-		id := all[r.IntN(len(all))].ID
-		// What may not happen now is refused, and changes nothing.
-		switch r.IntN(16) {
-		case 0:
-			_, _ = d.AskSupplement(ctx, id, "thiếu", "", boss, 0)
-		case 1, 2, 3:
-			_, _ = d.Supplement(ctx, id, nil, nil, "", boss, 0)
-		case 4:
-			_, _ = d.AskPayment(ctx, id, "nộp", boss, 0)
-		case 5, 6:
-			_, _ = d.Pay(ctx, id, Payment{}, boss, 0)
-		case 7:
-			_, _ = d.Extend(ctx, id, d.clock.AddDate(0, 0, 1+r.IntN(9)).Format(time.DateOnly), "xin lỗi", boss, 0)
-		case 8, 9:
-			_, _ = d.Finish(ctx, id, Result{Name: "kết quả"}, nil, boss, 0)
-		case 10:
-			_, _ = d.Return(ctx, id, "", boss, 0)
-		case 11:
-			_, _ = d.Reopen(ctx, id, "sai", boss, 0)
-		case 12:
-			_, _ = d.AskWithdrawal(ctx, id, "", boss, 0)
-		case 13:
-			_, _ = d.DenyWithdrawal(ctx, id, "không", boss, 0)
-		case 14:
-			_, _ = d.Accept(ctx, id, []int{1, 1, 1}, boss, 0)
-		case 15:
-			if r.IntN(4) == 0 {
-				_, _ = d.Withdraw(ctx, id, "", boss, 0)
-				_, _ = d.Stop(ctx, id, "dừng", "", boss, 0)
-				_, _ = d.Refuse(ctx, id, "không đủ", "", boss, 0)
+		x := all[max(len(all)-1-r.IntN(12), 0)]
+		acts := d.acts(x.ID)
+		for range 6 { // what may not happen now is refused, and changes nothing
+			if _, err := acts[r.IntN(len(acts))](); err == nil {
+				break
 			}
 		}
+	}
+}
+
+// acts are what somebody may try on a dossier.
+func (d *desk) acts(id storage.ID) []func() (Dossier, error) {
+	ctx := d.t.Context()
+	ask := func() (Dossier, error) { return d.AskSupplement(ctx, id, "thiếu", "", boss, 0) }
+	supply := func() (Dossier, error) { return d.Supplement(ctx, id, nil, nil, "", boss, 0) }
+	finish := func() (Dossier, error) { return d.Finish(ctx, id, Result{Name: "kết quả"}, nil, boss, 0) }
+	return []func() (Dossier, error){
+		ask, ask, supply, supply, finish,
+		func() (Dossier, error) { return d.AskPayment(ctx, id, "nộp", boss, 0) },
+		func() (Dossier, error) { return d.Pay(ctx, id, Payment{}, boss, 0) },
+		func() (Dossier, error) {
+			return d.Extend(ctx, id, d.clock.AddDate(0, 0, 1+d.clock.Minute()%9).Format(time.DateOnly), "xin lỗi", boss, 0)
+		},
+		func() (Dossier, error) { return d.Return(ctx, id, "", boss, 0) },
+		func() (Dossier, error) { return d.Reopen(ctx, id, "sai", boss, 0) },
+		func() (Dossier, error) { return d.AskWithdrawal(ctx, id, "", boss, 0) },
+		func() (Dossier, error) { return d.DenyWithdrawal(ctx, id, "không", boss, 0) },
+		func() (Dossier, error) { return d.Accept(ctx, id, []int{1, 1, 1}, boss, 0) },
+		func() (Dossier, error) {
+			if _, err := d.Withdraw(ctx, id, "", boss, 0); err == nil || d.clock.Minute()%4 > 0 {
+				return Dossier{}, err
+			}
+			return d.Stop(ctx, id, "dừng", "", boss, 0)
+		},
+		func() (Dossier, error) { return d.Refuse(ctx, id, "không đủ", "", boss, 0) },
 	}
 }
 
