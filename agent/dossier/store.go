@@ -41,6 +41,8 @@ type Options struct {
 	Form code.Form
 	// Post carries steps to other offices; nil: dossiers stay here.
 	Post Post
+	// Reporter carries reports to the hub; nil: there are none.
+	Reporter Reporter
 	// Unsure tells whether the clock is not to be believed now; nil: never.
 	Unsure func() bool
 	Logger *slog.Logger     // nil discards
@@ -56,9 +58,13 @@ type Store struct {
 	calendar atomic.Pointer[workdays.Calendar]
 	post     Post
 	wake     chan struct{} // for Run: something is to be told
+	reporter Reporter
+	news     chan struct{} // for RunReports: the hub is to know at once
 	unsure   func() bool
 	log      *slog.Logger
 	now      func() time.Time
+
+	reporting sync.Mutex // held by the one report that is made
 
 	mu   sync.Mutex
 	next chan struct{} // closed at the next change
@@ -78,7 +84,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, wake: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, wake: make(chan struct{}, 1), reporter: o.Reporter, news: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}
