@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"tram/agent/dossier"
 	"tram/agent/office"
 	"tram/storage/sqlite"
 )
@@ -9,3 +10,6 @@ import (
 func (a *Agent) Office() *office.Office { return a.theDesk().office }
 
 func (a *Agent) DB() *sqlite.DB { return a.theDesk().db }
+
+// Dossiers are those of a running office.
+func (a *Agent) Dossiers() *dossier.Store { return a.theDesk().dossiers }
