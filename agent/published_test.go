@@ -20,8 +20,10 @@ import (
 	"tram/agent/hub/ca"
 	"tram/agent/hub/rollup"
 	"tram/agent/problem"
+	"tram/agent/stick"
 	"tram/agent/workdays"
 	"tram/storage/sqlite"
+	"tram/sync/usb"
 )
 
 // aCatalogue is a catalogue file with versions of one procedure, from 1 on.
@@ -299,4 +301,62 @@ func TestP7_WhatIsPublishedAndTheFiguresGoOverAllTiers(t *testing.T) {
 		list, err := top.Catalogue().Procedures(ctx, "khai sinh")
 		return err == nil && list.Current == 1 && list.Offices == 1
 	})
+}
+
+// carry takes what waits for a neighbour from one station to another by stick.
+func (p *province) carry(s *usb.Stick, from, to usb.Station, neighbour string) {
+	p.t.Helper()
+	ctx := p.t.Context()
+	if _, err := usb.Export(ctx, s, from, usb.ExportOptions{To: neighbour}); err != nil {
+		p.t.Fatal(err)
+	}
+	list, err := usb.Look(ctx, s, to)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, f := range list {
+		if f.State == usb.New {
+			if _, err := usb.Take(ctx, s, to, f, usb.ImportOptions{}); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestP8_WhatIsPublishedAndTheFiguresTravelByStick to and from an office that never has
+// a line: what it carries back and forth is the latest.
+func TestP8_WhatIsPublishedAndTheFiguresTravelByStick(t *testing.T) {
+	p := found(t)
+	p.settings = func(_ string, c *config.Office) { c.MQTT.Servers = []string{"127.0.0.1:1"} }
+	p.startHub()
+	ctx := t.Context()
+	if _, err := p.theHub.PutProcedures(ctx, aCatalogue(t, "1.001193", 2), "test"); err != nil {
+		t.Fatal(err)
+	}
+	a := p.join(codeA)
+	s, err := usb.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	office := stick.Client{Caller: a.api.Caller}
+	there := func() { t.Helper(); p.carry(s, office, p.theHub.USB(), "") }
+	back := func() { t.Helper(); p.carry(s, p.theHub.USB(), office, codeA) }
+	there()
+	p.eventually("the hub hearing of the office", func() bool {
+		list, err := p.theHub.Catalogue().Calendars(ctx)
+		return err == nil && list.Offices == 1
+	})
+	back()
+	p.eventually("the catalogue by stick", func() bool { return a.inForce("1.001193") == 2 })
+	a.filed(3, 2)
+	there()
+	p.figures(codeA, 3, 2)
+	if list, err := p.theHub.Catalogue().Procedures(ctx, ""); err != nil || list.Current != 1 {
+		t.Errorf("%+v, %v", list.Spread, err)
+	}
+	back()
+	if times, items := a.published(); times != 1 || items != 2 {
+		t.Errorf("%d publications with %d items", times, items)
+	}
 }
