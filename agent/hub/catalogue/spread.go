@@ -15,7 +15,8 @@ import (
 // before it is sent again.
 const Repeat = 10 * time.Minute
 
-// Heard notes up to where a neighbour below says it has the catalogue.
+// Heard notes up to where a neighbour below says it has the catalogue. One that has
+// less than before is another box, or was restored, and is sent the rest at once.
 func (c *Catalogue) Heard(tx *sqlite.Tx, peer string, m dossier.Mark) error {
 	has := m.Serial
 	newest, err := newest(tx)
@@ -26,7 +27,7 @@ func (c *Catalogue) Heard(tx *sqlite.Tx, peer string, m dossier.Mark) error {
 		has = 0
 	}
 	_, err = tx.Exec(`INSERT INTO catalogue_offices (peer, has, heard, upto, newest, sent) VALUES (?1, ?2, ?3, 0, 0, 0)
-		ON CONFLICT (peer) DO UPDATE SET has = ?2, heard = ?3`, peer, has, tx.Now())
+		ON CONFLICT (peer) DO UPDATE SET bundle = CASE WHEN ?2 < has THEN NULL ELSE bundle END, has = ?2, heard = ?3`, peer, has, tx.Now())
 	return err
 }
 
