@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"path/filepath"
 
 	"tram/agent/connector"
@@ -25,9 +26,16 @@ func kinds() []connector.Kind {
 func (d *desk) openConnectors() {
 	d.connectors = connector.New(connector.Options{
 		DB: d.db, Dir: filepath.Join(d.o.Dir, connectorDir), Office: office.Party{Code: d.id.Code, Name: d.id.Name},
-		Feed: d.office, Desk: d.office, Dossiers: d.dossiers.National(), Kinds: kinds(), Logger: d.log.With("part", "connectors"), Now: d.clock.Now,
+		Feed: everything{d.office}, Desk: d.office, Dossiers: d.dossiers.National(), Kinds: kinds(), Logger: d.log.With("part", "connectors"), Now: d.clock.Now,
 	})
 	d.office.Reach(d.connectors)
+}
+
+// everything is the office's feed with what happens to dossiers.
+type everything struct{ *office.Office }
+
+func (e everything) Feed(ctx context.Context, after string, limit int) (entries []office.Entry, next string, err error) {
+	return e.FeedTo(ctx, office.Reading{Dossiers: true}, after, limit)
 }
 
 // quarantine gives the office of the running desk to the local socket.

@@ -5,6 +5,7 @@ import (
 
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
+	"tram/agent/dossier/forms"
 	"tram/agent/health"
 	"tram/agent/i18n"
 	"tram/agent/identity"
@@ -15,7 +16,7 @@ import (
 // openDossiers makes the one-stop dossiers of the office.
 func (d *desk) openDossiers(ctx context.Context) (err error) {
 	d.dossiers, err = dossier.New(ctx, dossier.Options{
-		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Form: code.Form(d.o.Config.Dossiers.Codes), Post: d.office, Reporter: d.office,
+		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Form: code.Form(d.o.Config.Dossiers.Codes), Post: d.office, News: d.office, Reporter: d.office,
 		Unsure: func() bool { trusted, _ := d.clock.Trusted(); return !trusted },
 		Logger: d.log.With("part", "dossiers"), Now: d.clock.Now,
 	})
@@ -23,8 +24,14 @@ func (d *desk) openDossiers(ctx context.Context) (err error) {
 		return err
 	}
 	d.office.Deliver(bundle.KindDossier, d.dossiers.Mailbox())
-	d.office.Announce(d.dossiers.Herald())
+	d.office.Hear(d.dossiers.Herald())
 	return nil
+}
+
+// formHeading is what stands above the forms of dossiers.
+func (d *desk) formHeading() forms.Heading {
+	h := d.heading()
+	return forms.Heading{Superior: h.Superior, Office: h.Office, Place: h.Place}
 }
 
 // oneStop gives the running desk's dossiers to the local socket.

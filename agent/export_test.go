@@ -11,5 +11,5 @@ func (a *Agent) Office() *office.Office { return a.theDesk().office }
 
 func (a *Agent) DB() *sqlite.DB { return a.theDesk().db }
 
-// Dossiers are those of a running office.
+// Dossiers lets tests act on one-stop dossiers as people do.
 func (a *Agent) Dossiers() *dossier.Store { return a.theDesk().dossiers }

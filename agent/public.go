@@ -20,7 +20,7 @@ func (d *desk) public() (*v1.Server, error) {
 	}
 	limits := d.o.Config.Limits
 	return v1.New(v1.Options{
-		DB: d.db, Blobs: d.blobs, Apps: d.apps, Office: d.office, Directory: d.registry, Search: d.search, Works: d.handling, Arriving: d.arriving,
+		DB: d.db, Blobs: d.blobs, Apps: d.apps, Office: d.office, Directory: d.registry, Search: d.search, Dossiers: d.dossiers, Works: d.handling, Arriving: d.arriving,
 		Unit:    office.Party{Code: d.id.Code, Name: d.id.Name},
 		Limits:  office.Limits{File: int64(limits.File), Files: limits.Files, Total: int64(limits.Total)},
 		Version: d.o.Version, Style: style, Logger: d.log.With("part", "api"), Now: d.clock.Now,

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"tram/agent/docfields"
 	"tram/agent/identity"
 	"tram/agent/office"
 	"tram/agent/search"
@@ -15,6 +16,15 @@ func (d *desk) openSearch() {
 		o.Reader = extract.Process{Program: d.o.Program}
 	}
 	d.search = search.New(o)
+}
+
+// pageReader reads the first page of a file while somebody waits, nil when no
+// program is there to do it.
+func (d *desk) pageReader() search.Reader {
+	if d.o.Program == "" {
+		return nil
+	}
+	return extract.Process{Program: d.o.Program, Time: web.ReadTime, Text: docfields.MaxText}
 }
 
 // search gives the index of the running desk to the local socket.

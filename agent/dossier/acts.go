@@ -8,6 +8,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/storage"
+	"tram/storage/sqlite"
 )
 
 // Refuse tells the applicant why the dossier is not taken in (form 03).
@@ -69,7 +70,7 @@ func (s *Store) AskPayment(ctx context.Context, id storage.ID, what string, by A
 func (s *Store) Pay(ctx context.Context, id storage.ID, p Payment, by Actor, seen int) (Dossier, error) {
 	return s.act(ctx, id, by, seen, func(a *acting) error {
 		var v faults
-		v.paid(&a.d, p, a.tx.Now())
+		v.paid(&a.d, p, a.now())
 		if err := v.list.Err(); err != nil {
 			return err
 		}
@@ -129,7 +130,7 @@ func (s *Store) Extend(ctx context.Context, id storage.ID, day, reason string, b
 // Finish gives the result.
 func (s *Store) Finish(ctx context.Context, id storage.ID, r Result, list []Upload, by Actor, seen int) (Dossier, error) {
 	var v faults
-	r.Name, r.Number = v.name("result", r.Name), v.short("number", r.Number)
+	r.Name, r.Number, r.Text = v.name("result", r.Name), v.short("number", r.Number), v.text("text", r.Text, false)
 	v.day("date", r.Date, false)
 	if err := v.list.Err(); err != nil {
 		return Dossier{}, err
@@ -166,8 +167,17 @@ func (s *Store) Note(ctx context.Context, id storage.ID, text string, by Actor) 
 }
 
 // Link notes a document of this office that was drafted for the dossier.
-func (s *Store) Link(ctx context.Context, id, document storage.ID, symbol string, by Actor) (Dossier, error) {
-	return s.act(ctx, id, by, 0, func(a *acting) error {
+func (s *Store) Link(ctx context.Context, id, document storage.ID, symbol string, by Actor) (d Dossier, err error) {
+	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		d, err = s.LinkIn(tx, id, document, symbol, by)
+		return err
+	})
+	return d, saving(err)
+}
+
+// LinkIn is Link within the transaction that saves the document.
+func (s *Store) LinkIn(tx *sqlite.Tx, id, document storage.ID, symbol string, by Actor) (Dossier, error) {
+	return s.actIn(tx, id, by, 0, func(a *acting) error {
 		a.d.Results = append(a.d.Results, Result{Name: symbol, Document: document})
 		return a.event(Event{Kind: Linked, Text: symbol})
 	})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -155,26 +154,11 @@ func (s *Store) Procedures(ctx context.Context, words string, at time.Time, limi
 
 func (s *Store) procedures(ctx context.Context, where string, args ...any) (list []Procedure, err error) {
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT content FROM dossier_procedures WHERE `+where, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var raw string
-			var p Procedure
-			if err := rows.Scan(&raw); err != nil {
-				return err
-			}
-			if err := json.Unmarshal([]byte(raw), &p); err != nil {
-				return err
-			}
-			list = append(list, p)
-		}
-		return rows.Err()
+		list, err = sqlite.Collect(tx, scanContent[Procedure], `SELECT content FROM dossier_procedures WHERE `+where, args...)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read procedures: %w", err)
 	}
-	return slices.Clip(list), nil
+	return list, nil
 }

@@ -11,7 +11,7 @@ import (
 
 // resume is an event after which the clock goes on, with the date that follows.
 func (a *acting) resume(e Event) error {
-	e.At = a.tx.Now()
+	e.At = a.now()
 	if a.d.Paused.IsZero() || a.d.Due.IsZero() {
 		return a.event(e)
 	}

@@ -109,7 +109,7 @@ func (s *Store) guest(tx *sqlite.Tx, step Step, del office.Delivery) (int64, err
 	if err != nil {
 		return 0, err
 	}
-	if err := insertEvent(tx, seq, e); err != nil {
+	if err := s.write(tx, seq, d, e, 0); err != nil {
 		return 0, err
 	}
 	t := Transfer{

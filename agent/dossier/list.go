@@ -36,8 +36,11 @@ var Tabs = []Tab{TabNew, TabOpen, TabSoon, TabLate, TabWaiting, TabDone, TabClos
 // soonDays is how many working days before its date of return a dossier is due soon.
 const soonDays = 2
 
-// PageSize is how many rows a page of a list has.
-const PageSize = 50
+// PageSize is how many rows a page of a list has, MaxPage how many it may have.
+const (
+	PageSize = 50
+	MaxPage  = 500
+)
 
 // Row is a dossier in a list, without what only those who open it may see.
 type Row struct {
@@ -69,14 +72,18 @@ type Query struct {
 	Channel   Channel
 	Outcome   Outcome
 	From, To  time.Time // ended within, To not included; zero for no bound
-	After     string    // cursor of the page before
-	Limit     int       // 0 for PageSize
+	// TakenFrom and TakenTo are the same of when they were accepted.
+	TakenFrom, TakenTo time.Time
+	Running            bool   // accepted and not ended
+	Own                bool   // none that were handed to this office
+	After              string // cursor of the page before
+	Limit              int    // 0 for PageSize, at most MaxPage
 }
 
 // Page is one page of a list.
 type Page struct {
-	Rows []Row
-	Next string // cursor, "" when this is the last one
+	Rows []Row  `json:"dossiers"`
+	Next string `json:"next,omitempty"` // cursor, "" when this is the last one
 }
 
 // where is the condition of a tab at a time.
@@ -88,9 +95,9 @@ func (t Tab) where(now, soonest time.Time) (string, []any) {
 	case TabOpen:
 		return `status IN (2, 4, 7)`, nil
 	case TabSoon:
-		return `status IN (2, 4, 7) AND due > ? AND due <= ?`, []any{ms, soon}
+		return `status IN (2, 4, 6, 7) AND paused = 0 AND due > ? AND due <= ?`, []any{ms, soon}
 	case TabLate:
-		return `status IN (2, 4, 7) AND due > 0 AND due <= ?`, []any{ms}
+		return `status IN (2, 4, 6, 7) AND paused = 0 AND due > 0 AND due <= ?`, []any{ms}
 	case TabWaiting:
 		return `status IN (5, 6)`, nil
 	case TabDone:
@@ -123,7 +130,7 @@ func (s *Store) List(ctx context.Context, q Query) (p Page, err error) {
 		args = append(args, at, seq)
 	}
 	limit := q.Limit
-	if limit <= 0 || limit > 500 {
+	if limit <= 0 || limit > MaxPage {
 		limit = PageSize
 	}
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
@@ -161,6 +168,18 @@ func (q Query) where(now, soon time.Time) (string, []any) {
 	}
 	if !q.To.IsZero() {
 		add(`ended > 0 AND ended < ?`, q.To.UnixMilli())
+	}
+	if !q.TakenFrom.IsZero() {
+		add(`accepted >= ?`, q.TakenFrom.UnixMilli())
+	}
+	if !q.TakenTo.IsZero() {
+		add(`accepted > 0 AND accepted < ?`, q.TakenTo.UnixMilli())
+	}
+	if q.Running {
+		add(`accepted > 0 AND ended = 0`)
+	}
+	if q.Own {
+		add(`guest = 0`)
 	}
 	return where, args
 }

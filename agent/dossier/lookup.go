@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tram/agent/dossier/code"
+	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/storage/sqlite"
 )
@@ -38,12 +39,23 @@ const secretSize = 10
 // such as "K3QF7-2MWPA". It is made from the code with a key of this office, so that
 // a receipt that is printed again bears the same.
 func (s *Store) Secret(ctx context.Context, c code.Dossier) (string, error) {
-	key, err := s.lookupKey(ctx)
+	words, err := s.Secrets(ctx)
 	if err != nil {
 		return "", err
 	}
-	w := secretOf(key, c)
-	return w[:5] + "-" + w[5:], nil
+	return words(c), nil
+}
+
+// Secrets is [Store.Secret] of any code, also within a transaction.
+func (s *Store) Secrets(ctx context.Context) (func(c code.Dossier) string, error) {
+	key, err := s.lookupKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(c code.Dossier) string {
+		w := secretOf(key, c)
+		return w[:5] + "-" + w[5:]
+	}, nil
 }
 
 func secretOf(key []byte, c code.Dossier) string {
@@ -75,9 +87,12 @@ func (s *Store) lookupKey(ctx context.Context) (key []byte, err error) {
 }
 
 // LookUp tells the public status of a dossier to somebody with its code and the word
-// from its receipt. A wrong word and an unknown code get the same answer; how often
-// one may try is for the caller to limit.
+// from its receipt. A wrong word and an unknown code get the same answer, also when
+// a code was tried too often: see [MaxTries].
 func (s *Store) LookUp(ctx context.Context, c code.Dossier, secret string) (PublicStatus, error) {
+	if wait := s.tries.Wait(c.Key(), s.now()); wait > 0 {
+		return PublicStatus{}, problem.New(problem.Busy, "dossier.lookup-often", "code", i18n.Args{"minutes": int((wait + time.Minute - 1) / time.Minute)})
+	}
 	key, err := s.lookupKey(ctx)
 	if err != nil {
 		return PublicStatus{}, err
@@ -89,6 +104,7 @@ func (s *Store) LookUp(ctx context.Context, c code.Dossier, secret string) (Publ
 		return PublicStatus{}, err
 	}
 	if err != nil || !right || d.Guest {
+		s.tries.Note(c.Key(), s.now())
 		return PublicStatus{}, problem.New(problem.NotFound, "dossier.lookup", "secret", nil)
 	}
 	return PublicStatus{

@@ -2,6 +2,7 @@ package dossier
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,22 +33,16 @@ func (s national) Changed(ctx context.Context, after string, limit int) (list []
 	}
 	next = after
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT id, code, revision, changed FROM dossiers WHERE guest = 0 AND erased = 0 AND revision > ? ORDER BY revision LIMIT ?`, from, limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var c dongbo.Change
-			if err := rows.Scan(&c.ID, &c.Code, &c.Revision, sqlite.Timestamp(&c.At)); err != nil {
-				return err
-			}
-			list, next = append(list, c), strconv.FormatInt(c.Revision, 10)
-		}
-		return rows.Err()
+		list, err = sqlite.Collect(tx, func(rows *sql.Rows, c *dongbo.Change) error {
+			return rows.Scan(&c.ID, &c.Code, &c.Revision, sqlite.Timestamp(&c.At))
+		}, `SELECT id, code, revision, changed FROM dossiers WHERE guest = 0 AND erased = 0 AND revision > ? ORDER BY revision LIMIT ?`, from, limit)
+		return err
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("list changes of dossiers: %w", err)
+	}
+	if n := len(list); n > 0 {
+		next = strconv.FormatInt(list[n-1].Revision, 10)
 	}
 	return list, next, nil
 }

@@ -67,7 +67,7 @@ func (h hubState) save(tx *sqlite.Tx) error {
 
 func (s *Store) kickReport() {
 	select {
-	case s.news <- struct{}{}:
+	case s.told <- struct{}{}:
 	default:
 	}
 }
@@ -146,7 +146,7 @@ func (s *Store) RunReports(ctx context.Context, every time.Duration) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.news:
+		case <-s.told:
 		case <-time.After(pause):
 		}
 	}

@@ -1,6 +1,8 @@
 package dossier
 
 import (
+	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -8,7 +10,6 @@ import (
 	"tram/agent/clock"
 	"tram/agent/dossier/code"
 	"tram/storage"
-	"tram/storage/blob"
 	"tram/storage/sqlite"
 )
 
@@ -136,24 +137,14 @@ func insertEvent(tx *sqlite.Tx, seq int64, e Event) error {
 
 // events are those of a dossier after one of them.
 func events(tx *sqlite.Tx, dossier, after int64) ([]Event, error) {
-	list := []Event{}
-	rows, err := tx.Query(`SELECT seq, id, kind, at, learnt, office, actor, text, legal, due, unsure, moot, coalesce(transfer, zeroblob(16))
-		FROM dossier_events WHERE dossier = ? AND seq > ? ORDER BY seq`, dossier, after)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var e Event
+	return sqlite.Collect(tx, func(rows *sql.Rows, e *Event) error {
 		var due int64
-		if err := rows.Scan(&e.seq, &e.ID, &e.Kind, sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &e.Office, &e.By, &e.Text, &e.Legal, &due,
-			&e.Unsure, &e.Moot, &e.Transfer); err != nil {
-			return nil, err
-		}
+		err := rows.Scan(&e.seq, &e.ID, &e.Kind, sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &e.Office, &e.By, &e.Text, &e.Legal, &due,
+			&e.Unsure, &e.Moot, &e.Transfer)
 		e.Due = sqlite.TimeOrZero(due)
-		list = append(list, e)
-	}
-	return list, rows.Err()
+		return err
+	}, `SELECT seq, id, kind, at, learnt, office, actor, text, legal, due, unsure, moot, coalesce(transfer, zeroblob(16))
+		FROM dossier_events WHERE dossier = ? AND seq > ? ORDER BY seq`, dossier, after)
 }
 
 func insertFile(tx *sqlite.Tx, seq int64, f File) error {
@@ -167,22 +158,12 @@ func insertFile(tx *sqlite.Tx, seq int64, f File) error {
 }
 
 func files(tx *sqlite.Tx, seq int64) ([]File, error) {
-	list := []File{}
-	rows, err := tx.Query(`SELECT seq, role, paper, name, media, added, origin, size, sha256, inline FROM dossier_files WHERE dossier = ? ORDER BY seq`, seq)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var f File
-		var c blob.Content
-		if err := rows.Scan(&f.ID, &f.Role, &f.Paper, &f.Name, &f.Media, sqlite.Timestamp(&f.Added), &f.From, &c.Size, sqlite.Digest(&c.SHA256), &c.Inline); err != nil {
-			return nil, err
-		}
-		f.Content, f.Size, f.SHA256 = c, c.Size, fmt.Sprintf("%x", c.SHA256)
-		list = append(list, f)
-	}
-	return list, rows.Err()
+	return sqlite.Collect(tx, func(rows *sql.Rows, f *File) error {
+		c := &f.Content
+		err := rows.Scan(&f.ID, &f.Role, &f.Paper, &f.Name, &f.Media, sqlite.Timestamp(&f.Added), &f.From, &c.Size, sqlite.Digest(&c.SHA256), &c.Inline)
+		f.Size, f.SHA256 = c.Size, hex.EncodeToString(c.SHA256[:])
+		return err
+	}, `SELECT seq, role, paper, name, media, added, origin, size, sha256, inline FROM dossier_files WHERE dossier = ? ORDER BY seq`, seq)
 }
 
 func clockTime(t time.Time) string { return t.In(clock.Vietnam).Format("15:04 02/01/2006") }

@@ -39,6 +39,8 @@ type Options struct {
 	Name  string
 	// Form is the grammar of the agency code in the codes that this office gives.
 	Form code.Form
+	// News is told of what happens, within its transaction; nil: nobody is.
+	News News
 	// Post carries steps to other offices; nil: dossiers stay here.
 	Post Post
 	// Reporter carries reports to the hub; nil: there are none.
@@ -56,10 +58,12 @@ type Store struct {
 	me, name string
 	form     code.Form
 	calendar atomic.Pointer[workdays.Calendar]
+	tries    *Tries
 	post     Post
+	news     News
 	wake     chan struct{} // for Run: something is to be told
 	reporter Reporter
-	news     chan struct{} // for RunReports: the hub is to know at once
+	told     chan struct{} // for RunReports: the hub is to be told at once
 	unsure   func() bool
 	log      *slog.Logger
 	now      func() time.Time
@@ -84,7 +88,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, wake: make(chan struct{}, 1), reporter: o.Reporter, news: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}
@@ -144,30 +148,34 @@ type acting struct {
 
 // act changes a dossier. seen is the version that the actor saw, 0 for whichever
 // there is.
-func (s *Store) act(ctx context.Context, id storage.ID, by Actor, seen int, fn func(a *acting) error) (Dossier, error) {
-	var d Dossier
-	err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		a := &acting{s: s, tx: tx, by: by}
-		var err error
-		if a.d, a.seq, err = load(tx, `id = ?`, id); err != nil {
-			return err
-		}
-		if seen != 0 && seen != a.d.Version {
-			return a.conflict()
-		}
-		if a.d.Erased {
-			return problem.New(problem.Conflict, "dossier.erased", "", nil)
-		}
-		if err := fn(a); err != nil {
-			return err
-		}
-		if err := a.save(); err != nil {
-			return err
-		}
-		d = a.d
-		return nil
+func (s *Store) act(ctx context.Context, id storage.ID, by Actor, seen int, fn func(a *acting) error) (d Dossier, err error) {
+	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		d, err = s.actIn(tx, id, by, seen, fn)
+		return err
 	})
 	return d, saving(err)
+}
+
+// actIn is act within a transaction that does more.
+func (s *Store) actIn(tx *sqlite.Tx, id storage.ID, by Actor, seen int, fn func(a *acting) error) (Dossier, error) {
+	a := &acting{s: s, tx: tx, by: by}
+	var err error
+	if a.d, a.seq, err = load(tx, `id = ?`, id); err != nil {
+		return Dossier{}, err
+	}
+	if seen != 0 && seen != a.d.Version {
+		return Dossier{}, a.conflict()
+	}
+	if a.d.Erased {
+		return Dossier{}, problem.New(problem.Conflict, "dossier.erased", "", nil)
+	}
+	if err := a.timely(); err != nil {
+		return Dossier{}, err
+	}
+	if err := fn(a); err != nil {
+		return Dossier{}, err
+	}
+	return a.d, a.saveAlso()
 }
 
 func saving(err error) error {
@@ -202,7 +210,7 @@ func (a *acting) event(e Event) error {
 	}
 	e.ID, e.Office, e.By = id, a.s.me, a.by.Name
 	if e.At.IsZero() {
-		e.At = a.tx.Now()
+		e.At = a.now()
 	}
 	e.Unsure = a.s.unsure()
 	return a.take(e)
@@ -211,10 +219,11 @@ func (a *acting) event(e Event) error {
 // take writes an event that may have happened elsewhere.
 func (a *acting) take(e Event) error {
 	e.Learnt = a.tx.Now()
+	before := a.d.Status
 	if err := a.d.Apply(e, a.d.Procedure.PaymentStops); err != nil {
 		return err
 	}
-	if err := insertEvent(a.tx, a.seq, e); err != nil {
+	if err := a.s.write(a.tx, a.seq, a.d, e, before); err != nil {
 		return err
 	}
 	a.new, a.d.Events = append(a.new, e), append(a.d.Events, e)

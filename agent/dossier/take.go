@@ -69,15 +69,36 @@ type Payment struct {
 // Receive takes a dossier in at the desk: it is registered and accepted at once, and
 // has its code, its number in the book and its date of return.
 func (s *Store) Receive(ctx context.Context, f Filing, by Actor) (Dossier, error) {
-	return s.file(ctx, f, by, true)
+	return s.file(ctx, f, by, func(a *acting) error { return a.accept(a.d.Filed) })
 }
 
 // File registers a dossier that somebody still has to look at, see [Store.Accept].
 func (s *Store) File(ctx context.Context, f Filing, by Actor) (Dossier, error) {
-	return s.file(ctx, f, by, false)
+	return s.file(ctx, f, by, nil)
 }
 
-func (s *Store) file(ctx context.Context, f Filing, by Actor, accept bool) (Dossier, error) {
+// ReceiveLacking registers a dossier that lacks papers and asks for them (form 02).
+// Its clock starts when they have come and it is accepted.
+func (s *Store) ReceiveLacking(ctx context.Context, f Filing, what, legal string, by Actor) (Dossier, error) {
+	return s.filedWith(ctx, f, Event{Kind: SupplementAsked, Text: what, Legal: legal}, by)
+}
+
+// TurnAway registers a dossier that is not taken in, with the reason (form 03).
+func (s *Store) TurnAway(ctx context.Context, f Filing, reason, legal string, by Actor) (Dossier, error) {
+	return s.filedWith(ctx, f, Event{Kind: Refused, Text: reason, Legal: legal}, by)
+}
+
+func (s *Store) filedWith(ctx context.Context, f Filing, e Event, by Actor) (Dossier, error) {
+	var v faults
+	e.Text, e.Legal = v.text("text", e.Text, true), v.text("legal", e.Legal, false)
+	if err := v.list.Err(); err != nil {
+		return Dossier{}, err
+	}
+	return s.file(ctx, f, by, func(a *acting) error { return a.event(e) })
+}
+
+// file registers a dossier; then is what follows at once, nil for nothing.
+func (s *Store) file(ctx context.Context, f Filing, by Actor, then func(a *acting) error) (Dossier, error) {
 	if d, ok, err := s.filed(ctx, f, by); err != nil || ok {
 		return d, err
 	}
@@ -97,12 +118,12 @@ func (s *Store) file(ctx context.Context, f Filing, by Actor, accept bool) (Doss
 		if err := a.files(staged); err != nil {
 			return err
 		}
-		if accept {
-			if err := a.accept(a.d.Filed); err != nil {
+		if then != nil {
+			if err := then(a); err != nil {
 				return err
 			}
 		}
-		if err := a.save(); err != nil {
+		if err := a.saveAlso(); err != nil {
 			return err
 		}
 		d = a.d
@@ -122,11 +143,16 @@ func (s *Store) file(ctx context.Context, f Filing, by Actor, accept bool) (Doss
 
 // filed finds what the application filed before under the same reference.
 func (s *Store) filed(ctx context.Context, f Filing, by Actor) (d Dossier, ok bool, err error) {
-	if by.App == "" || f.Reference == "" {
+	return s.Filed(ctx, by.App, f.Reference)
+}
+
+// Filed is what an application filed under its reference; ok is false for nothing.
+func (s *Store) Filed(ctx context.Context, app, reference string) (d Dossier, ok bool, err error) {
+	if reference = line(reference); app == "" || reference == "" {
 		return d, false, nil
 	}
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		d, _, err = load(tx, `app = ? AND reference = ?`, by.App, f.Reference)
+		d, _, err = load(tx, `app = ? AND reference = ?`, app, reference)
 		return err
 	})
 	if errors.Is(err, unknown()) {
@@ -286,17 +312,27 @@ func (a *acting) register(f Filing) (err error) {
 		return err
 	}
 	a.new, a.d.Events = []Event{e}, []Event{e}
-	return insertEvent(a.tx, a.seq, e)
+	return a.s.write(a.tx, a.seq, a.d, e, 0)
 }
 
-// issue gives the next code of the day.
+// issue gives the next code of the day that is free: other systems may have brought
+// dossiers with codes of this office.
 func (s *Store) issue(tx *sqlite.Tx, at time.Time) (code.Dossier, error) {
 	day := at.In(clock.Vietnam)
-	n, err := next(tx, "code "+s.me+" "+day.Format(time.DateOnly))
-	if err != nil {
-		return code.Dossier{}, err
+	for {
+		n, err := next(tx, "code "+s.me+" "+day.Format(time.DateOnly))
+		if err != nil {
+			return code.Dossier{}, err
+		}
+		c, err := code.NewDossier(s.form, s.me, day, n)
+		if err != nil {
+			return code.Dossier{}, err
+		}
+		var taken bool
+		if err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM dossiers WHERE code_key = ? AND guest = 0)`, c.Key()).Scan(&taken); err != nil || !taken {
+			return c, err
+		}
 	}
-	return code.NewDossier(s.form, s.me, day, n)
 }
 
 // accept starts the clock: the date of return is set, and the number in the book. Of
@@ -305,10 +341,14 @@ func (a *acting) accept(at time.Time) error {
 	if a.d.Guest {
 		return a.event(Event{Kind: Accepted, At: at, Due: a.d.Due})
 	}
-	for _, h := range a.d.Papers {
+	var v faults
+	for i, h := range a.d.Papers {
 		if h.Paper.Required && h.Copies == 0 {
-			return problem.New(problem.Usage, "dossier.paper-missing", "copies", i18n.Args{"name": h.Paper.Name})
+			v.add("dossier.paper-missing", fmt.Sprintf("copies[%d]", i), i18n.Args{"name": h.Paper.Name})
 		}
+	}
+	if err := v.list.Err(); err != nil {
+		return err
 	}
 	due, err := workdays.Due(a.s.Calendar(), a.d.Procedure.Limit, at)
 	if err != nil {
@@ -330,6 +370,6 @@ func (s *Store) Accept(ctx context.Context, id storage.ID, copies []int, by Acto
 		for i := range min(len(copies), len(a.d.Papers)) {
 			a.d.Papers[i].Copies = min(max(copies[i], 0), 99)
 		}
-		return a.accept(a.tx.Now())
+		return a.accept(a.now())
 	})
 }

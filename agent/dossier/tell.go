@@ -71,20 +71,9 @@ func (s *Store) Tell(ctx context.Context) error {
 	}
 	var owed []storage.ID
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
-		owed = nil
-		rows, err := tx.Query(`SELECT id FROM dossier_transfers WHERE owed = 1 ORDER BY id`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id storage.ID
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			owed = append(owed, id)
-		}
-		return rows.Err()
+		var err error
+		owed, err = sqlite.Column[storage.ID](tx, `SELECT id FROM dossier_transfers WHERE owed = 1 ORDER BY id`)
+		return err
 	})
 	if err != nil {
 		return err

@@ -2,8 +2,8 @@ package dossier
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -190,22 +190,14 @@ func (a *acting) saveTransfers(owe bool) error {
 }
 
 func transfers(tx *sqlite.Tx, seq int64) ([]Transfer, error) {
-	list := []Transfer{}
-	rows, err := tx.Query(`SELECT content FROM dossier_transfers WHERE dossier = ? ORDER BY id`, seq)
-	if err != nil {
-		return nil, err
+	return sqlite.Collect(tx, scanContent[Transfer], `SELECT content FROM dossier_transfers WHERE dossier = ? ORDER BY id`, seq)
+}
+
+// scanContent reads a row of one column of JSON.
+func scanContent[T any](rows *sql.Rows, v *T) error {
+	var raw string
+	if err := rows.Scan(&raw); err != nil {
+		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var raw string
-		var t Transfer
-		if err := rows.Scan(&raw); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal([]byte(raw), &t); err != nil {
-			return nil, fmt.Errorf("read hand-over: %w", err)
-		}
-		list = append(list, t)
-	}
-	return list, rows.Err()
+	return json.Unmarshal([]byte(raw), v)
 }

@@ -6,6 +6,7 @@ import (
 	"tram/agent/dossier/code"
 	"tram/storage"
 	"tram/storage/blob"
+	"tram/storage/sqlite"
 )
 
 // Channel is how a dossier was handed in (KenhThucHien).
@@ -184,6 +185,12 @@ type Actor struct {
 	Name   string // as shown in the history
 	Roles  Role
 	App    string // application, "" for a person
+	// At is when it happened, for who tells of it afterwards; zero for now. It may not
+	// be before what happened here last.
+	At time.Time
+	// Also is done in the transaction of the act, with the dossier as it stands then;
+	// its error undoes the act. nil for nothing.
+	Also func(tx *sqlite.Tx, d Dossier) error
 }
 
 // may tells whether the actor may bring an event about.

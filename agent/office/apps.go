@@ -23,11 +23,6 @@ func (o *Office) AppOf(ctx context.Context, id storage.ID) (app string, err erro
 	return app, nil
 }
 
-// FeedOf is Feed of the documents of one application alone, see [Office.AppOf].
-func (o *Office) FeedOf(ctx context.Context, app, after string, limit int) (entries []Entry, next string, err error) {
-	return o.feed(ctx, after, limit, `AND d.app <> '' AND d.app = ?`, []any{app})
-}
-
 // ofApp notes the application of an outgoing document.
 func ofApp(tx *sqlite.Tx, seq int64, app string) error {
 	if _, err := tx.Exec(`UPDATE documents SET app = ? WHERE seq = ?`, app, seq); err != nil {

@@ -249,7 +249,7 @@ func (r *review) name(given string, index int, cleared bool) file {
 	} else if mark := secretMark(name); mark != "" && !cleared {
 		r.fault("send.secret-file", "files", i18n.Args{"name": name, "mark": mark})
 	}
-	return file{name: name, media: mediaType(name), shown: printable(given)}
+	return file{name: name, media: MediaType(name), shown: printable(given)}
 }
 
 // printable is a foreign file name as a message may show it.

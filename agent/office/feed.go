@@ -1,10 +1,10 @@
 package office
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +38,8 @@ type Entry struct {
 	Via  []string   `json:"via,omitempty"`
 	Note string     `json:"note,omitempty"`
 	Said *i18n.Said `json:"said,omitempty"` // as that of an [Event]
+	// Dossier is there in entries about dossiers, see [Entry.OfDossier].
+	Dossier *DossierNews `json:"dossier,omitempty"`
 }
 
 // EntryType says what happened, in the words of the public interface.
@@ -97,19 +99,25 @@ func entryType(box Box, medium Medium, step State, code edxml.StatusCode, eviden
 // MaxFeed is the most entries of one call of [Office.Feed].
 const MaxFeed = 500
 
-// Feed returns the entries after a cursor, "" for the beginning, oldest first,
+// Reading says what of the feed a reader gets. The zero value is all documents.
+type Reading struct {
+	App        string // documents of this application alone, see [Office.AppOf]; "" all
+	Dossiers   bool   // what happens to dossiers as well
+	DossiersOf string // those that this application filed alone; "" all
+}
+
+// Feed is FeedTo of all documents and nothing else.
+func (o *Office) Feed(ctx context.Context, after string, limit int) (entries []Entry, next string, err error) {
+	return o.FeedTo(ctx, Reading{}, after, limit)
+}
+
+// FeedTo returns the entries after a cursor, "" for the beginning, oldest first,
 // and the cursor to go on from, which is the same when there is nothing new.
 // limit is at most MaxFeed; 0 is MaxFeed. The track that an incoming document
 // had before it came here is left out. A cursor that is not of this store is
 // the problem "feed.cursor".
-func (o *Office) Feed(ctx context.Context, after string, limit int) (entries []Entry, next string, err error) {
-	return o.feed(ctx, after, limit, "", nil)
-}
-
-// feed is Feed of the documents that fulfil where, an SQL condition that begins
-// with AND.
-func (o *Office) feed(ctx context.Context, after string, limit int, where string, args []any) (entries []Entry, next string, err error) {
-	seq, err := o.feedPlace(after)
+func (o *Office) FeedTo(ctx context.Context, r Reading, after string, limit int) (entries []Entry, next string, err error) {
+	at, err := o.feedPlace(after)
 	if err != nil {
 		return nil, "", err
 	}
@@ -117,65 +125,93 @@ func (o *Office) feed(ctx context.Context, after string, limit int, where string
 		limit = MaxFeed
 	}
 	entries = []Entry{}
-	seen := seq
+	seen := at
 	err = o.db.View(ctx, func(tx *sqlite.Tx) error {
-		last, err := lastEvent(tx)
+		last, err := feedEnd(tx)
 		if err != nil {
 			return err
 		}
-		if seq > last {
+		if at.event > last.event || at.notice > last.notice {
 			return badCursor(after)
 		}
-		if where != "" {
+		if r.App != "" || r.Dossiers {
 			seen = last // what is left out is not looked at again
 		}
-		rows, err := tx.Query(`SELECT e.seq, d.id, d.edxml_id, d.box, d.medium, e.step, e.code, e.office, e.at, e.learnt, e.note, e.evidence,
-			(SELECT coalesce(group_concat(DISTINCT via), '') FROM recipients WHERE document = d.seq AND via <> '')
-			FROM events e JOIN documents d ON d.seq = e.document
-			WHERE e.seq > ? AND NOT (d.box = 'in' AND e.step IN ('saved', 'hub')) `+where+` ORDER BY e.seq LIMIT ?`,
-			slices.Concat([]any{seq}, args, []any{limit})...)
+		events, err := o.events(tx, at.event, r.App, limit)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var e Entry
-			var at int64
-			var note, evidence, via string
-			var medium Medium
-			if err := rows.Scan(&at, &e.Document, &e.EdXMLID, &e.Box, &medium, &e.State, &e.Code, &e.Office,
-				sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &note, &evidence, &via); err != nil {
+		var notices []placed
+		if r.Dossiers {
+			if notices, err = o.notices(tx, at, r.DossiersOf, limit); err != nil {
 				return err
 			}
-			e.Cursor = o.cursor(at)
-			w := readWording(note)
-			e.Note, e.Said = w.text, w.said
-			if via != "" {
-				e.Via = strings.Split(via, ",") // no name of a connector has a comma
-			}
-			e.Type = entryType(e.Box, medium, e.State, e.Code, evidence, note)
-			entries = append(entries, e)
 		}
-		return rows.Err()
+		for _, p := range merged(events, notices, limit) {
+			p.Cursor = o.cursor(p.at)
+			entries = append(entries, p.Entry)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("read feed: %w", err)
 	}
-	if next = o.cursor(seen); len(entries) > 0 && (where == "" || len(entries) == limit) {
+	if next = o.cursor(seen); len(entries) > 0 && (r == Reading{} || len(entries) == limit) {
 		next = entries[len(entries)-1].Cursor
 	}
 	return entries, next, nil
+}
+
+// events reads those of documents behind one of them.
+func (o *Office) events(tx *sqlite.Tx, after int64, app string, limit int) (list []placed, err error) {
+	where, args := ``, []any{after}
+	if app != "" {
+		where, args = `AND d.app <> '' AND d.app = ?`, append(args, app)
+	}
+	rows, err := tx.Query(`SELECT e.seq, d.id, d.edxml_id, d.box, d.medium, e.step, e.code, e.office, e.at, e.learnt, e.note, e.evidence,
+		(SELECT coalesce(group_concat(DISTINCT via), '') FROM recipients WHERE document = d.seq AND via <> '')
+		FROM events e JOIN documents d ON d.seq = e.document
+		WHERE e.seq > ? AND NOT (d.box = 'in' AND e.step IN ('saved', 'hub')) `+where+` ORDER BY e.seq LIMIT ?`, append(args, limit)...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e placed
+		var note, evidence, via string
+		var medium Medium
+		if err := rows.Scan(&e.at.event, &e.Document, &e.EdXMLID, &e.Box, &medium, &e.State, &e.Code, &e.Office,
+			sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &note, &evidence, &via); err != nil {
+			return nil, err
+		}
+		w := readWording(note)
+		e.Note, e.Said = w.text, w.said
+		if via != "" {
+			e.Via = strings.Split(via, ",") // no name of a connector has a comma
+		}
+		e.Type = entryType(e.Box, medium, e.State, e.Code, evidence, note)
+		list = append(list, e)
+	}
+	return list, rows.Err()
 }
 
 func lastEvent(tx *sqlite.Tx) (seq int64, err error) {
 	return seq, tx.QueryRow(`SELECT coalesce(max(seq), 0) FROM events`).Scan(&seq)
 }
 
+func feedEnd(tx *sqlite.Tx) (p feedPlace, err error) {
+	if p.event, err = lastEvent(tx); err != nil {
+		return p, err
+	}
+	p.notice, err = lastNotice(tx)
+	return p, err
+}
+
 // FeedEnd is the cursor after the newest entry, for who wants only what comes.
 func (o *Office) FeedEnd(ctx context.Context) (string, error) {
-	var last int64
+	var last feedPlace
 	err := o.db.View(ctx, func(tx *sqlite.Tx) (err error) {
-		last, err = lastEvent(tx)
+		last, err = feedEnd(tx)
 		return err
 	})
 	if err != nil {
@@ -205,21 +241,38 @@ func (o *Office) announce() {
 // to tell stores apart, short enough for an address.
 const cursorEpoch = 6
 
-func (o *Office) cursor(seq int64) string {
-	epoch := o.db.Epoch()
-	return hex.EncodeToString(epoch[:cursorEpoch]) + "-" + strconv.FormatInt(seq, 10)
+// feedPlace is a place in the feed: behind an event of a document, and behind a
+// notice that stands there; 0 is before all of them.
+type feedPlace struct{ event, notice int64 }
+
+func (p feedPlace) compare(q feedPlace) int {
+	return cmp.Or(cmp.Compare(p.event, q.event), cmp.Compare(p.notice, q.notice))
 }
 
-func (o *Office) feedPlace(cursor string) (int64, error) {
+func (o *Office) cursor(p feedPlace) string {
+	epoch := o.db.Epoch()
+	text := hex.EncodeToString(epoch[:cursorEpoch]) + "-" + strconv.FormatInt(p.event, 10)
+	if p.notice > 0 {
+		text += "." + strconv.FormatInt(p.notice, 10)
+	}
+	return text
+}
+
+func (o *Office) feedPlace(cursor string) (p feedPlace, err error) {
 	if cursor == "" {
-		return 0, nil
+		return p, nil
 	}
 	epoch, number, _ := strings.Cut(cursor, "-")
-	seq, err := strconv.ParseInt(number, 10, 64)
-	if own, _, _ := strings.Cut(o.cursor(0), "-"); err != nil || seq < 0 || epoch != own {
-		return 0, badCursor(cursor)
+	event, notice, two := strings.Cut(number, ".")
+	p.event, err = strconv.ParseInt(event, 10, 64)
+	if two && err == nil {
+		p.notice, err = strconv.ParseInt(notice, 10, 64)
 	}
-	return seq, nil
+	own := o.db.Epoch()
+	if err != nil || p.event < 0 || p.notice < 0 || epoch != hex.EncodeToString(own[:cursorEpoch]) {
+		return feedPlace{}, badCursor(cursor)
+	}
+	return p, nil
 }
 
 func badCursor(cursor string) error {

@@ -15,19 +15,8 @@ func (o *Office) Largest(ctx context.Context, limit int) (ids []storage.ID, all 
 		if err := tx.QueryRow(`SELECT count(*) FROM documents`).Scan(&all); err != nil {
 			return err
 		}
-		rows, err := tx.Query(`SELECT id FROM documents ORDER BY size DESC, seq LIMIT ?`, limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id storage.ID
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			ids = append(ids, id)
-		}
-		return rows.Err()
+		ids, err = sqlite.Column[storage.ID](tx, `SELECT id FROM documents ORDER BY size DESC, seq LIMIT ?`, limit)
+		return err
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("list largest documents: %w", err)

@@ -66,6 +66,9 @@ const (
 	// narrow is how many matches are sorted by themselves; more are found by
 	// walking the order of the list.
 	narrow = 1000
+	// few is how many rows may have to be read for a filter; where an index leads to
+	// no more of them, the list's order is not walked.
+	few = 3000
 	// listingBatch is how many documents get their places in one transaction.
 	listingBatch = 500
 	// keptCounts is how many counts are remembered.
@@ -103,6 +106,9 @@ func (o *Office) Listing(ctx context.Context, l Listing) (ListPage, error) {
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		s, err := l.selection(tx)
 		if err != nil {
+			return err
+		}
+		if err := s.choosePath(tx); err != nil {
 			return err
 		}
 		if page.Total, err = o.counts.get(revision, s.name(), func() (int, error) { return s.count(tx) }); err != nil || page.Total == 0 {

@@ -303,3 +303,42 @@ func TestListingGoesOnWhereAPlaceIsGone(t *testing.T) {
 		t.Error("an unknown order is taken")
 	}
 }
+
+// TestCountsAreKeptBeforeAnythingChanges is for a program that has just started.
+func TestCountsAreKeptBeforeAnythingChanges(t *testing.T) {
+	var c counts
+	counted := 0
+	for range 3 {
+		if n, err := c.get(0, "all", func() (int, error) { counted++; return 7, nil }); n != 7 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if n, err := c.get(1, "all", func() (int, error) { counted++; return 8, nil }); n != 8 || err != nil || counted != 2 {
+		t.Errorf("%d, counted %d times: %v", n, counted, err)
+	}
+}
+
+// TestListingOfDaysWhoseRowsAreNotInOrder files documents of earlier and later
+// days in between, as a clock that was put right does.
+func TestListingOfDaysWhoseRowsAreNotInOrder(t *testing.T) {
+	n := newWorld(t, "H40.01").offices["H40.01"]
+	start := n.w.now()
+	hours := []int{0, 30, -50, 49, 24, 100, 23, 48}
+	n.seed(len(hours), func(i int, d *Document) { d.Box, d.Created = In, start.Add(time.Duration(hours[i])*time.Hour) })
+	for from := -60; from < 110; from += 7 {
+		for until := from; until < 110; until += 5 {
+			want := 0
+			for _, h := range hours {
+				if h >= from && h < until {
+					want++
+				}
+			}
+			l := Listing{Box: In, FiledFrom: start.Add(time.Duration(from) * time.Hour), FiledUntil: start.Add(time.Duration(until) * time.Hour)}
+			p, err := n.Listing(t.Context(), l)
+			docs, _, err2 := n.Select(t.Context(), Filter{Box: In, FiledFrom: l.FiledFrom, FiledUntil: l.FiledUntil})
+			if err != nil || err2 != nil || p.Total != want || len(p.Documents) != want || len(docs) != want {
+				t.Fatalf("%d to %d: total %d, listed %d, selected %d, want %d: %v %v", from, until, p.Total, len(p.Documents), len(docs), want, err, err2)
+			}
+		}
+	}
+}

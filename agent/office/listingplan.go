@@ -22,10 +22,15 @@ type selection struct {
 	args    []any
 	only    []int64  // nil for all
 	parties []string // code keys; nil for all
+	codes   []string // of the senders
+	urgency int      // -1 for all
+	first   int64    // bounds of seq, from days
+	last    int64
+	path    string // the index that few rows have to be read by, "" for none
 }
 
 func (l Listing) selection(tx *sqlite.Tx) (s selection, err error) {
-	s.box = l.Box
+	s.box, s.urgency, s.last = l.Box, -1, 1<<62
 	s.and(`d.box = ?`, string(l.Box))
 	if len(l.States) == 1 {
 		s.state = string(l.States[0])
@@ -37,7 +42,8 @@ func (l Listing) selection(tx *sqlite.Tx) (s selection, err error) {
 		s.and(`d.type = ?`, l.Type)
 	}
 	if l.Urgency != nil {
-		s.and(`d.urgency = ?`, int(*l.Urgency))
+		s.urgency = int(*l.Urgency)
+		s.and(`d.urgency = ?`, s.urgency)
 	}
 	if err := s.filed(tx, l); err != nil {
 		return s, err
@@ -64,25 +70,26 @@ func (s *selection) and(condition string, args ...any) {
 	s.where, s.args = append(s.where, condition), append(s.args, args...)
 }
 
-// filed bounds when documents were filed. Rows stand in nearly that order, which
-// bounds what has to be looked at.
+// filed bounds when documents were filed. Rows stand in nearly that order, so that
+// those of whole days bound what has to be looked at.
 func (s *selection) filed(tx *sqlite.Tx, l Listing) error {
-	edge := func(query, condition string, at any) error {
+	edge := func(query, condition string, at any, seq *int64) error {
 		row, err := numbersOf(tx, query, at)
 		if err == nil {
+			*seq = row[0]
 			s.and(condition, row[0])
 		}
 		return err
 	}
 	if !l.FiledFrom.IsZero() {
 		s.and(`d.created >= ?`, l.FiledFrom)
-		if err := edge(`SELECT coalesce(min(seq), 1 << 62) FROM documents INDEXED BY documents_created WHERE created >= ?`, `d.seq >= ?`, l.FiledFrom); err != nil {
+		if err := edge(`SELECT coalesce(min(first), 1 << 62) FROM filed_days WHERE day >= ? / 86400000`, `d.seq >= ?`, l.FiledFrom, &s.first); err != nil {
 			return err
 		}
 	}
 	if !l.FiledUntil.IsZero() {
 		s.and(`d.created < ?`, l.FiledUntil)
-		if err := edge(`SELECT coalesce(max(seq), 0) FROM documents INDEXED BY documents_created WHERE created < ?`, `d.seq <= ?`, l.FiledUntil); err != nil {
+		if err := edge(`SELECT coalesce(max(last), 0) FROM filed_days WHERE day <= ? / 86400000`, `d.seq <= ?`, l.FiledUntil, &s.last); err != nil {
 			return err
 		}
 	}
@@ -109,6 +116,7 @@ func (s *selection) party(tx *sqlite.Tx, words string) error {
 		codes, s.parties = append(codes, code), append(s.parties, key)
 	}
 	if s.box == In && len(codes) > 0 {
+		s.codes = codes
 		s.and(`d.from_code IN `+marks(len(codes)), texts(codes)...)
 	}
 	return rows.Err()
@@ -150,6 +158,14 @@ func (s selection) of() (string, []any) {
 		return ` FROM documents d NOT INDEXED WHERE ` + where, s.args
 	case s.box == Out && s.parties != nil:
 		return s.toParties(where)
+	}
+	switch s.path {
+	case pathSender:
+		return ` FROM documents d INDEXED BY ` + s.path + ` WHERE d.box = 'in' AND ` + where, s.args
+	case pathDays:
+		return ` FROM documents d NOT INDEXED WHERE ` + where, s.args
+	case pathLevel:
+		return ` FROM documents d INDEXED BY ` + s.path + ` WHERE ` + where, s.args
 	}
 	return ` FROM documents d INDEXED BY documents_filter WHERE ` + where, s.args
 }
@@ -228,7 +244,7 @@ func (o ordering) bind(p place) (args []any) {
 
 // places finds the rows of a window and one more, in the direction of the window.
 func (l Listing) places(tx *sqlite.Tx, s selection, w window, total int) ([]place, error) {
-	if total <= narrow || s.only != nil || s.box == Out && s.parties != nil {
+	if total <= narrow || s.path != "" && !l.wordy() || s.only != nil || s.box == Out && s.parties != nil {
 		return l.sorted(tx, s, w)
 	}
 	o, down := l.order(s), l.Down != w.backward
@@ -315,7 +331,7 @@ type counts struct {
 
 func (c *counts) get(revision uint64, name string, count func() (int, error)) (int, error) {
 	c.mu.Lock()
-	if c.revision != revision || len(c.of) >= keptCounts {
+	if c.of == nil || c.revision != revision || len(c.of) >= keptCounts {
 		c.revision, c.of = revision, map[string]int{}
 	}
 	n, ok := c.of[name]
@@ -326,7 +342,7 @@ func (c *counts) get(revision uint64, name string, count func() (int, error)) (i
 	n, err := count()
 	if err == nil {
 		c.mu.Lock()
-		if c.revision == revision && c.of != nil {
+		if c.revision == revision {
 			c.of[name] = n
 		}
 		c.mu.Unlock()

@@ -26,8 +26,8 @@ var mediaTypes = map[string]string{
 
 const unknownMedia = "application/octet-stream"
 
-// mediaType tells a file's type from its name alone.
-func mediaType(name string) string {
+// MediaType tells a file's type from its name alone.
+func MediaType(name string) string {
 	if t, ok := mediaTypes[strings.ToLower(path.Ext(name))]; ok {
 		return t
 	}

@@ -56,7 +56,7 @@ func (l letter) travelling(files []file) []file {
 	if !l.given.signed() {
 		return files
 	}
-	return []file{{name: originalName, entry: originalName, media: mediaType(originalName), content: *l.given.original}}
+	return []file{{name: originalName, entry: originalName, media: MediaType(originalName), content: *l.given.original}}
 }
 
 // messageOf is the message that is sealed.
@@ -158,7 +158,7 @@ func (o *Office) takeOriginal(ctx context.Context, e opened, object int, head se
 			return unreadableOriginal(err)
 		}
 		name := safeName(ref.Name)
-		in.files = append(in.files, file{name: name, media: mediaType(name), content: plain})
+		in.files = append(in.files, file{name: name, media: MediaType(name), content: plain})
 		in.doc.Size += plain.Size
 		in.warnings = append(in.warnings, warnings...)
 	}

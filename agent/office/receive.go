@@ -191,7 +191,7 @@ func (o *Office) takeFiles(ctx context.Context, e unsealed, d *edxml.Document, i
 	}
 	for i, object := range objects {
 		f, sealed := file{entry: head.Files[i].Name, name: safeName(refs[i].Name)}, head.Files[i]
-		f.media = mediaType(f.name)
+		f.media = MediaType(f.name)
 		c, err := o.takeFile(ctx, e.opened, object, sealed)
 		if err != nil {
 			return ofFile(f.name, err)

@@ -32,8 +32,8 @@ type Herald interface {
 	Reported(tx *sqlite.Tx, id, epoch storage.ID, taken bool) error
 }
 
-// Announce has h hear what the hub gives. Call it before [Office.Run].
-func (o *Office) Announce(h Herald) { o.herald = h }
+// Hear has h take what the hub gives. Call it before [Office.Run].
+func (o *Office) Hear(h Herald) { o.herald = h }
 
 // SealedReport is a report ready for [Office.PutReport].
 type SealedReport struct {

@@ -139,7 +139,7 @@ func (f Filter) conditions(tx *sqlite.Tx, state State) (list []condition, err er
 	add(f.Before > 0, `{seq} < ?`, f.Before, "")
 	if !f.FiledUntil.IsZero() {
 		add(true, `created < ?`, f.FiledUntil, "")
-		last, err := numbersOf(tx, `SELECT coalesce(max(seq), 0) FROM documents INDEXED BY documents_created WHERE created < ?`, f.FiledUntil)
+		last, err := numbersOf(tx, `SELECT coalesce(max(last), 0) FROM filed_days WHERE day <= ? / 86400000`, f.FiledUntil)
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +147,7 @@ func (f Filter) conditions(tx *sqlite.Tx, state State) (list []condition, err er
 	}
 	if !f.FiledFrom.IsZero() {
 		add(true, `created >= ?`, f.FiledFrom, "")
-		first, err := numbersOf(tx, `SELECT coalesce(min(seq), 0) FROM documents INDEXED BY documents_created WHERE created >= ?`, f.FiledFrom)
+		first, err := numbersOf(tx, `SELECT coalesce(min(first), 1 << 62) FROM filed_days WHERE day >= ? / 86400000`, f.FiledFrom)
 		if err != nil {
 			return nil, err
 		}

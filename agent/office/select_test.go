@@ -137,7 +137,7 @@ func TestADocumentBelongsToTheApplicationThatSentItAndSoDoesItsAnswer(t *testing
 		t.Fatal(err)
 	}
 	w.deliver()
-	entries, _, err := a.FeedOf(t.Context(), "cong-dvc", "", 0)
+	entries, _, err := a.FeedTo(t.Context(), Reading{App: "cong-dvc"}, "", 0)
 	if err != nil || len(entries) < 2 {
 		t.Fatalf("feed %v, %v", entries, err)
 	}

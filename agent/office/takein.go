@@ -349,7 +349,7 @@ func (in *taking) files(ctx context.Context) (files []file, refused *i18n.Said, 
 		}
 		left -= plain.Size
 		name := safeName(ref.Name)
-		files = append(files, file{name: name, media: mediaType(name), content: plain})
+		files = append(files, file{name: name, media: MediaType(name), content: plain})
 		in.full.Warnings = append(in.full.Warnings, warnings...)
 	}
 	return files, nil, nil

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,7 +71,7 @@ type ScanView struct {
 }
 
 // draftFields are those of the form that a draft keeps.
-var draftFields = []string{"to", "subject", "urgency", "type", "number", "notation", "date", "signer", "position", "from", "change", "earlier", "change_reason", "removed", "keep", "signed"}
+var draftFields = []string{"to", "subject", "urgency", "type", "number", "notation", "date", "signer", "position", "from", "change", "earlier", "change_reason", "removed", "keep", "signed", "scan", "preset", "proposed", "readfrom", "dossier"}
 
 // loadDraft fills the form from a draft that the address names.
 func (s *site) loadDraft(ctx context.Context, v *visit, id string, view *SendView) error {
@@ -81,13 +82,13 @@ func (s *site) loadDraft(ctx context.Context, v *visit, id string, view *SendVie
 	up := &upload{fields: d.Fields}
 	*view = sendView(up)
 	view.Draft = d.ID
-	view.ChooseNew = false
+	view.ChooseNew, view.Taken = false, d.Fields["scan"]
 	if view.From != "" {
 		if err := s.keep(ctx, up, view); err != nil {
 			return err
 		}
 	}
-	if err := s.changed(ctx, v, up, view); err != nil {
+	if err := errors.Join(s.changed(ctx, v, up, view), s.drafting(ctx, v, up.field("dossier"), view)); err != nil {
 		return err
 	}
 	s.addSigned(v, view, up.fields["signed"])
@@ -217,6 +218,9 @@ func (s *site) saveDraft(ctx context.Context, v *visit) error {
 		if err := s.Composing.AddFile(ctx, owner, id, u.Name, u.Body, s.Config.MaxUpload); err != nil {
 			return s.uploadFailed(ctx, v, up, err)
 		}
+	}
+	if err := s.propose(ctx, v, id, kept, len(up.files) > 0); err != nil {
+		return err
 	}
 	v.redirect("/gui?nhap=" + id + "&da-luu=1")
 	return nil

@@ -83,6 +83,7 @@ func (s *site) table() []route {
 	}
 	all = append(all, s.adminRoutes()...)
 	all = append(all, s.helpRoutes()...)
+	all = append(all, s.lookUpRoutes()...)
 	all = append(all, s.stickRoutes()...)
 	all = append(all, s.paperRoutes()...)
 	all = append(all, s.findRoutes()...)
@@ -94,6 +95,8 @@ func (s *site) table() []route {
 	}
 	all = append(all, s.composeRoutes()...)
 	all = append(all, s.bookRoutes()...)
+	all = append(all, s.dossierRoutes()...)
+	all = append(all, s.dossierFormRoutes()...)
 	return append(all, s.handlingRoutes()...)
 }
 

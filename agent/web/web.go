@@ -12,10 +12,13 @@ import (
 	"time"
 
 	"tram/agent/books"
+	"tram/agent/dossier"
+	"tram/agent/dossier/forms"
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/line"
 	"tram/agent/office"
+	"tram/agent/search"
 	"tram/agent/vgca"
 	"tram/agent/web/account"
 	"tram/storage"
@@ -161,7 +164,7 @@ const (
 	DefaultMaxFiles  = 200
 )
 
-// Options of New. All but Certificate, Search, Arriving, Logger and Now are required.
+// Options of New. All but Certificate, LookUp, Search, Arriving, Reader, Logger and Now are required.
 type Options struct {
 	Office    Office
 	Papers    Papers
@@ -173,12 +176,18 @@ type Options struct {
 	Handling  Handling
 	Composing Composing
 	Books     *books.Books
-	Admin     Admin
-	Sticks    Sticks
+	Dossiers  *dossier.Store
+	// Forms are the forms of one-stop dossiers; FormHeading is what stands above them.
+	Forms       DossierForms
+	FormHeading func() forms.Heading
+	Admin       Admin
+	Sticks      Sticks
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
+	LookUp      LookUp            // nil: nobody looks dossiers up
 	Search      Finder            // nil: nothing is searched, and nothing kept under a name
 	Arriving    func() []Arriving // what is coming in; nil for nothing
+	Reader      search.Reader     // of files that are added to a draft; nil: they are not read
 	Config      Config
 	Logger      *slog.Logger
 	Now         func() time.Time
@@ -196,8 +205,11 @@ type site struct {
 	mux         *http.ServeMux
 	rules       map[string]account.Right // who may use a pattern of mux
 	signing     *vgca.Desk
+	lookUps     *dossier.Tries // by address
 	admin       adminState
+	looks       looked
 	usb         stickState
+	oneRead     chan struct{} // holds one while a file is read
 }
 
 // New makes the pages. The handler expects the guards of httpd in front of it.
@@ -210,7 +222,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Dossiers == nil || o.Forms == nil || o.FormHeading == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
@@ -241,7 +253,7 @@ func newSite(o Options) (*site, error) {
 	if err := os.RemoveAll(o.Sticks.Dir); err != nil {
 		return nil, fmt.Errorf("empty folder for packages: %w", err)
 	}
-	s := &site{Options: o}
+	s := &site{Options: o, oneRead: make(chan struct{}, 1), lookUps: dossier.NewTries(MaxLookUps, LookUpsWithin)}
 	s.cookie = s.cookieName(ofOffice("tram-phien", c.Unit.Code))
 	s.visitCookie = s.cookieName(ofOffice("tram-truoc", c.Unit.Code))
 	var err error

@@ -18,7 +18,7 @@ import (
 // is shown once, or written to a file.
 func appCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "app", Short: "tram.app.short"}
-	group.AddCommand(appCreateCommand(c), appListCommand(c), appRotateCommand(c), appRevokeCommand(c))
+	group.AddCommand(appCreateCommand(c), appListCommand(c), appRotateCommand(c), appRevokeCommand(c), appStatesCommand(c))
 	return group
 }
 

@@ -118,9 +118,9 @@ func printFacets(c *cli.Console, w io.Writer, f search.Facets) {
 // its own, which a file cannot take the service down with.
 func extractCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: extract.Command + " KIND LIMIT", Short: "tram.extract-text.short", Args: cli.Args(2, 2), Hidden: true,
+		Use: extract.Command + " KIND LIMIT TEXT", Short: "tram.extract-text.short", Args: cli.Args(3, 3), Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return extract.Serve(args[0], args[1], os.Stdin, cmd.OutOrStdout())
+			return extract.Serve(args[0], args[1], args[2], os.Stdin, cmd.OutOrStdout())
 		},
 	}
 }

@@ -2,11 +2,13 @@ package appkey
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/url"
 
 	"tram/agent/api"
+	"tram/agent/dossier/code"
 )
 
 // path of the calls over the local socket.
@@ -49,12 +51,39 @@ func Routes(mux *http.ServeMux, log *slog.Logger, store func() (*Store, error)) 
 		a, key, err := s.Rotate(r.Context(), commandLine, r.PathValue("name"))
 		return Made{a, key}, err
 	})
+	handle("GET "+path+"/{name}/states", func(r *http.Request, s *Store) (any, error) {
+		m, err := s.States(r.Context(), r.PathValue("name"))
+		return statesOf(r.PathValue("name"), m, err)
+	})
+	handle("POST "+path+"/{name}/states", func(r *http.Request, s *Store) (any, error) {
+		var q States
+		if err := api.ReadJSON(r.Body, &q); err != nil {
+			return nil, err
+		}
+		m, err := s.SetStates(r.Context(), commandLine, r.PathValue("name"), q.Mapping)
+		return statesOf(r.PathValue("name"), m, err)
+	})
 	handle("POST "+path+"/{name}/revoke", func(r *http.Request, s *Store) (any, error) {
 		name := r.PathValue("name")
 		return struct {
 			Name string `json:"name"`
 		}{name}, s.Revoke(r.Context(), commandLine, name)
 	})
+}
+
+// States is how an application calls the statuses of dossiers.
+type States struct {
+	Name    string          `json:"name"`
+	System  string          `json:"system,omitempty"`
+	Mapping json.RawMessage `json:"mapping,omitempty"` // none: as they are
+}
+
+func statesOf(name string, m *code.Mapping, err error) (States, error) {
+	if err != nil || m == nil {
+		return States{Name: name}, err
+	}
+	raw, err := m.Encode()
+	return States{name, m.System, raw}, err
 }
 
 // Client manages applications of a running office over its local socket.
@@ -73,6 +102,19 @@ func (c *Client) Create(ctx context.Context, n NewApp) (Made, error) {
 func (c *Client) Rotate(ctx context.Context, name string) (Made, error) {
 	var m Made
 	return m, c.Call(ctx, http.MethodPost, path+"/"+url.PathEscape(name)+"/rotate", nil, &m)
+}
+
+// States tells how an application calls the statuses of dossiers.
+func (c *Client) States(ctx context.Context, name string) (States, error) {
+	var s States
+	return s, c.Call(ctx, http.MethodGet, path+"/"+url.PathEscape(name)+"/states", nil, &s)
+}
+
+// SetStates has it call them by a mapping file, or by their numbers alone when that
+// is empty.
+func (c *Client) SetStates(ctx context.Context, name string, mapping []byte) (States, error) {
+	var s States
+	return s, c.Call(ctx, http.MethodPost, path+"/"+url.PathEscape(name)+"/states", States{Mapping: mapping}, &s)
 }
 
 // Revoke ends an application for good.

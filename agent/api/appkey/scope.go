@@ -21,11 +21,17 @@ const (
 	RegistryRead    Scope = "registry.read"    // directory of offices
 	RegistersRead   Scope = "registers.read"   // sổ đến, sổ đi
 	EventsRead      Scope = "events.read"      // the feed
+	DossiersFile    Scope = "dossiers.file"    // hand dossiers in, supplement, pay, ask for them back
+	DossiersRead    Scope = "dossiers.read"    // dossiers, procedures and their events
+	DossiersAll     Scope = "dossiers.all"     // of dossiers those of others as well
+	DossiersReport  Scope = "dossiers.report"  // say how far the office is with one
+	DossiersLookup  Scope = "dossiers.lookup"  // public status by code and word
 )
 
 // Scopes lists them.
 var Scopes = []Scope{
 	DocumentsRead, ContentRead, DocumentsSend, DocumentsAnswer, DocumentsRecall, RegistryRead, RegistersRead, EventsRead,
+	DossiersFile, DossiersRead, DossiersAll, DossiersReport, DossiersLookup,
 }
 
 // Kind is a kind of system; it decides which scopes an application has when
@@ -45,10 +51,11 @@ var Kinds = []Kind{Document, OneStop, Portal, PublicService}
 
 // Presets are the scopes of each kind.
 var Presets = map[Kind][]Scope{
-	Document:      Scopes,
-	OneStop:       {DocumentsRead, ContentRead, DocumentsSend, DocumentsAnswer, DocumentsRecall, RegistryRead, EventsRead},
-	Portal:        {DocumentsRead, DocumentsSend, EventsRead},
-	PublicService: {DocumentsRead, ContentRead, DocumentsSend, DocumentsRecall, RegistryRead, EventsRead},
+	Document: {DocumentsRead, ContentRead, DocumentsSend, DocumentsAnswer, DocumentsRecall, RegistryRead, RegistersRead, EventsRead, DossiersRead, DossiersAll},
+	OneStop: {DocumentsRead, ContentRead, DocumentsSend, DocumentsAnswer, DocumentsRecall, RegistryRead, EventsRead, DossiersFile, DossiersRead, DossiersAll,
+		DossiersReport, DossiersLookup},
+	Portal:        {DocumentsRead, DocumentsSend, EventsRead, DossiersLookup},
+	PublicService: {DocumentsRead, ContentRead, DocumentsSend, DocumentsRecall, RegistryRead, EventsRead, DossiersFile, DossiersRead, DossiersLookup},
 }
 
 // seesOwn tells which kinds see only what they sent and what answers that,

@@ -58,6 +58,9 @@ type App struct {
 	Revoked time.Time `json:"revoked,omitzero"`
 	Used    time.Time `json:"used,omitzero"`
 	Calls   int64     `json:"calls"` // of all time
+	// System is whose words for the statuses of dossiers it uses, see [Store.States]; ""
+	// for none.
+	System string `json:"system,omitempty"`
 }
 
 // May reports whether it has a scope.
@@ -249,7 +252,10 @@ func (s *Store) List(ctx context.Context) (list []App, err error) {
 }
 
 const columns = `name, id, kind, scopes, rate, own, created, rotated, expires, revoked, used,
-	(SELECT coalesce(sum(calls), 0) FROM app_calls WHERE app = name)`
+	(SELECT coalesce(sum(calls), 0) FROM app_calls WHERE app = name), ` + system
+
+// system is the column behind the others.
+const system = `coalesce((SELECT system FROM app_states WHERE app = name), '')`
 
 func read(tx *sqlite.Tx, where string, args ...any) ([]App, error) {
 	rows, err := tx.Query(`SELECT `+columns+` FROM apps `+where, args...)
@@ -271,7 +277,7 @@ func read(tx *sqlite.Tx, where string, args ...any) ([]App, error) {
 func (a *App) scan(row interface{ Scan(...any) error }, more ...any) error {
 	var scopes string
 	var times [5]int64
-	err := row.Scan(append([]any{&a.Name, &a.ID, &a.Kind, &scopes, &a.Rate, &a.Own, &times[0], &times[1], &times[2], &times[3], &times[4], &a.Calls}, more...)...)
+	err := row.Scan(append([]any{&a.Name, &a.ID, &a.Kind, &scopes, &a.Rate, &a.Own, &times[0], &times[1], &times[2], &times[3], &times[4], &a.Calls, &a.System}, more...)...)
 	for i, t := range []*time.Time{&a.Created, &a.Rotated, &a.Expires, &a.Revoked, &a.Used} {
 		if times[i] > 0 {
 			*t = sqlite.Time(times[i])
@@ -300,7 +306,7 @@ func (s *Store) Authenticate(ctx context.Context, key string) (App, error) {
 	var a App
 	var secret [32]byte
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
-		return a.scan(tx.QueryRow(`SELECT name, id, kind, scopes, rate, own, created, rotated, expires, revoked, used, 0, secret FROM apps WHERE id = ?`, id),
+		return a.scan(tx.QueryRow(`SELECT name, id, kind, scopes, rate, own, created, rotated, expires, revoked, used, 0, `+system+`, secret FROM apps WHERE id = ?`, id),
 			sqlite.Digest(&secret))
 	})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

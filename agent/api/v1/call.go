@@ -87,7 +87,7 @@ func (c *call) admit() (end func(), err error) {
 		return nil, c.tooOften(retry)
 	}
 	c.s.o.Apps.Count(c.app.Name, c.op.id)
-	if c.op.scope != "" && !c.app.May(c.op.scope) {
+	if c.op.scope != "" && !c.app.May(c.op.scope) && !c.app.May(c.op.or) {
 		end()
 		return nil, c.lacks(c.op.scope)
 	}
@@ -117,7 +117,7 @@ func (c *call) form() (err error) {
 		if !slices.Contains(c.op.query, name) {
 			return problem.New(problem.Usage, "api.unknown-parameter", shown(name), i18n.Args{"name": shown(name), "known": strings.Join(c.op.query, ", ")})
 		}
-		if len(values) > 1 && name != "state" {
+		if len(values) > 1 && name != "state" && name != "status" {
 			return badParameter(name, shown(strings.Join(values, " ")), i18n.Say("api.want.once"))
 		}
 	}

@@ -29,7 +29,10 @@ const actionRead = "content.read"
 // noteRead counts the reading of a content. The first time in a day stands in
 // the audit log: a client that fetches a file in a thousand ranges has read it
 // once.
-func (c *call) noteRead(id storage.ID, part string) error {
+func (c *call) noteRead(id storage.ID, part string) error { return c.noteReadAs(actionRead, id, part) }
+
+// noteReadAs is noteRead with another word in the audit log.
+func (c *call) noteReadAs(action string, id storage.ID, part string) error {
 	err := c.s.o.DB.Update(c.ctx(), func(tx *sqlite.Tx) error {
 		var reads int
 		err := tx.QueryRow(`INSERT INTO api_reads (app, document, part, day, reads) VALUES (?, ?, ?, ?, 1)
@@ -37,7 +40,7 @@ func (c *call) noteRead(id storage.ID, part string) error {
 		if err != nil || reads > 1 {
 			return err
 		}
-		return audit.Append(tx, audit.Entry{Actor: c.app.Actor(), Action: actionRead, Subject: id.String(), Detail: map[string]string{"part": part}})
+		return audit.Append(tx, audit.Entry{Actor: c.app.Actor(), Action: action, Subject: id.String(), Detail: map[string]string{"part": part}})
 	})
 	if err != nil {
 		return fmt.Errorf("note reading of content: %w", storing(err))

@@ -15,6 +15,7 @@ import (
 const (
 	kindList     = 'd'
 	kindRegister = 'r'
+	kindDossiers = 'h'
 )
 
 // A cursor says where a page ends: version, kind, a mark of what was asked, and

@@ -2,11 +2,14 @@ package v1
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"tram/agent/api/appkey"
+	"tram/agent/dossier/code"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/agent/office"
@@ -141,14 +144,29 @@ func (s *Server) events(c *call) error {
 	if err != nil {
 		return err
 	}
+	view := dossierView{}
+	if slices.ContainsFunc(entries, office.Entry.OfDossier) {
+		if view, err = c.dossierView(); err != nil {
+			return err
+		}
+	}
 	page := EventPage{Events: []Event{}, Next: next}
 	for _, e := range entries {
-		page.Events = append(page.Events, Event{
-			Cursor: e.Cursor, Type: e.Type, DocumentID: e.Document.String(), EdXMLID: e.EdXMLID, Box: e.Box, State: e.State,
-			StatusCode: string(e.Code), Office: e.Office, At: e.At.UTC(), LearntAt: e.Learnt.UTC(), Note: textOf(wordsOf(e)),
-		})
+		page.Events = append(page.Events, view.event(e))
 	}
 	return c.json(200, page)
+}
+
+// event is an entry of the feed as the application sees it.
+func (v dossierView) event(e office.Entry) Event {
+	out := Event{Cursor: e.Cursor, Type: e.Type, Office: e.Office, At: e.At.UTC(), LearntAt: e.Learnt.UTC()}
+	if n := e.Dossier; n != nil {
+		out.Dossier = &DossierEvent{ID: e.Document.String(), Code: e.EdXMLID, Kind: n.Kind, Standing: v.standing(code.Status(n.Status)), DueAt: moment(n.Due)}
+		return out
+	}
+	out.DocumentID, out.EdXMLID, out.Box, out.State = e.Document.String(), e.EdXMLID, e.Box, e.State
+	out.StatusCode, out.Note = string(e.Code), textOf(wordsOf(e))
+	return out
 }
 
 // wordsOf is what people read of an event. What hubs testify is kept as the key
@@ -167,18 +185,12 @@ func wordsOf(e office.Entry) func(i18n.Lang) string {
 
 // feed reads the feed, and when there is nothing waits for a change until then.
 func (c *call) feed(after string, limit int, wait time.Duration) (entries []office.Entry, next string, err error) {
-	read := func() {
-		if c.app.Own {
-			entries, next, err = c.s.o.Office.FeedOf(c.ctx(), c.app.Name, after, limit)
-			return
-		}
-		entries, next, err = c.s.o.Office.Feed(c.ctx(), after, limit)
-	}
+	reading := office.Reading{App: c.only(), Dossiers: c.app.May(appkey.DossiersRead), DossiersOf: c.onlyDossiers()}
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
 		changed := c.s.o.Office.Changed()
-		if read(); err != nil || len(entries) > 0 || wait == 0 {
+		if entries, next, err = c.s.o.Office.FeedTo(c.ctx(), reading, after, limit); err != nil || len(entries) > 0 || wait == 0 {
 			return entries, next, err
 		}
 		select {

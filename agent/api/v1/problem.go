@@ -70,7 +70,7 @@ const statusChecksum = 460
 // statusOfCode is the status of problems with one of their own.
 var statusOfCode = map[string]int{
 	"app.no-key": http.StatusUnauthorized, "app.bad-key": http.StatusUnauthorized, "app.wrong-key": http.StatusUnauthorized, "app.ended": http.StatusUnauthorized,
-	"app.rate":      http.StatusTooManyRequests,
+	"app.rate": http.StatusTooManyRequests, "dossier.lookup-often": http.StatusTooManyRequests,
 	"api.parameter": http.StatusBadRequest, "api.unknown-parameter": http.StatusBadRequest, "api.cursor": http.StatusBadRequest, "feed.cursor": http.StatusBadRequest,
 	"api.json-form": http.StatusBadRequest, "api.body-cut": http.StatusBadRequest, "api.multipart-form": http.StatusBadRequest,
 	"api.no-idempotency-key": http.StatusBadRequest, "api.idempotency-key-form": http.StatusBadRequest,

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -17,7 +18,10 @@ import (
 // good are calls that would be taken but for what a case spoils.
 func (w *world) good(op operation, key, id string) request {
 	q := request{method: op.method, path: op.path, key: key, headers: map[string]string{"Tus-Resumable": "1.0.0"}}
-	q.path = strings.NewReplacer("{index}", "0", "{code}", codeB, "{register}", "in", "{year}", "2026").Replace(q.path)
+	q.path = strings.NewReplacer("{index}", "0", "{file}", "1", "{code}", codeB, "{register}", "in", "{year}", "2026").Replace(q.path)
+	if strings.HasPrefix(op.path, "/dossiers/{id}") {
+		id = w.filed
+	}
 	if strings.HasPrefix(op.path, "/uploads/") {
 		id = "01934b7e-2a51-7c3e-9b0e-6a1f0c2d4e55"
 	}
@@ -75,8 +79,9 @@ func (w *world) refused(t *testing.T, name string, q request, statuses ...int) P
 // must be refused, and holds each refusal to the document, in both languages.
 func TestEachOperationRefusesWhatItMust(t *testing.T) {
 	w := newWorld(t)
-	key := w.key("edocman", appkey.Document)
+	key := w.key("edocman", appkey.Document, appkey.Scopes...)
 	id := w.fromB("Đến").String()
+	w.filed = w.file("mot-cua").ID
 	for _, op := range w.server.ops {
 		t.Run(op.id, func(t *testing.T) {
 			q := w.good(op, key, id)
@@ -92,8 +97,8 @@ func TestEachOperationRefusesWhatItMust(t *testing.T) {
 				w.refused(t, "an unknown key", with(func(q *request) { q.key = "tram_aaaaaaaa_" + strings.Repeat("a", 59) }), 401)
 			}
 			if op.scope != "" {
-				others := slices.DeleteFunc(slices.Clone(appkey.Scopes), func(s appkey.Scope) bool { return s == op.scope })
-				none := w.key("khong-"+strings.ReplaceAll(string(op.scope), ".", "-"), appkey.Document, others...)
+				others := slices.DeleteFunc(slices.Clone(appkey.Scopes), func(s appkey.Scope) bool { return s == op.scope || s == op.or })
+				none := w.key("khong-"+strings.ReplaceAll(string(cmp.Or(op.or, op.scope)), ".", "-")+map[bool]string{true: "2"}[op.or != ""], appkey.Document, others...)
 				if p := w.refused(t, "no scope", with(func(q *request) { q.key = none }), 403); op.method != "HEAD" && p.Code != "app.scope" {
 					t.Errorf("%+v", p)
 				}
@@ -126,7 +131,7 @@ func TestEachOperationRefusesWhatItMust(t *testing.T) {
 					q.body = strings.NewReader("{}")
 				}), 400, 404)
 				w.refused(t, "an unknown ID", with(func(q *request) {
-					q.path = strings.NewReplacer("{id}", "01934b7e-2a51-7c3e-9b0e-6a1f0c2d4e00", "{index}", "0").Replace(op.path)
+					q.path = strings.NewReplacer("{id}", "01934b7e-2a51-7c3e-9b0e-6a1f0c2d4e00", "{index}", "0", "{file}", "1").Replace(op.path)
 					q.body = strings.NewReader(map[bool]string{true: `{"reason":"x"}`, false: `{}`}[op.id == "returnDocument"])
 					q.headers["Upload-Offset"] = "0"
 				}), 404)

@@ -40,6 +40,7 @@ type Draft struct {
 	Files    []FileName `json:"files"`
 	Changes  *Changes   `json:"changes"`
 	Replies  []string   `json:"replies"` // incoming documents that it answers
+	Dossier  string     `json:"dossier"` // ID or code of the dossier that it was drafted for
 }
 
 // FileName names an upload in a draft.
@@ -73,11 +74,15 @@ func (c *call) draft(d Draft, files []office.Upload) (office.Draft, error) {
 	if err != nil {
 		return office.Draft{}, err
 	}
+	also, err := c.links(d.Dossier)
+	if err != nil {
+		return office.Draft{}, err
+	}
 	return office.Draft{
 		Changes: changes, Replies: replies,
 		To: d.To, Subject: d.Subject, Urgency: levelOf(d.Urgency), Type: d.Type, Number: d.Number, Notation: d.Notation, Date: d.Date,
 		Signer: d.Signer, Position: d.Position, Content: d.Content, Cleared: d.Cleared, Copied: d.Copied, Files: files, By: c.app.Actor(),
-		Handed: office.Handed{App: c.app.Name},
+		Handed: office.Handed{App: c.app.Name, Also: also},
 	}, nil
 }
 
@@ -110,7 +115,13 @@ func (s *Server) send(c *call) error {
 
 // saved sends a draft and gives the answer, which is kept with it.
 func (s *Server) saved(c *call, d office.Draft, keep keeper, also func(*sqlite.Tx) error) (a answer, err error) {
+	links := d.Also
 	d.Also = func(tx *sqlite.Tx, saved office.Document) error {
+		if links != nil {
+			if err := links(tx, saved); err != nil {
+				return err
+			}
+		}
 		if a, err = savedAnswer(saved); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/api/appkey"
+	"tram/agent/dossier"
 	"tram/agent/edxml"
 	"tram/agent/hub/registry"
 	"tram/agent/office"
@@ -71,8 +72,7 @@ type Recalls interface {
 
 // Feed tells what happens.
 type Feed interface {
-	Feed(ctx context.Context, after string, limit int) (entries []office.Entry, next string, err error)
-	FeedOf(ctx context.Context, app, after string, limit int) (entries []office.Entry, next string, err error)
+	FeedTo(ctx context.Context, r office.Reading, after string, limit int) (entries []office.Entry, next string, err error)
 	FeedEnd(ctx context.Context) (string, error)
 	Changed() <-chan struct{}
 }
@@ -100,6 +100,7 @@ type Options struct {
 	Office    Office
 	Directory Directory
 	Search    Searcher
+	Dossiers  *dossier.Store
 	Works     Works // nil: nothing is said of how documents are handled
 	// Arriving lists what the hub is handing over; nil: nothing.
 	Arriving func() []api.Arriving
@@ -127,7 +128,7 @@ type Server struct {
 
 // New makes the interface over opened stores.
 func New(o Options) (*Server, error) {
-	if o.DB == nil || o.Blobs == nil || o.Apps == nil || o.Office == nil || o.Directory == nil || o.Search == nil {
+	if o.DB == nil || o.Blobs == nil || o.Apps == nil || o.Office == nil || o.Directory == nil || o.Search == nil || o.Dossiers == nil {
 		return nil, errors.New("make public interface: an option is missing")
 	}
 	if o.Logger == nil {
@@ -204,9 +205,10 @@ type operation struct {
 	id           string
 	method, path string // below Base
 	scope        appkey.Scope
-	open         bool     // needs no key
-	query        []string // parameters that it knows
-	media        []string // of the body, none for no body
+	or           appkey.Scope // another one that does as well, "" for none
+	open         bool         // needs no key
+	query        []string     // parameters that it knows
+	media        []string     // of the body, none for no body
 	do           func(c *call) error
 }
 
@@ -238,7 +240,7 @@ func (s *Server) table() []operation {
 		{id: "getOffice", method: "GET", path: "/offices/{code}", scope: appkey.RegistryRead, do: s.office},
 		{id: "listRegister", method: "GET", path: "/registers/{register}/{year}", scope: appkey.RegistersRead, query: []string{"cursor", "limit"}, do: s.register},
 		{id: "listEvents", method: "GET", path: "/events", scope: appkey.EventsRead, query: []string{"after", "limit", "wait"}, do: s.events},
-	}, s.uploads.table(), []operation{
+	}, s.dossierTable(), s.uploads.table(), []operation{
 		{id: "getOpenapi", method: "GET", path: "/openapi.json", open: true, do: s.openapi},
 		{id: "getOpenapi30", method: "GET", path: "/openapi-3.0.json", open: true, do: s.openapi30},
 		{id: "getProblem", method: "GET", path: "/problems/{code}", open: true, query: []string{"lang"}, do: s.problemPage},

@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tram/agent/api/appkey"
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/storage/blob"
@@ -39,14 +40,14 @@ const (
 )
 
 func (u *uploads) table() []operation {
-	scope := appKeySend
+	scope := appkey.DocumentsSend
 	return []operation{
 		{id: "getUploadOptions", method: "OPTIONS", path: "/uploads", open: true, do: u.options},
-		{id: "createUpload", method: "POST", path: "/uploads", scope: scope, do: u.create},
-		{id: "getUploadOffset", method: "HEAD", path: "/uploads/{id}", scope: scope, do: u.offset},
-		{id: "getUpload", method: "GET", path: "/uploads/{id}", scope: scope, do: u.describe},
-		{id: "appendUpload", method: "PATCH", path: "/uploads/{id}", scope: scope, media: []string{offsetMedia}, do: u.append},
-		{id: "deleteUpload", method: "DELETE", path: "/uploads/{id}", scope: scope, do: u.delete},
+		{id: "createUpload", method: "POST", path: "/uploads", scope: scope, or: appkey.DossiersFile, do: u.create},
+		{id: "getUploadOffset", method: "HEAD", path: "/uploads/{id}", scope: scope, or: appkey.DossiersFile, do: u.offset},
+		{id: "getUpload", method: "GET", path: "/uploads/{id}", scope: scope, or: appkey.DossiersFile, do: u.describe},
+		{id: "appendUpload", method: "PATCH", path: "/uploads/{id}", scope: scope, or: appkey.DossiersFile, media: []string{offsetMedia}, do: u.append},
+		{id: "deleteUpload", method: "DELETE", path: "/uploads/{id}", scope: scope, or: appkey.DossiersFile, do: u.delete},
 	}
 }
 

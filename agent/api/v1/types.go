@@ -242,19 +242,29 @@ type ArrivingList struct {
 	Arriving []Arriving `json:"arriving"`
 }
 
-// Event is one thing that happened to a document.
+// Event is one thing that happened to a document, or to a dossier.
 type Event struct {
 	Cursor     string           `json:"cursor"`
 	Type       office.EntryType `json:"type"`
-	DocumentID string           `json:"document_id"`
-	EdXMLID    string           `json:"edxml_id"`
-	Box        office.Box       `json:"box"`
-	State      office.State     `json:"state"`
+	DocumentID string           `json:"document_id,omitempty"`
+	EdXMLID    string           `json:"edxml_id,omitempty"`
+	Box        office.Box       `json:"box,omitempty"`
+	State      office.State     `json:"state,omitempty"`
 	StatusCode string           `json:"status_code,omitempty"`
 	Office     string           `json:"office,omitempty"`
 	At         time.Time        `json:"at"`
 	LearntAt   time.Time        `json:"learnt_at"`
 	Note       *Text            `json:"note,omitempty"`
+	Dossier    *DossierEvent    `json:"dossier,omitempty"`
+}
+
+// DossierEvent is what happened to a dossier, without personal data.
+type DossierEvent struct {
+	ID   string `json:"id"`
+	Code string `json:"code"`
+	Kind string `json:"kind"`
+	Standing
+	DueAt *time.Time `json:"due_at,omitempty"`
 }
 
 // EventPage is a part of the feed.

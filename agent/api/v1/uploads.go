@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"tram/agent/api/appkey"
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
@@ -37,8 +36,6 @@ const (
 	// partPrefix begins the names of partial contents that are uploads.
 	partPrefix = "api-"
 )
-
-const appKeySend = appkey.DocumentsSend
 
 // uploads are files on their way into documents.
 type uploads struct {

@@ -25,6 +25,8 @@ import (
 	"github.com/google/uuid"
 
 	"tram/agent/api/appkey"
+	"tram/agent/dossier"
+	"tram/agent/dossier/code"
 	"tram/agent/handling"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
@@ -58,6 +60,7 @@ type world struct {
 	handler   http.Handler
 	apps      *appkey.Store
 	keys      map[string]string
+	filed     string // a dossier for calls that need one
 }
 
 type pair struct {
@@ -76,6 +79,7 @@ type node struct {
 	reg   *registry.Registry
 	index *search.Index
 	works *handling.Store
+	files *dossier.Store // one-stop dossiers
 	stop  func()
 }
 
@@ -149,7 +153,7 @@ func (n *node) start() {
 	n.w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	n.db = must(sqlite.Open(ctx, filepath.Join(n.dir, "tram.db"), sqlite.Options{Now: n.w.now, Schemas: []sqlite.Schema{
-		queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, appkey.Schema, Schema, search.Schema, handling.Schema,
+		queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, appkey.Schema, Schema, search.Schema, handling.Schema, dossier.Schema,
 	}}))
 	n.blobs = must(blob.Open(filepath.Join(n.dir, "blobs"), blob.Options{MinFree: -1}))
 	n.queue = queue.New(n.db, n.blobs, queue.Options{})
@@ -171,6 +175,10 @@ func (n *node) start() {
 	running.Go(func() { _ = n.index.Run(ctx) })
 	n.works = must(handling.New(handling.Options{DB: n.db, Office: n.Office, Now: n.w.now}))
 	running.Go(func() { _ = n.works.Run(ctx) })
+	n.files = must(dossier.New(ctx, dossier.Options{DB: n.db, Blobs: n.blobs, Code: n.id.Code, Name: n.id.Name, Form: code.Old, Post: n.Office, News: n.Office, Now: n.w.now}))
+	must(n.files.TakeCatalogue(ctx, dossier.Catalogue{Origin: hubCode, Version: 1, Procedures: []dossier.Procedure{birth}}, "it"))
+	n.Deliver(bundle.KindDossier, n.files.Mailbox())
+	running.Go(func() { _ = n.files.Run(ctx) })
 	n.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
@@ -185,7 +193,7 @@ func (w *world) serve() {
 	w.t.Helper()
 	w.apps = appkey.New(w.a.db, appkey.Options{Now: w.now})
 	w.server = must(New(Options{
-		DB: w.a.db, Blobs: w.a.blobs, Apps: w.apps, Office: w.a.Office, Directory: w.a.reg, Search: w.a.index, Works: w.a.works, Limits: limits, Version: "1.0",
+		DB: w.a.db, Blobs: w.a.blobs, Apps: w.apps, Office: w.a.Office, Directory: w.a.reg, Search: w.a.index, Works: w.a.works, Dossiers: w.a.files, Limits: limits, Version: "1.0",
 		Unit: office.Party{Code: codeA, Name: "UBND xã An Bình"}, Style: "/tinh/app.css", Now: w.now, Logger: slog.New(slog.DiscardHandler),
 	}))
 	w.handler = w.server

@@ -41,9 +41,22 @@ type data struct {
 	Office  string           `json:"office,omitempty"`
 	At      time.Time        `json:"at,omitzero"`
 	Learnt  time.Time        `json:"learnt,omitzero"`
+	// Dossier is there when ID is that of a dossier, whose code it names.
+	Dossier *dossierData `json:"dossier,omitempty"`
+}
+
+// dossierData says what happened to a dossier.
+type dossierData struct {
+	Code string `json:"code"`
+	office.DossierNews
 }
 
 func eventOf(e office.Entry) event {
+	if n := e.Dossier; n != nil {
+		return event{Type: string(e.Type), Cursor: e.Cursor, Timestamp: e.At.UTC(), Data: data{
+			ID: e.Document, Office: e.Office, At: e.At.UTC(), Learnt: e.Learnt.UTC(), Dossier: &dossierData{e.EdXMLID, *n},
+		}}
+	}
 	return event{Type: string(e.Type), Cursor: e.Cursor, Timestamp: e.At.UTC(), Data: data{
 		ID: e.Document, EdXMLID: e.EdXMLID, Box: e.Box, State: e.State, Code: e.Code, Office: e.Office,
 		At: e.At.UTC(), Learnt: e.Learnt.UTC(),

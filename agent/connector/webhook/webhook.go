@@ -39,7 +39,7 @@ const (
 // Settings of a webhook.
 type Settings struct {
 	URL       string          `json:"url"`        // https, or http on this machine
-	Events    connector.Words `json:"events"`     // types of entries, none for all
+	Events    connector.Words `json:"events"`     // types of entries, none for all of documents
 	CA        string          `json:"ca"`         // absolute path of authorities in PEM, "" for the system's
 	Timeout   string          `json:"timeout"`    // duration, "" for DefaultTimeout
 	GiveUp    string          `json:"give_up"`    // duration, "" for DefaultGiveUp
@@ -73,9 +73,10 @@ func open(env connector.Env) (connector.Connector, error) {
 	var err error
 	h.url, err = address(s.URL)
 	faults.Note(err)
+	known := slices.Concat(office.EntryTypes, office.DossierTypes)
 	for _, word := range s.Events {
-		if !slices.Contains(office.EntryTypes, office.EntryType(word)) {
-			faults.Note(connector.Fault("events", word, joined(office.EntryTypes)))
+		if !slices.Contains(known, office.EntryType(word)) {
+			faults.Note(connector.Fault("events", word, joined(known)))
 		}
 		h.events = append(h.events, office.EntryType(word))
 	}
@@ -135,9 +136,10 @@ func address(text string) (*url.URL, error) {
 	return nil, fault
 }
 
-// Wants implements [connector.Connector].
+// Wants implements [connector.Connector]. What happens to dossiers goes out where it
+// is named alone.
 func (h *hook) Wants(e office.Entry) bool {
-	return len(h.events) == 0 || slices.Contains(h.events, e.Type)
+	return len(h.events) == 0 && !e.OfDossier() || slices.Contains(h.events, e.Type)
 }
 
 // Close implements [connector.Connector].
@@ -148,6 +150,9 @@ func (h *hook) Close() error {
 
 // Deliver implements [connector.Connector].
 func (h *hook) Deliver(ctx context.Context, d connector.Delivery) error {
+	if e := d.Entry; e.OfDossier() {
+		return h.delivered(ctx, d, h.post(ctx, e.Cursor, eventOf(e)))
+	}
 	// Nobody could ask for a document that is gone.
 	if _, err := h.env.Desk.Get(ctx, d.Entry.Document); err != nil {
 		if ctx.Err() == nil && problem.From(err).Class == problem.NotFound {
@@ -155,7 +160,10 @@ func (h *hook) Deliver(ctx context.Context, d connector.Delivery) error {
 		}
 		return err
 	}
-	err := h.post(ctx, d.Entry.Cursor, eventOf(d.Entry))
+	return h.delivered(ctx, d, h.post(ctx, d.Entry.Cursor, eventOf(d.Entry)))
+}
+
+func (h *hook) delivered(ctx context.Context, d connector.Delivery, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}

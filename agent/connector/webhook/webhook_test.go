@@ -24,6 +24,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/storage"
 )
 
 // key is a secret of tests, next the one that takes its place.
@@ -208,6 +209,26 @@ func TestTheBodyIsThinAndTheSameEachTime(t *testing.T) {
 	}
 }
 
+// TestWhatHappensToADossierGoesOutWithoutPersonalData, and without asking the office
+// for a document of that ID.
+func TestWhatHappensToADossierGoesOutWithoutPersonalData(t *testing.T) {
+	r := newReceiver(t, (*httptest.Server).Start)
+	h, _ := hookTo(t, Settings{URL: r.server.URL, Events: connector.Words{"dossier.status"}}, key)
+	at := time.Date(2026, 11, 26, 1, 0, 0, 0, time.UTC)
+	e := office.Entry{
+		Cursor: "0a1b2c3d4e5f-17.4", Type: office.DossierStatus, Document: storage.ID{1}, EdXMLID: "H40.01-261126-0001", Office: "H40.01", At: at, Learnt: at,
+		Dossier: &office.DossierNews{Kind: "supplement-asked", Status: 5, Due: at.Add(time.Hour)},
+	}
+	if err := h.Deliver(t.Context(), connector.Delivery{Entry: e}); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"type":"dossier.status","cursor":"0a1b2c3d4e5f-17.4","timestamp":"2026-11-26T01:00:00Z","data":{"id":"` + e.Document.String() +
+		`","office":"H40.01","at":"2026-11-26T01:00:00Z","learnt":"2026-11-26T01:00:00Z","dossier":{"code":"H40.01-261126-0001","kind":"supplement-asked","status":5,"due":"2026-11-26T02:00:00Z"}}}`
+	if got := r.messages(); len(got) != 1 || string(got[0].body) != want {
+		t.Errorf("%s", got[0].body)
+	}
+}
+
 func TestAnswersMeanWhatTheySay(t *testing.T) {
 	r := newReceiver(t, (*httptest.Server).Start)
 	elsewhere := newReceiver(t, (*httptest.Server).Start)
@@ -309,13 +330,14 @@ func TestOnlyWantedEventsGo(t *testing.T) {
 		{`""`, office.EntryTypes},
 		{`"document.arrived, document.failed"`, []office.EntryType{office.DocumentArrived, office.DocumentFailed}},
 		{`["document.status"]`, []office.EntryType{office.DocumentStatus}},
+		{`"dossier.status,document.failed"`, []office.EntryType{office.DocumentFailed, office.DossierStatus}},
 	} {
 		made, err := Kind().Open(connector.Env{Settings: json.RawMessage(`{"url": "https://x/", "events": ` + c.events + `}`), Secret: []byte(key)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []office.EntryType
-		for _, e := range office.EntryTypes {
+		for _, e := range slices.Concat(office.EntryTypes, office.DossierTypes) {
 			if made.Wants(office.Entry{Type: e}) {
 				got = append(got, e)
 			}

@@ -233,20 +233,9 @@ func (r *Relay) missed(tx *sqlite.Tx, id storage.ID, reason evidence.Reason, cod
 func (r *Relay) late(ctx context.Context) error {
 	for {
 		var ids []storage.ID
-		err := r.o.DB.View(ctx, func(tx *sqlite.Tx) error {
-			rows, err := tx.Query(`SELECT bundle FROM watched WHERE due <= ? ORDER BY due LIMIT ?`, r.o.Now(), lateBatch)
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var id storage.ID
-				if err := rows.Scan(&id); err != nil {
-					return err
-				}
-				ids = append(ids, id)
-			}
-			return rows.Err()
+		err := r.o.DB.View(ctx, func(tx *sqlite.Tx) (err error) {
+			ids, err = sqlite.Column[storage.ID](tx, `SELECT bundle FROM watched WHERE due <= ? ORDER BY due LIMIT ?`, r.o.Now(), lateBatch)
+			return err
 		})
 		if err != nil || len(ids) == 0 {
 			return err

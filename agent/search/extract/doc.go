@@ -69,11 +69,16 @@ func Kind(name string) string {
 
 // Read reads the text of a file of that kind.
 func Read(kind string, r io.ReaderAt, size int64) (Text, error) {
+	return beginning(kind, r, size, MaxText)
+}
+
+// beginning reads no more than so many bytes of the text.
+func beginning(kind string, r io.ReaderAt, size int64, most int) (Text, error) {
 	head := make([]byte, min(size, 1024))
 	if n, err := r.ReadAt(head, 0); err != nil && n < len(head) {
 		return Text{}, fmt.Errorf("read file: %w", err)
 	}
-	out := &sink{}
+	out := &sink{most: most}
 	var err error
 	switch {
 	case Kind("x"+kind) == "":
@@ -99,6 +104,7 @@ func Read(kind string, r io.ReaderAt, size int64) (Text, error) {
 // sink collects text: words with one space or line break between them.
 type sink struct {
 	text strings.Builder
+	most int // bytes of the text
 	word []byte
 	gap  byte // before the next word
 	long bool // the word is over its limit
@@ -106,7 +112,7 @@ type sink struct {
 }
 
 // full reports whether no more is taken.
-func (s *sink) full() bool { return s.text.Len() >= MaxText }
+func (s *sink) full() bool { return s.text.Len() >= s.most }
 
 func (s *sink) newline() {
 	s.end()
@@ -139,9 +145,9 @@ func (s *sink) rune(r rune) {
 // end takes the word at hand.
 func (s *sink) end() {
 	if !s.long && len(s.word) > 0 {
-		if s.text.Len()+len(s.word)+1 > MaxText {
+		if s.text.Len()+len(s.word)+1 > s.most {
 			s.part = true
-			s.text.WriteString(strings.Repeat(" ", max(0, MaxText-s.text.Len()))) // full
+			s.text.WriteString(strings.Repeat(" ", max(0, s.most-s.text.Len()))) // full
 		} else {
 			if s.gap != 0 {
 				s.text.WriteByte(s.gap)

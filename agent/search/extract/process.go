@@ -24,7 +24,7 @@ const (
 )
 
 // Command is the hidden command of the program that serves a [Process]. The kind
-// of the file follows it.
+// of the file follows it, the memory it may hold, and how much text is wanted.
 const Command = "extract-text"
 
 // answer is what the process says, in JSON on its standard output.
@@ -40,6 +40,7 @@ type Process struct {
 	Program string // that has Command
 	Time    time.Duration
 	Memory  int64
+	Text    int // how much of the beginning of the text is wanted, in bytes; 0: MaxText
 }
 
 // Read reads the text of a file of that kind. body is a file of the operating
@@ -52,9 +53,12 @@ func (p Process) Read(ctx context.Context, kind string, body io.Reader) (Text, e
 	if p.Memory <= 0 {
 		p.Memory = MaxMemory
 	}
+	if p.Text <= 0 || p.Text > MaxText {
+		p.Text = MaxText
+	}
 	limited, cancel := context.WithTimeout(ctx, p.Time)
 	defer cancel()
-	cmd := exec.CommandContext(limited, p.Program, Command, kind, strconv.FormatInt(p.Memory, 10))
+	cmd := exec.CommandContext(limited, p.Program, Command, kind, strconv.FormatInt(p.Memory, 10), strconv.Itoa(p.Text))
 	cmd.Env = append(environment(), "GOMAXPROCS=1", "GOTRACEBACK=none", fmt.Sprintf("GOMEMLIMIT=%d", p.Memory/2))
 	cmd.Dir = os.TempDir()
 	cmd.WaitDelay = time.Second
@@ -118,23 +122,27 @@ func (b *bounded) Write(p []byte) (int, error) {
 // Serve is the work of the process: it reads in as a file of that kind and writes
 // the answer. It gives away what it does not need of this machine first. When it
 // returns, the process must end.
-func Serve(kind, memory string, in *os.File, out io.Writer) error {
+func Serve(kind, memory, text string, in *os.File, out io.Writer) error {
 	limit, err := strconv.ParseInt(memory, 10, 64)
 	if err != nil || limit <= 0 {
 		limit = MaxMemory
 	}
+	most, err := strconv.Atoi(text)
+	if err != nil || most <= 0 || most > MaxText {
+		most = MaxText
+	}
 	confine(limit)
 	done := make(chan error, 1)
-	go func() { done <- serve(kind, in, out) }()
+	go func() { done <- serve(kind, most, in, out) }()
 	return watch(done, limit)
 }
 
-func serve(kind string, in *os.File, out io.Writer) error {
+func serve(kind string, most int, in *os.File, out io.Writer) error {
 	r, size, err := content(in)
 	if err != nil {
 		return err
 	}
-	text, err := Read(kind, r, size)
+	text, err := beginning(kind, r, size, most)
 	a := answer{Text: text}
 	switch {
 	case errors.Is(err, ErrNoText):

@@ -18,7 +18,7 @@ import (
 // TestMain is the reader's process as well, with some faults that files could
 // bring about.
 func TestMain(m *testing.M) {
-	if len(os.Args) != 4 || os.Args[1] != extract.Command {
+	if len(os.Args) != 5 || os.Args[1] != extract.Command {
 		os.Exit(m.Run())
 	}
 	kind := os.Args[2]
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 				os.Exit(1)
 			}
 			go func() {
-				if extract.Serve(".txt", os.Args[3], r, io.Discard) != nil {
+				if extract.Serve(".txt", os.Args[3], os.Args[4], r, io.Discard) != nil {
 					os.Exit(1) // as main does
 				}
 			}()
@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 		}
 		fault()
 	}
-	if err := extract.Serve(kind, os.Args[3], os.Stdin, os.Stdout); err != nil {
+	if err := extract.Serve(kind, os.Args[3], os.Args[4], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -89,6 +89,10 @@ func TestProcessReadsWhatReadReads(t *testing.T) {
 		if got, err := p.Read(t.Context(), ".pdf", body); err != nil || got != want || got.Text == "" {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
+	}
+	p.Text = 100
+	if got, err := p.Read(t.Context(), ".pdf", file); err != nil || !got.Part || len(got.Text) < 80 || len(got.Text) > 100 || !strings.HasPrefix(want.Text, got.Text) {
+		t.Errorf("the beginning: %+v, %v", got, err)
 	}
 	if _, err := p.Read(t.Context(), ".jpg", strings.NewReader("x")); !errors.Is(err, extract.ErrNoText) {
 		t.Errorf("a kind without text: %v", err)

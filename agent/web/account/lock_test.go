@@ -188,8 +188,9 @@ func TestATemporaryPasswordIsReplaced(t *testing.T) {
 
 func TestEachRoleMayWhatTheTableSays(t *testing.T) {
 	want := map[Role]string{
-		Clerk: "lists content handed handle direct answer send stick books keep-books", Leader: "lists content handed handle direct books", Staff: "lists handed handle books",
-		OneStop: "lists handed handle", IT: "lists accounts admin stick", "": "", "boss": "",
+		Clerk:  "lists content handed handle direct answer send stick books keep-books dossiers dossier-desk dossier-work",
+		Leader: "lists content handed handle direct books dossiers dossier-work dossier-decide", Staff: "lists handed handle books dossiers dossier-work",
+		OneStop: "lists handed handle dossiers dossier-desk dossier-work", IT: "lists accounts admin stick", "": "", "boss": "",
 	}
 	for role, rights := range want {
 		got := ""

@@ -20,18 +20,23 @@ const (
 
 	ReadBooks Right = "books"      // see register books, reports and work files, export them
 	KeepBooks Right = "keep-books" // print and correct them, write in them, make work files
+
+	Dossiers      Right = "dossiers"       // see one-stop dossiers with their personal data, their lists and figures
+	DossierDesk   Right = "dossier-desk"   // take them in, ask applicants, give results back
+	DossierWork   Right = "dossier-work"   // work on them: begin, ask for papers, finish
+	DossierDecide Right = "dossier-decide" // sign for them: apologise and extend, stop, reopen
 )
 
 // Rights lists every right.
-var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks}
+var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks, Dossiers, DossierDesk, DossierWork, DossierDecide}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
 var grants = map[Role][]Right{
-	Clerk:   {Lists, Content, Handed, Handle, Direct, Answer, Send, Stick, ReadBooks, KeepBooks},
-	Leader:  {Lists, Content, Handed, Handle, Direct, ReadBooks},
-	Staff:   {Lists, Handed, Handle, ReadBooks},
-	OneStop: {Lists, Handed, Handle},
+	Clerk:   {Lists, Content, Handed, Handle, Direct, Answer, Send, Stick, ReadBooks, KeepBooks, Dossiers, DossierDesk, DossierWork},
+	Leader:  {Lists, Content, Handed, Handle, Direct, ReadBooks, Dossiers, DossierWork, DossierDecide},
+	Staff:   {Lists, Handed, Handle, ReadBooks, Dossiers, DossierWork},
+	OneStop: {Lists, Handed, Handle, Dossiers, DossierDesk, DossierWork},
 	IT:      {Lists, Accounts, Admin, Stick},
 }
 

@@ -22,8 +22,9 @@ func (c *Browser) TabTo(selector string) {
 		}
 		c.Do(chromedp.KeyEvent(kb.Tab))
 	}
-	c.t.Fatalf("no Tab leads to %s at %s; the focus is on %s", selector, Value(c, chromedp.Location()),
-		Value(c, chromedp.Evaluate[string]("document.activeElement.outerHTML.slice(0, 300)")))
+	c.t.Fatalf("no Tab leads to %s at %s; the focus is on %s; the page says %s", selector, Value(c, chromedp.Location()),
+		Value(c, chromedp.Evaluate[string]("document.activeElement.outerHTML.slice(0, 300)")),
+		Value(c, chromedp.Evaluate[string]("document.querySelector('main').innerText.slice(0, 600)")))
 }
 
 // Type writes into what has the focus, over what is selected in it.
