@@ -272,6 +272,11 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		return err
 	}
 	s.Conditions = append(s.Conditions, connectors...)
+	published, err := d.publishedConditions(ctx)
+	if err != nil {
+		return err
+	}
+	s.Conditions = append(s.Conditions, published...)
 	aside, err := d.office.SetAside(ctx)
 	if err != nil {
 		return err

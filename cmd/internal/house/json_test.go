@@ -234,4 +234,8 @@ var answers = map[string][]string{
 	"cmd/tram-hub.showOffices":         {"tram-hub offices list", "tram-hub offices search"},
 	"cmd/tram-hub.changeOffice":        {"tram-hub offices move", "tram-hub offices rename", "tram-hub offices merge", "tram-hub offices allow"},
 	"cmd/tram-hub.importCommand":       {"tram-hub offices import"},
+	"cmd/tram-hub.printPut":            {"tram-hub procedures put", "tram-hub calendar put"},
+	"cmd/tram-hub.printProcedures":     {"tram-hub procedures list", "tram-hub procedures show"},
+	"cmd/tram-hub.calendarCommand":     {"tram-hub calendar list"},
+	"cmd/tram-hub.dossiersCommand":     {"tram-hub dossiers"},
 }
