@@ -43,6 +43,9 @@ type Options struct {
 	// RenewEvery is how often the office looks at its certificate; zero is
 	// DefaultRenewEvery.
 	RenewEvery time.Duration
+	// ReportEvery is how often at most the hub is told figures that have changed; zero
+	// is dossier.DefaultReportEvery.
+	ReportEvery time.Duration
 }
 
 // Agent is one office's program.

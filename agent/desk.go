@@ -241,7 +241,7 @@ func (d *desk) openNode() error {
 	})
 	d.usb = usb.NewLocal(usb.LocalOptions{
 		Office: d.id.Code, Epoch: d.db.Epoch(), Queue: d.queue, Guard: check, Device: d.id.Device,
-		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Name: d.nameOf,
+		Journal: stick.NewJournal(d.db, d.id.Code), Neighbour: d.neighbour, Greeted: d.greetedByStick, Before: d.beforeStick, Name: d.nameOf,
 		Card: func() []byte { return d.live.Get().Card }, Registry: d.registry.Serial,
 		Log:    d.logByStick,
 		Logger: d.log.With("part", "usb"), Now: d.clock.Now,
@@ -291,6 +291,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.search.Run(ctx) })
 	group.Go(func() error { return d.handling.Run(ctx) })
 	group.Go(func() error { return d.dossiers.Run(ctx) })
+	group.Go(func() error { return d.dossiers.RunReports(ctx, d.o.ReportEvery) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
 	group.Go(func() error { return d.seals.Run(ctx) })
@@ -346,6 +347,9 @@ func (d *desk) tidy(ctx context.Context) error {
 		}
 		if err := d.forgetFirstSignIn(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("first sign-in not removed", "error", err)
+		}
+		if err := d.tidyDossiers(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("dossiers not tidied", "error", err)
 		}
 		if err := d.queue.Tidy(ctx, d.clock.Now(), d.uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)

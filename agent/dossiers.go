@@ -5,14 +5,18 @@ import (
 
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
+	"tram/agent/dossier/forms"
+	"tram/agent/health"
+	"tram/agent/i18n"
 	"tram/agent/identity"
 	"tram/sync/bundle"
+	"tram/sync/usb"
 )
 
 // openDossiers makes the one-stop dossiers of the office.
 func (d *desk) openDossiers(ctx context.Context) (err error) {
 	d.dossiers, err = dossier.New(ctx, dossier.Options{
-		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Form: code.Form(d.o.Config.Dossiers.Codes), Post: d.office, News: d.office,
+		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Form: code.Form(d.o.Config.Dossiers.Codes), Post: d.office, News: d.office, Reporter: d.office,
 		Unsure: func() bool { trusted, _ := d.clock.Trusted(); return !trusted },
 		Logger: d.log.With("part", "dossiers"), Now: d.clock.Now,
 	})
@@ -20,7 +24,14 @@ func (d *desk) openDossiers(ctx context.Context) (err error) {
 		return err
 	}
 	d.office.Deliver(bundle.KindDossier, d.dossiers.Mailbox())
+	d.office.Hear(d.dossiers.Herald())
 	return nil
+}
+
+// formHeading is what stands above the forms of dossiers.
+func (d *desk) formHeading() forms.Heading {
+	h := d.heading()
+	return forms.Heading{Superior: h.Superior, Office: h.Office, Place: h.Place}
 }
 
 // oneStop gives the running desk's dossiers to the local socket.
@@ -29,4 +40,34 @@ func (a *Agent) oneStop() (*dossier.Store, error) {
 		return d.dossiers, nil
 	}
 	return nil, identity.None(a.o.Dir)
+}
+
+// tidyDossiers gives up personal data whose time is over. A clock that is not believed
+// could say so too early.
+func (d *desk) tidyDossiers(ctx context.Context) error {
+	retention := d.o.Config.Dossiers.Retention
+	if trusted, _ := d.clock.Trusted(); !trusted {
+		retention = 0
+	}
+	return d.dossiers.Tidy(ctx, retention)
+}
+
+// publishedConditions says what of the hub this office could not take.
+func (d *desk) publishedConditions(ctx context.Context) ([]health.Condition, error) {
+	list, err := d.dossiers.NotTaken(ctx)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	first := list[0]
+	return []health.Condition{{Code: health.CatalogueRefused, Args: i18n.Args{
+		"count": len(list), "name": first.Name, "hub": first.Origin, "why": i18n.Say("dossier.not-taken." + first.Reason()),
+	}}}, nil
+}
+
+// beforeStick has the latest report among what a stick takes to the hub.
+func (d *desk) beforeStick(ctx context.Context, _ string, _ usb.Manifest) error {
+	if err := d.dossiers.Report(ctx); err != nil && ctx.Err() == nil {
+		d.log.Warn("report to the hub not made", "error", err) // the rest may go all the same
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"tram/agent/api"
 	"tram/agent/books"
 	"tram/agent/connector"
+	"tram/agent/dossier"
 	"tram/agent/enroll"
 	"tram/agent/handling"
 	"tram/agent/i18n"
@@ -40,6 +41,7 @@ func (a *Agent) local() http.Handler {
 	sealbook.Routes(mux, a.log.With("part", "seals"), a.book)
 	connector.Routes(mux, a.log.With("part", "connectors"), a.connectors)
 	connector.AsideRoutes(mux, a.log.With("part", "connectors"), a.quarantine)
+	dossier.Routes(mux, a.log.With("part", "dossiers"), a.oneStop)
 	handling.Routes(mux, a.log.With("part", "handling"), a.handled)
 	api.PaperRoutes(mux, a.log.With("part", "api"), a.o.Dir, a.paperBooks)
 	search.Routes(mux, a.log.With("part", "search"), a.search)

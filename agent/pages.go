@@ -138,8 +138,9 @@ func (d *desk) site(ctx context.Context) (http.Handler, error) {
 	}
 	return web.New(web.Options{
 		Certificate: certificate, Composing: composing, Admin: d.admin(), Sticks: d.sticks(),
-		Office: d.office, Papers: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(), Books: d.books, Handling: d.handling,
+		Office: d.office, Papers: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(), Books: d.books, Handling: d.handling, Dossiers: d.dossiers,
 		Search: d.search, LookUp: d.dossiers, Arriving: d.arrivingPages, Reader: d.pageReader(),
+		Forms: d.dossiers, FormHeading: d.formHeading,
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
 			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(), SignAgent: d.o.Config.UI.Signing, Support: d.o.Config.UI.Support,
@@ -271,6 +272,11 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		return err
 	}
 	s.Conditions = append(s.Conditions, connectors...)
+	published, err := d.publishedConditions(ctx)
+	if err != nil {
+		return err
+	}
+	s.Conditions = append(s.Conditions, published...)
 	aside, err := d.office.SetAside(ctx)
 	if err != nil {
 		return err

@@ -89,13 +89,16 @@ func (d *desk) greeted(ctx context.Context, _ string, h wire.Hello) error {
 		d.log.Info("the hub takes this box again")
 	}
 	d.clock.Heard(h.Now)
+	if err := d.dossiers.HubIs(ctx, h.Epoch); err != nil {
+		return err
+	}
 	return d.learn(ctx, h.Card)
 }
 
 // greetedByStick learns the hub's card and countersignature from its package. Its
 // time says nothing: nobody knows how long the stick was on its way.
 func (d *desk) greetedByStick(ctx context.Context, hub string, m usb.Manifest) error {
-	if err := d.learn(ctx, m.Card); err != nil {
+	if err := errors.Join(d.learn(ctx, m.Card), d.dossiers.HubIs(ctx, m.Epoch)); err != nil {
 		return err
 	}
 	return d.book.HearByStick(ctx, hub, m)

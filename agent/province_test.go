@@ -183,7 +183,7 @@ func noneLeft(t *testing.T, before int) {
 func (p *province) hubDir() string { return filepath.Join(p.dir, "hub") }
 
 func (p *province) openHub() (*hub.Hub, error) {
-	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond})
+	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond, PublishEvery: 200 * time.Millisecond})
 }
 
 func (p *province) invite(csv string) {
@@ -248,7 +248,7 @@ func (p *province) agent(dir, code string) *agent.Agent {
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, Config: c, Logger: slog.New(&p.log), Version: "test", Retry: 100 * time.Millisecond, CopyRetry: time.Second,
-		RenewEvery: p.renews,
+		RenewEvery: p.renews, ReportEvery: 200 * time.Millisecond,
 	})
 	if err != nil {
 		p.t.Fatal(err)

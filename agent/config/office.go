@@ -113,9 +113,12 @@ type OfficeMQTT struct {
 	KeyExchange string
 }
 
-// Dossiers is how the office numbers one-stop dossiers.
+// Dossiers is how the office numbers one-stop dossiers and how long it keeps them.
 type Dossiers struct {
 	Codes string // "new" or "old": form of the agency code in the codes that it gives, see code.Form
+	// Retention is after how many days the personal data of ended dossiers are given
+	// up; 0: never.
+	Retention int
 }
 
 // DefaultOffice returns the settings of an office where nobody set anything.
@@ -168,6 +171,7 @@ func (o *Office) fields() []field {
 		toggle("trust.ocsp", &o.Trust.OCSP),
 		folder("usb.folder", &o.USB.Folder),
 		choice("dossiers.codes", &o.Dossiers.Codes, "new", "old"),
+		number("dossiers.retention", &o.Dossiers.Retention, 0, 36_500),
 	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }
 

@@ -130,7 +130,7 @@ func (s *Store) Extend(ctx context.Context, id storage.ID, day, reason string, b
 // Finish gives the result.
 func (s *Store) Finish(ctx context.Context, id storage.ID, r Result, list []Upload, by Actor, seen int) (Dossier, error) {
 	var v faults
-	r.Name, r.Number = v.name("result", r.Name), v.short("number", r.Number)
+	r.Name, r.Number, r.Text = v.name("result", r.Name), v.short("number", r.Number), v.text("text", r.Text, false)
 	v.day("date", r.Date, false)
 	if err := v.list.Err(); err != nil {
 		return Dossier{}, err

@@ -3,6 +3,8 @@ package dossier
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"tram/agent/workdays"
 	"tram/storage/audit"
@@ -46,8 +48,11 @@ func (s *Store) loadCalendar(ctx context.Context) error {
 }
 
 // readCalendar lays the files over each other: the nation's below the local ones.
-func readCalendar(tx *sqlite.Tx) (*workdays.Calendar, error) {
-	rows, err := tx.Query(`SELECT name, content FROM dossier_calendars ORDER BY scope = 'local', name`)
+func readCalendar(tx *sqlite.Tx) (*workdays.Calendar, error) { return calendarWith(tx, nil) }
+
+// calendarWith is readCalendar with a file in the place of the one of its name.
+func calendarWith(tx *sqlite.Tx, with *workdays.File) (*workdays.Calendar, error) {
+	rows, err := tx.Query(`SELECT name, content FROM dossier_calendars ORDER BY name`)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +63,9 @@ func readCalendar(tx *sqlite.Tx) (*workdays.Calendar, error) {
 		if err := rows.Scan(&name, &raw); err != nil {
 			return nil, err
 		}
+		if with != nil && with.Name == name {
+			continue
+		}
 		f, err := workdays.Parse([]byte(raw))
 		if err != nil {
 			return nil, fmt.Errorf("calendar %s: %w", name, err)
@@ -67,5 +75,14 @@ func readCalendar(tx *sqlite.Tx) (*workdays.Calendar, error) {
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
+	if with != nil {
+		files = append(files, *with)
+	}
+	slices.SortFunc(files, func(a, b workdays.File) int {
+		local := func(f workdays.File) string {
+			return map[workdays.Scope]string{workdays.National: "0", workdays.Local: "1"}[f.Scope] + f.Name
+		}
+		return strings.Compare(local(a), local(b))
+	})
 	return workdays.Vietnam(files...)
 }

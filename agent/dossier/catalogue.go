@@ -66,36 +66,12 @@ func (s *Store) TakeCatalogue(ctx context.Context, c Catalogue, by string) (adde
 	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
 		added = 0
 		for _, p := range c.Procedures {
-			raw, err := json.Marshal(p)
+			fresh, err := takeProcedure(tx, p, c.Origin)
 			if err != nil {
 				return err
 			}
-			var there string
-			err = tx.QueryRow(`SELECT content FROM dossier_procedures WHERE code = ? AND version = ?`, p.Code.String(), p.Version).Scan(&there)
-			switch {
-			case err != nil && !noRows(err):
-				return err
-			case there == string(raw):
-				continue
-			case there != "":
-				// Only the last day may be set later: that a version ended.
-				var old Procedure
-				if err := json.Unmarshal([]byte(there), &old); err != nil {
-					return err
-				}
-				same := p
-				same.Until = old.Until
-				if again, err := json.Marshal(same); err != nil || string(again) != there {
-					return errors.Join(err, problem.New(problem.Conflict, "dossier.catalogue-changed", "catalogue", i18n.Args{"code": p.Code.String(), "version": p.Version}))
-				}
-			default:
+			if fresh {
 				added++
-			}
-			_, err = tx.Exec(`INSERT INTO dossier_procedures (code, version, begins, ends, folded, origin, content) VALUES (?, ?, ?, ?, ?, ?, ?)
-				ON CONFLICT (code, version) DO UPDATE SET ends = excluded.ends, content = excluded.content`, p.Code.String(), p.Version, p.From, p.Until,
-				fold.String(p.Code.String()+" "+p.Name+" "+p.Field.Name), c.Origin, string(raw))
-			if err != nil {
-				return err
 			}
 		}
 		return audit.Append(tx, audit.Entry{Actor: by, Action: "dossier.catalogue", Subject: c.Origin, Detail: map[string]string{
@@ -103,6 +79,50 @@ func (s *Store) TakeCatalogue(ctx context.Context, c Catalogue, by string) (adde
 		}})
 	})
 	return added, saving(err)
+}
+
+// takeProcedure keeps one version of a procedure; fresh tells that it was not there.
+func takeProcedure(tx *sqlite.Tx, p Procedure, origin string) (fresh bool, err error) {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return false, err
+	}
+	var there string
+	err = tx.QueryRow(`SELECT content FROM dossier_procedures WHERE code = ? AND version = ?`, p.Code.String(), p.Version).Scan(&there)
+	if err != nil && !noRows(err) {
+		return false, err
+	}
+	if there == string(raw) {
+		return false, nil
+	}
+	if there != "" {
+		var old Procedure
+		if err := json.Unmarshal([]byte(there), &old); err != nil {
+			return false, err
+		}
+		if err := old.Follows(p); err != nil {
+			return false, err
+		}
+	}
+	_, err = tx.Exec(`INSERT INTO dossier_procedures (code, version, begins, ends, folded, origin, content) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (code, version) DO UPDATE SET ends = excluded.ends, content = excluded.content`, p.Code.String(), p.Version, p.From, p.Until,
+		fold.String(p.Code.String()+" "+p.Name+" "+p.Field.Name), origin, string(raw))
+	return there == "", err
+}
+
+// Follows tells why next cannot stand in the place of p, the same version: only the
+// last day may be set later, that it ended.
+func (p Procedure) Follows(next Procedure) error {
+	same := next
+	same.Until = p.Until
+	was, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if is, err := json.Marshal(same); err != nil || string(is) != string(was) {
+		return errors.Join(err, problem.New(problem.Conflict, "dossier.catalogue-changed", "catalogue", i18n.Args{"code": next.Code.String(), "version": next.Version}))
+	}
+	return nil
 }
 
 // InForce returns the version of a procedure under which dossiers are taken at a

@@ -13,7 +13,7 @@ import (
 // TestP2_ADossierGoesThroughAChainOfOffices: the province's one-stop desk gives on
 // what it was given; papers, supplements, result and its time reach both ends once.
 func TestP2_ADossierGoesThroughAChainOfOffices(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(5) {
 		w := newTowns(t, seed, "H40.12.7", "H40.1", "H40.3")
 		ctx := t.Context()
 		commune, desk, dept := w.by["H40.12.7"], w.by["H40.1"], w.by["H40.3"]

@@ -47,10 +47,13 @@ func (s mailbox) Take(tx *sqlite.Tx, d office.Delivery) error {
 	if a.d, a.seq, err = load(tx, `seq = ?`, dossier); err != nil {
 		return err
 	}
-	if err := a.hear(step, d); err != nil {
+	if _, err := tx.Exec(`UPDATE dossier_transfers SET heard = ? WHERE id = ?`, step.Number, step.Transfer); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`UPDATE dossier_transfers SET heard = ? WHERE id = ?`, step.Number, step.Transfer); err != nil {
+	if a.d.Erased { // it came after the time for which personal data are kept
+		return audit.Append(tx, audit.Entry{Actor: d.From.Code, Action: "dossier.drop-step", Subject: a.d.ID.String(), Detail: map[string]string{"code": a.d.Code.String()}})
+	}
+	if err := a.hear(step, d); err != nil {
 		return err
 	}
 	return insertStep(tx, step.Transfer, step.Number, true, d.ID, d.Verdict.SignedAt, d.Verdict.Code, d.Header, d.Head)

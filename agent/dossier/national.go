@@ -22,7 +22,8 @@ type national struct{ *Store }
 // office took in, at each change, with the times at which things happened.
 func (s *Store) National() dongbo.Source { return national{s} }
 
-// Changed lists each dossier once, at its newest revision.
+// Changed lists each dossier once, at its newest revision. One whose personal data were
+// given up stays at the portal as it was.
 func (s national) Changed(ctx context.Context, after string, limit int) (list []dongbo.Change, next string, err error) {
 	from := int64(0)
 	if after != "" {
@@ -34,7 +35,7 @@ func (s national) Changed(ctx context.Context, after string, limit int) (list []
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
 		list, err = sqlite.Collect(tx, func(rows *sql.Rows, c *dongbo.Change) error {
 			return rows.Scan(&c.ID, &c.Code, &c.Revision, sqlite.Timestamp(&c.At))
-		}, `SELECT id, code, revision, changed FROM dossiers WHERE guest = 0 AND revision > ? ORDER BY revision LIMIT ?`, from, limit)
+		}, `SELECT id, code, revision, changed FROM dossiers WHERE guest = 0 AND erased = 0 AND revision > ? ORDER BY revision LIMIT ?`, from, limit)
 		return err
 	})
 	if err != nil {
@@ -75,7 +76,7 @@ func (s *Store) announce() {
 func (s national) Dossier(ctx context.Context, id storage.ID) (item dongbo.Item, err error) {
 	var d Dossier
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		if d, _, err = load(tx, `id = ? AND guest = 0`, id); err != nil {
+		if d, _, err = load(tx, `id = ? AND guest = 0 AND erased = 0`, id); err != nil {
 			return err
 		}
 		return tx.QueryRow(`SELECT revision FROM dossiers WHERE id = ?`, id).Scan(&item.Revision)

@@ -43,6 +43,8 @@ type Options struct {
 	News News
 	// Post carries steps to other offices; nil: dossiers stay here.
 	Post Post
+	// Reporter carries reports to the hub; nil: there are none.
+	Reporter Reporter
 	// Unsure tells whether the clock is not to be believed now; nil: never.
 	Unsure func() bool
 	Logger *slog.Logger     // nil discards
@@ -60,9 +62,13 @@ type Store struct {
 	post     Post
 	news     News
 	wake     chan struct{} // for Run: something is to be told
+	reporter Reporter
+	told     chan struct{} // for RunReports: the hub is to be told at once
 	unsure   func() bool
 	log      *slog.Logger
 	now      func() time.Time
+
+	reporting sync.Mutex // held by the one report that is made
 
 	mu   sync.Mutex
 	next chan struct{} // closed at the next change
@@ -82,7 +88,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}
@@ -159,6 +165,9 @@ func (s *Store) actIn(tx *sqlite.Tx, id storage.ID, by Actor, seen int, fn func(
 	}
 	if seen != 0 && seen != a.d.Version {
 		return Dossier{}, a.conflict()
+	}
+	if a.d.Erased {
+		return Dossier{}, problem.New(problem.Conflict, "dossier.erased", "", nil)
 	}
 	if err := a.timely(); err != nil {
 		return Dossier{}, err

@@ -164,7 +164,7 @@ func (n *town) guestOf(c code.Dossier) Dossier {
 func (w *towns) at(text string) { w.clock = when(w.t, text) }
 
 func TestP2_ADossierIsDecidedByAnotherOffice(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		w := newTowns(t, seed, "H40.12.7", "H40.12", "H40.3")
 		ctx := t.Context()
 		xa, sở := w.by["H40.12.7"], w.by["H40.12"]

@@ -51,6 +51,7 @@ const (
 	ConnectorDead     = "connector-dead-letters"
 	ConnectorFull     = "connector-full"
 	MessagesAside     = "messages-aside" // from outside of Trạm, refused
+	CatalogueRefused  = "catalogue-refused"
 )
 
 const (

@@ -42,6 +42,11 @@ func (h *Hub) greeted(ctx context.Context, peer string, hello wire.Hello) error 
 	if err := h.heard(peer, hello); err != nil {
 		return err
 	}
+	if h.upstream.is(peer) {
+		if err := h.aboveIs(ctx, hello.Epoch); err != nil {
+			return err
+		}
+	}
 	h.relay.Greeted(peer, relay.Greeting{Has: hello.Registry, Epoch: hello.Epoch})
 	select {
 	case h.greetings <- struct{}{}:

@@ -16,9 +16,11 @@ import (
 	"tram/agent/countersign"
 	"tram/agent/guard"
 	"tram/agent/hub/ca"
+	"tram/agent/hub/catalogue"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
+	"tram/agent/hub/rollup"
 	"tram/agent/identity"
 	"tram/agent/lineage"
 	"tram/agent/stick"
@@ -76,6 +78,10 @@ type Options struct {
 	// line that are due; zero is DefaultRenewEvery, or often enough for lives that
 	// are short.
 	RenewEvery time.Duration
+	// ReportEvery is how often at most the hub above is told figures that have
+	// changed, and PublishEvery how often the hub looks who lacks something of its
+	// catalogue; zero: dossier.DefaultReportEvery, DefaultPublishEvery.
+	ReportEvery, PublishEvery time.Duration
 }
 
 // Hub is a hub with its stores open.
@@ -91,6 +97,7 @@ type Hub struct {
 	registry *registry.Registry
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
+	onestop  onestop
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -112,7 +119,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -197,11 +204,12 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	if h.fleet, err = fleet.New(ctx, h.db); err != nil {
 		return err
 	}
+	h.onestop = newOnestop(h.db, h.ca.Code)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return h.relay.Refused(tx, peer, b, o)
@@ -212,6 +220,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
 		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		Seal: h.seal(), Stamps: h.stamps(),
+		Report: h.takeReport, Published: h.takePublished,
 		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Logger: h.log.With("part", "relay"),
 	})
 	h.lineage = lineage.New(h.db)
@@ -294,6 +303,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.tidy(ctx) })
 	group.Go(func() error { return h.renew(ctx) })
 	group.Go(func() error { return h.keepCRL(ctx) })
+	group.Go(func() error { return h.runOnestop(ctx) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }

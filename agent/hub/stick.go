@@ -43,6 +43,11 @@ func (h *Hub) greetedByStick(ctx context.Context, peer string, m usb.Manifest) e
 			return fmt.Errorf("keep card of %q: %w", peer, err)
 		}
 	}
+	if h.upstream.is(peer) {
+		if err := h.aboveIs(ctx, m.Epoch); err != nil {
+			return err
+		}
+	}
 	return h.logs.hearByStick(ctx, peer, m)
 }
 
@@ -53,6 +58,9 @@ func (h *Hub) greetedByStick(ctx context.Context, peer string, m usb.Manifest) e
 func (h *Hub) beforeStick(ctx context.Context, peer string, last usb.Manifest) error {
 	if err := h.relay.Drain(ctx); err != nil {
 		h.log.Error("inbox not routed", "error", err) // the rest may go all the same
+	}
+	if err := errors.Join(h.publish(ctx), h.reportAbove(ctx)); err != nil {
+		h.log.Error("what is published not queued", "error", err)
 	}
 	if last.Epoch == (storage.ID{}) {
 		return nil

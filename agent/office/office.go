@@ -100,6 +100,7 @@ type Office struct {
 	letter   Letterhead
 	boxes    sync.Map // of Mailbox by bundle.Kind, as of Deliver
 	trust    Trust
+	herald   Herald // as of Hear
 	stamper  Stamper
 	log      *slog.Logger
 	now      func() time.Time

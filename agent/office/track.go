@@ -35,6 +35,9 @@ func (o *Office) Hooks() queue.Hooks {
 // restore of the hub there is a second one, which is kept as well.
 func (o *Office) custody(tx *sqlite.Tx, peer string, b storage.Bundle, out storage.Outcome) error {
 	tx.OnCommit(func() { o.transfers.end(b.ID) })
+	if bundle.Kind(b.Kind) == bundle.KindReport {
+		return o.reported(tx, b.ID, out.Epoch, true)
+	}
 	if bundle.Kind(b.Kind) != bundle.KindDocument {
 		return o.custodyOfMail(tx, peer, b, out)
 	}
@@ -74,6 +77,9 @@ func (o *Office) refused(tx *sqlite.Tx, peer string, b storage.Bundle, out stora
 	tx.OnCommit(func() { o.transfers.end(b.ID) })
 	if err := o.queue.End(tx, b.ID); err != nil {
 		return err
+	}
+	if bundle.Kind(b.Kind) == bundle.KindReport {
+		return o.reported(tx, b.ID, out.Epoch, false)
 	}
 	action := actionBadBundle
 	seq, err := find(tx, Out, b.ID)
@@ -329,6 +335,8 @@ type notice struct {
 	Evidence [][]byte  `json:"evidence"`
 	Stamps   []stamped `json:"stamps"`
 	Cards    [][]byte  `json:"cards"` // of those whom the evidence is about
+
+	Published json.RawMessage `json:"published"` // of type "published"
 }
 
 // maxTestimony bounds the pieces of evidence in one notice.
@@ -347,6 +355,9 @@ func (o *Office) receiveNotice(ctx context.Context, a queue.Arrived) error {
 	}
 	if n.Version == 1 && n.Type == "renewed" {
 		return o.receiveRenewed(ctx, a, n.Answer)
+	}
+	if n.Version == 1 && n.Type == noticePublished {
+		return o.receivePublished(ctx, a, n.Published)
 	}
 	if n.Version == 1 && n.Type == "evidence" && len(n.Evidence)+len(n.Stamps)+len(n.Cards) <= maxTestimony {
 		return o.receiveTestimony(ctx, a, e, n)

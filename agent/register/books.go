@@ -68,15 +68,6 @@ const (
 	SheetCount   Field = "sheet-count"
 )
 
-// Align says where text stands in its column.
-type Align int
-
-// The alignments. Numbers and dates are centred, as on the printed forms.
-const (
-	Left Align = iota
-	Center
-)
-
 // Column is one column of a book.
 type Column struct {
 	Field Field

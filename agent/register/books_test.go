@@ -6,6 +6,7 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/problem"
+	"tram/agent/typeset"
 )
 
 // decree is Phụ lục IV and V of Nghị định 30/2020/NĐ-CP, and below them the two
@@ -66,8 +67,8 @@ func TestColumnsAreThoseOfTheDecree(t *testing.T) {
 func TestTitlesOfColumnsAreWhole(t *testing.T) {
 	for _, b := range Books() {
 		for _, c := range b.Columns {
-			lines, size := fit(c.Title(), bold, titleSizes, mm(c.Width*10)-2*cellPadX, 5)
-			if widest(lines, bold, size) > mm(c.Width*10) || mpt(len(lines))*leading(size) > titlesHeight {
+			lines, size := typeset.Fit(c.Title(), bold, titleSizes, mm(c.Width*10)-2*cellPadX, 5)
+			if typeset.Widest(lines, bold, size) > mm(c.Width*10) || mpt(len(lines))*typeset.Leading(size) > titlesHeight {
 				t.Errorf("%s: %q does not fit above its column: %q", b.Kind, c.Title(), lines)
 			}
 			for _, line := range lines {

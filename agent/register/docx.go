@@ -1,10 +1,12 @@
 package register
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
 	"tram/agent/i18n"
+	"tram/agent/typeset"
 )
 
 // DOCX makes a text document: A4 landscape, the titles again on each page, no
@@ -15,16 +17,18 @@ func (t Table) DOCX() ([]byte, error) {
 		return nil, err
 	}
 	const main = "application/vnd.openxmlformats-officedocument.wordprocessingml."
-	return opc([]opcPart{
-		{"[Content_Types].xml", contentTypes([2]string{"/word/document.xml", main + "document.main+xml"}, [2]string{"/word/styles.xml", main + "styles+xml"},
-			[2]string{"/word/footer1.xml", main + "footer+xml"}, [2]string{"/docProps/core.xml", typeCore})},
-		{"_rels/.rels", relationships([2]string{relOffice, "word/document.xml"}, [2]string{relCore, "docProps/core.xml"})},
-		{"docProps/core.xml", coreProperties(t.Book.Title(), t.Volume.Office, t.Made)},
-		{"word/document.xml", t.document()},
-		{"word/_rels/document.xml.rels", relationships([2]string{relStyles, "styles.xml"}, [2]string{relFooter, "footer1.xml"})},
-		{"word/styles.xml", docxStyles},
-		{"word/footer1.xml", docxFooter()},
+	var out bytes.Buffer
+	err := typeset.OPC(&out, []typeset.OPCPart{
+		{Name: "[Content_Types].xml", Text: typeset.ContentTypes([2]string{"/word/document.xml", main + "document.main+xml"}, [2]string{"/word/styles.xml", main + "styles+xml"},
+			[2]string{"/word/footer1.xml", main + "footer+xml"}, [2]string{"/docProps/core.xml", typeset.TypeCore})},
+		{Name: "_rels/.rels", Text: typeset.Relationships([2]string{typeset.RelOffice, "word/document.xml"}, [2]string{typeset.RelCore, "docProps/core.xml"})},
+		{Name: "docProps/core.xml", Text: typeset.CoreProperties(t.Book.Title(), t.Volume.Office, t.Made)},
+		{Name: "word/document.xml", Text: t.document()},
+		{Name: "word/_rels/document.xml.rels", Text: typeset.Relationships([2]string{typeset.RelStyles, "styles.xml"}, [2]string{typeset.RelFooter, "footer1.xml"})},
+		{Name: "word/styles.xml", Text: docxStyles},
+		{Name: "word/footer1.xml", Text: docxFooter()},
 	})
+	return out.Bytes(), err
 }
 
 const wordNS = `xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"`
@@ -90,7 +94,7 @@ func docxParagraph(b *strings.Builder, text string, align Align, size int, stron
 		b.WriteString(`<w:jc w:val="center"/>`)
 	}
 	b.WriteString(`</w:pPr>`)
-	for i, line := range strings.Split(escape(text), "\n") {
+	for i, line := range strings.Split(typeset.Escape(text), "\n") {
 		b.WriteString(`<w:r><w:rPr>`)
 		if strong {
 			b.WriteString(`<w:b/>`)

@@ -55,7 +55,7 @@ func TestTheStampIs50By35Millimetres(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := save(t, "stamp.pdf", data)
-	if info := string(run(t, "pdfinfo", path)); !strings.Contains(info, "141.73 x 99.21") {
+	if info := string(run(t, "pdfinfo", path)); !strings.Contains(info, "141.732 x 99.212") {
 		t.Errorf("the page is not 50 × 35 mm:\n%s", info)
 	}
 	if text := string(run(t, "pdftotext", "-layout", path, "-")); !strings.Contains(text, "Chuyển: Phòng Kinh tế") {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tram/agent/typeset"
 )
 
 // Handling is the phiếu giải quyết văn bản đến of Phụ lục IV. What is empty
@@ -53,28 +55,28 @@ func (h Handling) PDF() ([]byte, error) {
 }
 
 func (h Handling) draw() []page {
-	f := newFlow()
-	f.letterhead(h.Superior, h.Office, "", dateLine(h.Place, h.Date))
-	f.text(word("handling.title"), bold, 14_000, Center)
-	f.gap(mm(20))
-	f.field(word("handling.document"), h.document(), 3)
-	f.gap(mm(25))
+	f := typeset.NewFlow()
+	letterhead(f, h.Superior, h.Office, "", dateLine(h.Place, h.Date))
+	f.Text(word("handling.title"), bold, 14_000, Center)
+	f.Gap(mm(20))
+	f.Field(word("handling.document"), h.document(), 3)
+	f.Gap(mm(25))
 
-	f.part("handling.leader")
-	f.field(word("handling.lead"), h.Leader.Lead, 1)
-	f.field(word("handling.support"), h.Leader.Support, 2)
-	f.field(word("handling.deadlines"), h.Leader.Deadlines, 2)
-	f.opinion("handling.opinion", h.Leader.Opinion, 2)
+	heading(f, "handling.leader")
+	f.Field(word("handling.lead"), h.Leader.Lead, 1)
+	f.Field(word("handling.support"), h.Leader.Support, 2)
+	f.Field(word("handling.deadlines"), h.Leader.Deadlines, 2)
+	opinion(f, "handling.opinion", h.Leader.Opinion, 2)
 
-	f.part("handling.unit")
-	f.field(word("handling.person"), h.Unit.Person, 1)
-	f.field(word("handling.deadline"), h.Unit.Deadline, 1)
-	f.opinion("handling.opinion", h.Unit.Opinion, 1)
+	heading(f, "handling.unit")
+	f.Field(word("handling.person"), h.Unit.Person, 1)
+	f.Field(word("handling.deadline"), h.Unit.Deadline, 1)
+	opinion(f, "handling.opinion", h.Unit.Opinion, 1)
 
-	f.part("handling.proposal")
-	f.opinion("handling.proposed", h.Proposal, 4)
-	f.number()
-	return f.pages
+	heading(f, "handling.proposal")
+	opinion(f, "handling.proposed", h.Proposal, 4)
+	f.Number()
+	return f.Pages
 }
 
 // document is the line that names what is handled.
@@ -88,14 +90,14 @@ func (h Handling) document() string {
 	return strings.Join(parts, "; ")
 }
 
-func (f *flow) part(key string) {
-	f.need(mm(250))
-	f.text(word(key), bold, textSize, Left)
-	f.gap(mm(12))
+func heading(f *typeset.Flow, key string) {
+	f.Need(mm(250))
+	f.Text(word(key), bold, typeset.TextSize, Left)
+	f.Gap(mm(12))
 }
 
-func (f *flow) opinion(key string, o Opinion, dotted int) {
-	f.field(word(key), Clean(o.Text), dotted)
-	f.field(word("handling.date"), Day(o.Date), 1)
-	f.gap(mm(25))
+func opinion(f *typeset.Flow, key string, o Opinion, dotted int) {
+	f.Field(word(key), Clean(o.Text), dotted)
+	f.Field(word("handling.date"), Day(o.Date), 1)
+	f.Gap(mm(25))
 }

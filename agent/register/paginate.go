@@ -5,6 +5,7 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/problem"
+	"tram/agent/typeset"
 )
 
 // The sheet: A4 landscape, wider margin where it is bound.
@@ -23,18 +24,9 @@ var (
 // How rows are set.
 var (
 	rowSizes   = []mpt{10_000, 8_500, 7_000} // the first at which a line fits on a sheet is taken
-	cellPadX   = mm(10)
-	cellPadY   = mm(9)
 	leastRow   = mm(72)
 	titleSizes = []mpt{10_000, 9_000, 8_000}
 )
-
-// leading is from one baseline to the next; stacked marks as in Ế and Ậ need it.
-func leading(size mpt) mpt { return size * 118 / 100 }
-
-// maxOnSheet is how many characters of a value are set at all: a whole sheet
-// of small type holds fewer.
-const maxOnSheet = 4_000
 
 // Paginate lays the lines that follow after on new sheets, the first of them
 // with the page number behind after.Page. lines is the whole volume, or begins
@@ -193,22 +185,22 @@ func layOut(b Book, lines []Line) []Row {
 func (r *Row) set(b Book) {
 	short := make([]string, len(r.Cells))
 	for i, c := range r.Cells {
-		short[i] = printable(c.Text)
-		if runes := []rune(short[i]); len(runes) > maxOnSheet {
-			short[i] = string(runes[:maxOnSheet])
+		short[i] = typeset.Printable(c.Text)
+		if runes := []rune(short[i]); len(runes) > typeset.MaxSet {
+			short[i] = string(runes[:typeset.MaxSet])
 		}
 	}
 	for _, size := range rowSizes {
 		r.size, r.height = size, leastRow
 		for i, column := range b.Columns {
-			r.Cells[i].Lines = wrap(short[i], regular, size, mm(column.Width*10)-2*cellPadX)
-			r.height = max(r.height, mpt(len(r.Cells[i].Lines))*leading(size)+2*cellPadY)
+			r.Cells[i].Lines = typeset.Wrap(short[i], regular, size, mm(column.Width*10)-2*cellPadX)
+			r.height = max(r.height, mpt(len(r.Cells[i].Lines))*typeset.Leading(size)+2*cellPadY)
 		}
 		if r.height <= bodyHeight {
 			break
 		}
 	}
-	most := int((bodyHeight - 2*cellPadY) / leading(r.size))
+	most := int((bodyHeight - 2*cellPadY) / typeset.Leading(r.size))
 	for i := range r.Cells {
 		if c := &r.Cells[i]; len(c.Lines) > most {
 			c.Lines, c.Cut = append(c.Lines[:most-1], Omission), true

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"tram/agent/problem"
+	"tram/agent/typeset"
 )
 
 // withinSheet holds that everything drawn is on the page and every value in its
@@ -26,10 +27,10 @@ func withinSheet(t testing.TB, s Sheet) {
 	for _, r := range s.Rows {
 		for i, c := range r.Cells {
 			room := mm(s.Book.Columns[i].Width*10) - 2*cellPadX
-			if w := widest(c.Lines, regular, r.size); w > room+tolerance {
+			if w := typeset.Widest(c.Lines, regular, r.size); w > room+tolerance {
 				t.Errorf("page %d: %q is %d wide, the column %d", s.Page, c.Lines, w, room)
 			}
-			if mpt(len(c.Lines))*leading(r.size)+2*cellPadY > r.height {
+			if mpt(len(c.Lines))*typeset.Leading(r.size)+2*cellPadY > r.height {
 				t.Errorf("page %d: %q is higher than its row", s.Page, c.Lines)
 			}
 		}
@@ -38,13 +39,13 @@ func withinSheet(t testing.TB, s Sheet) {
 
 func onPage(t testing.TB, p page) {
 	t.Helper()
-	for _, d := range p.texts {
-		if d.x < 0 || d.x+width(d.text, d.face, d.size) > p.width || d.y-rise(d.size) < 0 || d.y+d.size/4 > p.height {
-			t.Errorf("%q at %d, %d is outside the page", d.text, d.x, d.y)
+	for _, d := range p.Texts {
+		if d.X < 0 || d.X+typeset.Width(d.Text, d.Face, d.Size) > p.Width || d.Y-typeset.Rise(d.Size) < 0 || d.Y+d.Size/4 > p.Height {
+			t.Errorf("%q at %d, %d is outside the page", d.Text, d.X, d.Y)
 		}
 	}
-	for _, r := range p.rules {
-		if min(r.x1, r.y1) < 0 || max(r.x1, r.x2) > p.width || max(r.y1, r.y2) > p.height {
+	for _, r := range p.Rules {
+		if min(r.X1, r.Y1) < 0 || max(r.X1, r.X2) > p.Width || max(r.Y1, r.Y2) > p.Height {
 			t.Errorf("a rule is outside the page: %v", r)
 		}
 	}
@@ -92,7 +93,7 @@ func TestSameLinesGiveTheSameSheets(t *testing.T) {
 	sum := sha256.New()
 	for _, s := range a {
 		p := s.draw()
-		fmt.Fprintln(sum, p.texts, p.rules)
+		fmt.Fprintln(sum, p.Texts, p.Rules)
 	}
 	// The same on every processor. Whoever changes how sheets look changes this
 	// too, and thinks of those that are printed already.

@@ -132,7 +132,7 @@ func checkBoxes(t *testing.T, p Print, xml []byte) {
 			for j, at := range []*float64{&w.x1, &w.y1, &w.x2, &w.y2} {
 				*at, _ = strconv.ParseFloat(string(m[j+1]), 64)
 			}
-			if w.x1 < marginLeft.points()-1 || w.x2 > (sheetWidth-marginRight).points()+1 || w.y1 < 0 || w.y2 > sheetHeight.points() {
+			if w.x1 < marginLeft.Points()-1 || w.x2 > (sheetWidth-marginRight).Points()+1 || w.y1 < 0 || w.y2 > sheetHeight.Points() {
 				t.Errorf("page %d: %q stands at %v", s.Page, w.text, w)
 			}
 			words = append(words, w)
@@ -148,14 +148,14 @@ func checkBoxes(t *testing.T, p Print, xml []byte) {
 // checkColumns compares each column's words with the sheet, and returns the
 // number that the next sheet begins with.
 func checkColumns(t *testing.T, s Sheet, words []placed, next int) int {
-	top := (marginTop + headingHeight).points()
-	bottom := top + (titlesHeight + numbersHeight + height(s.Rows)).points()
+	top := (marginTop + headingHeight).Points()
+	bottom := top + (titlesHeight + numbersHeight + height(s.Rows)).Points()
 	x := marginLeft
 	for i, c := range s.Book.Columns {
 		w := mm(c.Width * 10)
 		var got []string
 		for _, word := range words {
-			if word.y1 >= top-1 && word.y2 <= bottom+1 && word.x1 >= x.points()-1 && word.x2 <= (x+w).points()+1 {
+			if word.y1 >= top-1 && word.y2 <= bottom+1 && word.x1 >= x.Points()-1 && word.x2 <= (x+w).Points()+1 {
 				got = append(got, word.text)
 			}
 		}
@@ -245,7 +245,7 @@ func TestPDFCarriesItsFontsAndProperties(t *testing.T) {
 	_, data := printOf(t, Outgoing, 5)
 	path := save(t, "book.pdf", data)
 	info := string(run(t, "pdfinfo", path))
-	for _, want := range []string{"SỔ ĐĂNG KÝ VĂN BẢN ĐI", "Ủy ban nhân dân xã Mỹ Hạnh", "841.89 x 595.2", "Dec 31"} {
+	for _, want := range []string{"SỔ ĐĂNG KÝ VĂN BẢN ĐI", "Ủy ban nhân dân xã Mỹ Hạnh", "841.889 x 595.275", "Dec 31"} {
 		if !strings.Contains(info, want) {
 			t.Errorf("properties lack %q:\n%s", want, info)
 		}

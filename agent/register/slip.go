@@ -3,6 +3,8 @@ package register
 import (
 	"slices"
 	"time"
+
+	"tram/agent/typeset"
 )
 
 // Slip is the phiếu gửi of a document: its track on paper, as proof of what was
@@ -51,42 +53,42 @@ func (s Slip) PDF() ([]byte, error) {
 }
 
 func (s Slip) draw() []page {
-	f := newFlow()
-	f.letterhead(s.Superior, s.Office, "", dateLine(s.Place, s.Date))
-	f.text(word("slip.title"), bold, 14_000, Center)
-	f.gap(mm(30))
+	f := typeset.NewFlow()
+	letterhead(f, s.Superior, s.Office, "", dateLine(s.Place, s.Date))
+	f.Text(word("slip.title"), bold, 14_000, Center)
+	f.Gap(mm(30))
 	for _, field := range []struct{ key, value string }{
 		{"slip.code", s.Code}, {"slip.issued", Day(s.Issued)}, {"slip.type", s.Type}, {"slip.subject", s.Subject},
 		{"slip.urgency", s.Urgency}, {"slip.identifier", s.Identifier},
 	} {
 		if value := Clean(field.value); value != "" {
-			f.text(word(field.key)+": "+value, regular, textSize, Left)
-			f.gap(mm(8))
+			f.Text(word(field.key)+": "+value, regular, typeset.TextSize, Left)
+			f.Gap(mm(8))
 		}
 	}
 	if len(s.Files) > 0 {
-		f.gap(mm(20))
-		f.need(mm(300))
-		f.text(word("slip.files"), bold, textSize, Left)
-		f.gap(mm(10))
+		f.Gap(mm(20))
+		f.Need(mm(300))
+		f.Text(word("slip.files"), bold, typeset.TextSize, Left)
+		f.Gap(mm(10))
 		rows := make([][]string, len(s.Files))
 		for i, file := range s.Files {
 			rows[i] = []string{file.Name, file.Size, file.SHA256}
 		}
-		f.table([]int{640, 220, 790}, []string{word("slip.file"), word("slip.size"), word("slip.sha256")}, rows)
+		f.Table([]typeset.TableColumn{{Width: 640}, {Width: 220}, {Width: 790}}, []string{word("slip.file"), word("slip.size"), word("slip.sha256")}, rows)
 	}
 	for _, to := range s.To {
-		f.gap(mm(30))
-		f.need(mm(300))
-		f.text(to.Party.String(), bold, textSize, Left)
-		f.text(word("slip.state")+": "+Clean(to.State), regular, textSize, Left)
-		f.gap(mm(10))
+		f.Gap(mm(30))
+		f.Need(mm(300))
+		f.Text(to.Party.String(), bold, typeset.TextSize, Left)
+		f.Text(word("slip.state")+": "+Clean(to.State), regular, typeset.TextSize, Left)
+		f.Gap(mm(10))
 		rows := make([][]string, len(to.Steps))
 		for i, step := range to.Steps {
 			rows[i] = []string{step.What, step.When, step.Proof}
 		}
-		f.table([]int{560, 480, 610}, []string{word("slip.step"), word("slip.when"), word("slip.proof")}, rows)
+		f.Table([]typeset.TableColumn{{Width: 560}, {Width: 480}, {Width: 610}}, []string{word("slip.step"), word("slip.when"), word("slip.proof")}, rows)
 	}
-	f.number()
-	return f.pages
+	f.Number()
+	return f.Pages
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,7 +71,7 @@ type ScanView struct {
 }
 
 // draftFields are those of the form that a draft keeps.
-var draftFields = []string{"to", "subject", "urgency", "type", "number", "notation", "date", "signer", "position", "from", "change", "earlier", "change_reason", "removed", "keep", "signed", "scan", "preset", "proposed", "readfrom"}
+var draftFields = []string{"to", "subject", "urgency", "type", "number", "notation", "date", "signer", "position", "from", "change", "earlier", "change_reason", "removed", "keep", "signed", "scan", "preset", "proposed", "readfrom", "dossier"}
 
 // loadDraft fills the form from a draft that the address names.
 func (s *site) loadDraft(ctx context.Context, v *visit, id string, view *SendView) error {
@@ -87,7 +88,7 @@ func (s *site) loadDraft(ctx context.Context, v *visit, id string, view *SendVie
 			return err
 		}
 	}
-	if err := s.changed(ctx, v, up, view); err != nil {
+	if err := errors.Join(s.changed(ctx, v, up, view), s.drafting(ctx, v, up.field("dossier"), view)); err != nil {
 		return err
 	}
 	s.addSigned(v, view, up.fields["signed"])

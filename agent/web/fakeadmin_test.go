@@ -31,6 +31,7 @@ import (
 	"tram/agent/connector/lgsp"
 	"tram/agent/connector/mail"
 	"tram/agent/connector/webhook"
+	"tram/agent/dossier"
 	"tram/agent/guard"
 	"tram/agent/handling"
 	"tram/agent/health"
@@ -55,7 +56,7 @@ import (
 )
 
 // boxSchemas are the tables of what the pages use for real.
-var boxSchemas = []sqlite.Schema{account.Schema, audit.Schema, connector.Schema, appkey.Schema, compose.Schema, books.Schema, search.Schema, handling.Schema}
+var boxSchemas = []sqlite.Schema{account.Schema, audit.Schema, connector.Schema, appkey.Schema, compose.Schema, books.Schema, search.Schema, handling.Schema, dossier.Schema}
 
 // adminBox is what the administration pages and those of sticks work on:
 // connectors, applications, the audit log and the exchange by stick are the real

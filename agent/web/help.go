@@ -56,7 +56,7 @@ func (s *site) helpRoutes() []route {
 // follows keys.js and the menu.
 var helpKeys = []Fact{
 	{"Alt+1 … Alt+8", "help.key.menu"}, {"F2", "help.key.send"}, {"F4  /", "help.key.find"}, {"Ctrl+Enter", "help.key.save"}, {"J  K  ↓  ↑", "help.key.rows"},
-	{"Enter", "help.key.open"}, {"T", "help.key.accept"}, {"Alt+U", "help.key.switch"}, {"?", "help.key.help"},
+	{"Enter", "help.key.open"}, {"T", "help.key.accept"}, {"N", "help.key.dossier"}, {"I", "help.key.print"}, {"Alt+U", "help.key.switch"}, {"?", "help.key.help"},
 }
 
 // anyPage is the layout of a page for everybody.

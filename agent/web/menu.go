@@ -22,6 +22,7 @@ var entries = []struct {
 	{"/viec-can-lam", "web.menu.work", "Alt+1", account.Lists},
 	{"/van-ban-den", "web.menu.incoming", "Alt+2", account.Lists},
 	{"/van-ban-di", "web.menu.outgoing", "Alt+3", account.Lists},
+	{dossiersPath, "web.dossier.title", "Alt+4", account.Dossiers},
 	{"/so", "web.menu.books", "Alt+5", account.ReadBooks},
 	{"/tim-kiem", "web.find.title", "Alt+6 F4 /", account.Lists},
 	{helpPath, "help.title", "Alt+7", signedIn},

@@ -95,6 +95,8 @@ func (s *site) table() []route {
 	}
 	all = append(all, s.composeRoutes()...)
 	all = append(all, s.bookRoutes()...)
+	all = append(all, s.dossierRoutes()...)
+	all = append(all, s.dossierFormRoutes()...)
 	return append(all, s.handlingRoutes()...)
 }
 

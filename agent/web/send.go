@@ -55,6 +55,7 @@ type SendView struct {
 	ReadFrom   string    // the name of that file
 	Change     *Changing // of a document that replaces or updates another one
 	Reply      *Replying // of one that answers
+	Dossier    *Drafting // of one that is drafted for a one-stop dossier
 	MaxReason  int
 	ChooseNew  bool // files were sent along and must be chosen again
 	MaxSize    string
@@ -118,7 +119,7 @@ func (s *site) sendForm(ctx context.Context, v *visit) error {
 	if err := s.changing(ctx, v, &view); err != nil {
 		return err
 	}
-	if err := s.replying(ctx, v, &view); err != nil {
+	if err := errors.Join(s.replying(ctx, v, &view), s.drafting(ctx, v, v.r.URL.Query().Get("ho-so"), &view)); err != nil {
 		return err
 	}
 	s.addSigned(v, &view, v.r.URL.Query()["ky"])
@@ -163,6 +164,8 @@ func (s *site) showSend(ctx context.Context, v *visit, view SendView, errs []Fie
 		view.Path += "?" + c.Kind + "=" + c.ID
 	} else if view.Reply != nil {
 		view.Path += "?tra-loi=" + view.Reply.ID
+	} else if view.Dossier != nil {
+		view.Path += "?ho-so=" + view.Dossier.ID
 	}
 	view.Types = chosen(documentTypes, view.Type)
 	for n := range 4 {
@@ -202,7 +205,7 @@ func (s *site) send(ctx context.Context, v *visit) error {
 			return err
 		}
 	}
-	if err := errors.Join(s.changed(ctx, v, up, &view), s.replied(ctx, v, up, &view)); err != nil {
+	if err := errors.Join(s.changed(ctx, v, up, &view), s.replied(ctx, v, up, &view), s.drafting(ctx, v, up.field("dossier"), &view)); err != nil {
 		return err
 	}
 	s.addSigned(v, &view, up.fields["signed"])
@@ -320,6 +323,7 @@ func (s *site) draft(ctx context.Context, v *visit, view SendView, up *upload) (
 	d.To = splitCodes(view.To)
 	view.Change.draft(&d)
 	s.replyDraft(v, view.Reply, &d)
+	s.dossierDraft(v, view.Dossier, &d)
 	if view.Change != nil && view.Change.Reason == "" {
 		wrong("change_reason", "web.change.no-reason")
 	}
@@ -369,7 +373,7 @@ func (s *site) uploadFailed(ctx context.Context, v *visit, up *upload, err error
 			return err
 		}
 	}
-	if err := errors.Join(s.changed(ctx, v, up, &view), s.replied(ctx, v, up, &view)); err != nil {
+	if err := errors.Join(s.changed(ctx, v, up, &view), s.replied(ctx, v, up, &view), s.drafting(ctx, v, up.field("dossier"), &view)); err != nil {
 		return err
 	}
 	if err := s.composed(ctx, v, up, &view); err != nil {

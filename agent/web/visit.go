@@ -128,6 +128,10 @@ func (s *site) toSignIn(v *visit) {
 			"/trinh", "/but-phe", "/chuyen", "/gia-han", "/thu-hoi-y-kien", "/mo-lai", "/tien-do", "/xong", "/giao-tiep"} {
 			page = strings.TrimSuffix(page, action)
 		}
+		if rest, ok := strings.CutPrefix(v.r.URL.Path, dossiersPath+"/"); ok {
+			one, _, _ := strings.Cut(rest, "/")
+			page = dossiersPath + "/" + one
+		}
 		if rest, ok := strings.CutPrefix(page, booksPath+"/"); ok {
 			slug, _, _ := strings.Cut(rest, "/")
 			page = booksPath + "/" + slug

@@ -13,6 +13,7 @@ import (
 
 	"tram/agent/books"
 	"tram/agent/dossier"
+	"tram/agent/dossier/forms"
 	"tram/agent/health"
 	"tram/agent/httpd"
 	"tram/agent/line"
@@ -175,8 +176,12 @@ type Options struct {
 	Handling  Handling
 	Composing Composing
 	Books     *books.Books
-	Admin     Admin
-	Sticks    Sticks
+	Dossiers  *dossier.Store
+	// Forms are the forms of one-stop dossiers; FormHeading is what stands above them.
+	Forms       DossierForms
+	FormHeading func() forms.Heading
+	Admin       Admin
+	Sticks      Sticks
 	// Certificate is that of the pages, nil while they stay on this machine.
 	Certificate Certificate
 	LookUp      LookUp            // nil: nobody looks dossiers up
@@ -202,6 +207,7 @@ type site struct {
 	signing     *vgca.Desk
 	lookUps     *dossier.Tries // by address
 	admin       adminState
+	looks       looked
 	usb         stickState
 	oneRead     chan struct{} // holds one while a file is read
 }
@@ -216,7 +222,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Dossiers == nil || o.Forms == nil || o.FormHeading == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
@@ -247,7 +253,7 @@ func newSite(o Options) (*site, error) {
 	if err := os.RemoveAll(o.Sticks.Dir); err != nil {
 		return nil, fmt.Errorf("empty folder for packages: %w", err)
 	}
-	s := &site{Options: o, lookUps: dossier.NewTries(MaxLookUps, LookUpsWithin), oneRead: make(chan struct{}, 1)}
+	s := &site{Options: o, oneRead: make(chan struct{}, 1), lookUps: dossier.NewTries(MaxLookUps, LookUpsWithin)}
 	s.cookie = s.cookieName(ofOffice("tram-phien", c.Unit.Code))
 	s.visitCookie = s.cookieName(ofOffice("tram-truoc", c.Unit.Code))
 	var err error

@@ -37,6 +37,7 @@ type box struct {
 	papers   *realOffice
 	docs     seeded
 	handling *handling.Store
+	dossiers *dossierDesk
 	accounts *account.Store
 	db       *sqlite.DB
 	link     Link
@@ -76,7 +77,8 @@ func start(t *testing.T, empty bool, now func() time.Time) *box {
 func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Time) *box {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: boxSchemas, Now: now})
+	back := &backdated{now: now}
+	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: boxSchemas, Now: back.time})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +95,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if b.handling, err = handling.New(handling.Options{DB: db, Office: b.office, Now: now}); err != nil {
 		t.Fatal(err)
 	}
+	b.dossiers = dossiersOver(t, db, back)
 	b.office.transaction = func(fn func(tx *sqlite.Tx) error) error { return db.Update(context.Background(), fn) }
 	if !empty {
 		b.docs = seed(b.office)
@@ -110,7 +113,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 		t.Fatal(err)
 	}
 	options := Options{Composing: composing, Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office, Handling: b.handling,
-		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
+		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Dossiers: b.dossiers.Store, Forms: formsOver(t, db, now), FormHeading: formHeading, Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.admin, options.Admin, options.Sticks = newAdmin(t, db, now)
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)

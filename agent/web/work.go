@@ -66,7 +66,11 @@ func (s *site) work(ctx context.Context, v *visit) error {
 		}
 	}
 	view := WorkView{Page: s.page(ctx, v, title, "/viec-can-lam")}
-	view.Groups = v.workGroups(todo, own)
+	dossiers, err := s.workDossiers(ctx, v)
+	if err != nil {
+		return err
+	}
+	view.Groups = append(dossiers, v.workGroups(todo, own)...)
 	view.Mine, view.Direct = v.may(account.Handle), v.may(account.Direct)
 	if !todo.LastIn.IsZero() {
 		view.Fresh = v.t("web.work.fresh", i18n.Args{"time": v.clock(todo.LastIn)})

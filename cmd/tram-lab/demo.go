@@ -16,6 +16,7 @@ import (
 
 	"tram/agent"
 	"tram/agent/api"
+	"tram/agent/dossier"
 	"tram/agent/problem"
 	"tram/cmd/internal/sample"
 	"tram/cmd/internal/world"
@@ -140,6 +141,29 @@ func (d *demo) samples(ctx context.Context, w *world.World) error {
 		}
 		fmt.Fprintf(d.out, "✓ %s → %s: %s\n", from.Spec.Code, to.Spec.Code, l.Subject)
 	}
+	return d.dossiers(ctx, a)
+}
+
+// dossiers hands sample one-stop dossiers in at an office.
+func (d *demo) dossiers(ctx context.Context, at *world.Office) error {
+	desk := dossier.Client{Client: at.API}
+	if _, err := desk.TakeCatalogue(ctx, sample.Procedures); err != nil {
+		return err
+	}
+	list := sample.Dossiers(time.Now())
+	for _, x := range list {
+		taken, err := desk.Receive(ctx, x.Handing)
+		if err != nil {
+			return fmt.Errorf("sample dossier of %s: %w", x.Applicant.Name, err)
+		}
+		for _, act := range x.Acts {
+			act.Code = taken.Code
+			if _, err := desk.Act(ctx, act); err != nil {
+				return fmt.Errorf("sample dossier of %s: %s: %w", x.Applicant.Name, act.Kind, err)
+			}
+		}
+	}
+	fmt.Fprintf(d.out, "✓ %s: %d hồ sơ một cửa / one-stop dossiers\n", at.Spec.Code, len(list))
 	return nil
 }
 

@@ -287,6 +287,20 @@ func (db *DB) Compact(ctx context.Context, limit int) error {
 	})
 }
 
+// Rewrite writes the whole database anew, so that nothing of what was deleted or
+// overwritten is left in its files. It holds the only writer for as long as that
+// takes, and needs free space for the database twice over; [storage.ErrFull] when
+// there is none, and the database stays as it was.
+func (db *DB) Rewrite(ctx context.Context) error {
+	if db.write == nil {
+		return errors.New("rewrite database: opened read-only")
+	}
+	if err := db.write.rewrite(ctx); err != nil {
+		return fmt.Errorf("rewrite database: %w", db.mapError(err))
+	}
+	return nil
+}
+
 // Check looks for damage: [ErrCorrupt] says what was found first. It reads the
 // whole database.
 func (db *DB) Check(ctx context.Context) error {

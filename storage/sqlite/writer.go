@@ -47,6 +47,9 @@ type writer struct {
 	group *batch // the open transaction that the next update joins, or nil
 }
 
+// errReaders says that old pages stay in the log while somebody reads them.
+var errReaders = errors.New("the log is being read")
+
 // ticket is an update that waits for its turn.
 type ticket struct {
 	ready chan struct{} // closed when the turn came, or with err
@@ -157,6 +160,28 @@ func (w *writer) keep(b *batch, first bool) error {
 		b.broken = w.db.mapError(err)
 	}
 	return b.broken
+}
+
+// rewrite makes the database anew outside of any transaction, and cuts the log that
+// has the old pages. A group that is open ends before.
+func (w *writer) rewrite(ctx context.Context) error {
+	if err := w.acquire(ctx); err != nil {
+		return err
+	}
+	if w.group != nil {
+		w.finish(w.group)
+		return w.rewrite(ctx)
+	}
+	defer w.pass(true)
+	if _, err := w.conn.ExecContext(context.Background(), "VACUUM"); err != nil {
+		return err
+	}
+	var busy, pages, done int
+	err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
+	if err == nil && busy != 0 {
+		err = errReaders
+	}
+	return err
 }
 
 // undo takes back what one update did, and only that.

@@ -1,17 +1,22 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tram/storage"
 	"tram/storage/sqlite"
@@ -374,5 +379,54 @@ func TestConcurrentUse(t *testing.T) {
 	group.Wait()
 	if n := count(t, db); n != 200 {
 		t.Fatalf("%d rows", n)
+	}
+}
+
+// TestNothingIsLeftOfWhatWasDeletedAfterARewrite: neither in the database nor in its
+// log, while others go on writing.
+func TestNothingIsLeftOfWhatWasDeletedAfterARewrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v.db")
+	db := open(t, path, sqlite.Options{Schemas: []sqlite.Schema{schema("v", `CREATE TABLE v (n INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT`)}})
+	secret := strings.Repeat("canary-", 400)
+	write := func(query string, args ...any) error {
+		return db.Update(t.Context(), func(tx *sqlite.Tx) error { _, err := tx.Exec(query, args...); return err })
+	}
+	for n := range 200 {
+		if err := write(`INSERT INTO v VALUES (?, ?)`, n, fmt.Sprint(secret, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() (n int) {
+		for _, name := range []string{path, path + "-wal"} {
+			raw, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += bytes.Count(raw, []byte("canary-"))
+		}
+		return n
+	}
+	if err := write(`UPDATE v SET text = 'x'`); err != nil {
+		t.Fatal(err)
+	}
+	if left() == 0 {
+		t.Fatal("the test shows nothing: an update leaves no trace by itself")
+	}
+	var others errgroup.Group
+	for n := range 50 {
+		others.Go(func() error { return write(`INSERT INTO v VALUES (?, 'y')`, 1000+n) })
+	}
+	if err := db.Rewrite(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := others.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := left(); n != 0 {
+		t.Errorf("%d traces are left", n)
+	}
+	var rows int
+	if err := db.View(t.Context(), func(tx *sqlite.Tx) error { return tx.QueryRow(`SELECT count(*) FROM v`).Scan(&rows) }); err != nil || rows != 250 {
+		t.Errorf("%d rows, %v", rows, err)
 	}
 }

@@ -104,11 +104,13 @@ const (
 	KindCommand  Kind = 5
 	KindSoftware Kind = 6
 	KindNotice   Kind = 7 // a hub's word on a bundle, such as "undeliverable"
+	KindReport   Kind = 8 // what an office, or a hub, tells its hub
 )
 
 var kindNames = map[Kind]string{
 	KindDocument: "document", KindStatus: "status", KindDossier: "dossier", KindRegistry: "registry",
 	KindCommand: "command", KindSoftware: "software", KindNotice: "notice",
+	KindReport: "report",
 }
 
 func (k Kind) String() string {
@@ -129,11 +131,12 @@ const (
 	RoleSlips      Role = 2 // key slips of all recipients; last when there is one, not encrypted
 	RoleNotice     Role = 3
 	RoleRegistry   Role = 4
+	RoleReport     Role = 5
 )
 
 var roleNames = map[Role]string{
 	RoleHead: "head", RoleAttachment: "attachment", RoleSlips: "slips",
-	RoleNotice: "notice", RoleRegistry: "registry",
+	RoleNotice: "notice", RoleRegistry: "registry", RoleReport: "report",
 }
 
 func (r Role) String() string {

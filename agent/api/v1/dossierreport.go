@@ -2,10 +2,14 @@ package v1
 
 import (
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"time"
 
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
+	"tram/agent/hub/registry"
+	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/storage/sqlite"
 )
@@ -24,6 +28,40 @@ type StateRequest struct {
 	Receipt string         `json:"receipt"` // of a payment that was waited for
 	Result  *DossierResult `json:"result"`
 	Files   []PaperFile    `json:"files"` // of the result
+}
+
+// HandOverRequest is the body of handOverDossier.
+type HandOverRequest struct {
+	To       []string     `json:"to"` // codes of offices
+	Task     dossier.Task `json:"task"`
+	Note     string       `json:"note"`
+	Deadline string       `json:"deadline"` // yyyy-mm-dd
+}
+
+// handOverDossier hands a dossier over to offices that the registry knows.
+func (s *Server) handOverDossier(c *call) error {
+	var q HandOverRequest
+	return s.actOn(c, &q, dossier.Desk|dossier.Officer, func(d dossier.Dossier, by dossier.Actor, seen int, _ *papers) error {
+		var hands []dossier.Hand
+		var faults problem.List
+		for i, to := range q.To[:min(len(q.To), dossier.MaxHands+1)] {
+			card, _, err := s.o.Directory.Resolve(to)
+			if err != nil && !errors.Is(err, registry.ErrNotFound) {
+				return err
+			}
+			if err != nil {
+				p := *problem.New(problem.Usage, "send.unknown-recipient", fmt.Sprintf("to[%d]", i), i18n.Args{"code": shown(to)})
+				faults.Note(&p)
+				continue
+			}
+			hands = append(hands, dossier.Hand{To: card.Code, Name: card.Name, Task: q.Task, Note: q.Note, Deadline: q.Deadline})
+		}
+		if err := faults.Err(); err != nil {
+			return err
+		}
+		_, err := s.o.Dossiers.HandOn(c.ctx(), d.ID, hands, by, seen)
+		return err
+	})
 }
 
 // maxSteps is more acts than any way from one status to another has.

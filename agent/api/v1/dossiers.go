@@ -42,6 +42,7 @@ func (s *Server) dossierTable() []operation {
 		{id: "supplementDossier", method: "POST", path: one + "/supplement", scope: appkey.DossiersFile, media: ct, do: s.supplementDossier},
 		{id: "payDossier", method: "POST", path: one + "/payment", scope: appkey.DossiersFile, media: ct, do: s.payDossier},
 		{id: "askWithdrawal", method: "POST", path: one + "/withdrawal", scope: appkey.DossiersFile, media: ct, do: s.askWithdrawal},
+		{id: "handOverDossier", method: "POST", path: one + "/hand-overs", scope: appkey.DossiersReport, media: ct, do: s.handOverDossier},
 		{id: "reportDossier", method: "POST", path: one + "/state", scope: appkey.DossiersReport, media: ct, do: s.reportDossier},
 	}
 }

@@ -173,8 +173,11 @@ func (r *Relay) control(ctx context.Context, a queue.Arrived) error {
 		return err
 	}
 	act := r.takeNotice
-	if bundle.Kind(a.Kind) == bundle.KindRegistry {
+	switch bundle.Kind(a.Kind) {
+	case bundle.KindRegistry:
 		act = r.takeCards
+	case bundle.KindReport:
+		act = func(tx *sqlite.Tx, peer string, payload []byte) error { return r.takeReport(tx, a, payload) }
 	}
 	return r.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
 		if err := r.o.Queue.Done(tx, a.ID); err != nil {
@@ -312,6 +315,8 @@ func (r *Relay) takeNotice(tx *sqlite.Tx, peer string, payload []byte) error {
 		return err
 	}
 	switch n.Type {
+	case typePublished:
+		return r.takePublished(tx, peer, n.Published)
 	case typeUndeliverable:
 		return r.passNotice(tx, peer, n)
 	case typeEvidence:
@@ -342,7 +347,7 @@ func parseNotice(payload []byte) (Notice, error) {
 	switch {
 	case n.Version != noticeVersion:
 		return n, &unreadable{fmt.Sprintf("notice of version %d", n.Version)}
-	case n.Type != typeUndeliverable && n.Type != typePassed && n.Type != typeEvidence && n.Type != typeRenewed:
+	case n.Type != typeUndeliverable && n.Type != typePassed && n.Type != typeEvidence && n.Type != typeRenewed && n.Type != typePublished:
 		return n, &unreadable{fmt.Sprintf("notice of type %.40q", n.Type)}
 	case len(n.Bundles) > idsPerReport:
 		return n, &unreadable{fmt.Sprintf("notice about %d bundles", len(n.Bundles))}

@@ -45,7 +45,9 @@ func (r *Relay) pack(h bundle.Header, to []registry.Card, payload []byte, role b
 	}
 	h.From, h.Key, h.Objects = r.o.Code, key.Recipient(), []bundle.Object{object}
 	h.Created = r.o.Now()
-	h.Expires = h.Created.Add(noticeLife)
+	if h.Expires.IsZero() {
+		h.Expires = h.Created.Add(noticeLife)
+	}
 	signed, err := bundle.Sign(h, r.o.Device)
 	if err != nil {
 		return packed{}, err
@@ -78,8 +80,10 @@ type Notice struct {
 	Stamps   []Stamped `json:"stamps,omitempty"`
 	// Cards are signed registry cards of those whom the evidence is about, with
 	// which an office proves to others what they have signed.
-	Cards [][]byte  `json:"cards,omitempty"`
-	At    time.Time `json:"at"`
+	Cards [][]byte `json:"cards,omitempty"`
+	// Published is a dossier.Publication.
+	Published json.RawMessage `json:"published,omitempty"`
+	At        time.Time       `json:"at"`
 }
 
 const (

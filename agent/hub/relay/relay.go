@@ -64,6 +64,10 @@ type Options struct {
 	Seal *seal.Sealer
 	// Stamps gives time stamps to the offices that ask for one; nil: none.
 	Stamps *tsa.Authority
+	// Report takes what a neighbour below reports, Published what the hub above
+	// publishes; an error of [Unreadable] drops it. nil: it is dropped.
+	Report    func(tx *sqlite.Tx, from registry.Card, h bundle.Header, payload []byte) error
+	Published func(tx *sqlite.Tx, above string, payload []byte) error
 	// TellAfter is how long what is to be told a neighbour is gathered; zero:
 	// DefaultTell.
 	TellAfter time.Duration
@@ -191,7 +195,7 @@ func (r *Relay) handleAll(ctx context.Context, list []queue.Arrived) (stuck int,
 	group.SetLimit(together)
 	for _, a := range list {
 		switch bundle.Kind(a.Kind) {
-		case bundle.KindRegistry, bundle.KindNotice:
+		case bundle.KindRegistry, bundle.KindNotice, bundle.KindReport:
 			handle(a)
 		default:
 			group.Go(func() error {

@@ -31,8 +31,11 @@ func (r *Relay) Policy(ctx context.Context, peer string, h bundle.Header) *excha
 	if !strings.EqualFold(near.Code, peer) {
 		return &exchange.Denial{Code: wire.CodeSender, Text: fmt.Sprintf("office %q hands over a bundle of %q", peer, h.From)}
 	}
-	if h.Kind == bundle.KindRegistry || h.Kind == bundle.KindNotice {
+	switch h.Kind {
+	case bundle.KindRegistry, bundle.KindNotice:
 		return r.controlPolicy(peer, near, h)
+	case bundle.KindReport:
+		return r.reportPolicy(peer, h)
 	}
 	if h.Slips() < 0 {
 		return &exchange.Denial{Code: wire.CodeMalformed, Text: "a bundle for a hub needs the key slips of its recipients"}
@@ -91,7 +94,8 @@ func (r *Relay) controlPolicy(peer string, near registry.Card, h bundle.Header) 
 
 // handle deals with one bundle of the inbox.
 func (r *Relay) handle(ctx context.Context, a queue.Arrived) error {
-	if kind := bundle.Kind(a.Kind); kind == bundle.KindRegistry || kind == bundle.KindNotice {
+	switch bundle.Kind(a.Kind) {
+	case bundle.KindRegistry, bundle.KindNotice, bundle.KindReport:
 		return r.control(ctx, a)
 	}
 	return r.route(ctx, a)

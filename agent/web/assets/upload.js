@@ -109,7 +109,7 @@ function upload(form) {
 	list()
 	const tell = text => { line.textContent = say.textContent = text }
 	on(form, 'submit', e => {
-		const to = e.submitter && e.submitter.formAction
+		const to = e.submitter && e.submitter.getAttribute('formaction')
 		e.preventDefault()
 		if (form.busy) return
 		clearTimeout(form.timer)
@@ -131,7 +131,7 @@ function upload(form) {
 		x.onload = () => {
 			const to = new URL(x.responseURL)
 			if (x.status < 400) {
-				if (/^.van-ban|nhap=/.test(to.pathname + to.search)) sessionStorage.removeItem('tram:' + d.keep)
+				if (/^.van-ban|^.mot-cua.\w{8}-|nhap=/.test(to.pathname + to.search)) sessionStorage.removeItem('tram:' + d.keep)
 				return location.assign(to)
 			}
 			const doc = parse(x.responseText), fresh = $('#main', doc), input = fresh && $('[type=file]', fresh)

@@ -1,35 +1,34 @@
-package register
+package typeset
 
 import (
 	_ "embed"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/signintech/gopdf/fontmaker/core"
 	"golang.org/x/text/unicode/norm"
 )
 
-// mpt is a length in thousandths of a point: whole numbers of the same size
+// Length is in thousandths of a point: whole numbers of the same size
 // everywhere, so that lines break at the same place on every machine.
-type mpt int64
+type Length int64
 
-// mm is v tenths of a millimetre.
-func mm(v int) mpt { return mpt(v * 72000 / 254) }
+// MM is v tenths of a millimetre.
+func MM(v int) Length { return Length(v * 72000 / 254) }
 
-func (l mpt) points() float64 { return float64(l) / 1000 }
+// Points is the length as PDF and SVG have it.
+func (l Length) Points() float64 { return float64(l) / 1000 }
 
-// face is one of the embedded fonts, which are as wide as Times New Roman.
-type face int
+// Face is one of the embedded fonts, which are as wide as Times New Roman.
+type Face int
 
+// The faces.
 const (
-	regular face = iota
-	bold
-	italic
+	Regular Face = iota
+	Bold
+	Italic
 )
 
 var (
@@ -42,52 +41,29 @@ var (
 )
 
 var (
-	faceData  = [...][]byte{regular: serifRegular, bold: serifBold, italic: serifItalic}
-	faceNames = [...]string{regular: "TramSerif", bold: "TramSerif-Bold", italic: "TramSerif-Italic"}
+	faceData  = [...][]byte{Regular: serifRegular, Bold: serifBold, Italic: serifItalic}
+	faceNames = [...]string{Regular: "TramSerif", Bold: "TramSerif-Bold", Italic: "TramSerif-Italic"}
 )
 
-// metrics are the widths of a face, in units of 1/em.
-type metrics struct {
-	advance []int16 // by character; absent where the face has none
-	em      int
-}
-
-const absent = -1
-
-// of is the width of a character, absent when the face has none.
-func (m *metrics) of(r rune) int {
-	if int(r) >= len(m.advance) || r < 0 {
-		return absent
-	}
-	return int(m.advance[r])
-}
-
-var loaded = sync.OnceValue(func() []metrics {
-	all := make([]metrics, len(faceData))
+var loaded = sync.OnceValue(func() []*font {
+	all := make([]*font, len(faceData))
 	for f, data := range faceData {
-		var font core.TTFParser
-		if err := font.ParseFontData(data); err != nil {
-			panic(fmt.Sprintf("register: font %s: %v", faceNames[f], err))
+		var err error
+		if all[f], err = parseFont(data); err != nil {
+			panic(fmt.Sprintf("typeset: font %s: %v", faceNames[f], err))
 		}
-		widths := font.Widths()
-		chars := font.Chars()
-		table := slices.Repeat([]int16{absent}, slices.Max(slices.Collect(maps.Keys(chars)))+1)
-		for char, glyph := range chars {
-			table[char] = int16(widths[glyph])
-		}
-		all[f] = metrics{advance: table, em: int(font.UnitsPerEm())}
 	}
 	return all
 })
 
-// width is how wide text is in a face of a size.
-func width(text string, f face, size mpt) mpt {
-	m := &loaded()[f]
+// Width is how wide text is in a face of a size.
+func Width(text string, f Face, size Length) Length {
+	m := loaded()[f]
 	units := 0
 	for _, r := range text {
 		units += max(0, m.of(r))
 	}
-	return mpt(units) * size / mpt(m.em)
+	return Length(units) * size / Length(m.em)
 }
 
 // Missing stands on paper for a character that the fonts lack.
@@ -124,9 +100,9 @@ func Clean(text string) string {
 	return text
 }
 
-// printable replaces what the fonts lack.
-func printable(text string) string {
-	m := &loaded()[regular]
+// Printable replaces what the fonts lack.
+func Printable(text string) string {
+	m := loaded()[Regular]
 	return strings.Map(func(r rune) rune {
 		if m.of(r) != absent || r == '\n' {
 			return r

@@ -1,14 +1,14 @@
-package register
+package typeset
 
 import (
 	"strings"
 	"unicode/utf8"
 )
 
-// wrap breaks text into lines of at most room. It breaks between words; a word
+// Wrap breaks text into lines of at most room. It breaks between words; a word
 // that is wider than a line is broken behind a slash or hyphen, or else
 // anywhere. There is at least one line.
-func wrap(text string, f face, size, room mpt) []string {
+func Wrap(text string, f Face, size, room Length) []string {
 	var lines []string
 	for part := range strings.SplitSeq(text, "\n") {
 		lines = append(lines, wrapPart(part, f, size, room)...)
@@ -16,12 +16,12 @@ func wrap(text string, f face, size, room mpt) []string {
 	return lines
 }
 
-func wrapPart(text string, f face, size, room mpt) []string {
+func wrapPart(text string, f Face, size, room Length) []string {
 	var lines []string
-	line, used := "", mpt(0)
-	space := width(" ", f, size)
+	line, used := "", Length(0)
+	space := Width(" ", f, size)
 	for word := range strings.FieldsSeq(text) {
-		w := width(word, f, size)
+		w := Width(word, f, size)
 		if line != "" && used+space+w <= room {
 			line, used = line+" "+word, used+space+w
 			continue
@@ -32,19 +32,19 @@ func wrapPart(text string, f face, size, room mpt) []string {
 		pieces := breakWord(word, f, size, room)
 		lines = append(lines, pieces[:len(pieces)-1]...)
 		line = pieces[len(pieces)-1]
-		used = width(line, f, size)
+		used = Width(line, f, size)
 	}
 	return append(lines, line)
 }
 
 // breakWord breaks a word into pieces that each fit, at least one.
-func breakWord(word string, f face, size, room mpt) []string {
+func breakWord(word string, f Face, size, room Length) []string {
 	var pieces []string
-	for width(word, f, size) > room {
+	for Width(word, f, size) > room {
 		fits, nice := 0, 0
 		for i, r := range word {
 			end := i + utf8.RuneLen(r)
-			if width(word[:end], f, size) > room {
+			if Width(word[:end], f, size) > room {
 				break
 			}
 			fits = end

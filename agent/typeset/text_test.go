@@ -1,4 +1,4 @@
-package register
+package typeset
 
 import (
 	"strings"
@@ -15,7 +15,7 @@ const letters = "aàảãáạăằẳẵắặâầẩẫấậbcdđeèẻẽé
 
 func TestFontsHaveEveryVietnameseLetter(t *testing.T) {
 	for f := range faceData {
-		m := &loaded()[f]
+		m := loaded()[f]
 		for _, r := range letters + strings.ToUpper(letters) + "0123456789/-–…“”‘’·□₫[]()&%§•ŏĭƀčñ" {
 			if m.of(r) <= 0 {
 				t.Errorf("%s lacks %c", faceNames[f], r)
@@ -33,7 +33,7 @@ func TestFontsAreAsWideAsTheirOriginals(t *testing.T) {
 			t.Fatal(err)
 		}
 		compared := 0
-		m := &loaded()[f]
+		m := loaded()[f]
 		for char, glyph := range font.Chars() {
 			if got := m.of(rune(char)); got != absent {
 				compared++
@@ -50,9 +50,9 @@ func TestFontsAreAsWideAsTheirOriginals(t *testing.T) {
 
 func TestFacesHaveTheSameCharacters(t *testing.T) {
 	all := loaded()
-	for r := range rune(len(all[regular].advance)) {
+	for r := range rune(len(all[Regular].glyphs)) {
 		for f := range all {
-			if (all[f].of(r) == absent) != (all[regular].of(r) == absent) {
+			if (all[f].of(r) == absent) != (all[Regular].of(r) == absent) {
 				t.Errorf("%c is not in every face", r)
 			}
 		}
@@ -78,7 +78,7 @@ func TestForeignTextIsCleaned(t *testing.T) {
 	if n := len([]rune(long)); n != MaxValue || !strings.HasSuffix(long, Omission) {
 		t.Errorf("a long value has %d characters and ends %q", n, long[len(long)-10:])
 	}
-	if got := printable("Hà Nội 😀 日"); got != "Hà Nội □ □" {
+	if got := Printable("Hà Nội 😀 日"); got != "Hà Nội □ □" {
 		t.Errorf("what the fonts lack is printed as %q", got)
 	}
 }
@@ -88,39 +88,22 @@ func TestWrapKeepsEveryCharacter(t *testing.T) {
 		"words": "Quyết định về việc phê duyệt kế hoạch phòng, chống thiên tai", "a code": "12345678901234567890/QĐ-UBND-VX-TCKH-LĐTBXH/2026",
 		"no break at all": strings.Repeat("Ư", 200), "one letter": "Ặ", "nothing": "", "lines": "một\n\nhai",
 	} {
-		for _, room := range []mpt{mm(8), mm(110), mm(640)} {
-			lines := wrap(text, regular, 10_000, room)
+		for _, room := range []Length{MM(8), MM(110), MM(640)} {
+			lines := Wrap(text, Regular, 10_000, room)
 			if strings.Join(strings.Fields(strings.Join(lines, "")), "") != strings.Join(strings.Fields(text), "") {
 				t.Errorf("%s in %d: %q", name, room, lines)
 			}
 			for _, line := range lines {
-				if len([]rune(line)) > 1 && width(line, regular, 10_000) > room+tolerance {
+				if len([]rune(line)) > 1 && Width(line, Regular, 10_000) > room+tolerance {
 					t.Errorf("%s: %q is wider than %d", name, line, room)
 				}
 			}
 		}
 	}
-	if got := wrap("128/QĐ-UBND", regular, 10_000, mm(170)); len(got) != 2 || got[0] != "128/QĐ-" {
+	if got := Wrap("128/QĐ-UBND", Regular, 10_000, MM(170)); len(got) != 2 || got[0] != "128/QĐ-" {
 		t.Errorf("a code breaks as %q", got)
 	}
 }
 
 // tolerance is what rounding down each word may add up to.
-const tolerance mpt = 20
-
-func FuzzLayOut(f *testing.F) {
-	for _, seed := range []string{"", letters, "=1+1", strings.Repeat("x/", 3000), "a\u0301\u202e\x00\xff", strings.Repeat("một hai ", 900)} {
-		f.Add(seed)
-	}
-	b, _ := Find(Outgoing)
-	f.Fuzz(func(t *testing.T, text string) {
-		lines := []Line{{Key: "1", Values: map[Field]string{TypeSubject: text, Destination: text}}}
-		sheets, err := Paginate(b, Volume{Office: text}, lines, Printed{})
-		if err != nil || len(sheets) == 0 || len(sheets) > 2 {
-			t.Fatalf("%d sheets, %v", len(sheets), err)
-		}
-		for _, s := range sheets {
-			withinSheet(t, s)
-		}
-	})
-}
+const tolerance Length = 20
