@@ -115,7 +115,7 @@ type OfficeMQTT struct {
 
 // Dossiers is how the office numbers one-stop dossiers and how long it keeps them.
 type Dossiers struct {
-	Codes string // "new" or "old": form of the agency code in the codes that it gives, see code.Form
+	Agency string // agency code in the codes that it gives, in the old grammar or the new one; "" is the code of the office
 	// Retention is after how many days the personal data of ended dossiers are given
 	// up; 0: never.
 	Retention int
@@ -135,7 +135,7 @@ func DefaultOffice() *Office {
 		Metered:   defaultMetered(),
 		Line:      defaultLine(),
 		Trust:     Trust{OCSP: true},
-		Dossiers:  Dossiers{Codes: "new"},
+		Dossiers:  Dossiers{},
 	}
 }
 
@@ -170,7 +170,7 @@ func (o *Office) fields() []field {
 		folder("trust.lists", &o.Trust.Lists),
 		toggle("trust.ocsp", &o.Trust.OCSP),
 		folder("usb.folder", &o.USB.Folder),
-		choice("dossiers.codes", &o.Dossiers.Codes, "new", "old"),
+		officeCode("dossiers.agency", &o.Dossiers.Agency),
 		number("dossiers.retention", &o.Dossiers.Retention, 0, 36_500),
 	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
 }

@@ -42,7 +42,6 @@ type journey struct {
 	route    string // who decides: "here", "justice", "chain", "opinions"
 	ends     string // "returned", "withdrawn", "refused", "stopped"
 	supplies bool   // papers are asked for on the way
-	asked    bool
 }
 
 type scenario struct {

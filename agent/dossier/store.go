@@ -1,6 +1,7 @@
 package dossier
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -37,8 +38,9 @@ type Options struct {
 	Blobs *blob.Store
 	Code  string // of this office
 	Name  string
-	// Form is the grammar of the agency code in the codes that this office gives.
-	Form code.Form
+	// Agency is the agency code in the codes that this office gives, in either grammar;
+	// "" is Code.
+	Agency string
 	// News is told of what happens, within its transaction; nil: nobody is.
 	News News
 	// Post carries steps to other offices; nil: dossiers stay here.
@@ -56,7 +58,7 @@ type Store struct {
 	db       *sqlite.DB
 	blobs    *blob.Store
 	me, name string
-	form     code.Form
+	agency   string
 	calendar atomic.Pointer[workdays.Calendar]
 	tries    *Tries
 	post     Post
@@ -88,7 +90,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, form: o.Form, post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, agency: cmp.Or(o.Agency, o.Code), post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}

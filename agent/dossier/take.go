@@ -12,6 +12,7 @@ import (
 
 	"tram/agent/clock"
 	"tram/agent/dossier/code"
+	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/agent/workdays"
@@ -318,13 +319,16 @@ func (a *acting) register(f Filing) (err error) {
 // issue gives the next code of the day that is free: other systems may have brought
 // dossiers with codes of this office.
 func (s *Store) issue(tx *sqlite.Tx, at time.Time) (code.Dossier, error) {
-	day := at.In(clock.Vietnam)
+	day, form := at.In(clock.Vietnam), code.New
+	if edxml.FormOf(s.agency) == edxml.OrganOld {
+		form = code.Old
+	}
 	for {
-		n, err := next(tx, "code "+s.me+" "+day.Format(time.DateOnly))
+		n, err := next(tx, "code "+s.agency+" "+day.Format(time.DateOnly))
 		if err != nil {
 			return code.Dossier{}, err
 		}
-		c, err := code.NewDossier(s.form, s.me, day, n)
+		c, err := code.NewDossier(form, s.agency, day, n)
 		if err != nil {
 			return code.Dossier{}, err
 		}

@@ -66,7 +66,7 @@ func (n *town) start() {
 	noError(t, err)
 	blobs, err := blob.Open(filepath.Join(n.dir, "blobs"), blob.Options{})
 	noError(t, err)
-	n.Store, err = New(t.Context(), Options{DB: n.db, Blobs: blobs, Code: n.code, Name: "UBND " + n.code, Form: code.New, Now: now, Post: n})
+	n.Store, err = New(t.Context(), Options{DB: n.db, Blobs: blobs, Code: n.code, Name: "UBND " + n.code, Now: now, Post: n})
 	noError(t, err)
 }
 

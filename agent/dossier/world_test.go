@@ -63,7 +63,7 @@ func (d *desk) start() {
 	blobs, err := blob.Open(filepath.Join(d.dir, "blobs"), blob.Options{})
 	noError(d.t, err)
 	d.Store, err = New(d.t.Context(), Options{
-		DB: d.db, Blobs: blobs, Code: "H40.12.7", Name: "UBND xã Tân Phú", Form: code.New, Now: d.now,
+		DB: d.db, Blobs: blobs, Code: "H40.12.7", Name: "UBND xã Tân Phú", Now: d.now,
 		Unsure: func() bool { return d.unsure },
 	})
 	noError(d.t, err)

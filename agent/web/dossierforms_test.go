@@ -29,7 +29,7 @@ func formsOver(t *testing.T, db *sqlite.DB, now func() time.Time) *dossier.Store
 	t.Helper()
 	blobs, err := blob.Open(filepath.Join(t.TempDir(), "blobs"), blob.Options{MinFree: -1})
 	noError(t, err)
-	store, err := dossier.New(context.Background(), dossier.Options{DB: db, Blobs: blobs, Code: us.Code, Name: us.Name, Form: code.New, Now: now})
+	store, err := dossier.New(context.Background(), dossier.Options{DB: db, Blobs: blobs, Code: us.Code, Name: us.Name, Now: now})
 	noError(t, err)
 	return store
 }

@@ -68,7 +68,7 @@ func dossiersOver(t *testing.T, db *sqlite.DB, clock *backdated) *dossierDesk {
 		t.Fatal(err)
 	}
 	k := &dossierDesk{t: t, clock: clock}
-	k.Store, err = dossier.New(context.Background(), dossier.Options{DB: db, Blobs: blobs, Code: us.Code, Name: us.Name, Form: code.New, Now: clock.time, Unsure: k.unsure.Load})
+	k.Store, err = dossier.New(context.Background(), dossier.Options{DB: db, Blobs: blobs, Code: us.Code, Name: us.Name, Now: clock.time, Unsure: k.unsure.Load})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,6 @@ import (
 
 	"tram/agent/api/appkey"
 	"tram/agent/dossier"
-	"tram/agent/dossier/code"
 	"tram/agent/handling"
 	"tram/agent/hub/registry"
 	"tram/agent/identity"
@@ -175,7 +174,7 @@ func (n *node) start() {
 	running.Go(func() { _ = n.index.Run(ctx) })
 	n.works = must(handling.New(handling.Options{DB: n.db, Office: n.Office, Now: n.w.now}))
 	running.Go(func() { _ = n.works.Run(ctx) })
-	n.files = must(dossier.New(ctx, dossier.Options{DB: n.db, Blobs: n.blobs, Code: n.id.Code, Name: n.id.Name, Form: code.Old, Post: n.Office, News: n.Office, Now: n.w.now}))
+	n.files = must(dossier.New(ctx, dossier.Options{DB: n.db, Blobs: n.blobs, Code: n.id.Code, Name: n.id.Name, Post: n.Office, News: n.Office, Now: n.w.now}))
 	must(n.files.TakeCatalogue(ctx, dossier.Catalogue{Origin: hubCode, Version: 1, Procedures: []dossier.Procedure{birth}}, "it"))
 	n.Deliver(bundle.KindDossier, n.files.Mailbox())
 	running.Go(func() { _ = n.files.Run(ctx) })

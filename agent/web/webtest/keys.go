@@ -57,7 +57,7 @@ func Key(key string, modifiers ...chromedp.Modifier) Step {
 func (c *Browser) Enter(selector string) {
 	c.t.Helper()
 	focus := fmt.Sprintf("(e => !!e && (e.focus(), document.activeElement === e))(document.querySelector(%q))", selector)
-	c.Wait(selector+" takes the focus", focus)
+	c.until(selector+" takes the focus", "document.readyState !== 'loading' && "+focus)
 	c.Leave(chromedp.KeyEvent(kb.Enter))
 }
 
@@ -73,8 +73,14 @@ func (c *Browser) Follow(selector string) {
 // holds.
 func (c *Browser) Wait(what, expression string) {
 	c.t.Helper()
-	for range 300 {
-		if Value(c, chromedp.Evaluate[bool]("document.readyState === 'complete' && !!("+expression+")")) {
+	c.until(what, "document.readyState === 'complete' && !!("+expression+")")
+}
+
+// until waits until an expression is true.
+func (c *Browser) until(what, expression string) {
+	c.t.Helper()
+	for range 600 {
+		if Value(c, chromedp.Evaluate[bool](expression)) {
 			return
 		}
 		c.Do(chromedp.Sleep(100 * time.Millisecond))
