@@ -129,3 +129,19 @@ func TestADocumentIsLinkedWithWhatSavesIt(t *testing.T) {
 		t.Fatalf("%+v", again.Results)
 	}
 }
+
+// TestListsNameOrganisationsAndMaskCitizens.
+func TestListsNameOrganisationsAndMaskCitizens(t *testing.T) {
+	d := newDesk(t)
+	f := filing()
+	f.Applicant = Applicant{Kind: Organisation, Name: "Công ty TNHH Minh Sơn"}
+	_, err := d.Receive(t.Context(), f, hien)
+	noError(t, err)
+	_, err = d.Receive(t.Context(), filing(), hien)
+	noError(t, err)
+	p, err := d.List(t.Context(), Query{Tab: TabOpen})
+	noError(t, err)
+	if len(p.Rows) != 2 || p.Rows[0].Applicant != "Công ty TNHH Minh Sơn" || p.Rows[1].Applicant != "Nguyễn V. A." {
+		t.Errorf("%+v", p.Rows)
+	}
+}

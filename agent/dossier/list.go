@@ -46,7 +46,7 @@ const (
 type Row struct {
 	ID         storage.ID   `json:"id"`
 	Code       code.Dossier `json:"code"`
-	Applicant  string       `json:"applicant"` // masked
+	Applicant  string       `json:"applicant"` // masked, unless it is an organisation
 	Procedure  string       `json:"procedure"` // its name
 	Channel    Channel      `json:"channel"`
 	Status     code.Status  `json:"status"`
@@ -186,7 +186,8 @@ func (q Query) where(now, soon time.Time) (string, []any) {
 
 func rowsOf(tx *sqlite.Tx, order, where string, args ...any) ([]Row, error) {
 	list := []Row{}
-	rows, err := tx.Query(`SELECT seq, id, code, applicant, json_extract(content, '$.procedure.name'), channel, status, accepted, due, paused, ended, outcome,
+	rows, err := tx.Query(`SELECT seq, id, code, applicant, json_extract(content, '$.procedure.name'), json_extract(content, '$.applicant.kind'), channel,
+		status, accepted, due, paused, ended, outcome,
 		handler, guest, owner_name, book, version, revision, `+order+` FROM dossiers WHERE `+where, args...)
 	if err != nil {
 		return nil, err
@@ -195,15 +196,18 @@ func rowsOf(tx *sqlite.Tx, order, where string, args ...any) ([]Row, error) {
 	for rows.Next() {
 		var r Row
 		var text, applicant string
+		var kind ApplicantKind
 		var accepted, due, paused, ended int64
-		if err := rows.Scan(&r.seq, &r.ID, &text, &applicant, &r.Procedure, &r.Channel, &r.Status, &accepted, &due, &paused, &ended, &r.Outcome,
+		if err := rows.Scan(&r.seq, &r.ID, &text, &applicant, &r.Procedure, &kind, &r.Channel, &r.Status, &accepted, &due, &paused, &ended, &r.Outcome,
 			&r.Handler, &r.Guest, &r.OwnerName, &r.Book, &r.Version, &r.revision, &r.order); err != nil {
 			return nil, err
 		}
 		if r.Code, err = code.ParseDossier(text); err != nil {
 			return nil, err
 		}
-		r.Applicant = Mask(applicant)
+		if r.Applicant = applicant; kind != Organisation { // whose name is no personal data
+			r.Applicant = Mask(applicant)
+		}
 		r.Accepted, r.Due, r.Paused, r.Ended = sqlite.TimeOrZero(accepted), sqlite.TimeOrZero(due), sqlite.TimeOrZero(paused), sqlite.TimeOrZero(ended)
 		list = append(list, r)
 	}

@@ -48,8 +48,9 @@ func (s *Store) write(tx *sqlite.Tx, seq int64, d Dossier, e Event, before code.
 	})
 }
 
-// maxAhead is by how much the clock of who tells may be ahead of this office's.
-const maxAhead = 5 * time.Minute
+// maxApart is by how much the clock of who tells may differ from this office's. Within
+// it what is told keeps its place behind what is known.
+const maxApart = 5 * time.Minute
 
 // now is when the act happens.
 func (a *acting) now() time.Time {
@@ -65,11 +66,15 @@ func (a *acting) timely() error {
 	if at.IsZero() {
 		return nil
 	}
-	if at.Sub(a.tx.Now()) > maxAhead || a.tx.Now().Sub(at) > maxBackdate {
+	if at.Sub(a.tx.Now()) > maxApart || a.tx.Now().Sub(at) > maxBackdate {
 		return problem.New(problem.Usage, "dossier.told-at", "at", i18n.Args{"days": int(maxBackdate / (24 * time.Hour))})
 	}
 	for _, e := range a.d.Events {
-		if !e.Moot && e.Office == a.s.me && e.At.After(at) {
+		switch {
+		case e.Moot || e.Office != a.s.me || !e.At.After(a.by.At):
+		case e.At.Sub(at) <= maxApart:
+			a.by.At = e.At
+		default:
 			return problem.New(problem.Conflict, "dossier.told-late", "at", i18n.Args{"act": i18n.Say("dossier.kind." + string(e.Kind)), "time": clockTime(e.At)})
 		}
 	}

@@ -29,6 +29,9 @@ func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
 	for _, tab := range tabs {
 		desk["tab-"+tab.name] = dossiersPath + "?loc=" + tab.name
 	}
+	for _, same := range []string{"received", "lacking", "handed"} { // looked at above, or under another name
+		delete(all, same)
+	}
 	for name, d := range all {
 		desk[name] = dossierPath(d.ID)
 	}

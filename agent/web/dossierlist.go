@@ -324,5 +324,5 @@ func (s *site) workDossiers(ctx context.Context, v *visit) (groups []WorkGroup, 
 func (s *site) workDossier(v *visit, r dossier.Row, unsure bool) WorkRow {
 	row := s.dossierRow(v, r, unsure)
 	return WorkRow{Href: row.Href, Symbol: row.Code, Subject: row.Procedure, Who: joinDots(row.Applicant, row.From), When: row.Handler, Due: row.Left,
-		Action: v.t(cmp.Or(map[bool]string{true: "web.dossier.apology-short"}[row.Apology != ""], "web.work.open")), ActionHref: cmp.Or(row.Apology, row.Href)}
+		Action: v.t(cmp.Or(map[bool]string{true: "web.dossier.apology-short"}[row.Apology != ""], "web.work.look")), ActionHref: cmp.Or(row.Apology, row.Href)}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tram/agent/dossier"
-	"tram/agent/dossier/code"
 	"tram/agent/dossier/forms"
 	"tram/agent/i18n"
 	"tram/agent/office"
@@ -34,7 +33,7 @@ type DossierView struct {
 	Transfers          []TransferView
 	Forms              []FormRow
 	Acts               []ActView
-	Version            int
+	Seen               int    // version that the forms are about
 	Apology, Draft     string // addresses, "" for none
 	Calendar           []string
 	MaxSize            string
@@ -77,7 +76,7 @@ type DossierResult struct{ Href, Name, Note, Text string }
 type ActView struct {
 	Page
 	ID, Action, Title, Hint, Go string
-	Version                     int
+	Seen                        int
 	Open, Warn, HasFiles        bool
 	Fields                      []ActField
 	MaxSize                     string
@@ -126,7 +125,7 @@ func (s *site) showDossier(ctx context.Context, v *visit, d dossier.Dossier, for
 		return err
 	}
 	view := DossierView{Page: s.page(ctx, v, joinDots(d.Code.String(), d.Procedure.Name), dossiersPath), Base: dossierPath(d.ID), Code: d.Code.String(), Name: d.Procedure.Name,
-		State: v.dossierStatus(d.Status), Ended: v.outcomeTag(d.Outcome()), Version: d.Version, Calendar: s.calendarLines(v),
+		State: v.dossierStatus(d.Status), Ended: v.outcomeTag(d.Outcome()), Seen: d.Version, Calendar: s.calendarLines(v),
 		MaxSize: formatSize(v.lang, dossier.MaxFile), MaxBytes: s.Config.MaxUpload, MaxName: dossier.MaxName, MaxText: dossier.MaxText}
 	view.Path, view.Styles, view.Scripts = view.Base, s.some("dossier.css"), s.some("upload.js")
 	view.setErrors(v, errs)
@@ -265,7 +264,7 @@ func (v *visit) applicantFacts(d dossier.Dossier) (facts []Fact) {
 // dossierHas fills in papers, files, fees and results.
 func (s *site) dossierHas(v *visit, d dossier.Dossier, view *DossierView) {
 	for _, h := range d.Papers {
-		p := DossierPaper{Name: h.Paper.Name, Kind: v.t("web.dossier.paper." + string(h.Paper.Kind)), Copies: strconv.Itoa(h.Copies)}
+		p := DossierPaper{Name: h.Paper.Name, Kind: v.t("web.dossier.paper." + string(h.Paper.Kind)), Copies: v.counted("web.dossier.copies", h.Copies)}
 		if h.Copies == 0 && h.Paper.Required {
 			p.State = Tag{v.t("web.dossier.missing"), "amber"}
 		}
@@ -362,144 +361,4 @@ func (v *visit) dossierTransfers(d dossier.Dossier) (list []TransferView) {
 		list = append(list, view)
 	}
 	return list
-}
-
-// nextAct is the act that a status waits for: its form is open.
-var nextAct = map[code.Status]dossier.Kind{
-	code.Registered: dossier.Accepted, code.Received: dossier.Started, code.Processing: dossier.Finished, code.Supplement: dossier.Supplemented,
-	code.Payment: dossier.Paid, code.WithdrawalWish: dossier.Withdrawn, code.Done: dossier.Returned,
-}
-
-// actViews are the forms of what the visitor may do now.
-func (s *site) actViews(ctx context.Context, v *visit, d dossier.Dossier, view DossierView, form came) (list []ActView, err error) {
-	kinds := dossier.Kinds(d.Status, v.dossierRoles())
-	wanted := nextAct[d.Status]
-	if v.r.URL.Query().Get("xin-loi") != "" {
-		wanted = dossier.Extended
-	}
-	if form.form != "" {
-		wanted = ""
-	}
-	for _, a := range dossierActs {
-		kind := a.kind
-		if kind == dossier.Paid && d.Status != code.Payment {
-			kind = dossier.FeePaid
-		}
-		if a.name != form.form && !(v.may(a.who) && slices.Contains(kinds, kind) && s.offered(d, a, kind)) {
-			continue
-		}
-		act := ActView{Page: view.Page, ID: a.name, Action: view.Base + "/" + a.name, Title: v.t("web.dossier.act." + a.name),
-			Go: v.t("web.dossier.go." + a.name), Version: d.Version, Open: a.kind == wanted || a.name == form.form, Warn: a.warn, HasFiles: a.files, MaxSize: view.MaxSize, MaxBytes: view.MaxBytes}
-		if key := "web.dossier.hint." + a.name; i18n.Has(key) {
-			act.Hint = v.t(key)
-		}
-		for _, f := range a.fields {
-			field, err := s.actField(ctx, v, d, view, a, f, form)
-			if err != nil {
-				return nil, err
-			}
-			act.Fields = append(act.Fields, field)
-		}
-		list = append(list, act)
-	}
-	// What is waited for comes first.
-	slices.SortStableFunc(list, func(x, y ActView) int {
-		switch {
-		case x.Open == y.Open:
-			return 0
-		case x.Open:
-			return -1
-		}
-		return 1
-	})
-	return list, nil
-}
-
-// offered tells whether an act is one for this dossier now.
-func (s *site) offered(d dossier.Dossier, a dossierAct, kind dossier.Kind) bool {
-	switch {
-	case !a.mayActOn(d) || d.Allows(kind) != nil:
-		return false
-	case kind == dossier.FeePaid:
-		return d.Status != code.Refused && slices.ContainsFunc(d.Charges, unpaid)
-	case kind == dossier.HandEnded:
-		return slices.ContainsFunc(d.Transfers, runs)
-	}
-	return true
-}
-
-// runs tells whether a hand-over to another office is under way.
-func runs(t dossier.Transfer) bool {
-	return !t.Incoming && (t.State == dossier.Sending || t.State == dossier.Delivered || t.State == dossier.Taken)
-}
-
-func unpaid(c dossier.Charge) bool { return c.Paid.IsZero() }
-
-// actField fills in one field: with what was typed, or with what it begins with.
-func (s *site) actField(ctx context.Context, v *visit, d dossier.Dossier, view DossierView, a dossierAct, f actField, form came) (ActField, error) {
-	field := ActField{Page: view.Page, ID: a.name + "-" + f.name, Name: f.name, Kind: f.kind, Label: v.t("web.dossier.label." + a.name + "." + f.name), Max: dossier.MaxName}
-	field.Error = view.ErrorOf(a.fieldID(f.name))
-	if f.kind == asText {
-		field.Max = dossier.MaxText
-	}
-	typed := form.form == a.name
-	switch {
-	case typed:
-		field.Value = form.typed.fields.Get(f.name)
-	case f.begin != nil:
-		field.Value = f.begin(v, s, d)
-	}
-	err := s.fieldChoices(ctx, v, d, f, form, typed, &field)
-	return field, err
-}
-
-// fieldChoices fills in what can be chosen.
-func (s *site) fieldChoices(ctx context.Context, v *visit, d dossier.Dossier, f actField, form came, typed bool, field *ActField) error {
-	switch f.kind {
-	case asPapers:
-		for i, h := range d.Papers {
-			p := PaperField{Index: i, Number: i + 1, Name: h.Paper.Name, Kind: v.t("web.dossier.paper." + string(h.Paper.Kind)), Required: h.Paper.Required, Has: h.Copies > 0, Copies: strconv.Itoa(max(h.Copies, h.Paper.Copies, 1))}
-			if typed {
-				p.Has, p.Copies = form.typed.field(fmt.Sprintf("giay-%d", i)) != "", form.typed.field(fmt.Sprintf("so-%d", i))
-			}
-			field.Papers = append(field.Papers, p)
-		}
-	case asFee:
-		for i, c := range d.Charges {
-			if unpaid(c) || typed && field.Value == strconv.Itoa(i) {
-				field.Options = append(field.Options, Option{strconv.Itoa(i), joinDots(c.Fee.Name, formatMoney(c.Fee.Amount)), field.Value == strconv.Itoa(i)})
-			}
-		}
-	case asTask:
-		for _, t := range []dossier.Task{dossier.Decide, dossier.Consult, dossier.Coordinate} {
-			field.Options = append(field.Options, Option{string(t), v.t("web.dossier.task." + string(t)), string(t) == field.Value})
-		}
-	case asHand:
-		for _, t := range d.Transfers {
-			if runs(t) {
-				field.Options = append(field.Options, Option{t.ID.String(), joinDots(t.ToName, v.t("web.dossier.task."+string(t.Task))), t.ID.String() == field.Value})
-			}
-		}
-	case asTo:
-		for _, c := range splitCodes(field.Value) {
-			if p, err := s.Directory.Lookup(ctx, c); err == nil {
-				field.Offices = append(field.Offices, p)
-			}
-		}
-	case asPerson:
-		people, err := s.people(ctx)
-		if err != nil {
-			return err
-		}
-		chosen := field.Value
-		if !typed {
-			chosen = v.session.User.Display
-		}
-		for _, u := range people {
-			if u.Role.May(account.DossierWork) {
-				field.Options = append(field.Options, Option{u.Display, u.Display, u.Display == chosen})
-			}
-		}
-	}
-	return nil
 }

@@ -134,11 +134,19 @@ func (s *site) dossierChoose(ctx context.Context, v *visit) error {
 
 // limit words the time limit of a procedure.
 func (v *visit) limit(r workdays.Rule) string {
-	text := v.t("web.dossier.limit."+string(r.Unit), i18n.Args{"n": r.N + r.Extra})
+	text := v.counted("web.dossier.limit."+string(r.Unit), r.N+r.Extra)
 	if r.CutOff != "" {
 		text += " " + v.t("web.dossier.limit.cut-off", i18n.Args{"time": r.CutOff})
 	}
 	return text
+}
+
+// counted is a text about a number, which English has another one for one.
+func (v *visit) counted(key string, n int) string {
+	if n == 1 {
+		key += ".one"
+	}
+	return v.t(key, i18n.Args{"n": n})
 }
 
 // procedure is the one with a code, in its version of a time.

@@ -147,7 +147,9 @@ func (k *dossierDesk) seed() map[string]dossier.Dossier {
 	k.before(4, func() {
 		all["overdue-end"] = k.did(k.Finish(ctx, all["overdue-end"].ID, dossier.Result{Name: "Giấy khai sinh", Number: "112/2026", Date: "2026-11-17"}, nil, atWork, 0))
 		all["returned"] = k.taken(birth, "Phạm Văn Dũng")
-		all["waiting"] = k.taken(permit, "Công ty TNHH Xây dựng Minh Sơn và các cộng sự")
+		company := k.filing(permit, "Công ty TNHH Xây dựng Minh Sơn và các cộng sự")
+		company.Applicant.Kind = dossier.Organisation
+		all["waiting"] = k.did(k.Receive(ctx, company, atDesk))
 		all["payment"] = k.taken(permit, "Vàng A Páo")
 		all["wish"] = k.taken(permit, "Giàng Thị Mỷ")
 	})

@@ -70,7 +70,7 @@ func TestPaperIsEnteredOnThePage(t *testing.T) {
 		}
 	}
 	res, pdf := v.get(boxPath(docs[0]) + "/dau-den")
-	if res.Header.Get("Content-Type") != "application/pdf" || !strings.HasPrefix(pdf, "%PDF-") || !strings.Contains(pdf, "[ 0 0 141.73 99.21 ]") {
+	if res.Header.Get("Content-Type") != "application/pdf" || !strings.HasPrefix(pdf, "%PDF-") || !strings.Contains(pdf, "[0 0 141.732 99.212]") {
 		t.Errorf("the stamp: %s, %.300q", res.Header.Get("Content-Type"), pdf)
 	}
 }

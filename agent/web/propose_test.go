@@ -49,7 +49,7 @@ func letterPDF(t *testing.T) string {
 	var pdf gopdf.GoPdf
 	pdf.Start(gopdf.Config{PageSize: *gopdf.PageSizeA4})
 	pdf.AddPage()
-	if err := errors.Join(pdf.AddTTFFont("serif", "../register/fonts/TramSerif-Regular.ttf"), pdf.SetFont("serif", "", 13)); err != nil {
+	if err := errors.Join(pdf.AddTTFFont("serif", "../typeset/fonts/TramSerif-Regular.ttf"), pdf.SetFont("serif", "", 13)); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -42,7 +43,11 @@ func appStatesCommand(c *cli.Console) *cobra.Command {
 				fmt.Fprintln(w, c.T("tram.app.states.none", i18n.Args{"name": s.Name}))
 				return
 			}
-			fmt.Fprintln(w, string(s.Mapping))
+			var text bytes.Buffer
+			if err := json.Indent(&text, s.Mapping, "", "  "); err != nil {
+				text.Write(s.Mapping) // as it came
+			}
+			fmt.Fprintln(w, text.String())
 		})
 	}
 	return cmd

@@ -9,12 +9,14 @@
 //   - A document is saved when the answer says so, and sending twice with one
 //     Idempotency-Key saves it once, whatever crashes in between (P1, P2): the
 //     answer is kept in the transaction that saves the document.
+//   - A dossier is filed once for its reference and for its Idempotency-Key, and what
+//     is done to it is kept with its answer (P1, P2).
 //   - An upload goes on where its durable bytes end, also after a power cut (P4).
 //   - Each refusal is a problem of RFC 9457 with a code that does not change, the
 //     field, what to do next, in both languages, and a type that resolves to a
 //     page.
 //   - An application does what its scopes allow. One that sees only its own
-//     documents gets of all others the answer that they do not exist, in every
+//     documents or dossiers gets of all others the answer that they do not exist, in every
 //     operation.
 //   - Calls, bytes, waits, uploads and their lives are bounded by named limits
 //     (P9); each application has an allowance of its own.

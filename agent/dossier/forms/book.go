@@ -12,7 +12,7 @@ import (
 // WritePDF writes the book, A4 landscape, as its lines come.
 func (r Register) WritePDF(w io.Writer) error {
 	t := r.Template()
-	return typeset.PDF(w, typeset.Info{Title: t.Title + " · " + r.Span.Text(), Author: r.Heading.Office, Made: r.Span.date()}, r.pages(t))
+	return typeset.PDF(w, typeset.Info{Title: t.Title + " · " + r.Span.Text(), Author: r.Heading.Office}, r.pages(t))
 }
 
 // WriteXLSX writes the book for spreadsheet programs as its lines come.

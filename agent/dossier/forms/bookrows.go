@@ -145,7 +145,7 @@ func present(texts ...string) (list []string) {
 func (r Register) spreadsheet(t Template) typeset.Spreadsheet {
 	h := r.heading()
 	s := typeset.Spreadsheet{
-		Title: t.Title, Author: h.Office, Made: r.Span.date(),
+		Title: t.Title, Author: h.Office,
 		Above:  [3]string{h.Office + " – " + h.Desk, t.Title, strings.Join([]string{r.Span.Text(), footer(t)}, " · ")},
 		Heads:  make([]typeset.SheetHead, 3),
 		Footer: word("page", "n", "&P"),
