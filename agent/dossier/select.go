@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tram/agent/dossier/code"
-	"tram/storage"
 	"tram/storage/sqlite"
 )
 
@@ -100,17 +99,4 @@ func (f Filter) where() (string, []any) {
 		add(`seq < ?`, f.Before)
 	}
 	return where, args
-}
-
-// AppOf is the application that filed a dossier, "" for none; a problem of class
-// NotFound when there is no such dossier.
-func (s *Store) AppOf(ctx context.Context, id storage.ID) (app string, err error) {
-	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		err := tx.QueryRow(`SELECT app FROM dossiers WHERE id = ?`, id).Scan(&app)
-		if noRows(err) {
-			return unknown()
-		}
-		return err
-	})
-	return app, reading(err)
 }

@@ -238,6 +238,7 @@ var whoMay = map[string]string{
 	"GET /ho-so-cong-viec": "lan leader staff", "POST /ho-so-cong-viec": "lan", "POST /ho-so-cong-viec/them": "lan", "GET /ho-so-cong-viec/{id}": "lan leader staff",
 	"POST /ho-so-cong-viec/{id}": "lan", "POST /ho-so-cong-viec/{id}/bo": "lan", "GET /ho-so-cong-viec/{id}/tep": "lan leader staff",
 
+	"GET /tra-cuu": "all", "POST /tra-cuu": "all",
 	"GET /mot-cua": "lan leader staff onestop", "GET /mot-cua/xuat": "lan leader staff onestop", "GET /mot-cua/thong-ke": "lan leader staff onestop",
 	"GET /mot-cua/thong-ke/xuat": "lan leader staff onestop", "GET /mot-cua/noi-nhan": "lan leader staff onestop", "GET /mot-cua/{id}": "lan leader staff onestop",
 	"GET /mot-cua/{id}/tep/{index}": "lan leader staff onestop", "GET /mot-cua/tiep-nhan": "lan onestop", "GET /mot-cua/tiep-nhan/{procedure}": "lan onestop",

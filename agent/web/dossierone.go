@@ -219,7 +219,7 @@ func (v *visit) dossierFacts(d dossier.Dossier, unsure bool) (facts []Fact) {
 		}
 	}
 	due := v.dueTime(d.Due, unsure)
-	if !d.Due.Equal(d.FirstDue) {
+	if !d.FirstDue.IsZero() && !d.Due.Equal(d.FirstDue) {
 		due = v.t("web.dossier.due-moved", i18n.Args{"due": due, "first": v.dueTime(d.FirstDue, unsure)})
 	}
 	owner := ""
@@ -303,7 +303,9 @@ const learntLate = time.Minute
 // dossierEvents is what happened, the newest first: by the clock of the office where
 // it did, and when it was learnt here.
 func (v *visit) dossierEvents(d dossier.Dossier) (steps []Step) {
-	for _, e := range slices.Backward(d.Events) {
+	events := slices.Clone(d.Events)
+	slices.SortStableFunc(events, func(a, b dossier.Event) int { return a.At.Compare(b.At) })
+	for _, e := range slices.Backward(events) {
 		step := Step{Label: v.t("dossier.kind." + string(e.Kind)), When: joinDots(v.clock(e.At), e.By), Note: e.Text, Tone: "done"}
 		line := func(key string, args i18n.Args) { step.Lines = append(step.Lines, v.t("web.dossier.event."+key, args)) }
 		if e.Legal != "" {
@@ -313,7 +315,7 @@ func (v *visit) dossierEvents(d dossier.Dossier) (steps []Step) {
 			line("due", i18n.Args{"due": formatFull(e.Due)})
 		}
 		if e.Office != "" && e.Office != d.Owner || d.Guest && e.Office == d.Owner {
-			line("office", i18n.Args{"office": e.Office})
+			line("office", i18n.Args{"office": officeIn(d, e.Office)})
 		}
 		if e.Learnt.Sub(e.At) > learntLate {
 			line("learnt", i18n.Args{"time": v.clock(e.Learnt)})
@@ -321,13 +323,32 @@ func (v *visit) dossierEvents(d dossier.Dossier) (steps []Step) {
 		if e.Unsure {
 			line("unsure", nil)
 		}
-		if e.Moot {
+		if e.Moot && !d.Guest && moves[e.Kind] {
 			step.Tone = "todo"
 			line("moot", nil)
 		}
 		steps = append(steps, step)
 	}
 	return steps
+}
+
+// moves are the kinds of events of other offices that would have moved the dossier.
+var moves = map[dossier.Kind]bool{dossier.SupplementAsked: true, dossier.PaymentAsked: true, dossier.Answered: true, dossier.Finished: true}
+
+// officeIn is the name of an office as the dossier has it, else its code.
+func officeIn(d dossier.Dossier, code string) string {
+	if code == d.Owner {
+		return d.OwnerName
+	}
+	for _, t := range d.Transfers {
+		switch {
+		case t.To == code && t.ToName != "":
+			return t.ToName
+		case t.From == code && t.FromName != "":
+			return t.FromName
+		}
+	}
+	return code
 }
 
 var transferTone = map[dossier.TransferState]string{dossier.Sending: "grey", dossier.Delivered: "blue", dossier.Taken: "blue", dossier.Back: "red", dossier.Ended: "grey", dossier.Given: "green"}
