@@ -84,7 +84,7 @@ func TestTheFiguresAreThoseOfTheLogs(t *testing.T) {
 	wed := birth
 	wed.Code, wed.Name, wed.Papers = code.Procedure{Number: "1.000894"}, "Đăng ký kết hôn", nil
 	verdicts := map[string]int{}
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		r := rand.New(rand.NewPCG(seed, 11))
 		d := newDesk(t)
 		_, err := d.TakeCatalogue(t.Context(), Catalogue{Origin: "H40", Procedures: []Procedure{wed}}, "it")

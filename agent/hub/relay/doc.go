@@ -14,6 +14,9 @@
 // an office until the office's status comes through, whatever goes to another hub
 // until that hub reports it as passed on, and all of it at most for its lifetime.
 //
+// What this hub publishes it brings to those below, and takes what they report and
+// what the hub above publishes; from nobody else (P7).
+//
 // It also hands the registry on: each neighbour gets, as bundles of kind
 // registry, the cards that are newer than what it holds and that it is not
 // itself the way to.

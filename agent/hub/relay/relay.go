@@ -64,8 +64,8 @@ type Options struct {
 	Seal *seal.Sealer
 	// Stamps gives time stamps to the offices that ask for one; nil: none.
 	Stamps *tsa.Authority
-	// Report takes what a neighbour below reports, Published what the hub above
-	// publishes; an error of [Unreadable] drops it. nil: it is dropped.
+	// Report takes what a neighbour below reports, in any order, and Published what the
+	// hub above publishes; an error of [Unreadable] drops it. nil: it is dropped.
 	Report    func(tx *sqlite.Tx, from registry.Card, h bundle.Header, payload []byte) error
 	Published func(tx *sqlite.Tx, above string, payload []byte) error
 	// TellAfter is how long what is to be told a neighbour is gathered; zero:
@@ -181,8 +181,8 @@ func (r *Relay) Drain(ctx context.Context) error {
 	}
 }
 
-// handleAll handles bundles of the inbox, documents several at once and what
-// hubs say in order, and tells how many failed.
+// handleAll handles bundles of the inbox, documents and reports several at once and
+// what hubs say in order, and tells how many failed.
 func (r *Relay) handleAll(ctx context.Context, list []queue.Arrived) (stuck int, err error) {
 	var failed atomic.Int32
 	handle := func(a queue.Arrived) {
@@ -195,7 +195,7 @@ func (r *Relay) handleAll(ctx context.Context, list []queue.Arrived) (stuck int,
 	group.SetLimit(together)
 	for _, a := range list {
 		switch bundle.Kind(a.Kind) {
-		case bundle.KindRegistry, bundle.KindNotice, bundle.KindReport:
+		case bundle.KindRegistry, bundle.KindNotice:
 			handle(a)
 		default:
 			group.Go(func() error {
