@@ -14,7 +14,7 @@ HOT := crypto/... hash/... runtime/... internal/... sync/... bytes slices maps s
 	modernc.org/... github.com/klauspost/... golang.org/x/crypto/... vendor/golang.org/x/crypto/... filippo.io/...
 BUILDFLAGS := -trimpath -tags $(TAGS) -gcflags=all=-l $(HOT:%=-gcflags=%=) -ldflags '$(LDFLAGS)'
 FOLDERS := agent cmd storage sync
-# Three packages at a time, for some wait more than they compute. Tours open every page in every state; the race detector sees the same handlers in other tests.
+# Tours open every page in every state; the race detector sees the same handlers in other tests.
 TOURS := BothWindowsInBothLanguages$$
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -49,7 +49,7 @@ run: build ## a hub and two offices with sample documents, until Ctrl-C
 
 test: tools fmt-check ## everything: format, vet, all tests with the race detector, a short kill test
 	CGO_ENABLED=1 go vet -race ./...
-	CGO_ENABLED=1 CI=1 go test -race -p 3 -shuffle=on -vet=off -timeout 25m -skip '$(TOURS)' $(TESTFLAGS) ./...
+	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m -skip '$(TOURS)' $(TESTFLAGS) ./...
 	@echo "All chaos schedules; under the race detector there are fewer:"
 	go test -run '^(TestChaos|TestP5_NothingOvertakesHoaToc)$$' -v ./sync/engine
 	@echo "Every step of every writer, large files, all random lists and days, whole years of registers, all windows, without the race detector:"

@@ -25,6 +25,7 @@ import (
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 )
 
 // desk is an office with its database and its books.
@@ -62,7 +63,7 @@ func newDesk(t testing.TB) *desk {
 func (d *desk) open() {
 	d.t.Helper()
 	var err error
-	d.db, err = sqlite.Open(context.Background(), filepath.Join(d.dir, "office.db"), sqlite.Options{Now: func() time.Time { return d.now },
+	d.db, err = sqlitetest.Open(context.Background(), filepath.Join(d.dir, "office.db"), sqlite.Options{Now: func() time.Time { return d.now },
 		Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, Schema}})
 	d.fatal(err)
 	d.blobs, err = blob.Open(filepath.Join(d.dir, "blobs"), blob.Options{MinFree: -1})

@@ -23,6 +23,7 @@ import (
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 )
 
 // feed is an office's feed in memory.
@@ -129,7 +130,7 @@ func (r *rig) start() {
 }
 
 func (r *rig) startWith(o connector.Options) {
-	db, err := sqlite.Open(context.Background(), filepath.Join(r.dir, "office.db"), sqlite.Options{
+	db, err := sqlitetest.Open(context.Background(), filepath.Join(r.dir, "office.db"), sqlite.Options{
 		Schemas: []sqlite.Schema{audit.Schema, connector.Schema}, Now: time.Now,
 	})
 	if err != nil {

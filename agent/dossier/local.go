@@ -194,6 +194,8 @@ func (s *Store) callAct(r *http.Request) (any, error) {
 		return s.Return(ctx, id, a.Text, by, d.Version)
 	case Noted:
 		return s.Note(ctx, id, a.Text, by)
+	case Erased:
+		return s.Erase(ctx, id, a.Text, by)
 	}
 	return nil, problem.New(problem.Usage, "dossier.no-act", "kind", i18n.Args{"kind": string(a.Kind)})
 }

@@ -18,6 +18,7 @@ import (
 	"tram/storage/audit"
 	"tram/storage/blob"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 )
 
 // towns are offices with dossiers, and a mail between them that loses, repeats and
@@ -62,7 +63,7 @@ func (n *town) start() {
 	t := n.w.t
 	now := func() time.Time { return n.w.clock }
 	var err error
-	n.db, err = sqlite.Open(context.Background(), filepath.Join(n.dir, "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{audit.Schema, Schema}, Now: now})
+	n.db, err = sqlitetest.Open(context.Background(), filepath.Join(n.dir, "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{audit.Schema, Schema}, Now: now})
 	noError(t, err)
 	blobs, err := blob.Open(filepath.Join(n.dir, "blobs"), blob.Options{})
 	noError(t, err)

@@ -17,6 +17,7 @@ import (
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 )
 
 // monday is when the tests begin: 09:00 in Vietnam, 23 November 2026.
@@ -54,7 +55,7 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) start() {
 	d.t.Helper()
 	var err error
-	d.db, err = sqlite.Open(context.Background(), filepath.Join(d.dir, "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{audit.Schema, Schema}, Now: d.now})
+	d.db, err = sqlitetest.Open(context.Background(), filepath.Join(d.dir, "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{audit.Schema, Schema}, Now: d.now})
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ import (
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 	"tram/sync/bundle"
 )
 
@@ -137,7 +138,7 @@ func (w *world) card(c registry.Card) []byte {
 // start opens the stores and the office, as after a boot.
 func (n *node) start() {
 	n.w.t.Helper()
-	db, err := sqlite.Open(context.Background(), filepath.Join(n.dir, "tram.db"), sqlite.Options{
+	db, err := sqlitetest.Open(context.Background(), filepath.Join(n.dir, "tram.db"), sqlite.Options{
 		Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, Schema, EvidenceSchema, mailboxSchema}, Now: n.w.now,
 	})
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 	"tram/agent/search/extract"
 	"tram/storage"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 )
 
 // world is an office with a feed in memory, and an index over it.
@@ -169,7 +170,7 @@ func (inside) Read(_ context.Context, kind string, body io.Reader) (extract.Text
 
 func openDB(t testing.TB, dir string) *sqlite.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(dir, "office.db"), sqlite.Options{Schemas: []sqlite.Schema{search.Schema}})
+	db, err := sqlitetest.Open(t.Context(), filepath.Join(dir, "office.db"), sqlite.Options{Schemas: []sqlite.Schema{search.Schema}})
 	if err != nil {
 		t.Fatal(err)
 	}

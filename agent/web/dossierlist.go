@@ -284,7 +284,7 @@ func (v *visit) dueTime(t time.Time, unsure bool) string {
 }
 
 // workDossiers are the dossiers of the home page: those beyond their date of return,
-// and those whose date is today.
+// those whose date is today, and for the desk those that nobody has taken in.
 func (s *site) workDossiers(ctx context.Context, v *visit) (groups []WorkGroup, err error) {
 	if !v.may(account.Dossiers) {
 		return nil, nil
@@ -301,11 +301,17 @@ func (s *site) workDossiers(ctx context.Context, v *visit) (groups []WorkGroup, 
 	if end := slices.IndexFunc(soon.Rows, func(r dossier.Row) bool { return formatDay(r.Due) != today }); end >= 0 {
 		soon.Rows = soon.Rows[:end]
 	}
+	var fresh dossier.Page
+	if v.may(account.DossierDesk) {
+		if fresh, err = s.Dossiers.List(ctx, dossier.Query{Tab: dossier.TabNew, Limit: dossier.MaxPage}); err != nil {
+			return nil, fmt.Errorf("list new dossiers: %w", err)
+		}
+	}
 	unsure := s.Dossiers.Unsure()
 	for _, g := range []struct {
 		id, tab string
 		rows    []dossier.Row
-	}{{"dossiers-late", "qua-han", late.Rows}, {"dossiers-today", "sap-den-han", soon.Rows}} {
+	}{{"dossiers-late", "qua-han", late.Rows}, {"dossiers-today", "sap-den-han", soon.Rows}, {"dossiers-new", "moi-nop", fresh.Rows}} {
 		if len(g.rows) == 0 {
 			continue
 		}

@@ -51,6 +51,7 @@ import (
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 	"tram/sync/bundle"
 	"tram/sync/usb"
 )
@@ -306,7 +307,7 @@ func newStation(t *testing.T, code, peer string, keys map[string]*ecdsa.PrivateK
 	s := &station{code: code, peer: peer, key: keys[code]}
 	dir := t.TempDir()
 	var err error
-	s.db, err = sqlite.Open(t.Context(), filepath.Join(dir, "db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, stick.Schema, lineage.Schema}})
+	s.db, err = sqlitetest.Open(t.Context(), filepath.Join(dir, "db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, stick.Schema, lineage.Schema}})
 	if err != nil {
 		t.Fatal(err)
 	}

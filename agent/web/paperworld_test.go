@@ -22,6 +22,7 @@ import (
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 )
 
 // realOffice is an office as it runs, in a folder of the test, made when it is
@@ -43,7 +44,7 @@ func must[T any](v T, err error) T {
 func (r *realOffice) get() *office.Office {
 	r.once.Do(func() {
 		dir := r.t.TempDir()
-		db := must(sqlite.Open(context.Background(), filepath.Join(dir, "office.db"), sqlite.Options{
+		db := must(sqlitetest.Open(context.Background(), filepath.Join(dir, "office.db"), sqlite.Options{
 			Schemas: []sqlite.Schema{queue.Schema, log.Schema, registry.Schema, office.Schema, office.EvidenceSchema}, Now: r.now,
 		}))
 		r.t.Cleanup(func() { _ = db.Close() })

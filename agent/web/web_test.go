@@ -20,6 +20,7 @@ import (
 	"tram/agent/search/searchtest"
 	"tram/agent/web/account"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 )
 
 // noon is the moment at which the tests live: 10:32 in Vietnam.
@@ -78,7 +79,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	back := &backdated{now: now}
-	db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: boxSchemas, Now: back.time})
+	db, err := sqlitetest.Open(ctx, filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: boxSchemas, Now: back.time})
 	if err != nil {
 		t.Fatal(err)
 	}

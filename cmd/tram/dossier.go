@@ -10,6 +10,7 @@ import (
 	"tram/agent/api"
 	"tram/agent/clock"
 	"tram/agent/dossier"
+	"tram/agent/dossier/code"
 	"tram/agent/i18n"
 	"tram/cmd/internal/cli"
 )
@@ -21,7 +22,7 @@ const maxDossierFile = 16 << 20
 // catalogues and calendars.
 func dossierCommand(c *cli.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "dossier", Short: "tram.dossier.short"}
-	cmd.AddCommand(dossierListCommand(c), dossierShowCommand(c), dossierLookUpCommand(c), dossierStatsCommand(c), dossierCatalogueCommand(c), dossierCalendarCommand(c))
+	cmd.AddCommand(dossierListCommand(c), dossierShowCommand(c), dossierEraseCommand(c), dossierLookUpCommand(c), dossierStatsCommand(c), dossierCatalogueCommand(c), dossierCalendarCommand(c))
 	return cmd
 }
 
@@ -86,6 +87,30 @@ func dossierShowCommand(c *cli.Console) *cobra.Command {
 				fmt.Fprintf(w, "%s  %s  %s  %s\n", e.At.In(clock.Vietnam).Format("2006-01-02 15:04"), c.T("dossier.kind."+string(e.Kind)), e.By, e.Text)
 			}
 		})
+	}
+	return cmd
+}
+
+// dossierEraseCommand gives up the personal data of an ended dossier.
+func dossierEraseCommand(c *cli.Console) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{Use: "erase CODE", Short: "tram.dossier.erase.short", Args: cli.Args(1, 1)}
+	cmd.Flags().StringVar(&reason, "reason", "", "tram.dossier.erase.reason")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		which, err := code.ParseDossier(args[0])
+		if err != nil {
+			return err
+		}
+		if err := c.Confirm(c.T("tram.dossier.erase.ask", i18n.Args{"code": which.String()})); err != nil {
+			return err
+		}
+		client := dossiers(c)
+		defer client.Close()
+		d, err := client.Act(cmd.Context(), dossier.Act{Code: which, Kind: dossier.Erased, Text: reason, By: "tram"})
+		if err != nil {
+			return err
+		}
+		return c.Print(d, func(io.Writer) { c.Say("tram.dossier.erase.done", i18n.Args{"code": d.Code.String()}) })
 	}
 	return cmd
 }

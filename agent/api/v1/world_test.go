@@ -36,6 +36,7 @@ import (
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 	"tram/sync/bundle"
 )
 
@@ -151,7 +152,7 @@ var limits = office.Limits{File: 8 << 20, Files: 5, Total: 16 << 20}
 func (n *node) start() {
 	n.w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	n.db = must(sqlite.Open(ctx, filepath.Join(n.dir, "tram.db"), sqlite.Options{Now: n.w.now, Schemas: []sqlite.Schema{
+	n.db = must(sqlitetest.Open(ctx, filepath.Join(n.dir, "tram.db"), sqlite.Options{Now: n.w.now, Schemas: []sqlite.Schema{
 		queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, appkey.Schema, Schema, search.Schema, handling.Schema, dossier.Schema,
 	}}))
 	n.blobs = must(blob.Open(filepath.Join(n.dir, "blobs"), blob.Options{MinFree: -1}))

@@ -29,6 +29,7 @@ import (
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 )
 
 // people are an office, whom it writes to, and their hub.
@@ -86,7 +87,7 @@ var thePeople = sync.OnceValue(func() people {
 
 // openOffice opens an office over real stores.
 func openOffice(dir string, id *identity.Identity, cards [][]byte) (*office.Office, *sqlite.DB, error) {
-	db, err := sqlite.Open(context.Background(), filepath.Join(dir, "tram.db"), sqlite.Options{
+	db, err := sqlitetest.Open(context.Background(), filepath.Join(dir, "tram.db"), sqlite.Options{
 		Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema},
 	})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"tram/agent/problem"
 	"tram/storage/audit"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 )
 
 var start = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
@@ -49,7 +50,7 @@ func newHub(t testing.TB) *hub {
 // openStore gives the hub a new, empty store.
 func (h *hub) openStore(t testing.TB) {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{
+	db, err := sqlitetest.Open(t.Context(), filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{
 		Schemas: []sqlite.Schema{audit.Schema, registry.Schema, Schema}, Now: func() time.Time { return h.now }})
 	if err != nil {
 		t.Fatal(err)

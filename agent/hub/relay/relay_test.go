@@ -23,6 +23,7 @@ import (
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 	"tram/sync/bundle"
 	"tram/sync/wire"
 )
@@ -48,7 +49,7 @@ func newStage(t *testing.T, rebuild time.Time) *stage {
 	s := &stage{t: t, device: map[string]*ecdsa.PrivateKey{}, secrets: map[string]*age.X25519Identity{}, authority: newKey(t)}
 	dir := t.TempDir()
 	var err error
-	s.db, err = sqlite.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema}})
+	s.db, err = sqlitetest.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema}})
 	must(t, err)
 	t.Cleanup(func() { s.db.Close() })
 	blobs, err := blob.Open(filepath.Join(dir, "blobs"), blob.Options{})

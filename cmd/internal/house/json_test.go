@@ -188,6 +188,7 @@ var answers = map[string][]string{
 	"cmd/tram.workCommand":             {"tram work"},
 	"cmd/tram.dossierListCommand":      {"tram dossier list"},
 	"cmd/tram.dossierShowCommand":      {"tram dossier show"},
+	"cmd/tram.dossierEraseCommand":     {"tram dossier erase"},
 	"cmd/tram.dossierLookUpCommand":    {"tram dossier lookup"},
 	"cmd/tram.dossierStatsCommand":     {"tram dossier stats"},
 	"cmd/tram.dossierCatalogueCommand": {"tram dossier catalogue"},

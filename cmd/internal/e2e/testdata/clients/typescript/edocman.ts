@@ -57,6 +57,7 @@ async function main(to: string, path: string, subjects: string[], arrivals: numb
   const received: Received[] = [];
   const decided = (s: Sent) => s.states.includes('delivered') && (s.states.includes('recalled') || s.states.includes('returned'));
   for await (const event of follow()) {
+    if (!event.document_id || !event.state) continue; // of a dossier
     const own = sent.get(event.document_id);
     if (event.type === 'document.noted') continue; // evidence of an earlier step
     if (own && own.states.at(-1) !== event.state) own.states.push(event.state);
