@@ -137,7 +137,7 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 	if in.doc.Operation() == edxml.OpRecall {
 		return in.recall(ctx, in.doc.Target(), nil)
 	}
-	if err := in.o.db.View(ctx, func(tx *sqlite.Tx) error { return notYetThere(tx, in.doc.ID) }); err != nil {
+	if err := in.fresh(ctx); err != nil {
 		return Imported{}, err
 	}
 	if in.doc.Operation() == edxml.OpUpdate {
@@ -159,6 +159,9 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 		return Imported{}, err
 	}
 	if err := in.faults.Err(); err != nil {
+		if again := in.fresh(ctx); again != nil { // it was handed over twice at once: its own number is no fault
+			return Imported{}, again
+		}
 		return Imported{}, err
 	}
 	if in.full.Signed {
@@ -189,6 +192,11 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 		return Imported{}, problem.New(problem.Usage, "edxml.too-large", "", i18n.Args{"limit": seal.MaxHead >> 20}).Because(err)
 	}
 	return done, err
+}
+
+// fresh refuses a message that this office has sent before.
+func (in *importing) fresh(ctx context.Context) error {
+	return in.o.db.View(ctx, func(tx *sqlite.Tx) error { return notYetThere(tx, in.doc.ID) })
 }
 
 // notYetThere refuses a document that this office has sent before.
