@@ -145,7 +145,7 @@ func (v *visit) strip(st state) Strip {
 		}
 		return strip
 	}
-	if n == 0 {
+	if n == 0 || len(st.queue) == 0 { // what was counted may have gone since
 		// No rate: nothing moves, so what the line could do is not known.
 		return Strip{Tone: "up", Key: "up", Main: joinDots(v.online(st.link), v.t("web.strip.nothing"))}
 	}

@@ -11,14 +11,22 @@ import (
 // maxTabs is how often a person presses Tab before giving up.
 const maxTabs = 250
 
-// TabTo presses Tab until the element has the focus: it proves that it can be
-// reached, and leaves the keyboard there.
+// settled is after what time a focus that has not moved stays.
+const settled = 150 * time.Millisecond
+
+// TabTo presses Tab until the element has the focus and keeps it: it proves that it
+// can be reached, and leaves the keyboard there. A Tab out of the viewer of a PDF,
+// which is a process of its own, may still be on its way when the next one has moved
+// the focus already.
 func (c *Browser) TabTo(selector string) {
 	c.t.Helper()
 	at := chromedp.Evaluate[bool](fmt.Sprintf("!!document.activeElement && document.activeElement.matches(%q)", selector))
 	for range maxTabs {
 		if Value(c, at) {
-			return
+			c.Do(chromedp.Sleep(settled))
+			if Value(c, at) {
+				return
+			}
 		}
 		c.Do(chromedp.KeyEvent(kb.Tab))
 	}
