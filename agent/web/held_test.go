@@ -155,3 +155,13 @@ func TestPausedPagesInABrowser(t *testing.T) {
 	}
 	c.Quiet()
 }
+
+// TestTheStripStandsWhenWhatWasCountedHasGone: the count and the list of what waits are
+// read one after the other.
+func TestTheStripStandsWhenWhatWasCountedHasGone(t *testing.T) {
+	v := &visit{lang: i18n.Vietnamese, now: noon}
+	got := v.strip(state{link: Link{Up: true, Since: noon}, summary: office.Summary{Waiting: 1}})
+	if got.Tone != "up" || !strings.Contains(got.Main, "Không còn gì chờ gửi") {
+		t.Errorf("%+v", got)
+	}
+}
