@@ -1,6 +1,7 @@
 package office
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -158,10 +159,7 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 	if err != nil {
 		return Imported{}, err
 	}
-	if err := in.faults.Err(); err != nil {
-		if again := in.fresh(ctx); again != nil { // it was handed over twice at once: its own number is no fault
-			return Imported{}, again
-		}
+	if err := in.faulty(ctx); err != nil {
 		return Imported{}, err
 	}
 	if in.full.Signed {
@@ -192,6 +190,16 @@ func (in *importing) do(ctx context.Context) (Imported, error) {
 		return Imported{}, problem.New(problem.Usage, "edxml.too-large", "", i18n.Args{"limit": seal.MaxHead >> 20}).Because(err)
 	}
 	return done, err
+}
+
+// faulty is what is wrong with the message. Of one that was handed over twice at once
+// its own number is no fault.
+func (in *importing) faulty(ctx context.Context) error {
+	err := in.faults.Err()
+	if err == nil {
+		return nil
+	}
+	return cmp.Or(in.fresh(ctx), err)
 }
 
 // fresh refuses a message that this office has sent before.
