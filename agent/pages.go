@@ -140,7 +140,7 @@ func (d *desk) site(ctx context.Context) (http.Handler, error) {
 		Certificate: certificate, Composing: composing, Admin: d.admin(), Sticks: d.sticks(),
 		Office: d.office, Papers: d.office, Directory: directory{d}, Accounts: d.accounts, Link: d.lineNow, Queue: d, Documents: d.pages.Documents(), Books: d.books, Handling: d.handling, Dossiers: d.dossiers,
 		Search: d.search, LookUp: d.dossiers, Arriving: d.arrivingPages, Reader: d.pageReader(),
-		Forms: d.dossiers, FormHeading: d.formHeading,
+		FormHeading: d.formHeading,
 		Config: web.Config{
 			Unit: office.Party{Code: d.id.Code, Name: d.id.Name}, Version: d.o.Version, UploadDir: uploads,
 			MaxFile: int64(limits.File), MaxUpload: int64(limits.Total), MaxFiles: limits.Files, Secure: d.pages.Secure(), SignAgent: d.o.Config.UI.Signing, Support: d.o.Config.UI.Support,

@@ -5,62 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"os"
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
-
-	"tram/agent/dossier"
-	"tram/agent/dossier/code"
 	"tram/agent/dossier/forms"
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/agent/web/account"
-	"tram/storage"
 )
 
-// DossierForms is what the forms of dossiers are made of and noted in.
-// *dossier.Store is one.
-type DossierForms interface {
-	Get(ctx context.Context, id storage.ID) (dossier.Dossier, error)
-	// Steps are the seals of a dossier's hand-overs.
-	Steps(ctx context.Context, id storage.ID) ([]dossier.SealedStep, error)
-	// Secret is the word of a receipt with which its status is looked up.
-	Secret(ctx context.Context, c code.Dossier) (string, error)
-	// Opened and BookMade note in the audit log who looked at personal data; without
-	// that they are not shown.
-	Opened(ctx context.Context, d dossier.Dossier, by dossier.Actor) error
-	BookMade(ctx context.Context, year int, from, to time.Time, kind string, by dossier.Actor) error
-	Printed(ctx context.Context, id storage.ID, form, template string, by dossier.Actor) (dossier.Dossier, error)
-	// Book goes through the dossiers of a year, or of a part of it without its end.
-	Book(ctx context.Context, year int, from, to time.Time) iter.Seq2[dossier.Dossier, error]
-}
-
 // dossierBookPath is where the book of dossiers (sổ theo dõi hồ sơ) is made.
-const dossierBookPath = "/mot-cua/so-theo-doi"
+const dossierBookPath = dossiersPath + "/so-theo-doi"
 
 func (s *site) dossierFormRoutes() []route {
 	return []route{
-		{who: account.Dossiers, pattern: "GET /mot-cua/{id}/mau/{n}", do: s.dossierPaper},
-		{who: account.DossierWork, pattern: "POST /mot-cua/{id}/mau/{n}", do: s.dossierPrint},
+		{who: account.Dossiers, pattern: "GET " + dossiersPath + "/{id}/mau/{n}", do: s.dossierPaper},
+		{who: account.DossierWork, pattern: "POST " + dossiersPath + "/{id}/mau/{n}", do: s.dossierPrint},
 		{who: account.Dossiers, pattern: "GET " + dossierBookPath, do: s.dossierBook},
 		{who: account.Dossiers, pattern: "GET " + dossierBookPath + "/tep", do: s.dossierBookFile},
 	}
-}
-
-// formActor is the visitor as who prints.
-func (v *visit) formActor() dossier.Actor {
-	u := v.session.User
-	a := dossier.Actor{Person: u.Name, Name: u.Display}
-	for right, role := range map[account.Right]dossier.Role{account.DossierDesk: dossier.Desk, account.DossierWork: dossier.Officer, account.DossierDecide: dossier.Leader} {
-		if v.may(right) {
-			a.Roles |= role
-		}
-	}
-	return a
 }
 
 // formAsked makes the form that an address is about: its number, and with lan which
@@ -68,10 +33,6 @@ func (v *visit) formActor() dossier.Actor {
 func (s *site) formAsked(ctx context.Context, v *visit) (forms.Sheet, forms.PDF, error) {
 	var sheet forms.Sheet
 	none := problem.New(problem.NotFound, "dossier-forms.none", "form", i18n.Args{"form": v.r.PathValue("n")})
-	id, err := uuid.Parse(v.r.PathValue("id"))
-	if err != nil {
-		return sheet, forms.PDF{}, problem.New(problem.NotFound, "dossier.unknown", "", nil)
-	}
 	n, err := strconv.Atoi(v.r.PathValue("n"))
 	if err != nil || n < 1 || n > len(forms.All) {
 		return sheet, forms.PDF{}, none
@@ -82,16 +43,16 @@ func (s *site) formAsked(ctx context.Context, v *visit) (forms.Sheet, forms.PDF,
 		}
 	}
 	sheet.Form, sheet.Heading = forms.All[n-1], s.FormHeading()
-	if sheet.Dossier, err = s.Forms.Get(ctx, id); err != nil {
-		return sheet, forms.PDF{}, fmt.Errorf("get dossier: %w", err)
+	if sheet.Dossier, err = s.dossier(ctx, v); err != nil {
+		return sheet, forms.PDF{}, err
 	}
 	switch sheet.Form {
 	case forms.Control:
-		if sheet.Steps, err = s.Forms.Steps(ctx, id); err != nil {
+		if sheet.Steps, err = s.Dossiers.Steps(ctx, sheet.Dossier.ID); err != nil {
 			return sheet, forms.PDF{}, fmt.Errorf("read seals of dossier: %w", err)
 		}
 	case forms.Receipt:
-		if sheet.Lookup, err = s.Forms.Secret(ctx, sheet.Dossier.Code); err != nil {
+		if sheet.Lookup, err = s.Dossiers.Secret(ctx, sheet.Dossier.Code); err != nil {
 			return sheet, forms.PDF{}, fmt.Errorf("read word of receipt: %w", err)
 		}
 	}
@@ -105,7 +66,7 @@ func (s *site) dossierPaper(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Forms.Opened(ctx, sheet.Dossier, v.formActor()); err != nil {
+	if err := s.Dossiers.Opened(ctx, sheet.Dossier, v.dossierActor()); err != nil {
 		return fmt.Errorf("note who opened a dossier: %w", err)
 	}
 	h := v.w.Header()
@@ -125,10 +86,10 @@ func (s *site) dossierPrint(ctx context.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Forms.Printed(ctx, sheet.Dossier.ID, string(sheet.Form), pdf.Template.Version, v.formActor()); err != nil {
+	if _, err := s.Dossiers.Printed(ctx, sheet.Dossier.ID, string(sheet.Form), pdf.Template.Version, v.dossierActor()); err != nil {
 		return fmt.Errorf("note print of form: %w", err)
 	}
-	target := "/mot-cua/" + sheet.Dossier.ID.String() + "/mau/" + string(sheet.Form)
+	target := dossierPath(sheet.Dossier.ID) + "/mau/" + string(sheet.Form)
 	if sheet.Nth > 0 {
 		target += "?lan=" + strconv.Itoa(sheet.Nth)
 	}
@@ -242,11 +203,11 @@ func (s *site) dossierBookFile(ctx context.Context, v *visit) error {
 			s.Logger.Warn("remove file of book", "error", err)
 		}
 	}()
-	book := forms.Register{Heading: s.FormHeading(), Span: b.span, Dossiers: s.Forms.Book(ctx, b.span.Year, b.span.From, b.next())}
+	book := forms.Register{Heading: s.FormHeading(), Span: b.span, Dossiers: s.Dossiers.Book(ctx, b.span.Year, b.span.From, b.next())}
 	if err := as.write(book, f); err != nil {
 		return fmt.Errorf("write book: %w", err)
 	}
-	if err := s.Forms.BookMade(ctx, b.span.Year, b.span.From, b.span.To, kind, v.formActor()); err != nil {
+	if err := s.Dossiers.BookMade(ctx, b.span.Year, b.span.From, b.span.To, kind, v.dossierActor()); err != nil {
 		return fmt.Errorf("note who made the book: %w", err)
 	}
 	h := v.w.Header()

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,28 +15,16 @@ import (
 	"tram/agent/dossier/forms"
 	"tram/agent/workdays"
 	"tram/storage/audit"
-	"tram/storage/blob"
-	"tram/storage/sqlite"
 )
 
 func formHeading() forms.Heading {
 	return forms.Heading{Superior: "Ủy ban nhân dân tỉnh Lào Cai", Office: us.Name, Place: "Tân Phú"}
 }
 
-// formsOver is the real store of dossiers over a box's database.
-func formsOver(t *testing.T, db *sqlite.DB, now func() time.Time) *dossier.Store {
-	t.Helper()
-	blobs, err := blob.Open(filepath.Join(t.TempDir(), "blobs"), blob.Options{MinFree: -1})
-	noError(t, err)
-	store, err := dossier.New(context.Background(), dossier.Options{DB: db, Blobs: blobs, Code: us.Code, Name: us.Name, Now: now})
-	noError(t, err)
-	return store
-}
-
 // received is a dossier that the one-stop desk of a box took in.
 func (b *box) received() dossier.Dossier {
 	b.t.Helper()
-	store := b.site.Forms.(*dossier.Store)
+	store := b.dossiers.Store
 	p := dossier.Procedure{Code: code.Procedure{Number: "1.001193"}, Version: 1, Name: "Đăng ký khai sinh", Field: dossier.Field{Code: code.Field{Owner: "G15", Name: "HT01"}, Name: "Hộ tịch"},
 		From: "2026-01-01", Papers: []dossier.Paper{{Name: "Tờ khai", Kind: dossier.Original, Copies: 1, Required: true}}, Limit: workdays.Rule{Unit: workdays.WorkingDays, N: 3}, Results: []string{"Giấy khai sinh"}}
 	_, err := store.TakeCatalogue(b.t.Context(), dossier.Catalogue{Origin: "H40", Version: 1, Procedures: []dossier.Procedure{p}}, "it")
@@ -90,7 +77,7 @@ func TestFormsOfADossierAreShownAndNoted(t *testing.T) {
 	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != path+"01" {
 		t.Fatalf("printing gave %d to %s", res.StatusCode, res.Header.Get("Location"))
 	}
-	d, err := b.site.Forms.Get(t.Context(), d.ID)
+	d, err := b.dossiers.Get(t.Context(), d.ID)
 	noError(t, err)
 	last := d.Events[len(d.Events)-1]
 	if last.Kind != dossier.Printed || last.Text != "01 · 2025.1" || last.By != "Nguyễn Thị onestop" {

@@ -177,8 +177,7 @@ type Options struct {
 	Composing Composing
 	Books     *books.Books
 	Dossiers  *dossier.Store
-	// Forms are the forms of one-stop dossiers; FormHeading is what stands above them.
-	Forms       DossierForms
+	// FormHeading is what stands above the forms of one-stop dossiers.
 	FormHeading func() forms.Heading
 	Admin       Admin
 	Sticks      Sticks
@@ -222,7 +221,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Dossiers == nil || o.Forms == nil || o.FormHeading == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
+	if o.Office == nil || o.Papers == nil || o.Directory == nil || o.Accounts == nil || o.Link == nil || o.Queue == nil || o.Documents == nil || o.Composing == nil || o.Books == nil || o.Dossiers == nil || o.FormHeading == nil || o.Handling == nil || o.Admin.missing() || o.Sticks.missing() {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {

@@ -114,7 +114,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 		t.Fatal(err)
 	}
 	options := Options{Composing: composing, Search: b.search, Arriving: func() []Arriving { return b.coming }, Office: b.office, Papers: b.papers, Directory: directory, Accounts: accounts, Link: func() Link { return b.link }, Queue: b.office, Handling: b.handling,
-		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Dossiers: b.dossiers.Store, Forms: formsOver(t, db, now), FormHeading: formHeading, Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
+		Documents: server.Documents(), Books: booksOver(t, db, b.office, now), Dossiers: b.dossiers.Store, FormHeading: formHeading, Now: now, Config: Config{Unit: us, Version: "0.1.0", UploadDir: t.TempDir(), Secure: server.Secure(), MaxFile: 64 << 20, MaxUpload: 80 << 20}}
 	b.admin, options.Admin, options.Sticks = newAdmin(t, db, now)
 	b.uploads = options.Config.UploadDir
 	s, err := newSite(options)
