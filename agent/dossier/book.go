@@ -60,19 +60,9 @@ func (s *Store) Book(ctx context.Context, year int, from, to time.Time) iter.Seq
 // bookOrder is which dossiers a span of a book has.
 func (s *Store) bookOrder(ctx context.Context, from, to time.Time) (order []int64, err error) {
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT seq FROM dossiers WHERE guest = 0 AND book > 0 AND accepted >= ? AND accepted < ? ORDER BY book LIMIT ?`, from.UnixMilli(), to.UnixMilli(), MaxBook+1)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var seq int64
-			if err := rows.Scan(&seq); err != nil {
-				return err
-			}
-			order = append(order, seq)
-		}
-		return rows.Err()
+		var err error
+		order, err = sqlite.Column[int64](tx, `SELECT seq FROM dossiers WHERE guest = 0 AND book > 0 AND accepted >= ? AND accepted < ? ORDER BY book LIMIT ?`, from.UnixMilli(), to.UnixMilli(), MaxBook+1)
+		return err
 	})
 	if len(order) > MaxBook {
 		return nil, problem.New(problem.Usage, "dossier.book-large", "from", i18n.Args{"limit": MaxBook})

@@ -120,21 +120,11 @@ func (s *Store) eraseDue(ctx context.Context, retention int) error {
 	until := s.now().AddDate(0, 0, -retention)
 	var due []storage.ID
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT id FROM dossiers WHERE erased = 0 AND ended > 0 AND ended <= ?1 AND changed <= ?1
+		var err error
+		due, err = sqlite.Column[storage.ID](tx, `SELECT id FROM dossiers WHERE erased = 0 AND ended > 0 AND ended <= ?1 AND changed <= ?1
 			AND (status IN (3, 8, 10) OR guest = 1 AND status = 9)
 			AND NOT EXISTS (SELECT 1 FROM dossier_transfers t WHERE t.dossier = dossiers.seq AND t.owed = 1) ORDER BY ended LIMIT ?2`, until, eraseBatch)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var id storage.ID
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			due = append(due, id)
-		}
-		return rows.Err()
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("find dossiers whose time is over: %w", err)

@@ -405,21 +405,11 @@ func (o *Office) stampSeals(ctx context.Context) error {
 	}
 	var due []int64
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT d.seq FROM documents d WHERE d.box = 'out' AND d.created > ? AND NOT EXISTS
+		var err error
+		due, err = sqlite.Column[int64](tx, `SELECT d.seq FROM documents d WHERE d.box = 'out' AND d.created > ? AND NOT EXISTS
 			(SELECT 1 FROM testimony t WHERE t.document = d.seq AND t.kind = 'stamp' AND t.witness = ?) ORDER BY d.seq LIMIT ?`,
 			o.now().Add(-stampWithin), externalAuthority, stampBatch)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var seq int64
-			if err := rows.Scan(&seq); err != nil {
-				return err
-			}
-			due = append(due, seq)
-		}
-		return rows.Err()
+		return err
 	})
 	for _, seq := range due {
 		if err := o.stampSeal(ctx, seq); err != nil {

@@ -158,19 +158,7 @@ func (f Filter) conditions(tx *sqlite.Tx, state State) (list []condition, err er
 
 // numbersOf runs a query for whole numbers.
 func numbersOf(tx *sqlite.Tx, query string, args ...any) (list []int64, err error) {
-	rows, err := tx.Query(query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		list = append(list, n)
-	}
-	return list, rows.Err()
+	return sqlite.Column[int64](tx, query, args...)
 }
 
 // RegisterPlace is where a page of a register ends.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -163,13 +164,7 @@ var statsColumns = []string{"register.column.stats-code", "register.column.stats
 func dossierCatalogueCommand(c *cli.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "catalogue FILE", Short: "tram.dossier.catalogue.short", Args: cli.Args(1, 1)}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		data, err := readDossierFile(args[0])
-		if err != nil {
-			return err
-		}
-		client := dossiers(c)
-		defer client.Close()
-		t, err := client.TakeCatalogue(cmd.Context(), data)
+		t, err := loadDossierFile(c, cmd.Context(), args[0], dossier.Client.TakeCatalogue)
 		if err != nil {
 			return err
 		}
@@ -183,13 +178,7 @@ func dossierCatalogueCommand(c *cli.Console) *cobra.Command {
 func dossierCalendarCommand(c *cli.Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "calendar FILE", Short: "tram.dossier.calendar.short", Args: cli.Args(1, 1)}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		data, err := readDossierFile(args[0])
-		if err != nil {
-			return err
-		}
-		client := dossiers(c)
-		defer client.Close()
-		f, err := client.TakeCalendar(cmd.Context(), data)
+		f, err := loadDossierFile(c, cmd.Context(), args[0], dossier.Client.TakeCalendar)
 		if err != nil {
 			return err
 		}
@@ -198,6 +187,17 @@ func dossierCalendarCommand(c *cli.Console) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// loadDossierFile gives a file to the running office.
+func loadDossierFile[T any](c *cli.Console, ctx context.Context, name string, take func(dossier.Client, context.Context, []byte) (T, error)) (t T, err error) {
+	data, err := readDossierFile(name)
+	if err != nil {
+		return t, err
+	}
+	client := dossiers(c)
+	defer client.Close()
+	return take(client, ctx, data)
 }
 
 // readDossierFile reads a file that is loaded.

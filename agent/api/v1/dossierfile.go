@@ -248,38 +248,47 @@ type papers struct {
 	taken *taken
 }
 
+// release gives uploads back that the act did not take.
+func (p *papers) release() {
+	if p.taken != nil {
+		p.taken.release()
+	}
+}
+
 func (p *papers) take(list []PaperFile) (files []dossier.Upload, err error) {
 	p.taken, files, err = p.c.s.papers(p.c, list)
 	return files, err
 }
 
+// onDossier reads what an act on a dossier brings: its body, with its digest, and the
+// dossier in the address as the application sees it.
+func (c *call) onDossier(body any) (sum [sha256.Size]byte, d dossier.Dossier, view dossierView, err error) {
+	raw, err := c.body(body)
+	if err != nil {
+		return sum, d, view, err
+	}
+	if d, err = c.dossierNamed("id", c.r.PathValue("id")); err != nil {
+		return sum, d, view, err
+	}
+	view, err = c.dossierView()
+	return sha256.Sum256(raw), d, view, err
+}
+
 // actOn is what acts on a dossier share: who may see it, as it was seen, once for an
 // Idempotency-Key, with its answer in the same transaction.
 func (s *Server) actOn(c *call, body any, roles dossier.Role, do func(d dossier.Dossier, by dossier.Actor, seen int, files *papers) error) error {
-	raw, err := c.body(body)
+	sum, d, view, err := c.onDossier(body)
 	if err != nil {
 		return err
 	}
-	d, err := c.dossierNamed("id", c.r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	view, err := c.dossierView()
-	if err != nil {
-		return err
-	}
-	return c.once(false, sha256.Sum256(raw), func(keep keeper) (answer, error) {
+	return c.once(false, sum, func(keep keeper) (answer, error) {
 		seen, err := c.seen(d)
 		if err != nil {
 			return answer{}, err
 		}
 		var a answer
 		files := &papers{c: c}
-		defer func() {
-			if files.taken != nil {
-				files.taken.release()
-			}
-		}()
+		defer files.release()
 		by := c.actor(roles)
 		by.Also = func(tx *sqlite.Tx, d dossier.Dossier) error {
 			return kept(view, http.StatusOK, keep, files.taken, &a)(tx, d)

@@ -1,7 +1,6 @@
 package v1
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -71,15 +70,7 @@ const maxSteps = 4
 // are made one after the other; what a crash cuts off is made by the same call again.
 func (s *Server) reportDossier(c *call) error {
 	var q StateRequest
-	raw, err := c.body(&q)
-	if err != nil {
-		return err
-	}
-	d, err := c.dossierNamed("id", c.r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	view, err := c.dossierView()
+	sum, d, view, err := c.onDossier(&q)
 	if err != nil {
 		return err
 	}
@@ -87,17 +78,13 @@ func (s *Server) reportDossier(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.once(false, sha256.Sum256(raw), func(keep keeper) (answer, error) {
+	return c.once(false, sum, func(keep keeper) (answer, error) {
 		seen, err := c.seen(d)
 		if err != nil {
 			return answer{}, err
 		}
 		r := &report{s: s, c: c, q: q, to: to, files: &papers{c: c}}
-		defer func() {
-			if r.files.taken != nil {
-				r.files.taken.release()
-			}
-		}()
+		defer r.files.release()
 		r.by = r.actor(view, keep)
 		return r.run(d, seen, view)
 	})

@@ -112,17 +112,5 @@ func (c *CA) DueOffices(ctx context.Context, db *sqlite.DB, now time.Time) ([]st
 }
 
 func codes(tx *sqlite.Tx, query string, args ...any) (list []string, err error) {
-	rows, err := tx.Query(query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var code string
-		if err := rows.Scan(&code); err != nil {
-			return nil, err
-		}
-		list = append(list, code)
-	}
-	return list, rows.Err()
+	return sqlite.Column[string](tx, query, args...)
 }

@@ -173,21 +173,11 @@ func (r *Registry) Since(ctx context.Context, serial uint64, limit int) ([][]byt
 	}
 	var cards [][]byte
 	err := r.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT raw FROM cards WHERE serial > ?1 AND serial <= coalesce(
+		var err error
+		cards, err = sqlite.Column[[]byte](tx, `SELECT raw FROM cards WHERE serial > ?1 AND serial <= coalesce(
 			(SELECT serial FROM cards WHERE serial > ?1 ORDER BY serial LIMIT 1 OFFSET ?2), 9223372036854775807)
 			ORDER BY serial, code_key`, int64(min(serial, maxSerial)), limit-1)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var raw []byte
-			if err := rows.Scan(&raw); err != nil {
-				return err
-			}
-			cards = append(cards, raw)
-		}
-		return rows.Err()
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list cards: %w", err)
