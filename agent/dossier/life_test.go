@@ -143,7 +143,17 @@ func TestBadFilingsNameTheFieldAndStoreNothing(t *testing.T) {
 	}
 }
 
-// TestConflictsNameWhoChangedTheDossier.
+func TestTextsAreStoredWithoutWhatNobodySees(t *testing.T) {
+	d := newDesk(t)
+	f := filing()
+	f.Applicant.Name, f.Subject = "  Nguye\u0302\u0303n\u200b Văn\tAn\x00 ", "dòng một\r\ndòng hai\u202e"
+	x, err := d.Receive(t.Context(), f, hien)
+	noError(t, err)
+	if x.Applicant.Name != "Nguyễn Văn An" || x.Subject != "dòng một\ndòng hai" {
+		t.Errorf("%q %q", x.Applicant.Name, x.Subject)
+	}
+}
+
 func TestConflictsNameWhoChangedTheDossier(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()

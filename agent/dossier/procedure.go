@@ -5,11 +5,10 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
 	"tram/agent/dossier/code"
 	"tram/agent/i18n"
 	"tram/agent/problem"
+	"tram/agent/typeset"
 	"tram/agent/workdays"
 )
 
@@ -154,7 +153,7 @@ func (f *faults) name(field, s string) string {
 
 // text checks a text of several lines; need says that it may not be empty.
 func (f *faults) text(field, s string, need bool) string {
-	s = strings.TrimSpace(norm.NFC.String(strings.ToValidUTF8(s, "\uFFFD")))
+	s = typeset.Clean(s)
 	switch {
 	case s == "" && need:
 		f.add("dossier.empty", field, nil)
@@ -182,6 +181,5 @@ func (f *faults) day(field, s string, need bool) {
 	}
 }
 
-func line(s string) string {
-	return strings.Join(strings.Fields(norm.NFC.String(strings.ToValidUTF8(s, "\uFFFD"))), " ")
-}
+// line is a text as it is stored that has one line.
+func line(s string) string { return strings.Join(strings.Fields(typeset.Clean(s)), " ") }
