@@ -99,7 +99,7 @@ func (s *site) help(ctx context.Context, v *visit) error {
 var guideSteps = []struct {
 	task  string
 	steps int
-}{{"receive", 4}, {"send", 4}, {"find", 3}, {"print", 3}, {"offline", 3}, {"usb", 4}}
+}{{"receive", 4}, {"send", 4}, {"find", 3}, {"print", 3}, {"onestop", 3}, {"offline", 3}, {"usb", 4}}
 
 func (s *site) guide(ctx context.Context, v *visit) error {
 	view := GuideView{Page: s.anyPage(ctx, v, v.t("help.guide")), Support: s.Config.Support}
