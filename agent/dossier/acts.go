@@ -51,9 +51,7 @@ func (s *Store) Supplement(ctx context.Context, id storage.ID, copies []int, lis
 		if err := a.d.Allows(Supplemented); err != nil {
 			return err
 		}
-		for i := range min(len(copies), len(a.d.Papers)) {
-			a.d.Papers[i].Copies = min(max(copies[i], 0), 99)
-		}
+		a.copies(copies)
 		if err := a.files(staged); err != nil {
 			return err
 		}

@@ -95,3 +95,12 @@ func (s *Store) Left(d Standing) (m workdays.Margin, ok bool) {
 	}
 	return workdays.Left(s.Calendar(), s.now(), d.Due), true
 }
+
+// Unsure tells whether the clock of this machine is not to be believed now: deadlines
+// are then told in days.
+func (s *Store) Unsure() bool { return s.unsure() }
+
+// LeftOf is [Store.Left] of a dossier in a list.
+func (s *Store) LeftOf(r Row) (m workdays.Margin, ok bool) {
+	return s.Left(Standing{Status: r.Status, Due: r.Due, Paused: r.Paused})
+}

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"tram/agent/problem"
-	"tram/agent/workdays"
 	"tram/storage"
 )
 
@@ -28,13 +27,4 @@ func (s *Store) Open(ctx context.Context, id storage.ID, file int64) (File, io.R
 		return f, nil, fmt.Errorf("open file of dossier: %w", err)
 	}
 	return f, r, nil
-}
-
-// Unsure tells whether the clock of this machine is not to be believed now: deadlines
-// are then told in days.
-func (s *Store) Unsure() bool { return s.unsure() }
-
-// LeftOf is [Store.Left] of a dossier in a list.
-func (s *Store) LeftOf(r Row) (m workdays.Margin, ok bool) {
-	return s.Left(Standing{Status: r.Status, Due: r.Due, Paused: r.Paused})
 }

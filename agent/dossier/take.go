@@ -367,13 +367,18 @@ func (a *acting) accept(at time.Time) error {
 	return a.event(Event{Kind: Accepted, At: at, Due: due.At})
 }
 
+// copies notes of how many papers there are how many; what is not said stays.
+func (a *acting) copies(list []int) {
+	for i := range min(len(list), len(a.d.Papers)) {
+		a.d.Papers[i].Copies = min(max(list[i], 0), 99)
+	}
+}
+
 // Accept takes in a dossier that was filed. With papers missing it is refused: ask
 // for them, or have copies say that they are there.
 func (s *Store) Accept(ctx context.Context, id storage.ID, copies []int, by Actor, seen int) (Dossier, error) {
 	return s.act(ctx, id, by, seen, func(a *acting) error {
-		for i := range min(len(copies), len(a.d.Papers)) {
-			a.d.Papers[i].Copies = min(max(copies[i], 0), 99)
-		}
+		a.copies(copies)
 		return a.accept(a.now())
 	})
 }
