@@ -49,7 +49,11 @@ func (s *Store) TakeCarried(ctx context.Context, document storage.ID, f Filing, 
 	if err != nil {
 		return Dossier{}, err
 	}
-	staged, err := s.stageAttachments(ctx, doc)
+	own, err := s.stage(ctx, f.Files, len(d.Papers))
+	if err != nil {
+		return Dossier{}, err
+	}
+	came, err := s.stageAttachments(ctx, doc)
 	if err != nil {
 		return Dossier{}, err
 	}
@@ -57,7 +61,7 @@ func (s *Store) TakeCarried(ctx context.Context, document storage.ID, f Filing, 
 	if err != nil {
 		return Dossier{}, err
 	}
-	err = s.db.Update(ctx, func(tx *sqlite.Tx) error { return s.takeCarried(tx, &d, t, staged, by) })
+	err = s.db.Update(ctx, func(tx *sqlite.Tx) error { return s.takeCarried(tx, &d, t, came, own, by) })
 	if sqlite.IsUnique(err) { // two at a time: the other one was first
 		if d, ok, err := s.CarriedBy(ctx, document); err != nil || ok {
 			return d, err
@@ -89,7 +93,7 @@ func (s *Store) carriedHere(d *Dossier, doc office.Document, msg *edxml.Document
 	return t, err
 }
 
-func (s *Store) takeCarried(tx *sqlite.Tx, d *Dossier, t Transfer, list []staged, by Actor) error {
+func (s *Store) takeCarried(tx *sqlite.Tx, d *Dossier, t Transfer, came, own []staged, by Actor) error {
 	due := t.Deadline
 	if due.IsZero() {
 		limit, err := workdays.Due(s.Calendar(), d.Procedure.Limit, tx.Now())
@@ -115,7 +119,7 @@ func (s *Store) takeCarried(tx *sqlite.Tx, d *Dossier, t Transfer, list []staged
 	if a.d, a.seq, err = load(tx, `seq = ?`, seq); err != nil {
 		return err
 	}
-	if err := a.filesFrom(list, t.From); err != nil {
+	if err := errors.Join(a.filesFrom(came, t.From), a.files(own)); err != nil {
 		return err
 	}
 	return errors.Join(a.accept(tx.Now()), a.saveAlso())
