@@ -21,6 +21,7 @@ import (
 // TestDossiersFitBothWindowsInBothLanguages: each tab and each state, for everybody
 // who sees them.
 func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	all := b.dossiers.seed()
 	carried, open := b.carrying(office.Accepted), b.carrying(office.Arrived)
