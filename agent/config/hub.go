@@ -23,6 +23,7 @@ type Hub struct {
 	Limits   HubLimits
 	Upstream HubUpstream
 	Storage  Storage
+	Metrics  Metrics
 
 	origins map[string]Origin
 }
@@ -83,7 +84,7 @@ func DefaultHub() *Hub {
 }
 
 func (h *Hub) fields() []field {
-	return []field{
+	return append([]field{
 		officeCode("code", &h.Code),
 		text("name", &h.Name, maxName),
 		toggle("mqtt.embedded", &h.MQTT.Embedded),
@@ -106,7 +107,7 @@ func (h *Hub) fields() []field {
 		addresses("upstream.servers", &h.Upstream.Servers),
 		duration("upstream.keepalive", &h.Upstream.Keepalive, minKeepalive, maxKeepalive),
 		size("storage.reserve", &h.Storage.Reserve, 10*MB, 1000*GB),
-	}
+	}, h.Metrics.fields()...)
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -115,7 +116,7 @@ func (h *Hub) Validate() error {
 	if !h.MQTT.Embedded && len(h.MQTT.Server) == 0 {
 		faults = append(faults, badValue("mqtt.server", "", "HOST:PORT (mqtt.embedded = false)", h.origins))
 	}
-	return faults.Err()
+	return append(faults, h.Metrics.faults(h.origins)...).Err()
 }
 
 // Values lists every effective setting with where it came from, in a fixed
