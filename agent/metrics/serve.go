@@ -17,9 +17,11 @@ import (
 const (
 	// Path is where the metrics are.
 	Path = "/metrics"
-	// Fresh is how long gathered figures are given out again: who asks more often
-	// costs nothing but bytes.
+	// Fresh is how long at least gathered figures are given out again: who asks more
+	// often costs nothing but bytes. Figures that took long to gather are given out
+	// for rest times as long.
 	Fresh = 2 * time.Second
+	rest  = 10
 	// gatherWithin is how long gathering may take; readers wait 10 s as a rule.
 	gatherWithin = 8 * time.Second
 	// maxConnections bounds connections, hard; further ones are closed at once.
@@ -56,9 +58,9 @@ type Server struct {
 	listener net.Listener
 	open     atomic.Int64
 
-	mu  sync.Mutex
-	set *Set
-	at  time.Time // when set was gathered
+	mu    sync.Mutex
+	set   *Set
+	until time.Time // when set is too old
 }
 
 // Listen opens the listener.
@@ -136,7 +138,7 @@ func (s *Server) expects(host string) bool {
 
 // gather gives figures that are [Fresh]. s.mu is held.
 func (s *Server) gather(ctx context.Context) *Set {
-	if s.set != nil && time.Since(s.at) < Fresh {
+	if s.set != nil && time.Now().Before(s.until) {
 		return s.set
 	}
 	// What is gathered is for others who ask too: one who leaves does not end it.
@@ -152,9 +154,10 @@ func (s *Server) gather(ctx context.Context) *Set {
 		}
 	}
 	s.failures.Into(set)
-	set.Add(took, time.Since(began).Seconds())
+	cost := time.Since(began)
+	set.Add(took, cost.Seconds())
 	set.Add(dropped, float64(set.Dropped()))
-	s.set, s.at = set, time.Now()
+	s.set, s.until = set, time.Now().Add(max(Fresh, rest*cost))
 	return set
 }
 
