@@ -73,7 +73,7 @@ func (h *hook) Test(ctx context.Context) error {
 }
 
 // post sends a message and judges the answer.
-func (h *hook) post(ctx context.Context, id string, e event) error {
+func (h *hook) post(ctx context.Context, id string, e any) error {
 	body, err := json.Marshal(e)
 	if err != nil {
 		return connector.Permanent(fmt.Errorf("encode event: %w", err))

@@ -199,3 +199,13 @@ func (e *Engine) due(s Severity, f Facts) []Summary {
 	}
 	return list
 }
+
+// SortSummaries puts the most severe first, and of these the oldest.
+func SortSummaries(list []Summary) {
+	slices.SortFunc(list, func(a, b Summary) int {
+		if a.Severity != b.Severity {
+			return b.Severity.rank() - a.Severity.rank()
+		}
+		return int(a.ID - b.ID)
+	})
+}
