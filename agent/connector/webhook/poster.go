@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"time"
 
 	"tram/agent/connector"
@@ -39,3 +41,29 @@ func (p *Poster) Post(ctx context.Context, id string, m Message) error { return 
 
 // Close lets go of connections.
 func (p *Poster) Close() error { return p.h.Close() }
+
+// Pinger tells a watcher that this program lives, by asking for an address: when it no
+// longer does, the watcher speaks up.
+type Pinger struct{ line }
+
+// NewPinger makes a Pinger. Faults of the settings are a problem.List; of these only
+// URL, CA, Timeout and LinkLocal matter.
+func NewPinger(s Settings) (*Pinger, error) {
+	l, err := newLine(s)
+	if err != nil {
+		return nil, err
+	}
+	return &Pinger{l}, nil
+}
+
+// Ping asks for the address. nil: the watcher answered 2xx.
+func (p *Pinger) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url.String(), nil)
+	if err != nil {
+		return fmt.Errorf("make request: %w", bare(err))
+	}
+	req.Header.Set("User-Agent", "tram")
+	return p.exchange(req, time.Now())
+}

@@ -50,20 +50,23 @@ type Room struct {
 	db       *sqlite.DB
 	settings incident.Settings
 	channels []string
+	skip     func(channel string, n incident.Notice) bool
 	log      *slog.Logger
 
 	mu     sync.Mutex
-	engine *incident.Engine // nil: to be loaded
-	facts  incident.Facts   // of the last step
-	at     time.Time        // of it
-	ready  chan struct{}    // notices wait
+	engine *incident.Engine         // nil: to be loaded
+	facts  incident.Facts           // of the last step
+	at     time.Time                // of it
+	ready  map[string]chan struct{} // by channel: notices wait
 }
 
 // Options configure a Room.
 type Options struct {
 	Settings incident.Settings
 	Channels []string // names of those that notices go out by
-	Logger   *slog.Logger
+	// Skip says that a notice does not go by a channel; nil: all go by all.
+	Skip   func(channel string, n incident.Notice) bool
+	Logger *slog.Logger
 }
 
 // New opens the duty room in db, which was opened with [Schema].
@@ -71,7 +74,11 @@ func New(db *sqlite.DB, o Options) *Room {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Room{db: db, settings: o.Settings, channels: o.Channels, log: o.Logger, ready: make(chan struct{}, 1)}
+	r := &Room{db: db, settings: o.Settings, channels: o.Channels, skip: o.Skip, log: o.Logger, ready: map[string]chan struct{}{}}
+	for _, name := range o.Channels {
+		r.ready[name] = make(chan struct{}, 1)
+	}
+	return r
 }
 
 // Step takes in what is known at now, and stores what it came to.
@@ -99,14 +106,16 @@ func (r *Room) Step(ctx context.Context, now time.Time, f incident.Facts) error 
 }
 
 func (r *Room) wake() {
-	select {
-	case r.ready <- struct{}{}:
-	default:
+	for _, ready := range r.ready {
+		select {
+		case ready <- struct{}{}:
+		default:
+		}
 	}
 }
 
-// Ready has something in it when notices may wait that did not before.
-func (r *Room) Ready() <-chan struct{} { return r.ready }
+// Ready has something in it when notices may wait for a channel that did not before.
+func (r *Room) Ready(channel string) <-chan struct{} { return r.ready[channel] }
 
 // load makes the engine from what is stored.
 func (r *Room) load(ctx context.Context) error {

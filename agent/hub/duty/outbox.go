@@ -67,6 +67,9 @@ func (r *Room) enqueue(tx *sqlite.Tx, n incident.Notice) (int64, error) {
 		return 0, err
 	}
 	for _, channel := range r.channels {
+		if r.skip != nil && r.skip(channel, n) {
+			continue
+		}
 		if _, err := tx.Exec(`INSERT INTO deliveries (notice, channel, state, tries, next, at, error) VALUES (?, ?, 0, 0, ?, 0, '')`, number, channel, n.At); err != nil {
 			return 0, err
 		}
@@ -98,9 +101,9 @@ type Outgoing struct {
 	Notice  incident.Notice
 }
 
-// Due lists what is to be sent now, the oldest first and pages before all else, and when
-// something is due after that; the zero time: nothing.
-func (r *Room) Due(ctx context.Context, now time.Time) (list []Outgoing, next time.Time, err error) {
+// Due lists what a channel is to send now, the oldest first and pages before all else,
+// and when something is due after that; the zero time: nothing.
+func (r *Room) Due(ctx context.Context, channel string, now time.Time) (list []Outgoing, next time.Time, err error) {
 	err = r.db.View(ctx, func(tx *sqlite.Tx) error {
 		list, err = sqlite.Collect(tx, func(rows *sql.Rows, o *Outgoing) error {
 			var data []byte
@@ -109,12 +112,12 @@ func (r *Room) Due(ctx context.Context, now time.Time) (list []Outgoing, next ti
 			}
 			return json.Unmarshal(data, &o.Notice)
 		}, `SELECT n.seq, d.channel, d.tries, CAST(n.data AS BLOB) FROM deliveries d JOIN notices n ON n.seq = d.notice
-			WHERE d.state = 0 AND d.next <= ? ORDER BY n.data ->> 'severity' <> 'page', n.seq, d.channel LIMIT ?`, now, dueAtOnce)
+			WHERE d.state = 0 AND d.channel = ? AND d.next <= ? ORDER BY n.data ->> 'severity' <> 'page', n.seq LIMIT ?`, channel, now, dueAtOnce)
 		if err != nil {
 			return err
 		}
 		var at sql.NullInt64
-		err := tx.QueryRow(`SELECT min(next) FROM deliveries WHERE state = 0 AND next > ?`, now).Scan(&at)
+		err := tx.QueryRow(`SELECT min(next) FROM deliveries WHERE state = 0 AND channel = ? AND next > ?`, channel, now).Scan(&at)
 		if at.Valid {
 			next = sqlite.Time(at.Int64)
 		}
