@@ -297,6 +297,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.seals.Run(ctx) })
 	group.Go(func() error { return d.trust.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
+	group.Go(func() error { return d.beats(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.renewer.Run(ctx) })
 	group.Go(func() error { return d.pagesCertificates(ctx) })

@@ -244,7 +244,7 @@ func (o *Office) summarise(ctx context.Context) (Summary, error) {
 			}
 			s.Waiting += count
 			s.WaitingBytes += size
-			s.ByUrgency[urgency] = count
+			s.ByUrgency[urgency], s.Since[urgency] = count, oldest
 			if s.Oldest.IsZero() || oldest.Before(s.Oldest) {
 				s.Oldest = oldest
 			}

@@ -243,7 +243,9 @@ type Summary struct {
 	WaitingBytes int64     `json:"waiting_bytes"`
 	Oldest       time.Time `json:"oldest"` // creation of the oldest of them
 	ByUrgency    [4]int    `json:"by_urgency"`
-	Unaccepted   int       `json:"unaccepted"` // incoming without an answer
-	LastIn       time.Time `json:"last_in"`
-	LastOut      time.Time `json:"last_out"`
+	// Since is the creation of the oldest of them by urgency; zero: there is none.
+	Since      [4]time.Time `json:"-"`
+	Unaccepted int          `json:"unaccepted"` // incoming without an answer
+	LastIn     time.Time    `json:"last_in"`
+	LastOut    time.Time    `json:"last_out"`
 }
