@@ -42,7 +42,7 @@ func TestPendingSaysWhoHasNotTakenWhat(t *testing.T) {
 			t.Errorf("%+v: %d bundles, more %v", c, len(list), more)
 		}
 		for i, p := range list {
-			if !slices.Equal(p.Peers, c.want[p.ID]) || p.Taken.IsZero() || p.Size == 0 || i > 0 && p.Urgency > list[i-1].Urgency {
+			if !slices.Equal(p.Peers, c.want[p.ID]) || p.Taken.IsZero() || p.Size == 0 || p.To != 2 || i > 0 && p.Urgency > list[i-1].Urgency {
 				t.Errorf("%+v: %+v", c, p)
 			}
 		}

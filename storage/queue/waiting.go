@@ -46,6 +46,7 @@ type Pending struct {
 	Expires time.Time
 	Taken   time.Time // when this store took it over; of its owner's own, Created
 	Size    int64     // sum of its objects, in bytes
+	To      int       // recipients in all
 	Peers   []string  // that have not taken it over, sorted
 }
 
@@ -64,8 +65,8 @@ func (q *Queue) Pending(ctx context.Context, kinds []uint8, urgency uint8, limit
 	var pairs []pair
 	err = q.db.View(ctx, func(tx *sqlite.Tx) (err error) {
 		pairs, err = sqlite.Collect(tx, func(rows *sql.Rows, p *pair) error {
-			return rows.Scan(&p.ID, &p.Kind, &p.From, &p.Urgency, sqlite.Timestamp(&p.Created), sqlite.Timestamp(&p.Expires), sqlite.Timestamp(&p.Taken), &p.Size, &p.peer)
-		}, `SELECT b.id, b.kind, b.from_office, b.urgency, b.created, b.expires, coalesce(s.at, b.created), b.size, o.peer
+			return rows.Scan(&p.ID, &p.Kind, &p.From, &p.Urgency, sqlite.Timestamp(&p.Created), sqlite.Timestamp(&p.Expires), sqlite.Timestamp(&p.Taken), &p.Size, &p.To, &p.peer)
+		}, `SELECT b.id, b.kind, b.from_office, b.urgency, b.created, b.expires, coalesce(s.at, b.created), b.size, json_array_length(b.to_offices), o.peer
 			FROM outgoing o JOIN bundles b ON b.seq = o.bundle LEFT JOIN seen s ON s.id = b.id
 			WHERE o.state = ?1 AND o.urgency >= ?2 AND b.kind IN (SELECT value FROM json_each(?3))
 			ORDER BY o.urgency DESC, o.created, o.bundle, o.peer LIMIT ?4`, stateWaiting, urgency, string(among), limit+1)

@@ -22,10 +22,10 @@ type Message struct {
 	Urgency office.Urgency
 }
 
-// NewSender makes a Sender. Who has a mail is kept in dir, which exists. Faults of the
+// NewSender makes a Sender of that name. Who has a mail is kept in dir, which exists. Faults of the
 // settings are a problem.List, as those of a connector; Page, MaxSize and Wait do not
 // matter. A nil logger means no log.
-func NewSender(s Settings, password []byte, from office.Party, dir string, log *slog.Logger) (*Sender, error) {
+func NewSender(s Settings, password []byte, name, dir string, log *slog.Logger) (*Sender, error) {
 	raw, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func NewSender(s Settings, password []byte, from office.Party, dir string, log *
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c, err := open(connector.Env{Office: from, Settings: raw, Secret: password, Dir: dir, Logger: log, Now: time.Now})
+	c, err := open(connector.Env{Office: office.Party{Name: name}, Settings: raw, Secret: password, Dir: dir, Logger: log, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}

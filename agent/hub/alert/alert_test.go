@@ -25,7 +25,6 @@ import (
 	"tram/agent/connector/webhook"
 	"tram/agent/hub/duty"
 	"tram/agent/hub/incident"
-	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/agent/workdays"
 	"tram/storage/audit"
@@ -82,7 +81,7 @@ func TestP12_WebhooksVerifyByTheReferenceLibrary(t *testing.T) {
 func TestMailIsSentOnce(t *testing.T) {
 	server := mailtest.New(t, mailtest.Options{User: "tram", Password: "mật khẩu", Ways: []string{"PLAIN"}})
 	s, err := mail.NewSender(mail.Settings{Server: server.Addr, From: "hub@example.vn", To: connector.Words{"truc@example.vn"}, CA: server.CA, User: "tram"},
-		[]byte("mật khẩu"), office.Party{Code: "H40", Name: "UBND tỉnh"}, t.TempDir(), nil)
+		[]byte("mật khẩu"), "UBND tỉnh", t.TempDir(), nil)
 	must(t, err)
 	c := NewMail(Mail, s)
 	must(t, c.Send(t.Context(), sample()))

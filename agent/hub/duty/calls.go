@@ -17,7 +17,7 @@ import (
 )
 
 // maxContact bounds each field of a contact, in characters.
-const maxContact = 200
+const maxContact = registry.MaxName
 
 // Contact is whom to call in an office, and on which line its box hangs.
 type Contact struct {

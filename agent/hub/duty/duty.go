@@ -51,6 +51,7 @@ type Room struct {
 	settings incident.Settings
 	channels []string
 	skip     func(channel string, n incident.Notice) bool
+	changed  func(tx *sqlite.Tx, r incident.Result) error
 	log      *slog.Logger
 
 	mu     sync.Mutex
@@ -65,8 +66,11 @@ type Options struct {
 	Settings incident.Settings
 	Channels []string // names of those that notices go out by
 	// Skip says that a notice does not go by a channel; nil: all go by all.
-	Skip   func(channel string, n incident.Notice) bool
-	Logger *slog.Logger
+	Skip func(channel string, n incident.Notice) bool
+	// Changed is called with what a step came to, in the transaction that stores it; an
+	// error undoes it. nil: nobody is.
+	Changed func(tx *sqlite.Tx, r incident.Result) error
+	Logger  *slog.Logger
 }
 
 // New opens the duty room in db, which was opened with [Schema].
@@ -74,7 +78,7 @@ func New(db *sqlite.DB, o Options) *Room {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Room{db: db, settings: o.Settings, channels: o.Channels, skip: o.Skip, log: o.Logger, ready: map[string]chan struct{}{}}
+	r := &Room{db: db, settings: o.Settings, channels: o.Channels, skip: o.Skip, changed: o.Changed, log: o.Logger, ready: map[string]chan struct{}{}}
 	for _, name := range o.Channels {
 		r.ready[name] = make(chan struct{}, 1)
 	}
@@ -204,6 +208,9 @@ func (r *Room) save(tx *sqlite.Tx, result incident.Result) error {
 			return err
 		}
 	}
+	if r.changed != nil {
+		return r.changed(tx, result)
+	}
 	return nil
 }
 
@@ -306,3 +313,6 @@ func (r *Room) Tidy(ctx context.Context, now time.Time) error {
 func audited(tx *sqlite.Tx, by, action, subject string, detail map[string]string) error {
 	return audit.Append(tx, audit.Entry{Actor: by, Action: action, Subject: subject, Detail: detail})
 }
+
+// Settings are those of the engine.
+func (r *Room) Settings() incident.Settings { return r.settings }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tram/agent/clock"
+	"tram/agent/hours"
 )
 
 func TestAnOutageOf170BoxesOnOneLinkIsOneMessage(t *testing.T) {
@@ -190,6 +191,40 @@ func TestNightIsNoOutage(t *testing.T) {
 	f.set(true, round...)
 	f.run(3 * time.Hour)
 	f.check()
+}
+
+func TestABoxIsMissedByItsOwnHoursAndPlan(t *testing.T) {
+	saturday := hoursOf(t, "Mon-Sat 07:00-11:30", "Mon-Fri 13:00-18:00")
+	for name, c := range map[string]struct {
+		agent Agent
+		since time.Time
+		want  time.Time
+	}{
+		"in office hours":         {Agent{}, monday, monday},
+		"over lunch":              {Agent{}, monday.Add(3 * time.Hour), monday.Add(3 * time.Hour)},
+		"at the end of the day":   {Agent{}, monday.Add(7*time.Hour + 45*time.Minute), time.Date(2026, 11, 25, 8, 30, 0, 0, clock.Vietnam)}, // 24 November is a holiday
+		"before opening":          {Agent{}, monday.Add(-2 * time.Hour), monday.Add(-30 * time.Minute)},
+		"day and night":           {Agent{Round: true}, monday.Add(-7 * time.Hour), monday.Add(-7 * time.Hour)},
+		"connects every hour":     {Agent{Away: time.Hour}, monday, monday.Add(time.Hour)},
+		"open on Saturday":        {Agent{Hours: saturday}, monday.AddDate(0, 0, 5), monday.AddDate(0, 0, 5)},
+		"closed on Sunday":        {Agent{Hours: saturday}, monday.AddDate(0, 0, 6), monday.AddDate(0, 0, 7).Add(-time.Hour)},
+		"closed on a day off too": {Agent{Hours: saturday}, monday.Add(26 * time.Hour), time.Date(2026, 11, 25, 8, 0, 0, 0, clock.Vietnam)},
+	} {
+		if got := newFleet(t, monday).e.s.missedSince(c.agent, c.since); !got.Equal(c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func hoursOf(t *testing.T, texts ...string) (w hours.Week) {
+	for _, text := range texts {
+		span, err := hours.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w = append(w, span)
+	}
+	return w
 }
 
 func TestP5_AnUrgentDocumentIsNeverSuppressed(t *testing.T) {

@@ -1,6 +1,10 @@
 package incident
 
-import "time"
+import (
+	"time"
+
+	"tram/agent/hours"
+)
 
 // Facts are what is known at one moment.
 type Facts struct {
@@ -32,6 +36,9 @@ type Agent struct {
 	Since  time.Time // of Online
 	Exempt bool      // revoked, paused or never seen: nothing is expected of it
 	Round  bool      // it runs day and night, so that it is missed out of hours too
+	// Hours are those in which it is on, but on public holidays; empty: office hours.
+	Hours hours.Week
+	Away  time.Duration // how long it may be away by its own plan
 	// Waiting are bundles at the hub that it has not taken, Bytes their size.
 	Waiting int
 	Bytes   int64

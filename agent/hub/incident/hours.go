@@ -50,16 +50,42 @@ func closingAfter(cal *workdays.Calendar, t time.Time, n int) time.Time {
 	return end
 }
 
-// missedSince is when a box that is away since then is first missed: at once in office
+// missedSince is when a box that is away since then is first missed: at once in its
 // hours, and after a night some time into the morning. Boxes are switched off a little
 // before the end of the day.
 func (s Settings) missedSince(a Agent, since time.Time) time.Time {
+	since = since.Add(a.Away)
 	if a.Round {
 		return since
 	}
-	open, shut, works := officeDay(s.Calendar, since)
-	if works && !since.Before(open) && since.Before(shut.Add(-s.Evening)) {
+	if s.on(a, since) && s.on(a, since.Add(s.Evening)) {
 		return since
 	}
-	return NextOpening(s.Calendar, since).Add(s.Morning)
+	return s.nextOn(a, since).Add(s.Morning)
+}
+
+// on says whether a box is on at t as a rule.
+func (s Settings) on(a Agent, t time.Time) bool {
+	if len(a.Hours) == 0 {
+		return inOffice(s.Calendar, t)
+	}
+	work, named := s.Calendar.On(t)
+	return (named == nil || len(work) > 0) && a.Hours.Contains(t.In(clock.Vietnam))
+}
+
+// nextOn is when a box is switched on after t as a rule.
+func (s Settings) nextOn(a Agent, t time.Time) time.Time {
+	if len(a.Hours) == 0 {
+		return NextOpening(s.Calendar, t)
+	}
+	for end := t.AddDate(0, 0, maxIdle); t.Before(end); {
+		next := a.Hours.Next(t.In(clock.Vietnam))
+		if next.IsZero() {
+			return t
+		}
+		if t = next; s.on(a, t) {
+			return t
+		}
+	}
+	return t
 }
