@@ -41,6 +41,8 @@ const (
 	stuckAfter = 4
 	// failingFor is how long nothing must get through a channel until it fails.
 	failingFor = 5 * time.Minute
+	// brokerPatience is how long the broker may be away until that is a condition.
+	brokerPatience = time.Minute
 	// diskWarning is how many times the reserve is still free when the disk is shown.
 	diskWarning = 2
 	// alertsDir keeps who has which mail, a folder for each channel.
@@ -284,8 +286,11 @@ func (h *Hub) conditions(ctx context.Context, now time.Time) ([]incident.Conditi
 			list = append(list, incident.Condition{Code: code})
 		}
 	}
-	link := h.link.Status()
-	add(!link.Connected && now.Sub(link.Since) > time.Minute, conditionBroker)
+	link, away := h.link.Status(), h.started
+	if link.Since.After(away) {
+		away = link.Since
+	}
+	add(!link.Connected && now.Sub(away) > brokerPatience, conditionBroker)
 	free, err := h.blobs.Free()
 	if err != nil {
 		return nil, err
