@@ -61,7 +61,8 @@ var (
 	connectorDead = gauge("tram_connector_dead_letters", "", "What other software refused for good.", "connector", "kind")
 	connectorDone = counter("tram_connector_delivered_total", "", "What was handed over since the start.", "connector", "kind")
 
-	officeMetrics = []*metrics.Desc{
+	// Metrics are those of an office, beside metrics.Own.
+	Metrics = []*metrics.Desc{
 		enrolledGauge, linkUp, linkSent, linkReceived, linkConnects, linkFailures, linkRTT, queueBundles, queueBytes, queueOldest,
 		documentsGauge, deliveryTime, diskFree, diskReserve, databaseSize, clockOffset, clockTrusted, clockNow, certificate, conditionOn,
 		budgetUsed, budgetLimit, budgetAhead, connectorUp, connectorWait, connectorDead, connectorDone,
@@ -86,7 +87,7 @@ func (a *Agent) openMonitor(ctx context.Context, group *errgroup.Group) error {
 	}
 	m := &monitor{agent: a, delivery: metrics.NewHistogram(deliveryTime, deliveryBounds)}
 	server, err := metrics.Listen(metrics.Options{
-		Address: c.Listen, Allow: c.Allow, Program: "tram", Version: a.o.Version, Descs: officeMetrics, Logger: a.log.With("part", "metrics"),
+		Address: c.Listen, Allow: c.Allow, Program: "tram", Version: a.o.Version, Descs: Metrics, Logger: a.log.With("part", "metrics"),
 		Collectors: []metrics.Collector{
 			{Name: "status", Collect: m.status}, {Name: "queue", Collect: m.queue}, {Name: "documents", Collect: m.documents},
 			{Name: "connectors", Collect: m.connectors},

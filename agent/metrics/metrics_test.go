@@ -208,7 +208,7 @@ func TestAPartThatFailsKeepsNothingElseBack(t *testing.T) {
 }
 
 func TestOtherRequestsAreRefused(t *testing.T) {
-	s := &Server{descs: own, failures: NewCounts(failures)}
+	s := &Server{descs: Own, failures: NewCounts(failures)}
 	for _, c := range []struct {
 		method, target, host string
 		want                 int

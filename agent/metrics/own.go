@@ -27,7 +27,8 @@ var (
 	files   = &Desc{"process_open_fds", Gauge, "", nil, "Open files and connections. Linux only."}
 	maxOpen = &Desc{"process_max_fds", Gauge, "", nil, "How many there may be. Linux only."}
 
-	own = []*Desc{build, failures, took, dropped, goInfo, goroutines, goHeap, goSys, goCycles, started, cpu, rss, files, maxOpen}
+	// Own are the metrics of every program.
+	Own = []*Desc{build, failures, took, dropped, goInfo, goroutines, goHeap, goSys, goCycles, started, cpu, rss, files, maxOpen}
 )
 
 // begun is when this process began, nearly.

@@ -68,7 +68,7 @@ func Listen(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, descs: slices.Concat(own, o.Descs), failures: NewCounts(failures)}
+	s := &Server{o: o, descs: slices.Concat(Own, o.Descs), failures: NewCounts(failures)}
 	for _, c := range o.Collectors {
 		s.failures.Add(0, c.Name)
 	}

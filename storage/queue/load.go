@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"tram/storage"
 	"tram/storage/sqlite"
 )
 
@@ -71,12 +72,10 @@ func among(kinds []uint8) (string, error) {
 	return string(data), err
 }
 
-// TakenAt is when this store took over a bundle, zero when it did not: it is the
-// owner's own.
-func (q *Queue) TakenAt(tx *sqlite.Tx, id [16]byte) (at time.Time, err error) {
-	list, err := sqlite.Column[int64](tx, `SELECT at FROM seen WHERE id = ?`, id[:])
-	if err != nil || len(list) == 0 {
-		return time.Time{}, err
-	}
-	return sqlite.Time(list[0]), nil
+// Taken is when this store took over a bundle that it has, zero when it is the owner's
+// own, and the size of its objects. Error [storage.ErrNotFound].
+func (q *Queue) Taken(tx *sqlite.Tx, id storage.ID) (at time.Time, size int64, err error) {
+	var ms int64
+	err = notFound(tx.QueryRow(`SELECT coalesce(s.at, 0), b.size FROM bundles b LEFT JOIN seen s ON s.id = b.id WHERE b.id = ?`, id).Scan(&ms, &size))
+	return sqlite.TimeOrZero(ms), size, err
 }

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -31,12 +32,24 @@ func TestP9_WhatWaitsIsCounted(t *testing.T) {
 	_, err := q.Admit(t.Context(), "c", storagetest.NewSample(4, 2, 1000, 50_000).Incoming())
 	must(t, err)
 	taken := func(s storagetest.Sample) (at time.Time) {
-		must(t, q.update(func(tx *sqlite.Tx) (err error) { at, err = q.TakenAt(tx, s.ID); return err }))
+		must(t, q.update(func(tx *sqlite.Tx) (err error) {
+			size := int64(0)
+			if at, size, err = q.Taken(tx, s.ID); size == 0 {
+				t.Errorf("%s has no size", s.ID)
+			}
+			return err
+		}))
 		return at
 	}
 	if at := taken(own); !at.IsZero() {
 		t.Errorf("an own bundle was taken over at %v", at)
 	}
+	must(t, q.update(func(tx *sqlite.Tx) error {
+		if _, _, err := q.Taken(tx, uuid.New()); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("of a bundle that is not there: %v", err)
+		}
+		return nil
+	}))
 	check := func(what string, got []queue.Load, err error, want ...queue.Load) {
 		t.Helper()
 		must(t, err)
