@@ -105,7 +105,7 @@ func (m Month) deliveryRows(lang i18n.Lang, name func(string) string) [][]string
 		for _, d := range g.Delivery {
 			within := "–"
 			if Limits[d.Urgency] > 0 {
-				within = percent(lang, float64(d.Within) / float64(d.Count))
+				within = percent(lang, float64(d.Within)/float64(d.Count))
 			}
 			rows = append(rows, []string{label, i18n.T(lang, "hub.report.urgency."+fmt.Sprint(d.Urgency)), fmt.Sprint(d.Count), megabytes(lang, d.Bytes), Took(lang, d.P50), Took(lang, d.P95), within})
 		}
