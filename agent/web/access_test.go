@@ -186,6 +186,7 @@ var whoMay = map[string]string{
 	"GET /quan-tri": "it", "GET /quan-tri/con-dau": "it", "POST /quan-tri/con-dau/{name}": "it", "GET /quan-tri/ket-noi": "it", "POST /quan-tri/ket-noi": "it",
 	"GET /quan-tri/ket-noi/them": "it", "GET /quan-tri/ket-noi/mot/{name}": "it", "POST /quan-tri/ket-noi/mot/{name}": "it", "GET /quan-tri/tin-bi-giu": "it",
 	"POST /quan-tri/tin-bi-giu/{id}": "it", "GET /quan-tri/ung-dung": "it", "POST /quan-tri/ung-dung": "it", "POST /quan-tri/ung-dung/{name}": "it",
+	"GET /quan-tri/ung-dung/{name}/tu-trang-thai": "it", "POST /quan-tri/ung-dung/{name}/tu-trang-thai": "it",
 	"GET /quan-tri/duong-truyen": "it", "GET /quan-tri/luu-tru": "it", "GET /quan-tri/sao-luu": "it", "GET /quan-tri/nhat-ky": "it", "POST /quan-tri/nhat-ky": "it",
 	"GET /quan-tri/nhat-ky/xuat": "it",
 
