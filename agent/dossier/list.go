@@ -214,6 +214,19 @@ func rowsOf(tx *sqlite.Tx, order, where string, args ...any) ([]Row, error) {
 	return list, rows.Err()
 }
 
+// Pulse tells whether a list of dossiers may show something else than before: it
+// gives how many changes there were, and how many dossiers are late.
+func (s *Store) Pulse(ctx context.Context) (changes int64, late int, err error) {
+	where, args := TabLate.where(s.now(), time.Time{})
+	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
+		return tx.QueryRow(`SELECT coalesce((SELECT last FROM dossier_counters WHERE series = 'revision'), 0), (SELECT count(*) FROM dossiers WHERE `+where+`)`, args...).Scan(&changes, &late)
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("count changes of dossiers: %w", err)
+	}
+	return changes, late, nil
+}
+
 // Counts are how many dossiers each tab has.
 func (s *Store) Counts(ctx context.Context) (map[Tab]int, error) {
 	counts := map[Tab]int{}
