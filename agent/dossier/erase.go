@@ -58,6 +58,7 @@ func (a *acting) erase(reason string) error {
 	for _, query := range []string{
 		`DELETE FROM dossier_steps WHERE transfer IN (SELECT id FROM dossier_transfers WHERE dossier = ?)`,
 		`DELETE FROM dossier_files WHERE dossier = ?`,
+		`DELETE FROM dossier_apologies WHERE dossier = ?`,
 		`UPDATE dossier_events SET text = '', legal = '' WHERE dossier = ?`,
 	} {
 		if _, err := a.tx.Exec(query, a.seq); err != nil {
@@ -78,7 +79,7 @@ func (a *acting) erase(reason string) error {
 func (d *Dossier) forget() {
 	d.Erased, d.Subject = true, ""
 	d.Applicant = Applicant{Kind: d.Applicant.Kind}
-	d.Results, d.Files = []Result{}, []File{}
+	d.Results, d.Files, d.Apology = []Result{}, []File{}, nil
 	for i := range d.Charges {
 		d.Charges[i].Receipt = ""
 	}

@@ -197,6 +197,11 @@ func (a *acting) conflict() error {
 	if n := len(a.d.Events); n > 0 {
 		last := a.d.Events[n-1]
 		args["name"], args["time"] = last.By, clockTime(last.Learnt)
+		if p := a.d.Apology; p != nil && p.BackAt.After(last.Learnt) {
+			args["name"], args["time"] = p.BackBy, clockTime(p.BackAt)
+		} else if p != nil && p.At.After(last.Learnt) {
+			args["name"], args["time"] = p.By, clockTime(p.At)
+		}
 	}
 	return problem.New(problem.Conflict, "dossier.changed", "", args)
 }
@@ -229,6 +234,9 @@ func (a *acting) take(e Event) error {
 		return err
 	}
 	a.new, a.d.Events = append(a.new, e), append(a.d.Events, e)
+	if err := a.dropDraft(e); err != nil {
+		return err
+	}
 	if !e.Moot {
 		a.follow(e)
 	}

@@ -249,7 +249,7 @@ var whoMay = map[string]string{
 	"POST /mot-cua/{id}/cho-rut": "lan onestop", "POST /mot-cua/{id}/khong-cho-rut": "lan onestop", "POST /mot-cua/{id}/bat-dau": "lan leader staff onestop",
 	"POST /mot-cua/{id}/co-ket-qua": "lan leader staff onestop", "POST /mot-cua/{id}/yeu-cau-bo-sung": "lan leader staff onestop", "POST /mot-cua/{id}/yeu-cau-nop": "lan leader staff onestop",
 	"POST /mot-cua/{id}/chuyen": "lan leader staff onestop", "POST /mot-cua/{id}/goi-lai": "lan leader staff onestop", "POST /mot-cua/{id}/ghi-chu": "lan leader staff onestop",
-	"POST /mot-cua/{id}/gia-han": "leader", "POST /mot-cua/{id}/dung": "leader", "POST /mot-cua/{id}/mo-lai": "leader",
+	"POST /mot-cua/{id}/gia-han": "leader", "POST /mot-cua/{id}/tra-phieu": "leader", "POST /mot-cua/{id}/soan-xin-loi": "lan onestop", "POST /mot-cua/{id}/dung": "leader", "POST /mot-cua/{id}/mo-lai": "leader",
 
 	"GET /ky/{token}": "all", "POST /ky/{token}": "all", // the signing agent: the token is what counts
 }
