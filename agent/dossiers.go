@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 
+	"tram/agent/connector"
 	"tram/agent/dossier"
 	"tram/agent/dossier/forms"
 	"tram/agent/health"
@@ -15,7 +16,7 @@ import (
 // openDossiers makes the one-stop dossiers of the office.
 func (d *desk) openDossiers(ctx context.Context) (err error) {
 	d.dossiers, err = dossier.New(ctx, dossier.Options{
-		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Agency: d.o.Config.Dossiers.Agency, Post: d.office, News: d.office, Reporter: d.office,
+		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Agency: d.o.Config.Dossiers.Agency, Post: d.office, News: d.office, Reporter: d.office, Forget: connector.Forget,
 		Unsure: func() bool { trusted, _ := d.clock.Trusted(); return !trusted },
 		Logger: d.log.With("part", "dossiers"), Now: d.clock.Now,
 	})

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"tram/agent/connector"
 	"tram/agent/dossier"
 	"tram/agent/office"
 	"tram/storage/sqlite"
@@ -13,3 +14,6 @@ func (a *Agent) DB() *sqlite.DB { return a.theDesk().db }
 
 // Dossiers lets tests act on one-stop dossiers as people do.
 func (a *Agent) Dossiers() *dossier.Store { return a.theDesk().dossiers }
+
+// Connectors lets tests join the office to other systems.
+func (a *Agent) Connectors() *connector.Host { return a.theDesk().connectors }

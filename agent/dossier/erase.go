@@ -68,6 +68,9 @@ func (a *acting) erase(reason string) error {
 	if err := a.eraseTransfers(); err != nil {
 		return err
 	}
+	if err := a.s.forget(a.tx, a.d.ID); err != nil {
+		return err
+	}
 	if _, err := a.tx.Exec(`INSERT INTO dossier_traces (one, since, last) VALUES (1, ?1, ?1) ON CONFLICT (one) DO UPDATE SET last = ?1`, a.tx.Now()); err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ type Options struct {
 	Post Post
 	// Reporter carries reports to the hub; nil: there are none.
 	Reporter Reporter
+	// Forget gives up what other parts of the office keep of a dossier that may name the
+	// applicant, within the transaction that erases it; nil: nothing.
+	Forget func(tx *sqlite.Tx, id storage.ID) error
 	// Unsure tells whether the clock is not to be believed now; nil: never.
 	Unsure func() bool
 	Logger *slog.Logger     // nil discards
@@ -66,6 +69,7 @@ type Store struct {
 	wake     chan struct{} // for Run: something is to be told
 	reporter Reporter
 	told     chan struct{} // for RunReports: the hub is to be told at once
+	forget   func(tx *sqlite.Tx, id storage.ID) error
 	unsure   func() bool
 	log      *slog.Logger
 	now      func() time.Time
@@ -90,7 +94,10 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, agency: cmp.Or(o.Agency, o.Code), post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	if o.Forget == nil {
+		o.Forget = func(*sqlite.Tx, storage.ID) error { return nil }
+	}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, agency: cmp.Or(o.Agency, o.Code), post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), forget: o.Forget, unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}

@@ -37,9 +37,9 @@ func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
 	}
 	pages := map[string]map[string]string{
 		"onestop": desk,
-		"leader":  {"late": dossierPath(all["late"].ID) + apologise, "tab-late": dossiersPath + "?loc=qua-han", "done": dossierPath(all["done"].ID), "work": "/viec-can-lam",
+		"leader": {"late": dossierPath(all["late"].ID) + apologise, "tab-late": dossiersPath + "?loc=qua-han", "done": dossierPath(all["done"].ID), "work": "/viec-can-lam",
 			"apology": dossierPath(all["apology"].ID), "apology-back": dossierPath(all["apology-back"].ID), "tab-apology": dossiersPath + "?loc=tat-ca&phieu=waiting"},
-		"lan":     {"draft": "/gui?ho-so=" + all["working"].ID.String(), "working": dossierPath(all["working"].ID)},
+		"lan": {"draft": "/gui?ho-so=" + all["working"].ID.String(), "working": dossierPath(all["working"].ID)},
 	}
 	for _, width := range webtest.Widths() {
 		for _, role := range []string{"onestop", "leader", "lan"} {
