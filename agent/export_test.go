@@ -12,6 +12,9 @@ func (a *Agent) Office() *office.Office { return a.theDesk().office }
 
 func (a *Agent) DB() *sqlite.DB { return a.theDesk().db }
 
+// Connectors lets tests join an office to other systems.
+func (a *Agent) Connectors() *connector.Host { return a.theDesk().connectors }
+
 // Dossiers lets tests act on one-stop dossiers as people do.
 func (a *Agent) Dossiers() *dossier.Store { return a.theDesk().dossiers }
 

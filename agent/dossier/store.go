@@ -45,6 +45,10 @@ type Options struct {
 	News News
 	// Post carries steps to other offices; nil: dossiers stay here.
 	Post Post
+	// Carrier takes dossiers to offices that are not on Trạm; nil: none is handed there.
+	Carrier Carrier
+	// Sheet makes the sheet that goes with a dossier by a document; needed with Carrier.
+	Sheet func(ctx context.Context, d Dossier) (Upload, error)
 	// Reporter carries reports to the hub; nil: there are none.
 	Reporter Reporter
 	// Forget gives up what other parts of the office keep of a dossier that may name the
@@ -65,6 +69,8 @@ type Store struct {
 	calendar atomic.Pointer[workdays.Calendar]
 	tries    *Tries
 	post     Post
+	carrier  Carrier
+	sheet    func(ctx context.Context, d Dossier) (Upload, error)
 	news     News
 	wake     chan struct{} // for Run: something is to be told
 	reporter Reporter
@@ -97,7 +103,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Forget == nil {
 		o.Forget = func(*sqlite.Tx, storage.ID) error { return nil }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, agency: cmp.Or(o.Agency, o.Code), post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), forget: o.Forget, unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, agency: cmp.Or(o.Agency, o.Code), post: o.Post, carrier: o.Carrier, sheet: o.Sheet, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), forget: o.Forget, unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}
