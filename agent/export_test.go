@@ -17,6 +17,3 @@ func (a *Agent) Connectors() *connector.Host { return a.theDesk().connectors }
 
 // Dossiers lets tests act on one-stop dossiers as people do.
 func (a *Agent) Dossiers() *dossier.Store { return a.theDesk().dossiers }
-
-// Connectors lets tests join the office to other systems.
-func (a *Agent) Connectors() *connector.Host { return a.theDesk().connectors }
