@@ -47,7 +47,9 @@ func (s *Store) Supplement(ctx context.Context, id storage.ID, copies []int, lis
 		if err := a.d.Allows(Supplemented); err != nil {
 			return err
 		}
-		a.copies(copies)
+		if err := a.copies(copies); err != nil {
+			return err
+		}
 		if err := a.files(staged); err != nil {
 			return err
 		}

@@ -270,7 +270,7 @@ func (v *visit) actCopies(d dossier.Dossier, in actInput) ([]int, error) {
 	for _, w := range wrong {
 		field := "copies[" + strings.TrimPrefix(w.Field, "copies-") + "]"
 		at, _ := strconv.Atoi(strings.TrimPrefix(w.Field, "copies-"))
-		list = append(list, problem.New(problem.Usage, "dossier.copies", field, i18n.Args{"name": d.Papers[at].Paper.Name}))
+		list = append(list, problem.New(problem.Usage, "dossier.copies", field, i18n.Args{"name": d.Papers[at].Paper.Name, "limit": dossier.MaxCopies}))
 	}
 	return copies, list.Err()
 }
