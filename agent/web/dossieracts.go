@@ -120,7 +120,7 @@ var dossierActs = []dossierAct{
 		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
 			return s.Dossiers.Extend(ctx, d.ID, dateTyped(in.field("day")), in.field("reason"), v.dossierActor(), in.seen)
 		}},
-	{name: apologyBack, who: account.DossierDecide, when: func(d dossier.Dossier) bool { return d.Apology.Draft() == dossier.DraftWaiting }, fields: []actField{{"text", asText, nil}},
+	{name: apologyBack, who: account.DossierDecide, warn: true, when: func(d dossier.Dossier) bool { return d.Apology.Draft() == dossier.DraftWaiting }, fields: []actField{{"text", asText, nil}},
 		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
 			return s.Dossiers.SendApologyBack(ctx, d.ID, in.field("text"), v.dossierActor(), in.seen)
 		}},
