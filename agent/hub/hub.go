@@ -85,6 +85,9 @@ type Options struct {
 	ReportEvery, PublishEvery time.Duration
 	// WatchEvery is how often it is looked for incidents; zero: DefaultWatchEvery.
 	WatchEvery time.Duration
+	// Speed is how many times as fast as usual the times of incidents run, for trials;
+	// zero: as usual.
+	Speed int
 }
 
 // Hub is a hub with its stores open.
