@@ -291,6 +291,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.search.Run(ctx) })
 	group.Go(func() error { return d.handling.Run(ctx) })
 	group.Go(func() error { return d.dossiers.Run(ctx) })
+	group.Go(func() error { return d.dossiers.RunCarried(ctx) })
 	group.Go(func() error { return d.dossiers.RunReports(ctx, d.o.ReportEvery) })
 	group.Go(func() error { return d.node.Run(ctx, d.id.Hub, d.link) })
 	group.Go(func() error { return d.line.Run(ctx) })
