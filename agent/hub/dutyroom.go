@@ -88,6 +88,9 @@ func (h *Hub) openDuty() error {
 	if settings.Rules, err = settings.Rules.Override(cfg.Rules); err != nil {
 		return err
 	}
+	if h.o.Speed > 0 {
+		settings = settings.Faster(h.o.Speed)
+	}
 	if err := h.openChannels(); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
+	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/agent/identity"
 	"tram/agent/lineage"
@@ -85,6 +86,9 @@ type Options struct {
 	ReportEvery, PublishEvery time.Duration
 	// WatchEvery is how often it is looked for incidents; zero: DefaultWatchEvery.
 	WatchEvery time.Duration
+	// Speed is how many times as fast as usual the times of incidents run, for trials;
+	// zero: as usual.
+	Speed int
 }
 
 // Hub is a hub with its stores open.
@@ -103,6 +107,7 @@ type Hub struct {
 	onestop  onestop
 	duty     dutyRoom
 	monitor  *monitor // nil: nobody may ask
+	reports  *report.Reports
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -124,7 +129,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, duty.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -214,11 +219,12 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
 	h.monitor = newMonitor(h)
+	h.reports = report.New(h.db, h.fleet)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.monitor.custodyGiven(tx, peer, b))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return h.relay.Refused(tx, peer, b, o)
@@ -410,6 +416,9 @@ func (h *Hub) tidy(ctx context.Context) error {
 		}
 		if err := h.queue.Tidy(ctx, time.Now(), nil); err != nil && ctx.Err() == nil {
 			h.log.Error("store not tidied", "error", err)
+		}
+		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("use of SIMs not noted", "error", err)
 		}
 		select {
 		case <-ctx.Done():

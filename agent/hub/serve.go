@@ -129,6 +129,7 @@ func (h *Hub) local() http.Handler {
 	h.onestopRoutes(mux)
 	h.incidentRoutes(mux)
 	h.urgentRoutes(mux)
+	h.reportRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }

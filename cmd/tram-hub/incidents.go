@@ -182,15 +182,19 @@ func urgentCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.Print(u, func(w io.Writer) { printUrgent(c, w, u) })
+		return c.Print(u, func(w io.Writer) { printUrgent(c, w, u, all) })
 	}
 	cmd.AddCommand(calledCommand(c))
 	return cmd
 }
 
-func printUrgent(c *cli.Console, w io.Writer, u hub.Undelivered) {
+func printUrgent(c *cli.Console, w io.Writer, u hub.Undelivered, all bool) {
 	if len(u.Documents) == 0 {
-		fmt.Fprintln(w, c.T("hub.urgent.none", i18n.Args{"at": moment(u.At)}))
+		key := "hub.urgent.none"
+		if all {
+			key = "hub.urgent.none-at-all"
+		}
+		fmt.Fprintln(w, c.T(key, i18n.Args{"at": moment(u.At)}))
 		return
 	}
 	for _, d := range u.Documents {

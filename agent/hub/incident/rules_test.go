@@ -3,6 +3,7 @@ package incident
 import (
 	"reflect"
 	"testing"
+	"time"
 )
 
 func TestRulesAreChangedByLines(t *testing.T) {
@@ -47,5 +48,16 @@ func TestHysteresis(t *testing.T) {
 		if got := c.rule.level(c.value, c.was); got != c.want {
 			t.Errorf("%s at %v, was %q: %q, want %q", c.rule.Code, c.value, c.was, got, c.want)
 		}
+	}
+}
+
+func TestFasterLeavesTheOriginalAlone(t *testing.T) {
+	s := newFleet(t, monday).e.s
+	fast := s.Faster(60)
+	if fast.Interval != 5*time.Second || fast.Rules.For("", GroupSilent).Wait != 2*time.Second || fast.Rules.For("", HoaTocLate).Levels[0].Limit != 15 || fast.Rules.For("", GroupSilent).Levels[0].Limit != 0.3 {
+		t.Errorf("%+v", fast)
+	}
+	if s.Interval != 5*time.Minute || !reflect.DeepEqual(s.Rules, DefaultRules()) {
+		t.Error("the original has changed")
 	}
 }

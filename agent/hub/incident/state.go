@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -50,6 +51,29 @@ func DefaultSettings(cal *workdays.Calendar) Settings {
 		Window: 10 * time.Minute, Least: 5, Between: 15 * time.Minute, Change: 0.25,
 		Drain: 2 * time.Hour, HoldLeast: 10 * time.Minute, HoldMost: 12 * time.Hour,
 	}
+}
+
+// Faster are the settings for a clock that runs n times as fast: all times are divided by
+// n, those of rules too. Office hours stay what they are. It is for trials.
+func (s Settings) Faster(n int) Settings {
+	by := time.Duration(n)
+	for _, d := range []*time.Duration{&s.Interval, &s.Grace, &s.Settle, &s.Morning, &s.Evening, &s.Window, &s.Between, &s.Drain, &s.HoldLeast, &s.HoldMost} {
+		*d /= by
+	}
+	s.Rules = s.Rules.clone()
+	for _, rules := range append(slices.Collect(maps.Values(s.Rules.clusters)), s.Rules.all) {
+		for code, r := range rules {
+			r.Wait, r.Quiet = r.Wait/by, r.Quiet/by
+			if r.Unit == Seconds {
+				r.Levels = slices.Clone(r.Levels)
+				for i := range r.Levels {
+					r.Levels[i].Limit /= float64(n)
+				}
+			}
+			rules[code] = r
+		}
+	}
+	return s
 }
 
 // ID numbers incidents from 1; 0 is none.
