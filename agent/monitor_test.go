@@ -183,7 +183,7 @@ func TestMonitoringSoftwareSeesOfficeAndHub(t *testing.T) {
 		`tram_hub_findings{rule="undelivered-hoa-toc",severity="page"} 0`, `tram_hub_incidents_open{rule="silent",severity="warning"} 0`,
 		`tram_metrics_failures_total{collector="agents"} 0`, `tram_metrics_dropped_series 0`)
 	for _, name := range []string{"tram_hub_beats_total", `tram_hub_delivered_bytes_total{urgency="hoa-toc"}`, "tram_hub_database_size_bytes", `tram_hub_undelivered_oldest_seconds{cluster="H40",urgency="khan"}`} {
-		if regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (0|-.*)$`).MatchString(text) || !strings.Contains(text, "\n"+name+" ") {
+		if regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(name)+` (0|-.*)$`).MatchString(text) || !strings.Contains(text, "\n"+name+" ") {
 			t.Errorf("%s is not above 0; there is\n%s", name, strings.Join(regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(name)+`.*$`).FindAllString(text, -1), "\n"))
 		}
 	}
