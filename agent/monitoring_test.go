@@ -135,5 +135,6 @@ func TestAlertRulesAskForMetricsThatExist(t *testing.T) {
 	}
 	for _, a := range list {
 		knownMetrics(t, a.name, a.expr)
+		knownLabels(t, a.name, a.expr)
 	}
 }
