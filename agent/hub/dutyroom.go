@@ -202,7 +202,7 @@ func (h *Hub) runDuty(ctx context.Context, group *errgroup.Group) error {
 	if err := h.duty.room.Drop(ctx); err != nil {
 		return err
 	}
-	w := alert.Writer{Hub: alert.Party{Code: h.ca.Code, Name: h.ca.Name}, Store: h.db.Epoch().String(), Names: h.name}
+	w := alert.Writer{Hub: alert.Party{Code: h.ca.Code, Name: h.ca.Name}, Store: h.db.Epoch().String(), Names: h.OfficeName}
 	for _, c := range h.duty.channels {
 		group.Go(func() error { return alert.Run(ctx, h.duty.room, c, w, h.log.With("part", "alerts")) })
 	}
@@ -265,6 +265,9 @@ func (h *Hub) look(ctx context.Context, now time.Time) error {
 func (h *Hub) dutyFacts(ctx context.Context, now time.Time) (f incident.Facts, err error) {
 	link := h.link.Status()
 	f.Hub = incident.Hub{Code: h.ca.Code, Up: h.started, Ends: h.ca.Authority.Cert.NotAfter}
+	if h.crlPath() != "" {
+		f.Hub.List = h.crlLate()
+	}
 	switch {
 	case !link.Connected:
 		f.Hub.Up = now // nobody is missed by who can hear nobody
@@ -413,5 +416,5 @@ func regroup(tx *sqlite.Tx, r incident.Result) error {
 	return nil
 }
 
-// name is the name of an office, or what else is not the code of one.
-func (h *Hub) name(code string) string { return cmp.Or(h.nameOf(code), code) }
+// OfficeName is the name of an office; what is the code of none, as it is.
+func (h *Hub) OfficeName(code string) string { return cmp.Or(h.nameOf(code), code) }

@@ -56,6 +56,7 @@ type UndeliveredDocument struct {
 type UndeliveredRecipient struct {
 	Code     string      `json:"code"`
 	Name     string      `json:"name"`
+	Cluster  string      `json:"cluster,omitempty"`
 	Phone    string      `json:"phone,omitempty"`
 	Online   bool        `json:"online"`
 	Seen     time.Time   `json:"seen,omitzero"`     // last contact
@@ -105,9 +106,9 @@ func (h *Hub) Undelivered(ctx context.Context, all bool) (Undelivered, error) {
 			Created: p.Created, Taken: p.Taken, Expires: p.Expires, Size: p.Size, Of: p.To,
 		}
 		for _, peer := range p.Peers {
-			r, cluster := recipient(peer)
+			r := recipient(peer)
 			r.Elapsed = int64(u.At.Sub(p.Taken) / time.Second)
-			r.Due = h.duty.room.Settings().Due(cluster, int(p.Urgency), p.Taken)
+			r.Due = h.duty.room.Settings().Due(r.Cluster, int(p.Urgency), p.Taken)
 			r.Late = !r.Due.IsZero() && !u.At.Before(r.Due)
 			for _, c := range calls[p.ID] {
 				if strings.EqualFold(c.Office, peer) {
@@ -128,8 +129,8 @@ func kindName(kind uint8) string {
 	return "document"
 }
 
-// recipients tells of an office what does not depend on the document, and its cluster.
-func (h *Hub) recipients(ctx context.Context) (func(code string) (UndeliveredRecipient, string), error) {
+// recipients tells of an office what does not depend on the document.
+func (h *Hub) recipients(ctx context.Context) (func(code string) UndeliveredRecipient, error) {
 	contacts, err := duty.Contacts(ctx, h.db)
 	if err != nil {
 		return nil, err
@@ -146,12 +147,12 @@ func (h *Hub) recipients(ctx context.Context) (func(code string) (UndeliveredRec
 	for _, b := range boxes {
 		known[registry.Key(b.Code)] = b
 	}
-	return func(code string) (UndeliveredRecipient, string) {
+	return func(code string) UndeliveredRecipient {
 		b := known[registry.Key(code)]
 		return UndeliveredRecipient{
-			Code: code, Name: cmp.Or(b.Name, h.nameOf(code)), Phone: contacts[registry.Key(code)].Phone, Online: b.Online, Seen: b.Seen,
+			Code: code, Name: cmp.Or(b.Name, h.nameOf(code)), Cluster: b.Cluster, Phone: contacts[registry.Key(code)].Phone, Online: b.Online, Seen: b.Seen,
 			Incident: outages[code], Calls: []duty.Call{},
-		}, b.Cluster
+		}
 	}, nil
 }
 

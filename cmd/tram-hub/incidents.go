@@ -307,9 +307,9 @@ func printAlerts(c *cli.Console, w io.Writer, a hub.Alerts) {
 		for _, l := range r.Levels {
 			levels = append(levels, fmt.Sprintf("%s %s", l.Severity, limitText(r.Unit, l.Limit)))
 		}
-		rows = append(rows, []string{string(r.Code), strings.Join(levels, ", ")})
+		rows = append(rows, []string{string(r.Code), r.Cluster, strings.Join(levels, ", ")})
 	}
-	c.Table(w, []string{"hub.col.rule", "hub.col.limits"}, rows)
+	c.Table(w, []string{"hub.col.rule", "hub.col.cluster", "hub.col.limits"}, rows)
 }
 
 // limitText writes a limit as alerts.rules takes it.
