@@ -174,9 +174,17 @@ func (h *Hub) Overview(ctx context.Context, lang i18n.Lang) (Overview, error) {
 // Alerts is how people are told.
 type Alerts struct {
 	Channels []duty.Channel `json:"channels"`
+	Faults   []SettingFault `json:"faults"`          // of settings, for which a channel is left out
 	Pulse    *PulseState    `json:"pulse,omitempty"` // nil: there is none
 	Days     []duty.Day     `json:"days"`            // notices on each of the last days
 	Rules    []RuleLine     `json:"rules"`
+}
+
+// SettingFault is a setting of a channel that does not work.
+type SettingFault struct {
+	Code  string    `json:"code"` // of the problem
+	Field string    `json:"field"`
+	Args  i18n.Args `json:"args,omitempty"`
 }
 
 // PulseState is how the sign of life to the outside stands.
@@ -202,7 +210,10 @@ type RuleLevel struct {
 
 // Alerts says how people are told.
 func (h *Hub) Alerts(ctx context.Context) (Alerts, error) {
-	a := Alerts{Rules: []RuleLine{}}
+	a := Alerts{Rules: []RuleLine{}, Faults: []SettingFault{}}
+	for _, p := range h.duty.faults {
+		a.Faults = append(a.Faults, SettingFault{p.Code, p.Field, p.Args})
+	}
 	var err error
 	if a.Channels, err = h.duty.room.Channels(ctx); err != nil {
 		return a, err
@@ -238,9 +249,12 @@ type AlertsTested struct {
 	Deliveries []duty.Delivery `json:"deliveries"`
 }
 
-// TestAlerts sends a test by each channel and waits a while for how it goes. Problem
-// alerts.no-channel.
+// TestAlerts sends a test by each channel and waits a while for how it goes. Problems
+// are alerts.no-channel, and those of settings for which a channel was left out.
 func (h *Hub) TestAlerts(ctx context.Context, by string) (AlertsTested, error) {
+	if err := h.duty.faults.Err(); err != nil {
+		return AlertsTested{}, err
+	}
 	number, err := h.duty.room.Test(ctx, by)
 	if err != nil {
 		return AlertsTested{}, err

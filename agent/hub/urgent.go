@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"tram/agent/api"
 	"tram/agent/hub/duty"
-	"tram/agent/hub/fleet"
 	"tram/agent/hub/incident"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
@@ -88,15 +89,18 @@ func (h *Hub) Undelivered(ctx context.Context, all bool) (Undelivered, error) {
 		return u, err
 	}
 	u.More = more
-	ids := make([]storage.ID, 0, len(list))
+	ids, offices := make([]storage.ID, 0, len(list)), map[string]bool{}
 	for _, p := range list {
 		ids = append(ids, p.ID)
+		for _, peer := range p.Peers {
+			offices[peer] = true
+		}
 	}
 	calls, err := h.duty.room.Calls(ctx, ids)
 	if err != nil {
 		return u, err
 	}
-	recipient, err := h.recipients(ctx)
+	recipient, err := h.recipients(ctx, slices.Collect(maps.Keys(offices)))
 	if err != nil {
 		return u, err
 	}
@@ -130,7 +134,7 @@ func kindName(kind uint8) string {
 }
 
 // recipients tells of an office what does not depend on the document.
-func (h *Hub) recipients(ctx context.Context) (func(code string) UndeliveredRecipient, error) {
+func (h *Hub) recipients(ctx context.Context, codes []string) (func(code string) UndeliveredRecipient, error) {
 	contacts, err := duty.Contacts(ctx, h.db)
 	if err != nil {
 		return nil, err
@@ -139,16 +143,12 @@ func (h *Hub) recipients(ctx context.Context) (func(code string) UndeliveredReci
 	if err != nil {
 		return nil, err
 	}
-	boxes, err := h.fleet.Watch(ctx, map[string]fleet.Watched{})
+	boxes, err := h.fleet.Some(ctx, codes)
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string]fleet.Watched, len(boxes))
-	for _, b := range boxes {
-		known[registry.Key(b.Code)] = b
-	}
 	return func(code string) UndeliveredRecipient {
-		b := known[registry.Key(code)]
+		b := boxes[code]
 		return UndeliveredRecipient{
 			Code: code, Name: cmp.Or(b.Name, h.nameOf(code)), Cluster: b.Cluster, Phone: contacts[registry.Key(code)].Phone, Online: b.Online, Seen: b.Seen,
 			Incident: outages[code], Calls: []duty.Call{},

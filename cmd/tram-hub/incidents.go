@@ -280,6 +280,9 @@ func alertsCommand(c *cli.Console) *cobra.Command {
 }
 
 func printAlerts(c *cli.Console, w io.Writer, a hub.Alerts) {
+	for _, f := range a.Faults {
+		fmt.Fprintf(w, "%s: %s %s [%s]\n", f.Field, c.T("problem."+f.Code, f.Args), c.T("problem."+f.Code+".next", f.Args), f.Code)
+	}
 	if len(a.Channels) == 0 {
 		fmt.Fprintln(w, c.T("problem.alerts.no-channel"), c.T("problem.alerts.no-channel.next"))
 	} else {
