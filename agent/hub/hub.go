@@ -24,6 +24,7 @@ import (
 	"tram/agent/identity"
 	"tram/agent/lineage"
 	"tram/agent/stick"
+	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -98,6 +99,7 @@ type Hub struct {
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
 	onestop  onestop
+	accounts *account.Store // of the console
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -119,7 +121,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, account.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -205,6 +207,9 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		return err
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
+	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
+		return err
+	}
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{

@@ -54,7 +54,7 @@ type Button = struct{ Text, Name, Value, Tone string }
 type Input struct {
 	ID, Name, Kind     string
 	Label, Hint, Value string
-	Error              string
+	Error, Accept      string // Accept is what files are offered, packages by default
 	Checked            bool
 	Options            []Option
 }

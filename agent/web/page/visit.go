@@ -199,6 +199,19 @@ func (s *Site) CookieName(name string) string {
 // of a visit before it.
 func (s *Site) Cookies() (session, visit string) { return s.cookie, s.visitCookie }
 
+// Upload reads a form with files, of at most most bytes, for a route that says
+// Files. Problems: web.send.not-a-form, web.stale-form.
+func (v *Visit) Upload(most int64) error {
+	v.R.Body = http.MaxBytesReader(v.W, v.R.Body, most)
+	if err := v.R.ParseMultipartForm(most); err != nil {
+		return problem.New(problem.Usage, "web.send.not-a-form", "main", nil).Because(err)
+	}
+	if !v.RightToken(v.R.PostFormValue(TokenField)) {
+		return problem.New(problem.Denied, "web.stale-form", "", nil)
+	}
+	return nil
+}
+
 // Address is the visitor's IP, for throttles.
 func (v *Visit) Address() string {
 	host, _, err := net.SplitHostPort(v.R.RemoteAddr)
