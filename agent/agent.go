@@ -43,6 +43,9 @@ type Options struct {
 	// RenewEvery is how often the office looks at its certificate; zero is
 	// DefaultRenewEvery.
 	RenewEvery time.Duration
+	// BeatPoll is how often the office looks whether the hub is to be told how it
+	// stands; zero is DefaultBeatPoll.
+	BeatPoll time.Duration
 	// ReportEvery is how often at most the hub is told figures that have changed; zero
 	// is dossier.DefaultReportEvery.
 	ReportEvery time.Duration
@@ -81,6 +84,9 @@ func New(o Options) (*Agent, error) {
 	}
 	if o.RenewEvery == 0 {
 		o.RenewEvery = DefaultRenewEvery
+	}
+	if o.BeatPoll == 0 {
+		o.BeatPoll = DefaultBeatPoll
 	}
 	lines := support.NewLog(o.Logger.Handler())
 	o.Logger = slog.New(lines)

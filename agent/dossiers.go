@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 
 	"tram/agent/dossier"
@@ -15,7 +16,7 @@ import (
 // openDossiers makes the one-stop dossiers of the office.
 func (d *desk) openDossiers(ctx context.Context) (err error) {
 	d.dossiers, err = dossier.New(ctx, dossier.Options{
-		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Agency: d.o.Config.Dossiers.Agency, Post: d.office, News: d.office, Reporter: d.office,
+		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Agency: d.o.Config.Dossiers.Agency, Post: d.office, News: d.office, Reporter: d.office, Carrier: d.office, Sheet: d.controlSheet,
 		Unsure: func() bool { trusted, _ := d.clock.Trusted(); return !trusted },
 		Logger: d.log.With("part", "dossiers"), Now: d.clock.Now,
 	})
@@ -25,6 +26,16 @@ func (d *desk) openDossiers(ctx context.Context) (err error) {
 	d.office.Deliver(bundle.KindDossier, d.dossiers.Mailbox())
 	d.office.Hear(d.dossiers.Herald())
 	return nil
+}
+
+// controlSheet is the form that goes with a dossier to an office that is not on Trạm.
+func (d *desk) controlSheet(ctx context.Context, x dossier.Dossier) (dossier.Upload, error) {
+	steps, err := d.dossiers.Steps(ctx, x.ID)
+	if err != nil {
+		return dossier.Upload{}, err
+	}
+	pdf, err := forms.Sheet{Form: forms.Control, Dossier: x, Heading: d.formHeading(), Steps: steps}.PDF()
+	return dossier.Upload{Name: x.Code.String() + ".pdf", Media: "application/pdf", Body: bytes.NewReader(pdf.Data)}, err
 }
 
 // formHeading is what stands above the forms of dossiers.

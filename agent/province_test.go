@@ -248,7 +248,7 @@ func (p *province) agent(dir, code string) *agent.Agent {
 	}
 	a, err := agent.New(agent.Options{
 		Dir: dir, Config: c, Logger: slog.New(&p.log), Version: "test", Retry: 100 * time.Millisecond, CopyRetry: time.Second,
-		RenewEvery: p.renews, ReportEvery: 200 * time.Millisecond,
+		RenewEvery: p.renews, BeatPoll: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond,
 	})
 	if err != nil {
 		p.t.Fatal(err)

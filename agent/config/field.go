@@ -19,16 +19,17 @@ import (
 // Bounds of the settings that follow from formats or from the law of the line
 // and not from taste.
 const (
-	maxObject    = Size(2 << 30)             // bytes of one object of a bundle
-	maxFiles     = 250                       // objects of a bundle less its head and slips, rounded down
-	maxName      = 256                       // characters of a name
-	maxNotation  = 30                        // characters of an abbreviation
-	maxCode      = 64                        // characters of an office code
-	maxLifetime  = 10 * 365 * 24 * time.Hour // longer than any retention of undelivered documents
-	minKeepalive = 10 * time.Second          // below it the pings cost more than the news
-	maxKeepalive = 18 * time.Hour            // MQTT's field ends at 65,535 s
-	minLife      = time.Minute               // of a certificate; below it renewals would chase each other
-	maxLife      = 3 * 365 * 24 * time.Hour
+	maxObject        = Size(2 << 30)             // bytes of one object of a bundle
+	maxFiles         = 250                       // objects of a bundle less its head and slips, rounded down
+	maxName          = 256                       // characters of a name
+	maxNotation      = 30                        // characters of an abbreviation
+	maxCode          = 64                        // characters of an office code
+	maxLifetime      = 10 * 365 * 24 * time.Hour // longer than any retention of undelivered documents
+	minBeat, maxBeat = 10 * time.Second, 24 * time.Hour
+	minKeepalive     = 10 * time.Second // below it the pings cost more than the news
+	maxKeepalive     = 18 * time.Hour   // MQTT's field ends at 65,535 s
+	minLife          = time.Minute      // of a certificate; below it renewals would chase each other
+	maxLife          = 3 * 365 * 24 * time.Hour
 )
 
 // field is one setting: its key and its place in a struct. Values cross its

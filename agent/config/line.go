@@ -19,6 +19,7 @@ const Never = "never"
 // Bounds of the settings of the line.
 const (
 	maxPatterns  = 64
+	maxCarrier   = 20 // characters
 	maxArguments = 32 // of a command
 	maxArgument  = 1024
 	minIdle      = 10 * time.Second
@@ -35,6 +36,7 @@ type Metered struct {
 	Budget     Size       // of the SIM for a month; 0: no bound
 	Month      int        // day on which the month of the SIM begins; in a shorter month its last day
 	Hours      hours.Week // when documents that are not urgent may use them; empty: always
+	Carrier    string     // whose line it is, or its access point: what the hub groups offices by
 }
 
 // Line is how a line that is not always there is brought up and down.
@@ -64,6 +66,7 @@ func (m *Metered) fields() []field {
 		size("metered.budget", &m.Budget, 0, 1000*GB),
 		number("metered.month", &m.Month, 1, 31),
 		week("metered.hours", &m.Hours),
+		text("metered.carrier", &m.Carrier, maxCarrier),
 	}
 }
 

@@ -27,6 +27,7 @@ type Office struct {
 	Documents Documents
 	Storage   Storage
 	MQTT      OfficeMQTT
+	Heartbeat Heartbeat
 	Metered   Metered
 	Line      Line
 	Trust     Trust
@@ -113,6 +114,12 @@ type OfficeMQTT struct {
 	KeyExchange string
 }
 
+// Heartbeat is how often at least the hub is told how the office stands.
+type Heartbeat struct {
+	Every   time.Duration // over lines that cost nothing
+	Metered time.Duration // over metered ones
+}
+
 // Dossiers is how the office numbers one-stop dossiers and how long it keeps them.
 type Dossiers struct {
 	Agency string // agency code in the codes that it gives, in the old grammar or the new one; "" is the code of the office
@@ -132,6 +139,7 @@ func DefaultOffice() *Office {
 		Documents: Documents{Lifetime: 720 * time.Hour},
 		Storage:   Storage{Reserve: 200 * MB},
 		MQTT:      OfficeMQTT{Keepalive: 4 * time.Minute, KeyExchange: "economical"},
+		Heartbeat: Heartbeat{Every: 5 * time.Minute, Metered: time.Hour},
 		Metered:   defaultMetered(),
 		Line:      defaultLine(),
 		Trust:     Trust{OCSP: true},
@@ -166,6 +174,8 @@ func (o *Office) fields() []field {
 		duration("mqtt.keepalive", &o.MQTT.Keepalive, minKeepalive, maxKeepalive),
 		addresses("mqtt.servers", &o.MQTT.Servers),
 		choice("mqtt.keyexchange", &o.MQTT.KeyExchange, "economical", "post-quantum"),
+		duration("heartbeat.every", &o.Heartbeat.Every, minBeat, maxBeat),
+		duration("heartbeat.metered", &o.Heartbeat.Metered, minBeat, maxBeat),
 		folder("trust.anchors", &o.Trust.Anchors),
 		folder("trust.lists", &o.Trust.Lists),
 		toggle("trust.ocsp", &o.Trust.OCSP),

@@ -102,25 +102,29 @@ func (s *Store) guest(tx *sqlite.Tx, step Step, del office.Delivery) (int64, err
 		Applicant: h.Applicant, Channel: h.Channel, Papers: h.Papers, Sets: h.Sets, Way: h.Way, Charges: []Charge{}, Results: []Result{}, Version: 1, Changed: tx.Now(),
 	}
 	e := Event{ID: filed, Kind: Filed, At: tx.Now(), Learnt: tx.Now(), Office: s.me, By: del.From.Name, Text: h.Note, Due: due, Transfer: step.Transfer, Unsure: s.unsure()}
+	return s.insertGuest(tx, &d, e, Transfer{
+		ID: step.Transfer, Task: h.Task, From: del.From.Code, FromName: h.FromName, To: s.me, ToName: s.name, Note: h.Note, Deadline: h.Deadline,
+		State: Delivered, Incoming: true, Sent: h.Sent, By: h.By,
+	})
+}
+
+// insertGuest writes a dossier of another office with its first event and the hand-over
+// by which it came.
+func (s *Store) insertGuest(tx *sqlite.Tx, d *Dossier, e Event, t Transfer) (seq int64, err error) {
 	if err := d.Apply(e, false); err != nil {
 		return 0, err
 	}
-	seq, err := insert(tx, d)
-	if err != nil {
+	if seq, err = insert(tx, *d); err != nil {
 		return 0, err
 	}
-	if err := s.write(tx, seq, d, e, 0); err != nil {
+	if err := s.write(tx, seq, *d, e, 0); err != nil {
 		return 0, err
 	}
-	t := Transfer{
-		ID: step.Transfer, Task: h.Task, From: del.From.Code, FromName: h.FromName, To: s.me, ToName: s.name, Note: h.Note, Deadline: h.Deadline,
-		State: Delivered, Incoming: true, Sent: h.Sent, By: h.By,
-	}
-	if err := insertTransfer(tx, seq, t, del.From.Code); err != nil {
+	if err := insertTransfer(tx, seq, t, t.From); err != nil {
 		return 0, err
 	}
-	return seq, audit.Append(tx, audit.Entry{Actor: del.From.Code, Action: "dossier.guest", Subject: id.String(), Detail: map[string]string{
-		"code": d.Code.String(), "transfer": step.Transfer.String(), "task": string(h.Task),
+	return seq, audit.Append(tx, audit.Entry{Actor: t.From, Action: "dossier.guest", Subject: d.ID.String(), Detail: map[string]string{
+		"code": d.Code.String(), "transfer": t.ID.String(), "task": string(t.Task),
 	}})
 }
 

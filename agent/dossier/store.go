@@ -45,6 +45,10 @@ type Options struct {
 	News News
 	// Post carries steps to other offices; nil: dossiers stay here.
 	Post Post
+	// Carrier takes dossiers to offices that are not on Trạm; nil: none is handed there.
+	Carrier Carrier
+	// Sheet makes the sheet that goes with a dossier by a document; needed with Carrier.
+	Sheet func(ctx context.Context, d Dossier) (Upload, error)
 	// Reporter carries reports to the hub; nil: there are none.
 	Reporter Reporter
 	// Unsure tells whether the clock is not to be believed now; nil: never.
@@ -62,6 +66,8 @@ type Store struct {
 	calendar atomic.Pointer[workdays.Calendar]
 	tries    *Tries
 	post     Post
+	carrier  Carrier
+	sheet    func(ctx context.Context, d Dossier) (Upload, error)
 	news     News
 	wake     chan struct{} // for Run: something is to be told
 	reporter Reporter
@@ -90,7 +96,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, agency: cmp.Or(o.Agency, o.Code), post: o.Post, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, agency: cmp.Or(o.Agency, o.Code), post: o.Post, carrier: o.Carrier, sheet: o.Sheet, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tram/agent/i18n"
@@ -98,7 +99,7 @@ type owing struct {
 	step              Step
 	files             []office.MailFile
 	told, given, said int64 // as they are once it is told
-	code              string
+	dossier           Dossier
 }
 
 // tell tells one step; more says that there may be another.
@@ -107,9 +108,26 @@ func (s *Store) tell(ctx context.Context, id storage.ID) (more bool, err error) 
 	if err := s.db.View(ctx, func(tx *sqlite.Tx) error { o, err = s.owing(tx, id); return err }); err != nil {
 		return false, err
 	}
-	if o.step.Hand == nil && len(o.step.Events) == 0 && len(o.files) == 0 {
+	switch {
+	case o.step.Hand == nil && len(o.step.Events) == 0 && len(o.files) == 0:
 		return s.settle(ctx, o, nil)
+	case o.transfer.Outside || o.transfer.Document != (storage.ID{}):
+		more, err = s.carry(ctx, o)
+	default:
+		more, err = s.mail(ctx, o)
 	}
+	var p *problem.Problem
+	if errors.As(err, &p) && slices.Contains(final, p.Class) && p.Code != notYet {
+		return false, s.undeliverable(ctx, o, p)
+	}
+	return more, err
+}
+
+// final are the classes of problems that trying again does not mend.
+var final = []problem.Class{problem.Usage, problem.NotFound, problem.Conflict}
+
+// mail sends a step to an office on Trạm.
+func (s *Store) mail(ctx context.Context, o owing) (more bool, err error) {
 	raw, err := json.Marshal(o.step)
 	if err != nil {
 		return false, err
@@ -117,14 +135,10 @@ func (s *Store) tell(ctx context.Context, id storage.ID) (more bool, err error) 
 	sealed, err := s.post.SealMail(ctx, office.Mail{
 		Kind: bundle.KindDossier, To: []string{o.peer}, Name: stepName, Media: stepMedia, Message: raw, Files: o.files, By: o.transfer.By,
 	})
-	if err == nil {
-		return s.settle(ctx, o, &sealed)
+	if err != nil {
+		return false, err
 	}
-	var p *problem.Problem
-	if errors.As(err, &p) && (p.Class == problem.Usage || p.Class == problem.NotFound) && p.Code != notYet {
-		return false, s.undeliverable(ctx, o, p)
-	}
-	return false, err
+	return s.settle(ctx, o, &sealed)
 }
 
 // owing composes the next step of a hand-over.
@@ -141,7 +155,7 @@ func (s *Store) owing(tx *sqlite.Tx, id storage.ID) (o owing, err error) {
 	if err != nil {
 		return o, err
 	}
-	o.code = d.Code.String()
+	o.dossier = d
 	o.step = Step{Format: stepFormat, Version: stepVersion, Transfer: id, Number: int(o.said) + 1, Events: []Event{}}
 	first := o.said == 0 && !o.transfer.Incoming
 	if first {
@@ -217,16 +231,23 @@ func (s *Store) settle(ctx context.Context, o owing, sealed *office.SealedMail) 
 				return err
 			}
 		}
-		return tx.QueryRow(`UPDATE dossier_transfers SET told = ?1, files = ?2, said = ?3, peer = ?4,
-				owed = EXISTS (SELECT 1 FROM dossier_events WHERE dossier = ?5 AND seq > ?1) OR EXISTS (SELECT 1 FROM dossier_files WHERE dossier = ?5 AND seq > ?2)
-			WHERE id = ?6 RETURNING owed`, o.told, o.given, o.said, o.peer, o.seq, o.transfer.ID).Scan(&more)
+		more, err = o.settled(tx)
+		return err
 	})
 	return more, saving(err)
 }
 
+// settled writes that all of it was told; more says that there is another step.
+func (o owing) settled(tx *sqlite.Tx) (more bool, err error) {
+	err = tx.QueryRow(`UPDATE dossier_transfers SET told = ?1, files = ?2, said = ?3, peer = ?4,
+			owed = EXISTS (SELECT 1 FROM dossier_events WHERE dossier = ?5 AND seq > ?1) OR EXISTS (SELECT 1 FROM dossier_files WHERE dossier = ?5 AND seq > ?2)
+		WHERE id = ?6 RETURNING owed`, o.told, o.given, o.said, o.peer, o.seq, o.transfer.ID).Scan(&more)
+	return more, err
+}
+
 // undeliverable ends a hand-over to an office that is not there.
 func (s *Store) undeliverable(ctx context.Context, o owing, why *problem.Problem) error {
-	s.log.Warn("dossier cannot be handed over", "code", o.code, "to", o.peer, "reason", why)
+	s.log.Warn("dossier cannot be handed over", "code", o.dossier.Code, "to", o.peer, "reason", why)
 	return s.db.Update(ctx, func(tx *sqlite.Tx) error {
 		if _, err := tx.Exec(`UPDATE dossier_transfers SET owed = 0 WHERE id = ?`, o.transfer.ID); err != nil {
 			return err

@@ -25,6 +25,8 @@ type Hand struct {
 	Task     Task
 	Note     string
 	Deadline string // yyyy-mm-dd; "" for none
+
+	outside bool // not on Trạm
 }
 
 // HandOn gives a dossier to other offices, the whole of it or for an opinion. The
@@ -33,6 +35,13 @@ type Hand struct {
 func (s *Store) HandOn(ctx context.Context, id storage.ID, hands []Hand, by Actor, seen int) (Dossier, error) {
 	if err := checkHands(s.me, hands); err != nil {
 		return Dossier{}, err
+	}
+	if s.carrier != nil {
+		for i := range hands {
+			if p, ok := s.carrier.Outside(hands[i].To); ok {
+				hands[i].To, hands[i].outside = p.Code, true
+			}
+		}
 	}
 	return s.act(ctx, id, by, seen, func(a *acting) error {
 		for _, h := range hands {
@@ -73,6 +82,7 @@ func (a *acting) hand(h Hand) error {
 	}
 	t := Transfer{
 		ID: id, Task: h.Task, From: a.s.me, FromName: a.s.name, To: h.To, ToName: h.Name, Note: h.Note, State: Sending, Sent: a.tx.Now(), By: a.by.Name,
+		Outside: h.outside,
 	}
 	if h.Deadline != "" {
 		day, err := time.ParseInLocation(time.DateOnly, h.Deadline, clock.Vietnam)

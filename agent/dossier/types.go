@@ -140,6 +140,11 @@ type Transfer struct {
 	Ended    time.Time     `json:"ended,omitzero"` // result, refusal or end
 	Answer   string        `json:"answer,omitempty"`
 	Result   Result        `json:"result,omitzero"`
+	// Outside says that the other office is not on Trạm: Document, of this office, has
+	// carried the dossier to it or from it, and statuses of edXML tell how it goes on.
+	// No seal stands behind what that office says.
+	Outside  bool       `json:"outside,omitempty"`
+	Document storage.ID `json:"document,omitzero"`
 }
 
 // Dossier is a one-stop dossier (hồ sơ một cửa) as one office has it.

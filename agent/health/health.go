@@ -7,6 +7,7 @@
 package health
 
 import (
+	"slices"
 	"time"
 
 	"tram/agent/i18n"
@@ -22,6 +23,16 @@ type Condition struct {
 
 // Message says it in lang.
 func (c Condition) Message(lang i18n.Lang) string { return i18n.T(lang, "health."+c.Code, c.Args) }
+
+// notices are the conditions with which everything still works as it should, and
+// nobody has to come.
+var notices = []string{
+	CertificateExpiring, BudgetUsedUp, BudgetForecast, PagesEnding, ConnectorDead, MessagesAside, SealExpiring, SealWaitsForPIN,
+}
+
+// Repair tells whether somebody has to set it right. A condition that this
+// software does not know counts as such.
+func (c Condition) Repair() bool { return !slices.Contains(notices, c.Code) }
 
 // Codes of conditions. Never rename one: operators' tools know them.
 const (

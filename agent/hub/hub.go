@@ -302,6 +302,8 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.acceptPeers(ctx, group) })
 	group.Go(func() error { return h.registry.Warm(ctx) })
 	group.Go(func() error { return h.record(ctx) })
+	group.Go(func() error { return h.hear(ctx) })
+	group.Go(func() error { return h.judge(ctx) })
 	group.Go(func() error { return h.relay.Run(ctx) })
 	group.Go(func() error { return h.relay.RunSharing(ctx) })
 	group.Go(func() error { return h.pump(ctx) })

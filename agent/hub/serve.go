@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -83,9 +84,7 @@ type InviteRequest struct {
 
 func (h *Hub) local() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/agents", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
-		return h.Agents(r.Context())
-	}))
+	h.agentRoutes(mux)
 	mux.HandleFunc("GET /v1/status", api.Handle(h.log, func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return h.Status(r.Context())
 	}))
@@ -105,10 +104,13 @@ func (h *Hub) local() http.Handler {
 	return mux
 }
 
-// Agents lists every office that is enrolled or invited with what is known of
-// its box.
-func (h *Hub) Agents(ctx context.Context) (Agents, error) {
-	offices, err := members(ctx, h.db, h.registry, h.ours)
+// Agents lists every office that is enrolled or invited, or was revoked, with
+// what is known of its box.
+func (h *Hub) Agents(ctx context.Context) (Agents, error) { return h.ListAgents(ctx, AgentQuery{}) }
+
+// ListAgents lists those of a query.
+func (h *Hub) ListAgents(ctx context.Context, q AgentQuery) (Agents, error) {
+	offices, err := h.watched(ctx)
 	if err != nil {
 		return Agents{}, err
 	}
@@ -116,17 +118,23 @@ func (h *Hub) Agents(ctx context.Context) (Agents, error) {
 	if err != nil {
 		return Agents{}, err
 	}
+	agents = slices.DeleteFunc(agents, func(a fleet.Agent) bool { return !q.has(a) })
+	return Agents{Hub: h.ca.Code, At: time.Now(), Agents: agents}, h.complete(ctx, agents)
+}
+
+// complete adds to boxes what other parts of the hub know.
+func (h *Hub) complete(ctx context.Context, agents []fleet.Agent) error {
 	waiting, err := h.queue.Waiting(ctx)
 	if err != nil {
-		return Agents{}, err
+		return err
 	}
 	copies, err := h.lineage.Copies(ctx)
 	if err != nil {
-		return Agents{}, err
+		return err
 	}
 	findings, err := h.logs.ledger.Findings(ctx)
 	if err != nil {
-		return Agents{}, err
+		return err
 	}
 	for i := range agents {
 		if f, ok := findings[registry.Key(agents[i].Code)]; ok {
@@ -135,7 +143,7 @@ func (h *Hub) Agents(ctx context.Context) (Agents, error) {
 		agents[i].Waiting = waiting[agents[i].Code]
 		agents[i].Copy = copies[registry.Key(agents[i].Code)]
 	}
-	return Agents{Hub: h.ca.Code, At: time.Now(), Agents: agents}, nil
+	return nil
 }
 
 // maxRelease bounds a ReleaseRequest, in bytes; a longer one is refused.
@@ -208,6 +216,9 @@ func (h *Hub) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	for _, g := range a.Agents {
+		if g.State == fleet.Stopped && !g.Enrolled {
+			continue // revoked
+		}
 		s.Offices++
 		s.Waiting += g.Waiting
 		if g.Enrolled {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"tram/agent/dossier/code"
 	"tram/agent/edxml"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
@@ -71,6 +72,9 @@ func (r *review) draft(d Draft) letter {
 		l.position = r.o.letter.Position
 	}
 	r.code(d, &l)
+	if l.carries = d.Carries; !l.carries.IsZero() {
+		l.code = code.Symbol(l.carries)
+	}
 	return l
 }
 

@@ -38,6 +38,8 @@ type Entry struct {
 	Via  []string   `json:"via,omitempty"`
 	Note string     `json:"note,omitempty"`
 	Said *i18n.Said `json:"said,omitempty"` // as that of an [Event]
+	// Carries is the code of the one-stop dossier that the document carries, "" for none.
+	Carries string `json:"carries,omitempty"`
 	// Dossier is there in entries about dossiers, see [Entry.OfDossier].
 	Dossier *DossierNews `json:"dossier,omitempty"`
 }
@@ -168,7 +170,7 @@ func (o *Office) events(tx *sqlite.Tx, after int64, app string, limit int) (list
 	if app != "" {
 		where, args = `AND d.app <> '' AND d.app = ?`, append(args, app)
 	}
-	rows, err := tx.Query(`SELECT e.seq, d.id, d.edxml_id, d.box, d.medium, e.step, e.code, e.office, e.at, e.learnt, e.note, e.evidence,
+	rows, err := tx.Query(`SELECT e.seq, d.id, d.edxml_id, d.box, d.medium, e.step, e.code, e.office, e.at, e.learnt, e.note, e.evidence, d.carries,
 		(SELECT coalesce(group_concat(DISTINCT via), '') FROM recipients WHERE document = d.seq AND via <> '')
 		FROM events e JOIN documents d ON d.seq = e.document
 		WHERE e.seq > ? AND NOT (d.box = 'in' AND e.step IN ('saved', 'hub')) `+where+` ORDER BY e.seq LIMIT ?`, append(args, limit)...)
@@ -181,7 +183,7 @@ func (o *Office) events(tx *sqlite.Tx, after int64, app string, limit int) (list
 		var note, evidence, via string
 		var medium Medium
 		if err := rows.Scan(&e.at.event, &e.Document, &e.EdXMLID, &e.Box, &medium, &e.State, &e.Code, &e.Office,
-			sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &note, &evidence, &via); err != nil {
+			sqlite.Timestamp(&e.At), sqlite.Timestamp(&e.Learnt), &note, &evidence, &e.Carries, &via); err != nil {
 			return nil, err
 		}
 		w := readWording(note)

@@ -231,7 +231,7 @@ func (in *importing) letter() letter {
 	l := letter{
 		subject: d.Subject, content: d.Content, urgency: Urgency(d.Urgency()), code: d.Code, date: d.Date, at: in.o.now(),
 		kind: edxml.Kind{Name: d.Type.Name}, by: strings.TrimSpace(in.h.By), cleared: in.h.Cleared, key: in.h.Key,
-		answers: answeredIn(d), given: &given{id: d.ID, message: in.full.Skeleton}, handed: Handed{App: in.h.App},
+		answers: answeredIn(d), carries: carried(d), given: &given{id: d.ID, message: in.full.Skeleton}, handed: Handed{App: in.h.App},
 	}
 	if k, ok := edxml.KindByName(d.Type.Name); ok {
 		l.kind.Abbr = k.Abbr

@@ -58,31 +58,26 @@ func (o *Office) importStatus(ctx context.Context, h Handover, s *edxml.Status, 
 	if h.Try {
 		return done, o.mayTake(ctx, doc, s)
 	}
-	before := doc.State
 	switch s.Code {
 	case edxml.StatusTakeBack:
 		done.Document, err = o.Recall(ctx, doc.ID, o.askedOf(s), text, h.By)
 		done.Changed = err == nil && asksOf(doc) != asksOf(done.Document)
-		return done, err
 	case edxml.StatusAgreed:
 		done.Document, err = o.Grant(ctx, doc.ID, h.By)
 		done.Changed = err == nil && doc.Request.State == RequestPending
-		return done, err
 	case edxml.StatusRefused:
 		done.Document, err = o.Refuse(ctx, doc.ID, text, h.By)
 		done.Changed = err == nil && doc.Request.State == RequestPending
-		return done, err
+	case edxml.StatusArrived:
 	case edxml.StatusAccepted:
 		done.Document, err = o.Accept(ctx, doc.ID, h.By)
+		done.Changed = err == nil && done.Document.State != doc.State
 	case edxml.StatusReturned:
 		done.Document, err = o.Return(ctx, doc.ID, text, h.By)
-	case edxml.StatusArrived:
-		return done, nil
+		done.Changed = err == nil && done.Document.State != doc.State
 	default:
 		done.Document, done.Changed, err = o.Report(ctx, doc.ID, s.Code, text, h.By)
-		return done, err
 	}
-	done.Changed = err == nil && done.Document.State != before
 	return done, err
 }
 
@@ -217,6 +212,26 @@ func reportable(doc Document) error {
 // progress or done, statuses 04 to 06. Each is told once; again is no error,
 // and changed is false then. Of a paper document it is only noted.
 func (o *Office) Report(ctx context.Context, id storage.ID, code edxml.StatusCode, text, by string) (doc Document, changed bool, err error) {
+	return o.report(ctx, id, code, text, "", by)
+}
+
+// TellCarried tells the sender of an accepted document that carries a dossier how the
+// dossier goes on. A code may be told again with another text; what was told before is
+// no error. 03 was told when the document was accepted, and 02 cannot follow it: a
+// dossier that is refused later is done.
+func (o *Office) TellCarried(ctx context.Context, id storage.ID, code edxml.StatusCode, text, by string) error {
+	switch code {
+	case edxml.StatusArrived, edxml.StatusAccepted:
+		return nil
+	case edxml.StatusReturned:
+		code = edxml.StatusDone
+	}
+	_, _, err := o.report(ctx, id, code, text, text, by)
+	return err
+}
+
+// report tells a status; again is what tells two of one code apart, "" for nothing.
+func (o *Office) report(ctx context.Context, id storage.ID, code edxml.StatusCode, text, again, by string) (doc Document, changed bool, err error) {
 	o.answering.Lock()
 	defer o.answering.Unlock()
 	if doc, err = o.Get(ctx, id); err != nil {
@@ -236,7 +251,7 @@ func (o *Office) Report(ctx context.Context, id storage.ID, code edxml.StatusCod
 		if err != nil {
 			return err
 		}
-		res, err := tx.Exec(`INSERT OR IGNORE INTO reported (document, code) VALUES (?, ?)`, seq, string(code))
+		res, err := tx.Exec(`INSERT OR IGNORE INTO reported (document, code, told) VALUES (?, ?, ?)`, seq, string(code), again)
 		if err != nil {
 			return fmt.Errorf("note status: %w", err)
 		}

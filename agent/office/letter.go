@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tram/agent/dossier/code"
 	"tram/agent/edxml"
 	"tram/agent/hub/registry"
 	"tram/storage"
@@ -97,7 +98,21 @@ func (o *Office) message(id storage.ID, l letter, files []file) *edxml.Document 
 			ContentID: contentID(id, i), ContentType: f.media, Description: f.name, Name: f.name,
 		})
 	}
+	if !l.carries.IsZero() {
+		code.Carry(d, l.carries, l.edxmlID(o.me.Code, id))
+	}
 	return d
+}
+
+// edxmlID is the DocumentId.
+func (l letter) edxmlID(organ string, id storage.ID) string {
+	switch {
+	case l.given != nil:
+		return l.given.id
+	case !l.carries.IsZero():
+		return id.String()
+	}
+	return classicID(organ, l)
 }
 
 func contentID(id storage.ID, index int) string { return id.String() + "-" + strconv.Itoa(index) }
@@ -117,6 +132,7 @@ type letter struct {
 	cleared, copied  bool
 	at               time.Time
 	answers          []edxml.ResponseFor
+	carries          code.Dossier
 	change           *change // nil for a document that stands alone
 	given            *given  // of a message that was handed over; nil for a draft
 	handed           Handed

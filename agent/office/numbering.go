@@ -154,6 +154,9 @@ func (n *numbers) number(tx *sqlite.Tx, seq int64, r numberedRow) error {
 
 // unborne looks early whether another document bears the number of a letter.
 func (r *review) unborne(ctx context.Context, l letter) error {
+	if !l.carries.IsZero() {
+		return nil
+	}
 	var p *problem.Problem
 	err := r.o.db.View(ctx, func(tx *sqlite.Tx) error {
 		id, found, err := bearer(tx, l.year(), l.code.Number, l.code.Notation)

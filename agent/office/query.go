@@ -19,7 +19,7 @@ import (
 )
 
 const documentColumns = `seq, id, box, state, urgency, from_code, from_name, subject, number, notation, type, type_name,
-	date, edxml_id, arrival, reason, size, created, expires, others, medium`
+	date, edxml_id, arrival, reason, size, created, expires, others, medium, carries`
 
 // row is a document with what only its table knows.
 type row struct {
@@ -30,10 +30,13 @@ type row struct {
 
 func scanRow(rows interface{ Scan(...any) error }) (row, error) {
 	r := row{Document: Document{To: []Recipient{}, Attachments: []Attachment{}}} // [] in JSON, never null
-	var why string
+	var why, carries string
 	err := rows.Scan(&r.seq, &r.ID, &r.Box, &r.State, &r.Urgency, &r.From.Code, &r.From.Name, &r.Subject, &r.Number, &r.Notation,
 		&r.Type, &r.TypeName, &r.Date, &r.EdXMLID, &r.Arrival, &why, &r.Size,
-		sqlite.Timestamp(&r.Created), sqlite.Timestamp(&r.Expires), &r.others, &r.Medium)
+		sqlite.Timestamp(&r.Created), sqlite.Timestamp(&r.Expires), &r.others, &r.Medium, &carries)
+	if err == nil {
+		err = r.Dossier.UnmarshalText([]byte(carries))
+	}
 	w := readWording(why)
 	r.Reason, r.Why = w.text, w.said
 	return r, err
@@ -244,7 +247,7 @@ func (o *Office) summarise(ctx context.Context) (Summary, error) {
 			}
 			s.Waiting += count
 			s.WaitingBytes += size
-			s.ByUrgency[urgency] = count
+			s.ByUrgency[urgency], s.Since[urgency] = count, oldest
 			if s.Oldest.IsZero() || oldest.Before(s.Oldest) {
 				s.Oldest = oldest
 			}

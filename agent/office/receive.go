@@ -3,6 +3,7 @@ package office
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tram/agent/dossier/code"
 	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/agent/identity"
@@ -163,11 +165,18 @@ func incoming(doc Document, d *edxml.Document) Document {
 		doc.From.Name = d.From.Name
 	}
 	doc.Subject, doc.Number, doc.Notation, doc.EdXMLID = d.Subject, d.Code.Number, d.Code.Notation, d.ID
+	doc.Dossier = carried(d)
 	doc.TypeName, doc.Date, doc.Urgency = d.Type.Name, d.Date.ISO(), Urgency(d.Urgency())
 	if k, ok := edxml.KindByName(d.Type.Name); ok {
 		doc.Type = k.Abbr
 	}
 	return doc
+}
+
+// carried is the one-stop dossier that a message carries, zero for none.
+func carried(d *edxml.Document) code.Dossier {
+	c, _ := code.Carried(d)
+	return c
 }
 
 // takeFiles decrypts the attachments into the blob store and compares each
@@ -369,30 +378,38 @@ func (o *Office) sealedMessage(h sealedHead) (*edxml.Document, error) {
 	return m, nil
 }
 
-// Message returns the message of a document as its sender sealed it;
-// [storage.ErrNotFound] when the document could not be opened.
+// Message returns the message of a document as its sender sealed it, or as it came from
+// outside of Trạm; [storage.ErrNotFound] when the document could not be opened.
 func (o *Office) Message(ctx context.Context, id storage.ID) (*edxml.Document, error) {
 	var h sealedHead
+	var foreign []byte
 	err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 		r, err := getRow(tx, id)
 		if err != nil {
 			return err
 		}
+		if r.Box == In {
+			err = tx.QueryRow(`SELECT head FROM foreigns WHERE document = ? AND kind = 'document' ORDER BY seq LIMIT 1`, r.seq).Scan(&foreign)
+			if err == nil || !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+		}
 		h, err = getHead(tx, r.seq)
 		return notFoundAs(storage.ErrNotFound, err)
 	})
+	var m *edxml.Document
+	switch {
+	case err != nil:
+	case foreign != nil:
+		m, err = decodeSkeleton(foreign)
+	case h.ok:
+		m, err = o.sealedMessage(h)
+	}
+	if err == nil && m == nil {
+		err = storage.ErrNotFound
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read message: %w", err)
-	}
-	if !h.ok {
-		return nil, fmt.Errorf("read message: %w", storage.ErrNotFound)
-	}
-	m, err := o.sealedMessage(h)
-	if err != nil {
-		return nil, fmt.Errorf("read message: %w", err)
-	}
-	if m == nil {
-		return nil, fmt.Errorf("read message: %w", storage.ErrNotFound)
 	}
 	return m, nil
 }

@@ -29,11 +29,11 @@ func insertDocument(tx *sqlite.Tx, d Document, others int) (seq int64, err error
 		return 0, err
 	}
 	res, err := tx.Exec(`INSERT INTO documents (id, box, state, urgency, from_code, from_name, subject, number, notation,
-			type, type_name, date, edxml_id, reason, size, created, expires, others, medium, code_key)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			type, type_name, date, edxml_id, reason, size, created, expires, others, medium, code_key, carries)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		d.ID, string(d.Box), string(d.State), int(d.Urgency), d.From.Code, d.From.Name, d.Subject, d.Number, d.Notation,
 		d.Type, d.TypeName, d.Date, d.EdXMLID, why, d.Size, d.Created, d.Expires, others,
-		string(cmp.Or(d.Medium, Electronic)), codeKey(d.Number, d.Notation))
+		string(cmp.Or(d.Medium, Electronic)), codeKey(d.Number, d.Notation), d.Dossier.String())
 	if err != nil {
 		return 0, fmt.Errorf("insert document: %w", err)
 	}

@@ -56,7 +56,7 @@ func (o *Office) Send(ctx context.Context, d Draft) (Document, error) {
 	if err != nil {
 		return Document{}, fmt.Errorf("send document: %w", err)
 	}
-	if l.code.Number != "" {
+	if l.code.Number != "" || !l.carries.IsZero() {
 		return o.seal(ctx, id, l, files, false)
 	}
 	series, err := o.seriesOf(ctx, l.year(), l.kind, l.code.Notation)
@@ -239,8 +239,10 @@ func (o *Office) save(tx *sqlite.Tx, row Document, l letter, files []file, p par
 	if err := o.relateReplies(tx, seq, row, l.answers); err != nil {
 		return err
 	}
-	if err := o.numbers.number(tx, seq, no); err != nil {
-		return err
+	if l.carries.IsZero() {
+		if err := o.numbers.number(tx, seq, no); err != nil {
+			return err
+		}
 	}
 	if err := o.offer(tx, p); err != nil {
 		return err
@@ -286,10 +288,7 @@ func (o *Office) outgoing(id storage.ID, l letter, files []file) Document {
 	d := Document{
 		ID: id, Box: Out, From: Party{o.me.Code, o.me.Name}, Subject: l.subject, Number: l.code.Number, Notation: l.code.Notation,
 		Type: l.kind.Abbr, TypeName: l.kind.Name, Date: l.date.ISO(), Urgency: l.urgency, State: Saved,
-		Expires: l.at.Add(o.limits.Lifetime), EdXMLID: classicID(o.me.Code, l),
-	}
-	if l.given != nil {
-		d.EdXMLID = l.given.id
+		Expires: l.at.Add(o.limits.Lifetime), EdXMLID: l.edxmlID(o.me.Code, id), Dossier: l.carries,
 	}
 	for _, c := range l.to {
 		d.To = append(d.To, Recipient{Party: Party{c.Code, c.Name}, State: Saved, Via: l.via[c.Code]})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tram/agent/docsign"
+	"tram/agent/dossier/code"
 	"tram/agent/edxml"
 	"tram/agent/i18n"
 	"tram/storage"
@@ -153,6 +154,7 @@ type Document struct {
 	Paper       *PaperFacts     `json:"paper,omitempty"`        // only of paper documents
 	Twins       []Twin          `json:"twins,omitempty"`        // earlier ones that an incoming one may be the same as, from Get
 	Links       []Link          `json:"links,omitempty"`        // to those that it updates, replaces or answers, and that do so to it
+	Dossier     code.Dossier    `json:"dossier,omitzero"`       // one-stop dossier that it carries
 }
 
 // Upload is a file being handed over. Body is read once, to its end.
@@ -180,6 +182,10 @@ type Draft struct {
 	By             string // sign-in name or "cli", for the audit log
 	Changes        Changes
 	Replies        []storage.ID // incoming documents that it answers
+	// Carries is the one-stop dossier that it carries to an office that takes none in
+	// another way. Such a document bears the dossier's code in the place of a number and
+	// stands in no register of documents.
+	Carries code.Dossier
 	// Key names the draft for a program that may hand it over again after a
 	// crash: then the document that was saved under it is returned, whatever the
 	// rest of the draft says. "" is none; at most MaxKey bytes, unique in this office.
@@ -243,7 +249,9 @@ type Summary struct {
 	WaitingBytes int64     `json:"waiting_bytes"`
 	Oldest       time.Time `json:"oldest"` // creation of the oldest of them
 	ByUrgency    [4]int    `json:"by_urgency"`
-	Unaccepted   int       `json:"unaccepted"` // incoming without an answer
-	LastIn       time.Time `json:"last_in"`
-	LastOut      time.Time `json:"last_out"`
+	// Since is the creation of the oldest of them by urgency; zero: there is none.
+	Since      [4]time.Time `json:"-"`
+	Unaccepted int          `json:"unaccepted"` // incoming without an answer
+	LastIn     time.Time    `json:"last_in"`
+	LastOut    time.Time    `json:"last_out"`
 }

@@ -62,6 +62,17 @@ func (r *review) outside(code, fault string, args i18n.Args) (card registry.Card
 	return card, false, r.allowed(card)
 }
 
+// Outside finds an office that is reached through a connector alone; ok is false for
+// one on Trạm, or that nobody knows.
+func (o *Office) Outside(code string) (p Party, ok bool) {
+	routes := o.routes.Load()
+	if card, err := o.registry.Lookup(code); routes == nil || err == nil && card.Enrolled() {
+		return Party{}, false
+	}
+	_, p, ok, err := (*routes).Route(code)
+	return p, ok && err == nil
+}
+
 // isOutside reports whether code is another code of an office outside of Trạm.
 func (o *Office) isOutside(code, office string) bool {
 	routes := o.routes.Load()

@@ -47,6 +47,7 @@ var adminTour = map[string]string{
 }
 
 func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	b.site.Certificate = pagesCertificate{"-----BEGIN CERTIFICATE-----\n"}
 	b.site.Config.Support = "Nguyễn Văn Bình – 0912 345 678"
@@ -79,6 +80,7 @@ func TestAdministrationPagesFitBothWindowsInBothLanguages(t *testing.T) {
 // TestStickPagesFitBothWindowsInBothLanguages shows a stick before and after an
 // export, one with packages of every state, and one that was pulled.
 func TestStickPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	b.link.Up = false
 	b.everyWindow("lan", func(c *chrome, _ string) {

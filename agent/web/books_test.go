@@ -273,6 +273,7 @@ func TestBookPagesAreCleanInBothLanguages(t *testing.T) {
 }
 
 func TestBookPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	pages := b.bookTour()
 	b.everyWindow("lan", func(c *chrome, _ string) {

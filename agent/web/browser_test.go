@@ -47,6 +47,7 @@ func (b *box) tour() map[string]string {
 func css(s string) chromedp.CSS { return chromedp.CSS(s) }
 
 func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
@@ -67,6 +68,7 @@ func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 // TestAccountPagesFitBothWindowsInBothLanguages is for what an IT officer and a
 // newcomer see.
 func TestAccountPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	newcomer(t, b)
 	b.lock("staff")

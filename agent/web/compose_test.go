@@ -250,6 +250,7 @@ func TestP1_TypedTextIsKeptOnTheBox(t *testing.T) {
 }
 
 func TestComposingPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	ctx := context.Background()
 	b.scan("Quét trang 1 của công văn gửi Sở Nội vụ.pdf")

@@ -14,15 +14,18 @@ import (
 	"tram/agent/clock"
 	"tram/agent/dossier"
 	"tram/agent/dossier/code"
+	"tram/agent/office"
 	"tram/agent/web/webtest"
 )
 
 // TestDossiersFitBothWindowsInBothLanguages: each tab and each state, for everybody
 // who sees them.
 func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	all := b.dossiers.seed()
-	desk := map[string]string{"choose": receptionPath, "choose-found": receptionPath + "?q=th%E1%BB%A7", "choose-none": receptionPath + "?q=h%E1%BB%99+chi%E1%BA%BFu",
+	carried, open := b.carrying(office.Accepted), b.carrying(office.Arrived)
+	desk := map[string]string{"carried": receptionPath + "/1.001193?van-ban=" + carried.ID.String(), "choose": receptionPath, "choose-found": receptionPath + "?q=th%E1%BB%A7", "choose-none": receptionPath + "?q=h%E1%BB%99+chi%E1%BA%BFu",
 		"receive": receptionPath + "/1.001193", "receive-online": receptionPath + "/1.009994", "done-taken": dossierPath(all["received"].ID) + "?xong=" + takeIn,
 		"done-asked": dossierPath(all["lacking"].ID) + "?xong=" + askNew, "stats": dossiersPath + "/thong-ke", "stats-none": dossiersPath + "/thong-ke?thang=01/2026",
 		"nomatch": dossiersPath + "?chu=khong-co", "work": "/viec-can-lam"}
@@ -38,7 +41,7 @@ func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
 	pages := map[string]map[string]string{
 		"onestop": desk,
 		"leader":  {"late": dossierPath(all["late"].ID) + apologise, "tab-late": dossiersPath + "?loc=qua-han", "done": dossierPath(all["done"].ID), "work": "/viec-can-lam"},
-		"lan":     {"draft": "/gui?ho-so=" + all["working"].ID.String(), "working": dossierPath(all["working"].ID)},
+		"lan":     {"draft": "/gui?ho-so=" + all["working"].ID.String(), "working": dossierPath(all["working"].ID), "carrier": boxPath(carried), "carrier-open": boxPath(open)},
 	}
 	for _, width := range webtest.Widths() {
 		for _, role := range []string{"onestop", "leader", "lan"} {

@@ -156,6 +156,7 @@ func TestTheBookOfDossiersIsChosenAndMade(t *testing.T) {
 }
 
 func TestThePageOfTheBookFitsBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	b.everyWindow("leader", func(c *chrome, _ string) {
 		c.See("dossier-book", "/mot-cua/so-theo-doi")

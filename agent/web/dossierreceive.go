@@ -48,8 +48,9 @@ type ChooseView struct {
 	Suggested []string
 	Rows      []ProcedureRow
 	NoMatch   bool
-	NoneYet   bool // there is no catalogue
-	More      bool // there are more than are shown
+	Carrier   string // document whose dossier it is, "" for none
+	NoneYet   bool   // there is no catalogue
+	More      bool   // there are more than are shown
 }
 
 // ProcedureRow is one procedure that can be chosen.
@@ -76,6 +77,7 @@ type ReceptionView struct {
 	MaxSize                         string
 	MaxBytes                        int64
 	MaxName, MaxText                int
+	Carrier                         *CarrierView // document whose dossier it is, nil for none
 }
 
 // PaperField is one paper of the checklist.
@@ -96,12 +98,16 @@ type FeeField struct {
 }
 
 func (s *site) dossierChoose(ctx context.Context, v *visit) error {
+	query, gone, err := s.chooseCarried(ctx, v)
+	if err != nil || gone {
+		return err
+	}
 	q := strings.TrimSpace(v.r.URL.Query().Get("q"))
 	q = strings.ToValidUTF8(q[:min(len(q), maxFilter)], "")
 	if word, _, _ := strings.Cut(q, " "); word != "" {
 		if p, err := code.ParseProcedure(word); err == nil {
 			if _, err := s.Dossiers.InForce(ctx, p, v.now); err == nil {
-				v.redirect(receptionPath + "/" + p.String())
+				v.redirect(receptionPath + "/" + p.String() + query)
 				return nil
 			}
 		}
@@ -111,16 +117,16 @@ func (s *site) dossierChoose(ctx context.Context, v *visit) error {
 		return err
 	}
 	if q != "" && len(found) == 1 {
-		v.redirect(receptionPath + "/" + found[0].Code.String())
+		v.redirect(receptionPath + "/" + found[0].Code.String() + query)
 		return nil
 	}
-	view := ChooseView{Page: s.page(ctx, v, v.t("web.dossier.receive"), dossiersPath), Query: q, NoMatch: q != "" && len(found) == 0, NoneYet: q == "" && len(found) == 0}
+	view := ChooseView{Page: s.page(ctx, v, v.t("web.dossier.receive"), dossiersPath), Query: q, Carrier: strings.TrimPrefix(query, "?"+carrierField+"="), NoMatch: q != "" && len(found) == 0, NoneYet: q == "" && len(found) == 0}
 	view.Styles = s.some("dossier.css")
 	if view.More = len(found) > chosenShown; view.More {
 		found = found[:chosenShown]
 	}
 	for _, p := range found {
-		view.Rows = append(view.Rows, ProcedureRow{receptionPath + "/" + p.Code.String(), p.Code.String(), p.Name, p.Field.Name, v.limit(p.Limit)})
+		view.Rows = append(view.Rows, ProcedureRow{receptionPath + "/" + p.Code.String() + query, p.Code.String(), p.Name, p.Field.Name, v.limit(p.Limit)})
 	}
 	all, err := s.Dossiers.Procedures(ctx, "", v.now, suggested)
 	if err != nil {
@@ -167,6 +173,9 @@ func (s *site) dossierForm(ctx context.Context, v *visit) error {
 	for i, paper := range p.Papers {
 		fields.Set(fmt.Sprintf("so-%d", i), strconv.Itoa(max(paper.Copies, 1)))
 	}
+	if err := s.carriedFields(ctx, v, fields); err != nil {
+		return err
+	}
 	return s.showReception(ctx, v, p, &upload{fields: fields}, nil, http.StatusOK)
 }
 
@@ -178,6 +187,10 @@ func (s *site) showReception(ctx context.Context, v *visit, p dossier.Procedure,
 		Day: f("day"), Clock: f("clock"), What: f("what"), Basis: f("legal"), ChooseNew: len(up.files) > 0,
 		MaxSize: formatSize(v.lang, dossier.MaxFile), MaxBytes: s.Config.MaxUpload, MaxName: dossier.MaxName, MaxText: dossier.MaxText}
 	view.setErrors(v, errs)
+	var err error
+	if view.Carrier, err = s.carrierView(ctx, v, f(carrierField)); err != nil {
+		return err
+	}
 	view.Path, view.Scripts, view.Styles = receptionPath+"/"+view.Code, s.some("upload.js"), s.some("dossier.css")
 	if view.Once == "" || len(errs) > 0 {
 		view.Once = rand.Text()
@@ -283,6 +296,9 @@ func (s *site) dossierReceive(what string) handler {
 
 func (s *site) takenIn(ctx context.Context, v *visit, up *upload, f dossier.Filing, what string) (dossier.Dossier, error) {
 	by := v.dossierActor()
+	if id := up.field(carrierField); id != "" {
+		return s.takeCarried(ctx, v, id, f)
+	}
 	switch what {
 	case askFor:
 		return s.Dossiers.ReceiveLacking(ctx, f, up.field("what"), up.field("legal"), by)

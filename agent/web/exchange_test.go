@@ -81,6 +81,7 @@ func TestAnEdXMLFileMayBeAsLargeAsItsAttachmentsTogether(t *testing.T) {
 // TestImportResultsFitBothWindowsInBothLanguages with a file that was taken with
 // notes, one that was refused, and one that asks again.
 func TestImportResultsFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	dir := t.TempDir()
 	var files []string

@@ -61,14 +61,14 @@ var (
 	}
 )
 
-func dossiersOver(t *testing.T, db *sqlite.DB, clock *backdated) *dossierDesk {
+func dossiersOver(t *testing.T, db *sqlite.DB, clock *backdated, carrier dossier.Carrier) *dossierDesk {
 	t.Helper()
 	blobs, err := blob.Open(filepath.Join(t.TempDir(), "blobs"), blob.Options{MinFree: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := &dossierDesk{t: t, clock: clock}
-	k.Store, err = dossier.New(context.Background(), dossier.Options{DB: db, Blobs: blobs, Code: us.Code, Name: us.Name, Now: clock.time, Unsure: k.unsure.Load})
+	k.Store, err = dossier.New(context.Background(), dossier.Options{DB: db, Blobs: blobs, Code: us.Code, Name: us.Name, Now: clock.time, Unsure: k.unsure.Load, Carrier: carrier})
 	if err != nil {
 		t.Fatal(err)
 	}

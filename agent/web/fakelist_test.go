@@ -101,7 +101,19 @@ func (f *fakeOffice) Message(_ context.Context, id storage.ID) (*edxml.Document,
 	if d, err := f.find(id); err == nil && d.Subject == "Hướng dẫn công tác văn thư, lưu trữ" {
 		return &edxml.Document{Content: "Nội dung chỉ người được phân công đọc"}, nil
 	}
+	if d, err := f.find(id); err == nil && !d.Dossier.IsZero() {
+		return &edxml.Document{}, nil
+	}
 	return nil, storage.ErrNotFound
+}
+
+// Outside, FeedEnd and TellCarried make the fake a carrier of dossiers.
+func (f *fakeOffice) Outside(string) (office.Party, bool) { return office.Party{}, false }
+
+func (f *fakeOffice) FeedEnd(context.Context) (string, error) { return "", nil }
+
+func (f *fakeOffice) TellCarried(context.Context, storage.ID, edxml.StatusCode, string, string) error {
+	return nil
 }
 
 // many files documents that differ, for lists of several pages.

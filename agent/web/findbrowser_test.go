@@ -46,6 +46,7 @@ func found(t *testing.T) *box {
 }
 
 func TestSearchAndListsFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := found(t)
 	tour := map[string]string{
 		"find-empty": "/tim-kiem", "find-many": "/tim-kiem?q=thong+bao", "find-page": "/tim-kiem?q=th&sau=1-100", "find-narrowed": "/tim-kiem?q=thong+bao&hop=in&nam=2026&loai=TB",

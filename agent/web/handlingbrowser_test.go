@@ -43,6 +43,7 @@ func handled(t *testing.T, b *box) seeded {
 
 // TestHandlingFitsBothWindowsInBothLanguages, for everybody who sees it.
 func TestHandlingFitsBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, false, fixed)
 	docs := handled(t, b)
 	pages := map[string]map[string]string{

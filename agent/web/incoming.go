@@ -31,6 +31,7 @@ type DocumentView struct {
 	Recalled  string // said of a document that was cancelled
 	Order     *OrderView
 	Links     []LinkView
+	Carried   *CarriedView
 	Handling  *HandlingView // nil before it was accepted
 	Twins     []TwinView
 	OnPaper   bool
@@ -117,6 +118,9 @@ func (s *site) showIncoming(ctx context.Context, v *visit, d office.Document, er
 		return err
 	}
 	if view.Handling, err = s.handlingOf(ctx, v, d, view.CanRead, errs); err != nil {
+		return err
+	}
+	if view.Carried, err = s.carried(ctx, v, d); err != nil {
 		return err
 	}
 	view.Styles = s.some("handling.css")

@@ -157,6 +157,7 @@ func TestPaperThatGoesOut(t *testing.T) {
 // full of mistakes, asked about a duplicate, entered; and what paper documents
 // look like.
 func TestPaperPagesFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, true, fixed)
 	of := b.overReal()
 	enter := func(e office.PaperEntry) office.Document {

@@ -254,6 +254,7 @@ func TestOurOwnPrintsAreReadToo(t *testing.T) {
 }
 
 func TestFieldsReadFromAFileFitBothWindowsInBothLanguages(t *testing.T) {
+	t.Parallel()
 	b := start(t, true, fixed)
 	b.site.Reader = &readers{}
 	file := filepath.Join(t.TempDir(), "Công văn đăng ký nhu cầu vốn.pdf")

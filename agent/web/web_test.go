@@ -98,7 +98,7 @@ func startOver(t *testing.T, secure *tls.Config, empty bool, now func() time.Tim
 	if b.handling, err = handling.New(handling.Options{DB: db, Office: b.office, Now: now}); err != nil {
 		t.Fatal(err)
 	}
-	b.dossiers = dossiersOver(t, db, back)
+	b.dossiers = dossiersOver(t, db, back, b.office)
 	b.office.transaction = func(fn func(tx *sqlite.Tx) error) error { return db.Update(context.Background(), fn) }
 	if !empty {
 		b.docs = seed(b.office)

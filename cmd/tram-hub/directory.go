@@ -11,6 +11,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/hub"
+	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
 	"tram/cmd/internal/cli"
@@ -118,7 +119,7 @@ func officeState(c *cli.Console, o hub.Office) string {
 	case o.Hub != "":
 		return c.T("hub.office.elsewhere", i18n.Args{"hub": o.Hub})
 	case !o.Enrolled:
-		return c.T("hub.agent.not-enrolled")
+		return fleet.NotEnrolled.Text(c.Lang)
 	case len(o.May) > 0:
 		return c.T("hub.office.limited", i18n.Args{"may": strings.Join(o.May, " ")})
 	case o.Limited:

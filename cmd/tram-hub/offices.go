@@ -158,47 +158,6 @@ func printInvites(c *cli.Console, w io.Writer, made []ca.Made, out string) {
 	c.Say("hub.invite.sheet", i18n.Args{"file": filepath.Join(out, ca.SheetFile)})
 }
 
-func agentsCommand(c *cli.Console) *cobra.Command {
-	return &cobra.Command{
-		Use: "agents", Short: "hub.agents.short", Args: cli.Args(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			caller := api.NewCaller(c.Data, hub.SocketName)
-			defer caller.Close()
-			var a hub.Agents
-			if err := caller.Call(cmd.Context(), http.MethodGet, "/v1/agents", nil, &a); err != nil {
-				return err
-			}
-			return c.Print(a, func(w io.Writer) { printAgents(c, w, a) })
-		},
-	}
-}
-
-func printAgents(c *cli.Console, w io.Writer, a hub.Agents) {
-	var rows [][]string
-	for _, g := range a.Agents {
-		state := "hub.agent.offline"
-		switch {
-		case !g.Enrolled:
-			state = "hub.agent.not-enrolled"
-		case g.Online:
-			state = "hub.agent.online"
-		}
-		state = c.T(state)
-		if !g.Log.IsZero() {
-			state = c.T("hub.agent.log", i18n.Args{"state": state, "entry": g.LogEntry, "since": g.Log.Local().Format(clockForm)})
-		}
-		if !g.Copy.IsZero() {
-			state = c.T("hub.agent.copy", i18n.Args{"state": state, "since": g.Copy.Local().Format(clockForm)})
-		}
-		seen := "–"
-		if !g.Seen.IsZero() {
-			seen = g.Seen.Local().Format(clockForm)
-		}
-		rows = append(rows, []string{g.Code, g.Name, state, seen, fmt.Sprint(g.Waiting), g.Software})
-	}
-	c.Table(w, []string{"hub.col.code", "hub.col.name", "hub.col.state", "hub.col.seen", "hub.col.waiting", "hub.col.software"}, rows)
-}
-
 // clockForm is how moments are shown.
 const clockForm = "02/01/2006 15:04:05"
 

@@ -134,7 +134,8 @@ func sendFrame(ctx context.Context, c *conn, stats *counters, topic string, fram
 // the keepalive.
 func (c *Client) Expect(content bool) { c.expecting.set(content) }
 
-// Health publishes a heartbeat, a small JSON document. It may be lost.
+// Health publishes a heartbeat, a small JSON document, when nothing more urgent
+// waits for the line. It may be lost.
 func (c *Client) Health(ctx context.Context, report []byte) error {
 	c.mu.Lock()
 	conn, joined := c.conn, c.joined
@@ -142,7 +143,7 @@ func (c *Client) Health(ctx context.Context, report []byte) error {
 	if !joined {
 		return ErrDown
 	}
-	return conn.send(ctx, &request{topic: c.health, payload: slices.Clone(report)}, false)
+	return conn.send(ctx, &request{topic: c.health, payload: slices.Clone(report)}, true)
 }
 
 // Kick asks for an attempt to connect within a second, for example when the

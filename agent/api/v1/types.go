@@ -24,6 +24,7 @@ type Document struct {
 	TypeName      string        `json:"type_name"`
 	Date          string        `json:"date"`
 	EdXMLID       string        `json:"edxml_id"`
+	Carries       string        `json:"carries,omitempty"` // code of a dossier
 	ArrivalNumber int           `json:"arrival_number,omitempty"`
 	Reason        *Text         `json:"reason,omitempty"`
 	FiledAt       time.Time     `json:"filed_at"`
@@ -109,7 +110,7 @@ type Seal struct {
 func documentOf(d office.Document) Document {
 	out := Document{
 		ID: d.ID.String(), Box: d.Box, Medium: cmp.Or(d.Medium, office.Electronic), State: d.State, Urgency: urgencyOf(d.Urgency), From: Party(d.From), To: []Recipient{},
-		Subject: d.Subject, Number: d.Number, Notation: d.Notation, Type: d.Type, TypeName: d.TypeName, Date: d.Date, EdXMLID: d.EdXMLID,
+		Subject: d.Subject, Number: d.Number, Notation: d.Notation, Type: d.Type, TypeName: d.TypeName, Date: d.Date, EdXMLID: d.EdXMLID, Carries: d.Dossier.String(),
 		ArrivalNumber: d.Arrival, Reason: textOf(d.ReasonIn), FiledAt: d.Created.UTC(), ExpiresAt: d.Expires.UTC(), Size: d.Size,
 		Attachments: []Attachment{}, Signatures: string(d.Signatures), Request: requestOf(d.Request), Links: linksOf(d.Links),
 	}

@@ -9,6 +9,37 @@ import (
 	"tram/agent/problem"
 )
 
+// ApplicationDossier is the ApplicationType of a message that carries a dossier, as
+// OpenCPS writes it.
+const ApplicationDossier = "MCDT_DT"
+
+// Carried is the code of the dossier that a document message carries: one that says
+// so by its ApplicationType, or whose own number is a dossier code. ok is false for
+// an ordinary document.
+func Carried(d *edxml.Document) (c Dossier, ok bool) {
+	for _, text := range []string{d.Code.Number, d.Code.String(), d.Other.ReferenceCodes} {
+		c, err := ParseDossier(text)
+		if err == nil && (strings.EqualFold(strings.TrimSpace(d.ApplicationType), ApplicationDossier) || text != d.Other.ReferenceCodes) {
+			return c, true
+		}
+	}
+	return Dossier{}, false
+}
+
+// notationDossier stands in the place of a document's notation, which no message may
+// lack.
+const notationDossier = "MCDT"
+
+// Symbol is what a message that carries a dossier has in the place of a number.
+func Symbol(c Dossier) edxml.Code { return edxml.Code{Number: c.String(), Notation: notationDossier} }
+
+// Carry has a document message carry a dossier. id is the message's own DocumentId:
+// a dossier may go to several offices on one day.
+func Carry(d *edxml.Document, c Dossier, id string) {
+	d.ApplicationType, d.Other.ReferenceCodes = ApplicationDossier, c.String()
+	d.Code, d.ID = Symbol(c), id
+}
+
 // No official mapping between statuses of dossiers and StatusCode is known.
 // StatusCode says what the receiving office did with the message; how far the
 // dossier is travels in the synchronisation payload.

@@ -230,3 +230,34 @@ func TestP12_TheReadmeShowsAMapping(t *testing.T) {
 		t.Errorf("%d, %v", s, err)
 	}
 }
+
+func TestMessagesThatCarryADossier(t *testing.T) {
+	const own, old = "H40.12-261120-0042", "000.00.04.H40-230414-0002"
+	for name, c := range map[string]struct {
+		number, notation, application, reference, want string
+	}{
+		"as OpenCPS writes it":               {number: own, application: "MCDT_DT", reference: own, want: own},
+		"with a notation":                    {number: own, notation: "MCDT", application: "mcdt_dt ", want: own},
+		"the old form":                       {number: old, application: "MCDT_DT", want: old},
+		"the reference alone, said to be so": {number: "15", notation: "UBND-VP", application: "MCDT_DT", reference: own, want: own},
+		"a number that is a code":            {number: own, want: own},
+		"a document that refers to one":      {number: "15", notation: "UBND-VP", reference: own},
+		"a document":                         {number: "15", notation: "UBND-VP"},
+		"another application":                {number: "15", notation: "UBND-VP", application: "VBDH"},
+		"a code that is none":                {number: "HS-1", application: "MCDT_DT", reference: "HS-1"},
+	} {
+		d := &edxml.Document{Code: edxml.Code{Number: c.number, Notation: c.notation}, ApplicationType: c.application, Other: edxml.Other{ReferenceCodes: c.reference}}
+		got, ok := Carried(d)
+		if got.String() != c.want || ok != (c.want != "") {
+			t.Errorf("%s: %q %v", name, got, ok)
+		}
+		if !ok {
+			continue
+		}
+		written := &edxml.Document{}
+		Carry(written, got, "id")
+		if again, _ := Carried(written); again != got || written.Code.Notation == "" || written.ID != "id" {
+			t.Errorf("%s: written as %+v", name, written)
+		}
+	}
+}

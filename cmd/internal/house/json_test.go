@@ -231,6 +231,8 @@ var answers = map[string][]string{
 	"cmd/tram-hub.statusCommand":       {"tram-hub status"},
 	"cmd/tram-hub.upstreamCommand":     {"tram-hub upstream enroll"},
 	"cmd/tram-hub.agentsCommand":       {"tram-hub agents"},
+	"cmd/tram-hub.showAgentCommand":    {"tram-hub agents show"},
+	"cmd/tram-hub.changeAgent":         {"tram-hub agents pause", "tram-hub agents resume", "tram-hub agents site", "tram-hub agents hours"},
 	"cmd/tram-hub.releaseCommand":      {"tram-hub release"},
 	"cmd/tram-hub.showOffices":         {"tram-hub offices list", "tram-hub offices search"},
 	"cmd/tram-hub.changeOffice":        {"tram-hub offices move", "tram-hub offices rename", "tram-hub offices merge", "tram-hub offices allow"},
