@@ -16,6 +16,7 @@ import (
 	"tram/agent/httpd"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/console"
+	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/rollup"
 	"tram/agent/i18n"
@@ -58,11 +59,9 @@ func (h *Hub) serveConsole(ctx context.Context, group *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	v := consoleView{h}
-	pages, err := console.New(console.Options{
-		Code: h.ca.Code, Name: h.ca.Name, Version: h.o.Version, Fleet: newConsoleFleet(h), Hub: v, Invites: v, Trust: v, Directory: v, Figures: v,
-		Accounts: h.accounts, Root: root, Secure: srv.Secure(), Logger: h.log.With("part", "console"),
-	})
+	o := h.ConsoleOptions()
+	o.Root, o.Secure = root, srv.Secure()
+	pages, err := console.New(o)
 	if err != nil {
 		return errors.Join(err, srv.Close())
 	}
@@ -78,6 +77,18 @@ func (h *Hub) serveConsole(ctx context.Context, group *errgroup.Group) error {
 	})
 	return nil
 }
+
+// ConsoleOptions are those of the operator's pages.
+func (h *Hub) ConsoleOptions() console.Options {
+	v := consoleView{h}
+	return console.Options{
+		Code: h.ca.Code, Name: h.ca.Name, Version: h.o.Version, Fleet: newConsoleFleet(h), Hub: v, Invites: v, Trust: v, Directory: v, Figures: v,
+		Accounts: h.accounts, Logger: h.log.With("part", "console"),
+	}
+}
+
+// Fleet is how the boxes stand.
+func (h *Hub) Fleet() *fleet.Fleet { return h.fleet }
 
 func (h *Hub) healthz(w http.ResponseWriter, r *http.Request) {
 	if err := h.Healthy(r.Context()); err != nil {
@@ -123,9 +134,14 @@ func (h *Hub) keepCertified(ctx context.Context, keeper *lan.Keeper) error {
 type consoleView struct{ h *Hub }
 
 func (v consoleView) Hears() (bool, time.Time) {
+	if v.h.link == nil { // not running
+		return false, v.h.started
+	}
 	s := v.h.link.Status()
 	return s.Up, s.Since
 }
+
+func (v consoleView) Name(code string) string { return v.h.nameOf(code) }
 
 func (v consoleView) CA() console.Authority {
 	c, sum := v.h.ca, v.h.ca.Hash()
@@ -233,6 +249,8 @@ func noOffice(code string) error {
 	return problem.New(problem.NotFound, "hub.no-office", "CODE", i18n.Args{"code": code})
 }
 
+func isNoOffice(err error) bool { return errors.Is(err, problem.New(0, "hub.no-office", "", nil)) }
+
 func (v consoleView) Import(ctx context.Context, csv []byte, by string) (added, changed int, err error) {
 	did, err := v.h.ImportOffices(ctx, csv, by)
 	return did.New, did.Changed, err
@@ -258,27 +276,4 @@ func (v consoleView) Dossiers(ctx context.Context, scope string, q rollup.Query)
 		return t, err
 	}
 	return t.Only(func(code string) bool { return v.h.within(scope, code) }), nil
-}
-
-// maxTiers bounds how far up the tree is looked.
-const maxTiers = 16
-
-// within tells whether an office lies below scope, the code of an office.
-func (h *Hub) within(scope, code string) bool {
-	for range maxTiers {
-		card, err := h.registry.Lookup(code)
-		if err != nil || card.Parent == "" {
-			return false
-		}
-		if registry.Key(card.Parent) == registry.Key(scope) {
-			return true
-		}
-		code = card.Parent
-	}
-	return false
-}
-
-// Events are what the audit log says of an office.
-func (v consoleFleet) Events(ctx context.Context, code string, limit int) ([]audit.Row, error) {
-	return audit.Find(ctx, v.h.db, audit.Filter{Subject: code}, limit)
 }

@@ -1,189 +1,219 @@
 package hub
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"tram/agent/fold"
 	"tram/agent/hub/console"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
+	"tram/storage/audit"
 )
 
-// fleetAge is how old the list of boxes may be that the console works on: what
-// many pages ask for within it is read once.
-const fleetAge = 2 * time.Second
+const (
+	// overviewAge is how old an overview may be that the console shows: what many
+	// pages ask for within it is read once.
+	overviewAge = 2 * time.Second
+	// doubtsShown bounds the boxes that an overview names one by one.
+	doubtsShown = 20
+	// maxTiers bounds how far up the tree is looked.
+	maxTiers = 16
+)
 
 // consoleFleet is the boxes as the console sees them.
 type consoleFleet struct {
 	h    *Hub
-	kept *keptFleet
+	kept *keptOverviews
 }
 
-type keptFleet struct {
-	mu   sync.Mutex
-	at   time.Time
-	list []console.Device
-	keys []string // folded names and codes, in their order
+// keptOverviews are by scope.
+type keptOverviews struct {
+	mu sync.Mutex
+	of map[string]console.Overview
 }
 
-func newConsoleFleet(h *Hub) consoleFleet { return consoleFleet{h, &keptFleet{}} }
+func newConsoleFleet(h *Hub) consoleFleet {
+	return consoleFleet{h, &keptOverviews{of: map[string]console.Overview{}}}
+}
 
-// all is every box, in the order of their codes, with what is searched in each.
-func (v consoleFleet) all(ctx context.Context) (time.Time, []console.Device, []string, error) {
-	v.kept.mu.Lock()
-	defer v.kept.mu.Unlock()
-	if v.kept.list != nil && time.Since(v.kept.at) < fleetAge {
-		return v.kept.at, v.kept.list, v.kept.keys, nil
-	}
-	a, err := v.h.Agents(ctx)
-	if err != nil {
-		return time.Time{}, nil, nil, err
-	}
-	list, keys := make([]console.Device, len(a.Agents)), make([]string, len(a.Agents))
-	names := map[string]string{}
-	for i, g := range a.Agents {
-		list[i] = deviceOf(g)
-		name, ok := names[g.Parent]
-		if !ok && g.Parent != "" {
-			name = v.h.nameOf(g.Parent)
-			names[g.Parent] = name
+// within tells whether an office or cluster lies below scope, or is it.
+func (h *Hub) within(scope, code string) bool {
+	for range maxTiers {
+		if registry.Key(code) == registry.Key(scope) {
+			return true
 		}
-		list[i].ClusterName = name
-		keys[i] = fold.String(g.Name) + "\n" + strings.ToLower(g.Code)
+		card, err := h.registry.Lookup(code)
+		if err != nil || card.Parent == "" {
+			return false
+		}
+		code = card.Parent
 	}
-	v.kept.at, v.kept.list, v.kept.keys = a.At, list, keys
-	return a.At, list, keys, nil
+	return false
 }
 
-// deviceOf is a box as the console shows it.
-func deviceOf(g fleet.Agent) console.Device {
-	d := console.Device{
-		Code: g.Code, Name: g.Name, Kind: g.Kind, Cluster: g.Parent, Enrolled: g.Enrolled, Since: g.Since, Online: g.Online, Seen: g.Seen,
-		Software: g.Software, Waiting: g.Waiting, LogBroken: g.Log, Copy: g.Copy,
+// scoped narrows a query to what may be seen; false: nothing of it may.
+func (v consoleFleet) scoped(ctx context.Context, scope string, q *fleet.Query) (bool, error) {
+	if scope == "" {
+		return true, nil
 	}
-	switch {
-	case !g.Enrolled:
-		d.State, d.Since = console.NotEnrolled, time.Time{}
-	case !g.Log.IsZero() || !g.Copy.IsZero():
-		d.State = console.NeedsRepair
-	case g.Online:
-		d.State = console.Normal
-	default:
-		d.State = console.OutOfContact
+	o, err := v.Overview(ctx, scope)
+	if err != nil {
+		return false, err
 	}
-	return d
-}
-
-// seen tells whether a box lies in the part of the tree that somebody may see.
-func (v consoleFleet) seen(scope string, d console.Device) bool {
-	return scope == "" || registry.Key(d.Cluster) == registry.Key(scope) || v.h.within(scope, d.Code)
+	var all []string
+	for _, c := range o.Clusters {
+		if len(q.Clusters) == 0 || slices.Contains(q.Clusters, c.Key) {
+			all = append(all, c.Key)
+		}
+	}
+	q.Clusters = all
+	return len(all) > 0, nil
 }
 
 func (v consoleFleet) Overview(ctx context.Context, scope string) (console.Overview, error) {
-	at, list, _, err := v.all(ctx)
-	o := console.Overview{At: at}
-	places, versions, sum := map[string]int{}, map[string]bool{}, fnv.New64a()
-	for _, d := range list {
-		if !v.seen(scope, d) {
+	v.kept.mu.Lock()
+	defer v.kept.mu.Unlock()
+	if o, ok := v.kept.of[scope]; ok && time.Since(o.At) < overviewAge {
+		return o, nil
+	}
+	o, err := v.overview(ctx, scope)
+	if err == nil {
+		v.kept.of[scope] = o
+	}
+	return o, err
+}
+
+func (v consoleFleet) overview(ctx context.Context, scope string) (console.Overview, error) {
+	o := console.Overview{At: time.Now()}
+	groups, err := v.h.fleet.Tallies(ctx)
+	if err != nil {
+		return o, err
+	}
+	waiting, err := v.h.queue.Waiting(ctx)
+	if err != nil {
+		return o, err
+	}
+	sum := fnv.New64a()
+	for _, g := range groups {
+		if scope != "" && !v.h.within(scope, g.Cluster) {
 			continue
 		}
-		i, ok := places[d.Cluster]
-		if !ok {
+		i := slices.IndexFunc(o.Clusters, func(c console.Cluster) bool { return c.Key == g.Cluster })
+		if i < 0 {
 			i = len(o.Clusters)
-			places[d.Cluster] = i
-			o.Clusters = append(o.Clusters, console.Cluster{Key: d.Cluster, Name: d.ClusterName, Counts: map[console.State]int{}})
+			o.Clusters = append(o.Clusters, console.Cluster{Key: g.Cluster, Name: v.h.nameOf(g.Cluster), Counts: map[fleet.State]int{}})
 		}
-		o.Clusters[i].Counts[d.State]++
-		o.Clusters[i].Total++
-		o.Waiting += d.Waiting
-		if d.Software != "" && !versions[d.Software] {
-			versions[d.Software] = true
-			o.Versions = append(o.Versions, d.Software)
+		o.Clusters[i].Counts[g.State] += g.Count
+		o.Clusters[i].Total += g.Count
+		if g.Software != "" && !slices.Contains(o.Versions, g.Software) {
+			o.Versions = append(o.Versions, g.Software)
 		}
-		fmt.Fprint(sum, d.Code, d.Name, d.State, d.Since.Unix(), d.Waiting, "\n")
+		fmt.Fprintln(sum, g)
 	}
-	slices.SortFunc(o.Clusters, func(a, b console.Cluster) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Key, b.Key))
-	})
+	for code, n := range waiting {
+		if scope == "" || v.h.within(scope, code) {
+			o.Waiting += n
+		}
+	}
+	slices.SortFunc(o.Clusters, func(a, b console.Cluster) int { return strings.Compare(a.Key, b.Key) })
 	slices.Sort(o.Versions)
+	o.Doubted, err = v.doubted(ctx, scope)
+	fmt.Fprintln(sum, o.Waiting, len(o.Doubted))
 	o.Rev = sum.Sum64()
 	return o, err
 }
 
-func (v consoleFleet) Devices(ctx context.Context, q console.Query) (console.Devices, error) {
-	at, list, keys, err := v.all(ctx)
+// doubted are boxes whose audit log does not hold, or of which an older copy is
+// refused.
+func (v consoleFleet) doubted(ctx context.Context, scope string) ([]fleet.Agent, error) {
+	copies, err := v.h.lineage.Copies(ctx)
 	if err != nil {
-		return console.Devices{}, err
+		return nil, err
 	}
-	text := fold.String(strings.TrimSpace(q.Text))
-	var found []console.Device
-	for i, d := range list {
-		if v.seen(q.Scope, d) && chosen(q, d, at) && (text == "" || strings.Contains(keys[i], text)) {
-			found = append(found, d)
-		}
-	}
-	sortDevices(found, q)
-	after, _ := strconv.Atoi(q.After) // what is none begins at the beginning
-	after = min(max(after, 0), len(found))
-	until := min(after+min(max(q.Limit, 1), console.MaxPage), len(found))
-	page := console.Devices{List: found[after:until], Total: len(found)}
-	if until < len(found) {
-		page.Next = strconv.Itoa(until)
-	}
-	return page, nil
-}
-
-func chosen(q console.Query, d console.Device, now time.Time) bool {
-	return (q.Cluster == "" || registry.Key(d.Cluster) == registry.Key(q.Cluster)) && (len(q.States) == 0 || slices.Contains(q.States, d.State)) &&
-		(q.Software == "" || d.Software == q.Software) &&
-		(q.CertificateWithin == 0 || !d.Certificate.IsZero() && d.Certificate.Sub(now) < q.CertificateWithin) &&
-		(q.QueueOlder == 0 || !d.QueueSince.IsZero() && now.Sub(d.QueueSince) > q.QueueOlder)
-}
-
-func sortDevices(list []console.Device, q console.Query) {
-	by := map[string]func(a, b console.Device) int{
-		"name":    func(a, b console.Device) int { return strings.Compare(fold.SortKey(a.Name), fold.SortKey(b.Name)) },
-		"cluster": func(a, b console.Device) int { return strings.Compare(a.ClusterName, b.ClusterName) },
-		"state": func(a, b console.Device) int {
-			return cmp.Compare(slices.Index(console.States, a.State), slices.Index(console.States, b.State))
-		},
-		"seen":     func(a, b console.Device) int { return a.Seen.Compare(b.Seen) },
-		"software": func(a, b console.Device) int { return strings.Compare(a.Software, b.Software) },
-		"queue":    func(a, b console.Device) int { return cmp.Compare(a.Waiting, b.Waiting) },
-	}[q.Sort]
-	if by == nil {
-		return
-	}
-	slices.SortStableFunc(list, func(a, b console.Device) int {
-		if q.Desc {
-			return by(b, a)
-		}
-		return by(a, b)
-	})
-}
-
-func (v consoleFleet) Device(ctx context.Context, scope, code string) (console.Device, error) {
-	_, list, _, err := v.all(ctx)
+	findings, err := v.h.logs.ledger.Findings(ctx)
 	if err != nil {
-		return console.Device{}, err
+		return nil, err
 	}
-	for _, d := range list {
-		if registry.Key(d.Code) == registry.Key(code) && v.seen(scope, d) {
-			return d, nil
+	keys := map[string]bool{}
+	for key := range copies {
+		keys[key] = true
+	}
+	for key := range findings {
+		keys[key] = true
+	}
+	var all []fleet.Agent
+	for key := range keys {
+		r, err := v.h.fleet.Get(ctx, key)
+		if isNoOffice(err) || err == nil && scope != "" && !v.h.within(scope, r.Cluster) {
+			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r.Agent)
 	}
-	return console.Device{}, noOffice(code)
+	slices.SortFunc(all, func(a, b fleet.Agent) int { return strings.Compare(a.Code, b.Code) })
+	all = all[:min(len(all), doubtsShown)]
+	return all, v.h.complete(ctx, all)
 }
 
-// Bands is empty: nobody keeps how boxes were.
-func (v consoleFleet) Bands(context.Context, string, time.Duration) ([]console.Band, error) {
-	return nil, nil
+func (v consoleFleet) Page(ctx context.Context, scope string, q fleet.Query) (fleet.Page, error) {
+	if some, err := v.scoped(ctx, scope, &q); err != nil || !some {
+		return fleet.Page{}, err
+	}
+	p, err := v.h.fleet.Page(ctx, q)
+	if err != nil {
+		return p, err
+	}
+	return p, v.h.complete(ctx, p.Agents)
+}
+
+func (v consoleFleet) Count(ctx context.Context, scope string, q fleet.Query) (int, error) {
+	if some, err := v.scoped(ctx, scope, &q); err != nil || !some {
+		return 0, err
+	}
+	counts, err := v.h.fleet.Counts(ctx, q)
+	n := 0
+	for _, c := range counts {
+		if len(q.States) == 0 || slices.Contains(q.States, c.State) {
+			n += c.Count
+		}
+	}
+	return n, err
+}
+
+func (v consoleFleet) Get(ctx context.Context, scope, code string) (fleet.Report, error) {
+	r, err := v.h.fleet.Get(ctx, code)
+	if err != nil {
+		return r, err
+	}
+	if scope != "" && !v.h.within(scope, r.Cluster) {
+		return fleet.Report{}, noOffice(code)
+	}
+	one := []fleet.Agent{r.Agent}
+	err = v.h.complete(ctx, one)
+	r.Agent = one[0]
+	return r, err
+}
+
+func (v consoleFleet) Bands(ctx context.Context, code string, span time.Duration) ([]fleet.Band, error) {
+	return v.h.fleet.Bands(ctx, code, span)
+}
+
+// Events are what the audit log says of an office.
+func (v consoleFleet) Events(ctx context.Context, code string, limit int) ([]audit.Row, error) {
+	return audit.Find(ctx, v.h.db, audit.Filter{Subject: code}, limit)
+}
+
+func (v consoleFleet) Pause(ctx context.Context, code string, pause bool, by string) error {
+	act := ActResume
+	if pause {
+		act = ActPause
+	}
+	return v.h.ChangeAgent(ctx, AgentChange{Code: code, Act: act}, by)
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 
 	"tram/agent/i18n"
 	"tram/agent/problem"
@@ -33,6 +34,16 @@ func (s *site) mended(v *page.Visit, view BoardView, inputs []page.Input, err er
 	if !page.Mendable(err) {
 		return err
 	}
-	view.SetErrors(v.Mistakes(err, inputs, ""))
+	errs := v.Mistakes(err, inputs, "")
+	// What is wrong in a line of a list is wrong with the file.
+	if i := slices.IndexFunc(inputs, func(in page.Input) bool { return in.Kind == "file" }); i >= 0 {
+		for n := range errs {
+			if errs[n].Field == "main" {
+				errs[n].Field = inputs[i].ID
+				inputs[i].Error = errs[n].Text
+			}
+		}
+	}
+	view.SetErrors(errs)
 	return s.Render(v, "board", view, page.StatusOf(problem.From(page.Problems(err)[0])))
 }

@@ -96,6 +96,7 @@ func (s *site) table() []page.Route {
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicesPath, Do: s.devices},
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicesPath + "/xuat", Do: s.exportDevices},
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicePath + "{code}", Do: s.device},
+		page.Route{Who: account.Pause, Pattern: "POST " + devicePath + "{code}/tam-dung", Do: s.pause},
 		page.Route{Who: account.Revoke, Pattern: "POST " + devicePath + "{code}/moi-lai", Do: s.reinvite},
 		page.Route{Who: account.Revoke, Pattern: "POST " + devicePath + "{code}/thu-hoi", Do: s.revoke},
 		page.Route{Who: account.Revoke, Pattern: "POST " + devicePath + "{code}/quen", Do: s.release},
@@ -126,7 +127,7 @@ func (s *site) table() []page.Route {
 
 // formPage is the page that a form was on whose address is path.
 func formPage(path string) string {
-	for _, action := range []string{"/moi-lai", "/thu-hoi", "/quen"} {
+	for _, action := range []string{"/moi-lai", "/thu-hoi", "/quen", "/tam-dung"} {
 		path = strings.TrimSuffix(path, action)
 	}
 	switch {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tram/agent/hub/ca"
+	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/agent/web/account"
@@ -41,18 +42,18 @@ func (s *site) device(ctx context.Context, v *page.Visit) error {
 
 // showDevice shows a box; failed is what a form of it could not do.
 func (s *site) showDevice(ctx context.Context, v *page.Visit, failed error) error {
-	d, err := s.Fleet.Device(ctx, scope(v), v.R.PathValue("code"))
+	d, err := s.Fleet.Get(ctx, scope(v), v.R.PathValue("code"))
 	if err != nil {
 		return err
 	}
-	w := say(v)
-	view := DeviceView{Page: s.Page(ctx, v, w.name(d), devicesPath), Heading: w.name(d), Tag: w.tag(d), Verdict: w.verdict(d)}
+	w, a := s.say(v), d.Agent
+	view := DeviceView{Page: s.Page(ctx, v, w.name(a), devicesPath), Heading: w.name(a), Tag: w.tag(a), Verdict: w.verdict(a)}
 	view.Styles, view.Path = s.Some("admin.css", "console.css"), deviceHref(d.Code)
 	if key := "console.done." + v.R.URL.Query().Get("xong"); failed == nil && i18n.Has(key) {
-		view.Done = v.T(key, i18n.Args{"name": w.name(d)})
+		view.Done = v.T(key, i18n.Args{"name": w.name(a)})
 	}
-	if d.State == OutOfContact || d.State == OutOfContactGroup {
-		view.Stale = v.T("console.device.stale", i18n.Args{"time": w.Clock(latest(d.Told, d.Seen))})
+	if d.State == fleet.OutOfContact || d.State == fleet.OutOfContactGroup {
+		view.Stale = v.T("console.device.stale", i18n.Args{"time": w.Clock(latest(d.Beat, d.Seen))})
 	}
 	bands, err := s.Fleet.Bands(ctx, d.Code, bandSpan)
 	if err != nil {
@@ -70,9 +71,12 @@ func (s *site) showDevice(ctx context.Context, v *page.Visit, failed error) erro
 		errs = v.Mistakes(failed, inputs, "")
 	}
 	view.Sections = []page.Section{
-		{Title: v.T("console.device.queue"), Facts: w.queueFacts(d)},
+		{Title: v.T("console.device.queue"), Facts: w.queueFacts(a)},
 		{Title: v.T("console.device.box"), Facts: w.boxFacts(d)},
 		{Title: v.T("console.device.events"), Grid: w.events(events)},
+	}
+	if v.May(account.Pause) {
+		view.Sections = append(view.Sections, w.pausing(d))
 	}
 	if v.May(account.Revoke) {
 		view.Sections = append(view.Sections, w.acts(d, inputs)...)
@@ -86,11 +90,11 @@ func (s *site) showDevice(ctx context.Context, v *page.Visit, failed error) erro
 }
 
 // verdict is how a box stands, in a sentence.
-func (w words) verdict(d Device) string {
-	args := i18n.Args{"name": w.name(d), "seen": w.seen(d), "span": i18n.Span(w.Lang, w.Now.Sub(d.Since)), "time": w.Clock(d.Since), "n": d.Waiting}
-	text := w.T("console.verdict."+string(d.State), args)
-	if d.Since.IsZero() && d.State != NotEnrolled {
-		text = w.T("console.state." + string(d.State))
+func (w words) verdict(d fleet.Agent) string {
+	args := i18n.Args{"name": w.name(d), "seen": w.seen(d), "span": i18n.Span(w.Lang, w.Now.Sub(d.StateSince)), "time": w.Clock(d.StateSince), "n": d.Waiting}
+	text := w.T("console.verdict."+d.State.String(), args)
+	if d.StateSince.IsZero() && d.State != fleet.NotEnrolled {
+		text = w.state(d.State)
 	}
 	var more []string
 	if why := w.reason(d); why != "" {
@@ -109,17 +113,18 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-func (w words) queueFacts(d Device) []page.Fact {
+func (w words) queueFacts(d fleet.Agent) []page.Fact {
 	facts := []page.Fact{{Name: w.T("console.col.queue"), Value: w.queue(d)}, {Name: w.T("console.col.waiting"), Value: w.T("console.bundles", i18n.Args{"n": d.Waiting})}}
-	if !d.Told.IsZero() {
-		facts = append(facts, page.Fact{Name: w.T("console.device.told"), Value: page.Full(d.Told)})
+	if !d.Beat.IsZero() {
+		facts = append(facts, page.Fact{Name: w.T("console.device.told"), Value: page.Full(d.Beat)})
 	}
 	return facts
 }
 
-func (w words) boxFacts(d Device) []page.Fact {
+func (w words) boxFacts(r fleet.Report) []page.Fact {
+	d := r.Agent
 	facts := []page.Fact{
-		{Name: w.T("console.col.code"), Value: d.Code}, {Name: w.T("console.col.cluster"), Value: w.clusterName(Cluster{Key: d.Cluster, Name: d.ClusterName})},
+		{Name: w.T("console.col.code"), Value: d.Code}, {Name: w.T("console.col.cluster"), Value: w.cluster(d.Cluster)},
 		{Name: w.T("console.col.seen"), Value: w.seen(d)}, {Name: w.T("console.col.software"), Value: d.Software},
 		{Name: w.T("console.col.certificate"), Value: w.certificate(d)}, {Name: w.T("console.col.disk"), Value: w.disk(d)},
 		{Name: w.T("console.col.clock"), Value: w.offset(d)}, {Name: w.T("console.col.sim"), Value: w.sim(d)},
@@ -154,7 +159,7 @@ func (w words) actInputs() []page.Input {
 }
 
 // acts are what can be done to a box; each says what it does before.
-func (w words) acts(d Device, inputs []page.Input) []page.Section {
+func (w words) acts(d fleet.Report, inputs []page.Input) []page.Section {
 	base := deviceHref(d.Code)
 	return []page.Section{
 		{Title: w.T("console.reinvite.title"), Text: w.T("console.reinvite.text"), Forms: []page.Form{{Action: base + "/moi-lai",
@@ -167,9 +172,28 @@ func (w words) acts(d Device, inputs []page.Input) []page.Section {
 	}
 }
 
+// pausing stops or resumes watching a box.
+func (w words) pausing(d fleet.Report) page.Section {
+	form, key := page.Form{Action: deviceHref(d.Code) + "/tam-dung", Buttons: []page.Button{{Text: w.T("console.pause.go"), Name: "viec", Value: "tam-dung", Tone: "plain"}}}, "console.pause.text"
+	if !d.Paused.IsZero() {
+		form.Buttons, key = []page.Button{{Text: w.T("console.resume.go"), Name: "viec", Value: "theo-doi", Tone: "plain"}}, "console.resume.text"
+	}
+	return page.Section{Title: w.T("console.pause.title"), Text: w.T(key, i18n.Args{"time": w.Clock(d.Paused)}), Forms: []page.Form{form}}
+}
+
+func (s *site) pause(ctx context.Context, v *page.Visit) error {
+	what := v.R.PostFormValue("viec")
+	if what != "tam-dung" && what != "theo-doi" {
+		return problem.New(problem.NotFound, "web.no-page", "", nil)
+	}
+	return s.act(ctx, v, what, func(d fleet.Report) error {
+		return s.Fleet.Pause(ctx, d.Code, what == "tam-dung", v.Session.User.Name)
+	})
+}
+
 // act does what a form of a box asks for, and leads back to it.
-func (s *site) act(ctx context.Context, v *page.Visit, done string, do func(d Device) error) error {
-	d, err := s.Fleet.Device(ctx, scope(v), v.R.PathValue("code"))
+func (s *site) act(ctx context.Context, v *page.Visit, done string, do func(d fleet.Report) error) error {
+	d, err := s.Fleet.Get(ctx, scope(v), v.R.PathValue("code"))
 	if err != nil {
 		return err
 	}
@@ -193,7 +217,7 @@ func sure(v *page.Visit, name string) error {
 }
 
 func (s *site) revoke(ctx context.Context, v *page.Visit) error {
-	return s.act(ctx, v, "thu-hoi", func(d Device) error {
+	return s.act(ctx, v, "thu-hoi", func(d fleet.Report) error {
 		reason := ca.Reason(v.R.PostFormValue("reason"))
 		if !slices.Contains(ca.Reasons(), reason) {
 			return problem.New(problem.Usage, "console.no-reason", "reason", nil)
@@ -206,12 +230,12 @@ func (s *site) revoke(ctx context.Context, v *page.Visit) error {
 }
 
 func (s *site) release(ctx context.Context, v *page.Visit) error {
-	return s.act(ctx, v, "quen", func(d Device) error { return s.Trust.Release(ctx, d.Code, v.Session.User.Name) })
+	return s.act(ctx, v, "quen", func(d fleet.Report) error { return s.Trust.Release(ctx, d.Code, v.Session.User.Name) })
 }
 
 // reinvite revokes a box and makes the invite of the one that takes its place.
 func (s *site) reinvite(ctx context.Context, v *page.Visit) error {
-	d, err := s.Fleet.Device(ctx, scope(v), v.R.PathValue("code"))
+	d, err := s.Fleet.Get(ctx, scope(v), v.R.PathValue("code"))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/web/page"
 )
@@ -66,8 +67,9 @@ const maxFilter = 200
 
 // asked is the query that an address stands for.
 type asked struct {
-	Query
-	values url.Values
+	fleet.Query
+	cluster string
+	values  url.Values
 }
 
 // ask reads the address of a list.
@@ -79,14 +81,16 @@ func ask(v *page.Visit) asked {
 			a.values.Set(name, strings.ToValidUTF8(value, ""))
 		}
 	}
-	a.Scope, a.Limit = scope(v), PageSize
-	a.Cluster, a.Software, a.Text = a.values.Get("cum"), a.values.Get("phien-ban"), a.values.Get("tu")
-	switch state := a.values.Get("trang-thai"); {
-	case state == look:
+	a.Limit = fleet.DefaultPage
+	a.cluster, a.Software, a.Text = a.values.Get("cum"), a.values.Get("phien-ban"), a.values.Get("tu")
+	if a.cluster != "" {
+		a.Clusters = []string{a.cluster}
+	}
+	if one, ok := fleet.ParseState(a.values.Get("trang-thai")); ok {
+		a.States = []fleet.State{one}
+	} else if a.values.Get("trang-thai") == look {
 		a.States = troubled
-	case slices.Contains(States, State(state)):
-		a.States = []State{State(state)}
-	default:
+	} else {
 		a.values.Del("trang-thai")
 	}
 	if n := a.number("chung-thu", certDays); n > 0 {
@@ -96,7 +100,7 @@ func ask(v *page.Visit) asked {
 		a.QueueOlder = time.Duration(n) * time.Hour
 	}
 	a.Sort, a.Desc = strings.CutPrefix(a.values.Get("xep"), "-")
-	if !slices.Contains(Sorts, a.Sort) {
+	if !slices.Contains(fleet.Sorts, a.Sort) {
 		a.Sort, a.Desc = "", false
 		a.values.Del("xep")
 	}
@@ -140,23 +144,27 @@ func linkTo(path string, values url.Values) string {
 
 func (s *site) devices(ctx context.Context, v *page.Visit) error {
 	a := ask(v)
-	o, err := s.Fleet.Overview(ctx, a.Scope)
+	o, err := s.Fleet.Overview(ctx, scope(v))
 	if err != nil {
 		return fmt.Errorf("read how the boxes stand: %w", err)
 	}
-	list, err := s.Fleet.Devices(ctx, a.Query)
+	list, err := s.Fleet.Page(ctx, scope(v), a.Query)
 	if err != nil {
 		return fmt.Errorf("list boxes: %w", err)
 	}
+	total, err := s.Fleet.Count(ctx, scope(v), a.Query)
+	if err != nil {
+		return fmt.Errorf("count boxes: %w", err)
+	}
 	view := DevicesView{Page: s.Page(ctx, v, v.T("console.devices.title"), devicesPath), AsOf: v.T("console.as-of", i18n.Args{"time": clock(o.At)}), Here: devicesPath}
 	view.Styles, view.Path = s.Some("lists.css", "console.css"), v.R.URL.RequestURI()
-	say(v).filters(&view, a, o)
-	for _, d := range list.List {
-		view.Rows = append(view.Rows, say(v).row(d))
+	s.say(v).filters(&view, a, o)
+	for _, d := range list.Agents {
+		view.Rows = append(view.Rows, s.say(v).row(d))
 	}
-	view.Caption = v.T("console.devices.caption", i18n.Args{"n": list.Total})
+	view.Caption = v.T("console.devices.caption", i18n.Args{"n": total})
 	view.Export = linkTo(devicesPath+"/xuat", a.values)
-	view.Pager.Text = v.T("console.devices.shown", i18n.Args{"n": len(list.List), "total": list.Total})
+	view.Pager.Text = v.T("console.devices.shown", i18n.Args{"n": len(list.Agents), "total": total})
 	if a.After != "" {
 		view.Pager.First = a.with("", "")
 	}
@@ -167,11 +175,11 @@ func (s *site) devices(ctx context.Context, v *page.Visit) error {
 }
 
 // row is a box in the list.
-func (w words) row(d Device) DeviceRow {
-	r := DeviceRow{Href: deviceHref(d.Code), Name: w.name(d), Code: d.Code, Cluster: w.clusterName(Cluster{Key: d.Cluster, Name: d.ClusterName}), State: w.tag(d),
+func (w words) row(d fleet.Agent) DeviceRow {
+	r := DeviceRow{Href: deviceHref(d.Code), Name: w.name(d), Code: d.Code, Cluster: w.cluster(d.Cluster), State: w.tag(d),
 		Reason: w.reason(d), Since: w.since(d), Seen: w.seen(d), Queue: w.queue(d), Waiting: strconv.Itoa(d.Waiting),
 		Software: strings.TrimPrefix(d.Software, "tram "), Certificate: w.certificate(d), Disk: w.disk(d), Clock: w.offset(d), SIM: w.sim(d),
-		Stale: d.State == OutOfContact || d.State == OutOfContactGroup}
+		Stale: d.State == fleet.OutOfContact || d.State == fleet.OutOfContactGroup}
 	if r.Software == "" {
 		r.Software = "–"
 	}
@@ -185,16 +193,16 @@ func (w words) filters(view *DevicesView, a asked, o Overview) {
 		{Href: a.with("trang-thai", ""), Text: w.T("console.filter.all"), Current: state == ""},
 		{Href: a.with("trang-thai", look), Text: w.T("console.filter.look"), Current: state == look},
 	}
-	for _, one := range States {
-		view.Choices = append(view.Choices, page.Filter{Href: a.with("trang-thai", string(one)), Text: w.T("console.state." + string(one)), Current: state == string(one)})
+	for _, one := range order {
+		view.Choices = append(view.Choices, page.Filter{Href: a.with("trang-thai", one.String()), Text: w.state(one), Current: state == one.String()})
 	}
 	f := &view.Form
 	f.Text, f.State, f.Sort = a.Text, state, a.values.Get("xep")
 	f.Clusters = []page.Option{{Text: w.T("console.filter.any")}}
 	for _, c := range o.Clusters {
-		f.Clusters = append(f.Clusters, page.Option{Value: c.Key, Text: w.clusterName(c), Chosen: c.Key == a.Cluster && c.Key != ""})
-		if c.Key == a.Cluster && c.Key != "" {
-			view.Active = append(view.Active, w.chip(a, "cum", w.T("console.col.cluster"), w.clusterName(c)))
+		f.Clusters = append(f.Clusters, page.Option{Value: c.Key, Text: w.cluster(c.Key), Chosen: c.Key == a.cluster && c.Key != ""})
+		if c.Key == a.cluster && c.Key != "" {
+			view.Active = append(view.Active, w.chip(a, "cum", w.T("console.col.cluster"), w.cluster(c.Key)))
 		}
 	}
 	f.Versions = []page.Option{{Text: w.T("console.filter.any")}}
@@ -265,7 +273,7 @@ func (w words) heads(a asked) []page.Head {
 // exportDevices gives all boxes of the filter as CSV.
 func (s *site) exportDevices(ctx context.Context, v *page.Visit) error {
 	a := ask(v)
-	a.Limit, a.After = MaxPage, ""
+	a.Limit, a.After = fleet.MaxPage, ""
 	var out bytes.Buffer
 	table := newTable(&out)
 	head := []string{v.T("console.col.code")}
@@ -277,13 +285,13 @@ func (s *site) exportDevices(ctx context.Context, v *page.Visit) error {
 	}
 	table.row(head...)
 	for {
-		list, err := s.Fleet.Devices(ctx, a.Query)
+		list, err := s.Fleet.Page(ctx, scope(v), a.Query)
 		if err != nil {
 			return fmt.Errorf("export boxes: %w", err)
 		}
-		for _, d := range list.List {
-			r := say(v).row(d)
-			table.row(d.Code, r.Name, r.Cluster, r.State.Text, page.Full(d.Since), r.Reason, page.Full(d.Seen), r.Queue, r.Waiting, d.Software,
+		for _, d := range list.Agents {
+			r := s.say(v).row(d)
+			table.row(d.Code, r.Name, r.Cluster, r.State.Text, page.Full(d.StateSince), r.Reason, page.Full(d.Seen), r.Queue, r.Waiting, d.Software,
 				page.Day(d.Certificate), r.Disk, r.Clock, r.SIM)
 		}
 		if a.After = list.Next; a.After == "" {

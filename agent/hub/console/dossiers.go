@@ -25,7 +25,7 @@ func (s *site) dossiers(ctx context.Context, v *page.Visit) error {
 	t, err := s.Figures.Dossiers(ctx, scope(v), q)
 	view := BoardView{Page: s.Page(ctx, v, v.T("console.dossiers.title"), dossiersPath), Heading: v.T("console.dossiers.title")}
 	view.Styles, view.Path = s.Some("admin.css", "console.css"), v.R.URL.RequestURI()
-	inputs := say(v).dossierInputs(q)
+	inputs := s.say(v).dossierInputs(q)
 	form := page.Form{Action: dossiersPath, Get: true, Inputs: inputs, Buttons: []page.Button{{Text: v.T("web.lists.go")}}}
 	if err != nil {
 		view.Sections = []page.Section{{Forms: []page.Form{form}}}
@@ -40,12 +40,12 @@ func (s *site) dossiers(ctx context.Context, v *page.Visit) error {
 			view.Heading = cmp.Or(o.Name, o.Code)
 		}
 	}
-	sum := page.Section{Title: v.T("console.dossiers.sum", i18n.Args{"month": monthText(t.Month)}), Facts: say(v).sum(t)}
+	sum := page.Section{Title: v.T("console.dossiers.sum", i18n.Args{"month": monthText(t.Month)}), Facts: s.say(v).sum(t)}
 	view.Sections = []page.Section{{Forms: []page.Form{form}}, sum}
 	if q.Office == "" {
-		view.Sections = append(view.Sections, page.Section{Title: v.T("console.dossiers.offices"), Grid: say(v).lines(t.Offices, t.Month)})
+		view.Sections = append(view.Sections, page.Section{Title: v.T("console.dossiers.offices"), Grid: s.say(v).lines(t.Offices, t.Month)})
 	} else {
-		view.Sections = append(view.Sections, page.Section{Title: v.T("console.dossiers.procedures"), Grid: say(v).lines(t.Procedures, "")})
+		view.Sections = append(view.Sections, page.Section{Title: v.T("console.dossiers.procedures"), Grid: s.say(v).lines(t.Procedures, "")})
 	}
 	return s.show(v, view)
 }
@@ -143,7 +143,7 @@ func (s *site) exportDossiers(ctx context.Context, v *page.Visit) error {
 	if _, err := time.Parse("2006-01", t.Month); err != nil {
 		return problem.New(problem.Usage, "rollup.month", "thang", i18n.Args{"value": q.Month})
 	}
-	w, list := say(v), t.Offices
+	w, list := s.say(v), t.Offices
 	if q.Office != "" {
 		list = t.Procedures
 	}

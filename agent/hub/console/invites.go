@@ -53,14 +53,14 @@ func (s *site) invites(ctx context.Context, v *page.Visit) error {
 		return state != "" && i.State != state || text != "" && !matches(text, i.Code, i.Name, i.Batch, i.Short)
 	})
 	view := BoardView{Page: s.trustPage(ctx, v, v.T("console.invites.title"), invitesPath), Heading: v.T("console.invites.title")}
-	filter := page.Section{Forms: []page.Form{{Action: invitesPath, Get: true, Inputs: say(v).inviteFilter(state, text), Buttons: []page.Button{{Text: v.T("web.lists.go")}}}}}
+	filter := page.Section{Forms: []page.Form{{Action: invitesPath, Get: true, Inputs: s.say(v).inviteFilter(state, text), Buttons: []page.Button{{Text: v.T("web.lists.go")}}}}}
 	if v.May(account.Invite) {
 		filter.Forms[0].Links = []page.Option{{Value: invitesPath + "/them", Text: v.T("console.invites.new")}}
 	}
 	from = min(from, len(found))
 	until := min(from+invitesShown, len(found))
-	view.Sections = []page.Section{filter, {Grid: say(v).inviteGrid(found[from:until], true)}}
-	view.Pager = say(v).pager(from, until, len(found), func(n int) string {
+	view.Sections = []page.Section{filter, {Grid: s.say(v).inviteGrid(found[from:until], true)}}
+	view.Pager = s.say(v).pager(from, until, len(found), func(n int) string {
 		return linkTo(invitesPath, url.Values{"trang-thai": {string(state)}, "tu": {text}, "tu-dong": {strconv.Itoa(n)}})
 	})
 	return s.show(v, view)
@@ -154,10 +154,10 @@ func (s *site) batchView(ctx context.Context, v *page.Visit, name string) (Board
 	}
 	view.Sections = []page.Section{facts}
 	if counts[ca.InviteOpen] > 0 {
-		view.Sections = append(view.Sections, say(v).batchActs(name)...)
+		view.Sections = append(view.Sections, s.say(v).batchActs(name)...)
 	}
 	until := min(len(all), invitesShown)
-	view.Sections = append(view.Sections, page.Section{Title: v.T("console.batch.invites"), Grid: say(v).inviteGrid(all[:until], false)})
+	view.Sections = append(view.Sections, page.Section{Title: v.T("console.batch.invites"), Grid: s.say(v).inviteGrid(all[:until], false)})
 	if until < len(all) {
 		view.Pager = page.Pager{Text: v.T("console.pager", i18n.Args{"from": 1, "to": until, "n": len(all)}), Next: linkTo(invitesPath, url.Values{"tu": {name}})}
 	}
@@ -280,7 +280,7 @@ func (w words) inviteInputs(form url.Values) (one, list []page.Input) {
 }
 
 func (s *site) inviteForm(ctx context.Context, v *page.Visit) error {
-	one, list := say(v).inviteInputs(v.R.URL.Query())
+	one, list := s.say(v).inviteInputs(v.R.URL.Query())
 	return s.show(v, s.inviteView(ctx, v, one, list))
 }
 
@@ -319,7 +319,7 @@ func officeLine(v *page.Visit) []byte {
 }
 
 func (s *site) inviteOne(ctx context.Context, v *page.Visit) error {
-	one, list := say(v).inviteInputs(v.R.PostForm)
+	one, list := s.say(v).inviteInputs(v.R.PostForm)
 	return s.makeInvites(ctx, v, one, one, list, func() ([]byte, error) { return officeLine(v), nil })
 }
 
@@ -327,7 +327,7 @@ func (s *site) inviteList(ctx context.Context, v *page.Visit) error {
 	if err := v.Upload(maxUpload); err != nil {
 		return err
 	}
-	one, list := say(v).inviteInputs(v.R.PostForm)
+	one, list := s.say(v).inviteInputs(v.R.PostForm)
 	return s.makeInvites(ctx, v, list, one, list, func() ([]byte, error) { return uploaded(v) })
 }
 

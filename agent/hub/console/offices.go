@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/agent/web/account"
@@ -36,7 +37,7 @@ func (s *site) offices(ctx context.Context, v *page.Visit) error {
 	grid := page.Grid{Caption: v.T("console.offices.title"), Empty: v.T("console.offices.none"),
 		Head: []string{v.T("console.col.name"), v.T("console.offices.parent"), v.T("console.offices.kind"), v.T("console.col.state")}}
 	for _, o := range found.List {
-		grid.Rows = append(grid.Rows, []page.Cell{{Text: cmp.Or(o.Name, o.Code), Href: officeHref(o.Code), Note: o.Code}, {Text: o.Parent}, {Text: o.Kind}, {Tag: say(v).officeTag(o)}})
+		grid.Rows = append(grid.Rows, []page.Cell{{Text: cmp.Or(o.Name, o.Code), Href: officeHref(o.Code), Note: o.Code}, {Text: o.Parent}, {Text: o.Kind}, {Tag: s.say(v).officeTag(o)}})
 	}
 	view.Sections = []page.Section{{Forms: []page.Form{form}}, {Grid: grid}}
 	if found.Next != "" {
@@ -54,7 +55,7 @@ func (w words) officeTag(o Office) page.Tag {
 	case o.Enrolled:
 		return page.Tag{Text: w.T("console.office.enrolled"), Tone: "green"}
 	}
-	return page.Tag{Text: w.T("console.state.not-enrolled"), Tone: "grey"}
+	return page.Tag{Text: w.state(fleet.NotEnrolled), Tone: "grey"}
 }
 
 func (s *site) office(ctx context.Context, v *page.Visit) error {
@@ -62,7 +63,7 @@ func (s *site) office(ctx context.Context, v *page.Visit) error {
 	if err != nil {
 		return err
 	}
-	rename, move := say(v).officeInputs(o)
+	rename, move := s.say(v).officeInputs(o)
 	return s.show(v, s.officeView(ctx, v, o, rename, move))
 }
 
@@ -74,7 +75,7 @@ func (w words) officeInputs(o Office) (rename, move []page.Input) {
 }
 
 func (s *site) officeView(ctx context.Context, v *page.Visit, o Office, rename, move []page.Input) BoardView {
-	view := BoardView{Page: s.trustPage(ctx, v, cmp.Or(o.Name, o.Code), officesPath), Heading: cmp.Or(o.Name, o.Code), Tag: say(v).officeTag(o),
+	view := BoardView{Page: s.trustPage(ctx, v, cmp.Or(o.Name, o.Code), officesPath), Heading: cmp.Or(o.Name, o.Code), Tag: s.say(v).officeTag(o),
 		Back: officesPath, BackText: v.T("console.offices.title")}
 	view.Path = officeHref(o.Code)
 	facts := []page.Fact{{Name: v.T("console.col.code"), Value: o.Code}}
@@ -122,7 +123,7 @@ func (s *site) changeOffice(ctx context.Context, v *page.Visit) error {
 		return problem.New(problem.NotFound, "web.no-page", "", nil)
 	}
 	if err != nil {
-		rename, move := say(v).officeInputs(typed)
+		rename, move := s.say(v).officeInputs(typed)
 		inputs := map[string][]page.Input{"doi-ten": rename, "chuyen": move}[what]
 		return s.mended(v, s.officeView(ctx, v, o, rename, move), inputs, err)
 	}
@@ -137,7 +138,7 @@ func (w words) newOffice(form url.Values) (one, list []page.Input) {
 }
 
 func (s *site) officeForm(ctx context.Context, v *page.Visit) error {
-	one, list := say(v).newOffice(url.Values{})
+	one, list := s.say(v).newOffice(url.Values{})
 	return s.show(v, s.newOfficeView(ctx, v, one, list))
 }
 
@@ -154,7 +155,7 @@ func (s *site) newOfficeView(ctx context.Context, v *page.Visit, one, list []pag
 }
 
 func (s *site) addOffice(ctx context.Context, v *page.Visit) error {
-	one, list := say(v).newOffice(v.R.PostForm)
+	one, list := s.say(v).newOffice(v.R.PostForm)
 	if _, _, err := s.Directory.Import(ctx, officeLine(v), v.Session.User.Name); err != nil {
 		return s.mended(v, s.newOfficeView(ctx, v, one, list), one, err)
 	}
@@ -166,7 +167,7 @@ func (s *site) importOffices(ctx context.Context, v *page.Visit) error {
 	if err := v.Upload(maxUpload); err != nil {
 		return err
 	}
-	one, list := say(v).newOffice(v.R.PostForm)
+	one, list := s.say(v).newOffice(v.R.PostForm)
 	data, err := uploaded(v)
 	var added, changed int
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tram/agent/hub/ca"
+	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/web/account"
 	"tram/agent/web/page"
@@ -61,7 +62,7 @@ const (
 )
 
 // troubled are the states that ask for somebody.
-var troubled = []State{NeedsRepair, OutOfContact, OutOfContactGroup}
+var troubled = []fleet.State{fleet.NeedsRepair, fleet.OutOfContact, fleet.OutOfContactGroup}
 
 func (s *site) overview(ctx context.Context, v *page.Visit) error {
 	o, err := s.Fleet.Overview(ctx, scope(v))
@@ -71,7 +72,7 @@ func (s *site) overview(ctx context.Context, v *page.Visit) error {
 	view := OverviewView{Page: s.Page(ctx, v, v.T("console.overview.title"), homePath), AsOf: v.T("console.as-of", i18n.Args{"time": clock(o.At)})}
 	view.Styles = s.Some("console.css")
 	total := 0
-	counts := map[State]int{}
+	counts := map[fleet.State]int{}
 	for _, c := range o.Clusters {
 		total += c.Total
 		for state, n := range c.Counts {
@@ -83,15 +84,15 @@ func (s *site) overview(ctx context.Context, v *page.Visit) error {
 		view.Steps = s.firstSteps(v)
 		return s.Render(v, "overview", view, http.StatusOK)
 	}
-	for _, state := range States {
-		if n := counts[state]; n > 0 || state == Normal {
-			view.States = append(view.States, Figure{string(state), strconv.Itoa(n), v.T("console.state." + string(state)), "", stateHref(state)})
+	for _, state := range order {
+		if n := counts[state]; n > 0 || state == fleet.Normal {
+			view.States = append(view.States, Figure{state.String(), strconv.Itoa(n), s.say(v).state(state), "", stateHref(state)})
 		}
 	}
 	if err := s.figures(ctx, v, &view, o); err != nil {
 		return err
 	}
-	view.Clusters, view.Table = say(v).clusters(o.Clusters), say(v).clusterTable(o.Clusters)
+	view.Clusters, view.Table = s.say(v).clusters(o.Clusters), s.say(v).clusterTable(o.Clusters)
 	return s.Render(v, "overview", view, http.StatusOK)
 }
 
@@ -104,33 +105,42 @@ func (s *site) firstSteps(v *page.Visit) []Step {
 	}
 }
 
-func stateHref(state State) string {
-	return devicesPath + "?" + url.Values{"trang-thai": {string(state)}}.Encode()
+func stateHref(state fleet.State) string {
+	return devicesPath + "?" + url.Values{"trang-thai": {state.String()}}.Encode()
 }
 
 // figures fills in what is counted besides states, and what is to be done.
 func (s *site) figures(ctx context.Context, v *page.Visit, view *OverviewView, o Overview) error {
-	soon, err := s.Fleet.Devices(ctx, Query{Scope: scope(v), CertificateWithin: certSoon, Limit: 1})
+	soon, err := s.Fleet.Count(ctx, scope(v), fleet.Query{CertificateWithin: certSoon})
 	if err != nil {
 		return fmt.Errorf("count certificates: %w", err)
 	}
 	view.Figures = []Figure{
-		{"", strconv.Itoa(o.Waiting), v.T("console.figure.waiting"), "", devicesPath + "?xep=queue"},
-		{tone(soon.Total), strconv.Itoa(soon.Total), v.T("console.figure.certs", i18n.Args{"days": int(certSoon / (24 * time.Hour))}), "", devicesPath + "?chung-thu=30"},
+		{"", strconv.Itoa(o.Waiting), v.T("console.figure.waiting"), "", devicesPath},
+		{tone(soon), strconv.Itoa(soon), v.T("console.figure.certs", i18n.Args{"days": int(certSoon / (24 * time.Hour))}), "", devicesPath + "?chung-thu=30"},
 	}
-	bad, err := s.Fleet.Devices(ctx, Query{Scope: scope(v), States: troubled, Sort: "state", Limit: todoShown})
+	bad, err := s.Fleet.Page(ctx, scope(v), fleet.Query{States: troubled, Sort: "state", Limit: todoShown})
 	if err != nil {
 		return fmt.Errorf("list boxes in trouble: %w", err)
+	}
+	troubles, err := s.Fleet.Count(ctx, scope(v), fleet.Query{States: troubled})
+	if err != nil {
+		return fmt.Errorf("count boxes in trouble: %w", err)
+	}
+	for _, d := range o.Doubted {
+		view.Todo = append(view.Todo, s.say(v).todo(d))
 	}
 	if v.May(account.Trust) {
 		if err := s.trustFigures(ctx, v, view); err != nil {
 			return err
 		}
 	}
-	for _, d := range bad.List {
-		view.Todo = append(view.Todo, say(v).todo(d))
+	for _, d := range bad.Agents {
+		if d.Log.IsZero() && d.Copy.IsZero() { // these are there already
+			view.Todo = append(view.Todo, s.say(v).todo(d))
+		}
 	}
-	rest := len(view.Todo) - todoShown + bad.Total - len(bad.List)
+	rest := len(view.Todo) - todoShown + troubles - len(bad.Agents)
 	view.Todo = view.Todo[:min(len(view.Todo), todoShown)]
 	if rest > 0 {
 		q := url.Values{"trang-thai": {"can-xem"}}

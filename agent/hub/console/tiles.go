@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/web/page"
 )
@@ -25,8 +26,8 @@ const (
 func (w words) clusters(all []Cluster) []ClusterTile {
 	var tiles []ClusterTile
 	for _, c := range all {
-		look := c.Counts[NeedsRepair] + c.Counts[OutOfContact] + c.Counts[OutOfContactGroup]
-		t := ClusterTile{Href: clusterHref(c.Key), Name: w.clusterName(c), Look: look > 0, Text: w.T("console.cluster.well", i18n.Args{"n": c.Total})}
+		look := c.Counts[fleet.NeedsRepair] + c.Counts[fleet.OutOfContact] + c.Counts[fleet.OutOfContactGroup]
+		t := ClusterTile{Href: clusterHref(c.Key), Name: w.cluster(c.Key), Look: look > 0, Text: w.T("console.cluster.well", i18n.Args{"n": c.Total})}
 		if look > 0 {
 			t.Text = w.T("console.cluster.look", i18n.Args{"n": c.Total, "look": look})
 		}
@@ -40,10 +41,10 @@ func (w words) clusters(all []Cluster) []ClusterTile {
 
 // runs draws counts as rows of dashes: one path for a state, however many boxes
 // are in it.
-func runs(counts map[State]int) []Run {
+func runs(counts map[fleet.State]int) []Run {
 	var all []Run
 	at := 0
-	for _, state := range States {
+	for _, state := range order {
 		n := counts[state]
 		if n == 0 {
 			continue
@@ -55,19 +56,9 @@ func runs(counts map[State]int) []Run {
 			fmt.Fprintf(&path, "M%d %dh%d", col*tilePitch, row*tilePitch+tilePitch/2, some*tilePitch-(tilePitch-tileSize))
 			at, left = at+some, left-some
 		}
-		all = append(all, Run{string(state), path.String()})
+		all = append(all, Run{state.String(), path.String()})
 	}
 	return all
-}
-
-func (w words) clusterName(c Cluster) string {
-	switch {
-	case c.Name != "":
-		return c.Name
-	case c.Key != "":
-		return c.Key
-	}
-	return w.T("console.cluster.none")
 }
 
 func clusterHref(key string) string { return devicesPath + "?" + url.Values{"cum": {key}}.Encode() }
@@ -75,12 +66,12 @@ func clusterHref(key string) string { return devicesPath + "?" + url.Values{"cum
 // clusterTable says in words what the drawings show.
 func (w words) clusterTable(all []Cluster) page.Grid {
 	g := page.Grid{Caption: w.T("console.cluster.table"), Head: []string{w.T("console.col.cluster"), w.T("console.cluster.all")}}
-	for _, state := range States {
-		g.Head = append(g.Head, w.T("console.state."+string(state)))
+	for _, state := range order {
+		g.Head = append(g.Head, w.state(state))
 	}
 	for _, c := range all {
-		row := []page.Cell{{Text: w.clusterName(c), Href: clusterHref(c.Key)}, {Text: strconv.Itoa(c.Total)}}
-		for _, state := range States {
+		row := []page.Cell{{Text: w.cluster(c.Key), Href: clusterHref(c.Key)}, {Text: strconv.Itoa(c.Total)}}
+		for _, state := range order {
 			row = append(row, page.Cell{Text: strconv.Itoa(c.Counts[state])})
 		}
 		g.Rows = append(g.Rows, row)
@@ -98,7 +89,7 @@ const bandWidth = 1000
 
 // band draws the states of a box over a span of time; the table beside it says
 // the same.
-func (w words) band(list []Band) (parts []BandPart, table page.Grid) {
+func (w words) band(list []fleet.Band) (parts []BandPart, table page.Grid) {
 	if len(list) == 0 {
 		return nil, table
 	}
@@ -107,12 +98,12 @@ func (w words) band(list []Band) (parts []BandPart, table page.Grid) {
 	for _, b := range list {
 		x := int(b.From.Sub(from) * bandWidth / max(to.Sub(from), 1))
 		end := int(b.To.Sub(from) * bandWidth / max(to.Sub(from), 1))
-		text := w.T("console.state." + string(b.State))
-		parts = append(parts, BandPart{string(b.State), text, x, max(end-x, 1)})
+		text := w.state(b.State)
+		parts = append(parts, BandPart{b.State.String(), text, x, max(end-x, 1)})
 	}
 	for i := len(list) - 1; i >= 0 && len(table.Rows) < bandRows; i-- {
 		b := list[i]
-		table.Rows = append(table.Rows, []page.Cell{{Text: page.Full(b.From)}, {Text: page.Full(b.To)}, {Tag: page.Tag{Text: w.T("console.state." + string(b.State)), Tone: tones[b.State]}}})
+		table.Rows = append(table.Rows, []page.Cell{{Text: page.Full(b.From)}, {Text: page.Full(b.To)}, {Tag: page.Tag{Text: w.state(b.State), Tone: tones[b.State]}}})
 	}
 	return parts, table
 }

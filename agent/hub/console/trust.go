@@ -35,7 +35,7 @@ func (s *site) waiting(ctx context.Context, v *page.Visit) error {
 	grid := page.Grid{Caption: v.T("console.waiting.decided"), Head: []string{v.T("console.col.name"), v.T("console.waiting.reason"), v.T("console.waiting.last"), v.T("console.waiting.decision")}}
 	for _, w := range room {
 		if w.Decision == ca.Undecided {
-			view.Sections = append(view.Sections, say(v).waitingOne(w))
+			view.Sections = append(view.Sections, s.say(v).waitingOne(w))
 			continue
 		}
 		tone := map[ca.Decision]string{ca.Admitted: "green", ca.Refused: "grey"}[w.Decision]
@@ -105,14 +105,14 @@ func (s *site) certificates(ctx context.Context, v *page.Visit) error {
 			{Text: v.T("console.filter.any")}, {Value: "30", Text: v.T("console.filter.days", i18n.Args{"n": int(certSoon / (24 * time.Hour))}), Chosen: soon != ""}}},
 	}
 	view.Sections = []page.Section{
-		{Title: v.T("console.ca.title"), Facts: say(v).authority(s.Hub.CA())},
+		{Title: v.T("console.ca.title"), Facts: s.say(v).authority(s.Hub.CA())},
 		{Title: v.T("console.certs.list"), Forms: []page.Form{{Action: certsPath, Get: true, Inputs: inputs, Buttons: []page.Button{{Text: v.T("web.lists.go")}}}}},
-		{Grid: say(v).certGrid(certs[from:until])},
+		{Grid: s.say(v).certGrid(certs[from:until])},
 	}
 	if s.Root != nil {
 		view.Sections[0].Forms = []page.Form{{Action: rootPath, Get: true, Links: []page.Option{{Value: rootPath, Text: v.T("console.ca.root"), Chosen: true}}}}
 	}
-	view.Pager = say(v).pager(from, until, len(certs), func(n int) string {
+	view.Pager = s.say(v).pager(from, until, len(certs), func(n int) string {
 		return linkTo(certsPath, url.Values{"tu": {text}, "trong": {soon}, "tu-dong": {strconv.Itoa(n)}})
 	})
 	return s.show(v, view)

@@ -5,92 +5,19 @@ import (
 	"time"
 
 	"tram/agent/hub/ca"
+	"tram/agent/hub/fleet"
 	"tram/agent/hub/rollup"
-	"tram/agent/i18n"
 	"tram/storage/audit"
 )
 
-// State is how a box stands.
-type State string
-
-// The states, in the order in which a person looks at them.
-const (
-	NeedsRepair       State = "needs-repair" // reachable, and somebody has to set something right
-	OutOfContact      State = "out-of-contact"
-	OutOfContactGroup State = "out-of-contact-group" // the same, as part of an open incident
-	Late              State = "late"                 // it should have been heard, or is not steady
-	NotEnrolled       State = "not-enrolled"         // invited, never seen
-	Stopped           State = "stopped"              // revoked or paused by an operator
-	Normal            State = "normal"
-)
-
-// States lists them in that order.
-var States = []State{NeedsRepair, OutOfContact, OutOfContactGroup, Late, NotEnrolled, Stopped, Normal}
-
-// Device is a box as the hub knows it. What is not known is zero, and nil where
-// zero says something.
-type Device struct {
-	Code, Name, Kind     string
-	Cluster, ClusterName string
-	Enrolled             bool
-	State                State
-	Reason               i18n.Speaker // why it is in it; nil: the state says all
-	Since                time.Time    // of State
-	Online               bool
-	Seen                 time.Time // last contact
-	Software             string
-	Waiting              int       // bundles at the hub that it has not taken over
-	Told                 time.Time // when it said what follows
-	Queue                int       // documents that have not left it
-	QueueBytes           int64
-	QueueSince           time.Time // of the oldest
-	Certificate          time.Time // end of its device certificate
-	DiskFree             int64
-	DiskDays             *int
-	ClockOffset          time.Duration
-	SIMLeft              *int64    // bytes of the month's budget
-	LogBroken            time.Time // since when its audit log is known not to hold
-	Copy                 time.Time // since when an older copy of it is refused
-}
-
-// Query chooses boxes. What is empty chooses all.
-type Query struct {
-	Scope    string // the part of the tree that the visitor may see
-	Cluster  string
-	States   []State
-	Software string
-	Text     string // in code or name, whatever its diacritics
-	// CertificateWithin are those whose certificate ends within so long, QueueOlder
-	// those that hold a document for longer.
-	CertificateWithin, QueueOlder time.Duration
-
-	Sort  string // one of Sorts; "" is "code"
-	Desc  bool
-	After string // Devices.Next of the page before
-	Limit int    // hard bound MaxPage
-}
-
-// Sorts are the words of Query.Sort.
-var Sorts = []string{"code", "name", "cluster", "state", "seen", "queue", "software", "certificate", "disk", "clock", "sim"}
-
-const (
-	// PageSize is how many boxes a page lists, MaxPage how many are read at once.
-	PageSize = 100
-	MaxPage  = 1000
-)
-
-// Devices is a page of them.
-type Devices struct {
-	List  []Device
-	Total int    // of the query, on all pages
-	Next  string // for Query.After; "" at the end
-}
+// order is the states as a person looks at them.
+var order = []fleet.State{fleet.NeedsRepair, fleet.OutOfContact, fleet.OutOfContactGroup, fleet.Late, fleet.NotEnrolled, fleet.Stopped, fleet.Normal}
 
 // Cluster is a group of boxes that hang together, with how many are in each
 // state.
 type Cluster struct {
 	Key, Name string
-	Counts    map[State]int
+	Counts    map[fleet.State]int
 	Total     int
 }
 
@@ -100,31 +27,35 @@ type Overview struct {
 	Clusters []Cluster
 	Versions []string // of the software, each once
 	Waiting  int      // bundles that their recipients have not taken over
-	Rev      uint64   // changes with anything that the pages show
+	// Doubted are boxes whose audit log does not hold, or of which an older copy is
+	// refused, whatever their state.
+	Doubted []fleet.Agent
+	Rev     uint64 // changes with anything that the pages show
 }
 
-// Band is a time in which a box was in one state.
-type Band struct {
-	From, To time.Time
-	State    State
-}
-
-// Fleet is how the boxes stand. Implementations are safe for concurrent use.
+// Fleet is how the boxes stand. scope is the part of the tree that the visitor may
+// see: the name of a cluster, or an office above; "" for all of it. What lies
+// outside of it is not there: problem hub.no-office. Implementations are safe for
+// concurrent use.
 type Fleet interface {
 	Overview(ctx context.Context, scope string) (Overview, error)
-	Devices(ctx context.Context, q Query) (Devices, error)
-	// Device returns one box. Problem hub.no-office when there is none, or none in
-	// scope.
-	Device(ctx context.Context, scope, code string) (Device, error)
-	// Bands are the states of a box over the last span of time; nil when nobody
-	// has kept them.
-	Bands(ctx context.Context, code string, span time.Duration) ([]Band, error)
+	// Page is fleet.Page with what other parts of the hub know of each box, Count
+	// how many there are on all pages.
+	Page(ctx context.Context, scope string, q fleet.Query) (fleet.Page, error)
+	Count(ctx context.Context, scope string, q fleet.Query) (int, error)
+	Get(ctx context.Context, scope, code string) (fleet.Report, error)
+	// Bands are the states of a box over the last span of time.
+	Bands(ctx context.Context, code string, span time.Duration) ([]fleet.Band, error)
 	// Events are what the audit log says of an office, the newest first.
 	Events(ctx context.Context, code string, limit int) ([]audit.Row, error)
+	// Pause stops or resumes watching a box.
+	Pause(ctx context.Context, code string, pause bool, by string) error
 }
 
 // Hub is how the hub itself stands.
 type Hub interface {
+	// Name is that of an office or cluster, "" when it has none.
+	Name(code string) string
 	// Hears tells since when the hub can hear its offices, or cannot.
 	Hears() (up bool, since time.Time)
 	CA() Authority

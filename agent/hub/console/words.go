@@ -7,56 +7,77 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/web/page"
 )
 
 // words says things about boxes to one visitor.
-type words struct{ *page.Visit }
+type words struct {
+	*page.Visit
+	named func(code string) string
+}
 
 // say is the words for a visitor.
-func say(v *page.Visit) words { return words{v} }
+func (s *site) say(v *page.Visit) words { return words{v, s.Hub.Name} }
+
+// state is a state at the beginning of a line.
+func (w words) state(s fleet.State) string {
+	text := s.Text(w.Lang)
+	_, size := utf8.DecodeRuneInString(text)
+	return strings.ToUpper(text[:size]) + text[size:]
+}
+
+// cluster names a cluster: it is the code of an office, or a name by itself.
+func (w words) cluster(key string) string {
+	if key == "" {
+		return w.T("console.cluster.none")
+	}
+	return cmp.Or(w.named(key), key)
+}
 
 // tones are the colours of states: silence is grey or blue, since it matters only
 // when something waits.
-var tones = map[State]string{
-	NeedsRepair: "amber", OutOfContact: "grey", OutOfContactGroup: "grey", Late: "blue", NotEnrolled: "grey", Stopped: "grey", Normal: "green",
+var tones = map[fleet.State]string{
+	fleet.NeedsRepair: "amber", fleet.OutOfContact: "grey", fleet.OutOfContactGroup: "grey", fleet.Late: "blue", fleet.NotEnrolled: "grey",
+	fleet.Stopped: "grey", fleet.Normal: "green",
 }
 
-func (w words) tag(d Device) page.Tag {
-	if !d.LogBroken.IsZero() {
+func (w words) tag(d fleet.Agent) page.Tag {
+	if !d.Log.IsZero() {
 		return page.Tag{Text: w.T("console.log.tag"), Tone: "red"}
 	}
-	return page.Tag{Text: w.T("console.state." + string(d.State)), Tone: tones[d.State]}
+	return page.Tag{Text: w.state(d.State), Tone: tones[d.State]}
 }
 
 // since is from when on the state holds, and for how long.
-func (w words) since(d Device) string {
-	if d.Since.IsZero() {
+func (w words) since(d fleet.Agent) string {
+	if d.StateSince.IsZero() {
 		return ""
 	}
-	return w.T("console.since", i18n.Args{"time": w.Clock(d.Since), "span": i18n.Span(w.Lang, w.Now.Sub(d.Since))})
+	return w.T("console.since", i18n.Args{"time": w.Clock(d.StateSince), "span": i18n.Span(w.Lang, w.Now.Sub(d.StateSince))})
 }
 
 // reason is why a box is in its state, "" when that says all.
-func (w words) reason(d Device) string {
+func (w words) reason(d fleet.Agent) string {
 	var all []string
-	if d.Reason != nil {
-		all = append(all, d.Reason.Text(w.Lang))
+	if text := d.Reason.Text(w.Lang); text != "" {
+		all = append(all, strings.TrimSuffix(text, "."))
 	}
 	if !d.Copy.IsZero() {
 		all = append(all, w.T("console.copy", i18n.Args{"time": w.Clock(d.Copy)}))
 	}
-	if !d.LogBroken.IsZero() {
-		all = append(all, w.T("console.log", i18n.Args{"time": w.Clock(d.LogBroken)}))
+	if !d.Log.IsZero() {
+		all = append(all, w.T("console.log", i18n.Args{"time": w.Clock(d.Log)}))
 	}
 	return page.JoinDots(all...)
 }
 
-func (w words) name(d Device) string { return cmp.Or(d.Name, d.Code) }
+func (w words) name(d fleet.Agent) string { return cmp.Or(d.Name, d.Code) }
 
-func (w words) seen(d Device) string {
+func (w words) seen(d fleet.Agent) string {
 	switch {
 	case d.Online:
 		return w.T("console.online")
@@ -67,8 +88,8 @@ func (w words) seen(d Device) string {
 }
 
 // queue is what has not left a box.
-func (w words) queue(d Device) string {
-	if d.Told.IsZero() {
+func (w words) queue(d fleet.Agent) string {
+	if d.Beat.IsZero() {
 		return "–"
 	}
 	if d.Queue == 0 {
@@ -81,7 +102,7 @@ func (w words) queue(d Device) string {
 	return strings.Join(parts, " · ")
 }
 
-func (w words) certificate(d Device) string {
+func (w words) certificate(d fleet.Agent) string {
 	if d.Certificate.IsZero() {
 		return "–"
 	}
@@ -97,8 +118,8 @@ func (w words) days(t time.Time) string {
 	return w.T("console.days", i18n.Args{"n": int(left / (24 * time.Hour))})
 }
 
-func (w words) disk(d Device) string {
-	if d.Told.IsZero() {
+func (w words) disk(d fleet.Agent) string {
+	if d.Beat.IsZero() {
 		return "–"
 	}
 	text := page.Size(w.Lang, d.DiskFree)
@@ -108,17 +129,18 @@ func (w words) disk(d Device) string {
 	return text
 }
 
-func (w words) offset(d Device) string {
-	if d.Told.IsZero() {
+func (w words) offset(d fleet.Agent) string {
+	if d.Beat.IsZero() {
 		return "–"
 	}
-	if d.ClockOffset.Abs() < time.Second {
+	offset := time.Duration(d.ClockOffset) * time.Millisecond
+	if offset.Abs() < time.Second {
 		return "0"
 	}
-	return fmt.Sprintf("%+d s", d.ClockOffset/time.Second)
+	return fmt.Sprintf("%+d s", offset/time.Second)
 }
 
-func (w words) sim(d Device) string {
+func (w words) sim(d fleet.Agent) string {
 	if d.SIMLeft == nil {
 		return "–"
 	}
@@ -126,7 +148,7 @@ func (w words) sim(d Device) string {
 }
 
 // todo is a box that somebody should look at.
-func (w words) todo(d Device) Todo {
+func (w words) todo(d fleet.Agent) Todo {
 	note := w.reason(d)
 	if note == "" {
 		note = w.since(d)

@@ -33,13 +33,14 @@ const (
 	Trust   Right = "trust"   // see invites, the waiting room, certificates and the directory
 	Invite  Right = "invite"  // make and withdraw invites, download them
 	Admit   Right = "admit"   // decide on boxes that wait
+	Pause   Right = "pause"   // stop and resume watching boxes
 	Revoke  Right = "revoke"  // revoke keys, and invite another box in a box's place
 	Offices Right = "offices" // change the directory of offices
 )
 
 // Rights lists every right.
 var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks, Dossiers, DossierDesk, DossierWork, DossierDecide,
-	Fleet, Trust, Invite, Admit, Revoke, Offices}
+	Fleet, Trust, Invite, Admit, Pause, Revoke, Offices}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
@@ -50,8 +51,8 @@ var grants = map[Role][]Right{
 	OneStop: {Lists, Handed, Handle, Dossiers, DossierDesk, DossierWork},
 	IT:      {Lists, Accounts, Admin, Stick},
 
-	Operator: {Fleet, Trust, Invite, Offices},
-	Security: {Fleet, Trust, Invite, Admit, Revoke},
+	Operator: {Fleet, Trust, Invite, Pause, Offices},
+	Security: {Fleet, Trust, Invite, Admit, Pause, Revoke},
 	Officer:  {Fleet},
 }
 
