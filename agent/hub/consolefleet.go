@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// overviewAge is how old an overview may be that the console shows: what many
+	// OverviewAge is how old an overview may be that the console shows: what many
 	// pages ask for within it is read once.
-	overviewAge = 2 * time.Second
+	OverviewAge = 2 * time.Second
 	// doubtsShown bounds the boxes that an overview names one by one.
 	doubtsShown = 20
 	// maxTiers bounds how far up the tree is looked.
@@ -78,7 +78,7 @@ func (v consoleFleet) scoped(ctx context.Context, scope string, q *fleet.Query) 
 func (v consoleFleet) Overview(ctx context.Context, scope string) (console.Overview, error) {
 	v.kept.mu.Lock()
 	defer v.kept.mu.Unlock()
-	if o, ok := v.kept.of[scope]; ok && time.Since(o.At) < overviewAge {
+	if o, ok := v.kept.of[scope]; ok && time.Since(o.At) < OverviewAge {
 		return o, nil
 	}
 	o, err := v.overview(ctx, scope)

@@ -199,7 +199,7 @@ func (s *site) strip(v *page.Visit, o Overview) page.Strip {
 	up, since := s.Hub.Hears()
 	strip := page.Strip{Tone: "up", Key: "up", Main: v.T("console.strip.up"), Fine: v.T("console.as-of", i18n.Args{"time": clock(o.At)})}
 	if !up {
-		strip = page.Strip{Tone: "held", Key: "stale", Main: v.T("console.strip.stale", i18n.Args{"time": v.Clock(since)})}
+		strip = page.Strip{Tone: "down held", Key: "stale", Main: v.T("console.strip.stale", i18n.Args{"time": v.Clock(since)})}
 	}
 	if left := v.Session.Expires.Sub(v.Now); v.Signed && left < sessionWarning {
 		strip.Ending = v.T("web.strip.ending", i18n.Args{"time": v.Clock(v.Session.Expires)})

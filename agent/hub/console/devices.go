@@ -177,7 +177,7 @@ func (s *site) devices(ctx context.Context, v *page.Visit) error {
 // row is a box in the list.
 func (w words) row(d fleet.Agent) DeviceRow {
 	r := DeviceRow{Href: deviceHref(d.Code), Name: w.name(d), Code: d.Code, Cluster: w.cluster(d.Cluster), State: w.tag(d),
-		Reason: w.reason(d), Since: w.since(d), Seen: w.seen(d), Queue: w.queue(d), Waiting: strconv.Itoa(d.Waiting),
+		Reason: w.short(d), Since: w.since(d), Seen: w.seen(d), Queue: w.queue(d), Waiting: strconv.Itoa(d.Waiting),
 		Software: strings.TrimPrefix(d.Software, "tram "), Certificate: w.certificate(d), Disk: w.disk(d), Clock: w.offset(d), SIM: w.sim(d),
 		Stale: d.State == fleet.OutOfContact || d.State == fleet.OutOfContactGroup}
 	if r.Software == "" {

@@ -93,13 +93,14 @@ func (w words) band(list []fleet.Band) (parts []BandPart, table page.Grid) {
 	if len(list) == 0 {
 		return nil, table
 	}
-	from, to := list[0].From, list[len(list)-1].To
+	to := list[len(list)-1].To
+	from := to.Add(-bandSpan)
 	table = page.Grid{Caption: w.T("console.band.title"), Head: []string{w.T("console.band.from"), w.T("console.band.to"), w.T("console.col.state")}}
 	for _, b := range list {
-		x := int(b.From.Sub(from) * bandWidth / max(to.Sub(from), 1))
-		end := int(b.To.Sub(from) * bandWidth / max(to.Sub(from), 1))
+		x := int(max(b.From.Sub(from), 0) * bandWidth / bandSpan)
+		end := int(max(b.To.Sub(from), 0) * bandWidth / bandSpan)
 		text := w.state(b.State)
-		parts = append(parts, BandPart{b.State.String(), text, x, max(end-x, 1)})
+		parts = append(parts, BandPart{b.State.String(), text, x, max(end-x, 2)})
 	}
 	for i := len(list) - 1; i >= 0 && len(table.Rows) < bandRows; i-- {
 		b := list[i]

@@ -107,7 +107,7 @@ func (s *site) certificates(ctx context.Context, v *page.Visit) error {
 	view.Sections = []page.Section{
 		{Title: v.T("console.ca.title"), Facts: s.say(v).authority(s.Hub.CA())},
 		{Title: v.T("console.certs.list"), Forms: []page.Form{{Action: certsPath, Get: true, Inputs: inputs, Buttons: []page.Button{{Text: v.T("web.lists.go")}}}}},
-		{Grid: s.say(v).certGrid(certs[from:until])},
+		{Grid: s.say(v).certGrid(certs[from:until], s.Code)},
 	}
 	if s.Root != nil {
 		view.Sections[0].Forms = []page.Form{{Action: rootPath, Get: true, Links: []page.Option{{Value: rootPath, Text: v.T("console.ca.root"), Chosen: true}}}}
@@ -132,12 +132,14 @@ func (w words) authority(a Authority) []page.Fact {
 		page.Fact{Name: w.T("console.ca.endpoints"), Value: strings.Join(a.Endpoints, ", ")})
 }
 
-func (w words) certGrid(list []ca.Certificate) page.Grid {
+// certGrid lists certificates; hub is the code of the hub itself, which has no page.
+func (w words) certGrid(list []ca.Certificate, hub string) page.Grid {
 	g := page.Grid{Caption: w.T("console.certs.list"), Empty: w.T("console.certs.none"),
 		Head: []string{w.T("console.col.code"), w.T("console.certs.unit"), w.T("console.certs.until"), w.T("console.col.state"), w.T("console.certs.serial")}}
 	for _, c := range list {
-		state := page.Tag{Text: w.T("console.certs.good"), Tone: "green"}
+		state, own := page.Tag{Text: w.T("console.certs.good"), Tone: "green"}, c.Code == hub
 		switch {
+		case own:
 		case c.Revoked != nil:
 			state = page.Tag{Text: w.T("console.certs.revoked"), Tone: "grey"}
 		case c.Until.Before(w.Now):
@@ -145,7 +147,7 @@ func (w words) certGrid(list []ca.Certificate) page.Grid {
 		case !c.Received:
 			state = page.Tag{Text: w.T("console.certs.sent"), Tone: "blue"}
 		}
-		g.Rows = append(g.Rows, []page.Cell{{Text: c.Code, Href: deviceHref(c.Code)}, {Text: w.T("tram.cert." + c.Unit)},
+		g.Rows = append(g.Rows, []page.Cell{{Text: c.Code, Href: map[bool]string{false: deviceHref(c.Code)}[own]}, {Text: w.T("tram.cert." + c.Unit)},
 			{Text: page.Day(c.Until), Note: w.days(c.Until)}, {Tag: state}, {Text: c.Serial}})
 	}
 	return g

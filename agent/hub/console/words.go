@@ -60,6 +60,18 @@ func (w words) since(d fleet.Agent) string {
 	return w.T("console.since", i18n.Args{"time": w.Clock(d.StateSince), "span": i18n.Span(w.Lang, w.Now.Sub(d.StateSince))})
 }
 
+// short is the reason in a few words.
+func (w words) short(d fleet.Agent) string {
+	var all []string
+	if d.Reason.Code != "" {
+		all = append(all, d.Reason.Short(w.Lang))
+	}
+	if !d.Copy.IsZero() {
+		all = append(all, w.T("console.copy.short"))
+	}
+	return page.JoinDots(all...)
+}
+
 // reason is why a box is in its state, "" when that says all.
 func (w words) reason(d fleet.Agent) string {
 	var all []string
@@ -149,10 +161,7 @@ func (w words) sim(d fleet.Agent) string {
 
 // todo is a box that somebody should look at.
 func (w words) todo(d fleet.Agent) Todo {
-	note := w.reason(d)
-	if note == "" {
-		note = w.since(d)
-	}
+	note := page.JoinDots(w.short(d), w.Clock(d.StateSince))
 	if d.Waiting > 0 {
 		note = page.JoinDots(note, w.T("console.waits", i18n.Args{"n": d.Waiting}))
 	}
