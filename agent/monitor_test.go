@@ -179,7 +179,7 @@ func TestMonitoringSoftwareSeesOfficeAndHub(t *testing.T) {
 	text := scrape(t, listens[codeA])
 	holds(t, text, agent.Metrics)
 	contains(t, text, `tram_build_info{program="tram",version="test"} 1`, `tram_enrolled 1`, `tram_link_up 1`, `tram_documents{box="out",state="delivered"} 1`,
-		`tram_delivery_seconds_count{urgency="hoa-toc"} 1`, `tram_queue_bundles{direction="out",urgency="hoa-toc"} 0`, `tram_queue_oldest_seconds{direction="in",urgency="thuong"} 0`,
+		`tram_delivery_seconds_count{urgency="hoa-toc"} 1`, `tram_queue_bundles{direction="out",urgency="hoa-toc"} 0`, `tram_queue_oldest_seconds{direction="in",urgency="hoa-toc"} 0`,
 		`tram_condition{code="disk-low"} 0`, `tram_clock_trusted 1`, `tram_link_sent_bytes_total{line="metered"} 0`, `tram_metrics_failures_total{collector="queue"} 0`)
 	text = scrape(t, p.config.Metrics.Listen)
 	holds(t, text, hub.Metrics)
