@@ -127,7 +127,7 @@ func forHub(c health.Condition) health.Condition {
 	for name, value := range c.Args {
 		args[name] = value
 	}
-	args["why"] = i18n.Say("health.seen-there")
+	args["why"] = i18n.Say("fleet.seen-there")
 	if f != nil && f.Said != nil {
 		args["why"] = f.Said
 	}
