@@ -17,6 +17,7 @@ import (
 	v1 "tram/agent/api/v1"
 	"tram/agent/books"
 	"tram/agent/clock"
+	"tram/agent/command"
 	"tram/agent/compose"
 	"tram/agent/config"
 	"tram/agent/connector"
@@ -87,6 +88,7 @@ type desk struct {
 	older    older
 	seals    *sealbook.Book
 	trust    *trust.Store
+	commands *command.Desk
 
 	connectors *connector.Host
 	search     *search.Index
@@ -97,7 +99,7 @@ type desk struct {
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, books.Schema, handling.Schema, dossier.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, books.Schema, handling.Schema, dossier.Schema, command.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -133,6 +135,9 @@ func openDesk(ctx context.Context, a *Agent) (_ *desk, err error) {
 		return nil, err
 	}
 	d.queue.SetHooks(d.office.Hooks())
+	if err := d.openCommands(ctx); err != nil {
+		return nil, err
+	}
 	if err := d.openDossiers(ctx); err != nil {
 		return nil, err
 	}
@@ -299,6 +304,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.trust.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.beats(ctx) })
+	group.Go(func() error { return d.commands.Run(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.renewer.Run(ctx) })
 	group.Go(func() error { return d.pagesCertificates(ctx) })

@@ -17,6 +17,7 @@ import (
 	"tram/agent/guard"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/catalogue"
+	"tram/agent/hub/command"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
@@ -98,6 +99,7 @@ type Hub struct {
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
 	onestop  onestop
+	commands *command.Book
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -119,7 +121,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, command.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -205,14 +207,15 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		return err
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
+	h.commands = command.New(h.db)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.orderTaken(tx, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return h.relay.Refused(tx, peer, b, o)
+				return errors.Join(h.relay.Refused(tx, peer, b, o), h.orderRefused(tx, b))
 			},
 		},
 	})
@@ -220,9 +223,12 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
 		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		Seal: h.seal(), Stamps: h.stamps(),
-		Report: h.takeReport, Published: h.takePublished,
+		Report: h.takeReport, Published: h.takePublished, Answered: h.answered,
 		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Logger: h.log.With("part", "relay"),
 	})
+	if err := h.resyncLost(ctx); err != nil {
+		return err
+	}
 	h.lineage = lineage.New(h.db)
 	h.logs = h.openLogs()
 	own, err := registry.ParseCard(h.card, h.registry.Authority())

@@ -160,7 +160,9 @@ var answers = map[string][]string{
 	"cmd/tram.caCommand":        {"tram ca"},
 	"cmd/tram.statusCommand":    {"tram status"},
 
-	"cmd/tram.bundleCommand": {"tram bundle"},
+	"cmd/tram.bundleCommand":   {"tram bundle"},
+	"cmd/tram.commandsCommand": {"tram commands"},
+	"cmd/tram.decideCommand":   {"tram commands allow", "tram commands refuse"},
 
 	"cmd/tram.sealListCommand":        {"tram seal list"},
 	"cmd/tram.sealAddCommand":         {"tram seal add"},
@@ -233,6 +235,8 @@ var answers = map[string][]string{
 	"cmd/tram-hub.agentsCommand":       {"tram-hub agents"},
 	"cmd/tram-hub.showAgentCommand":    {"tram-hub agents show"},
 	"cmd/tram-hub.changeAgent":         {"tram-hub agents pause", "tram-hub agents resume", "tram-hub agents site", "tram-hub agents hours"},
+	"cmd/tram-hub.tellOrder":           {"tram-hub command send", "tram-hub command show", "tram-hub command withdraw"},
+	"cmd/tram-hub.listOrdersCommand":   {"tram-hub command list"},
 	"cmd/tram-hub.releaseCommand":      {"tram-hub release"},
 	"cmd/tram-hub.showOffices":         {"tram-hub offices list", "tram-hub offices search"},
 	"cmd/tram-hub.changeOffice":        {"tram-hub offices move", "tram-hub offices rename", "tram-hub offices merge", "tram-hub offices allow"},
