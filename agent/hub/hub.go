@@ -21,6 +21,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
 	"tram/agent/hub/rollup"
+	"tram/agent/hub/software"
 	"tram/agent/identity"
 	"tram/agent/lineage"
 	"tram/agent/stick"
@@ -98,6 +99,8 @@ type Hub struct {
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
 	onestop  onestop
+	releases *software.Software
+	updates  chan struct{} // somebody may lack software
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -119,7 +122,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, software.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -205,6 +208,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		return err
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
+	h.releases, h.updates = software.New(software.Options{DB: h.db, Blobs: h.blobs, Code: h.ca.Code, Authority: h.ca.Authority.Key}), make(chan struct{}, 1)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
@@ -220,7 +224,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
 		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		Seal: h.seal(), Stamps: h.stamps(),
-		Report: h.takeReport, Published: h.takePublished,
+		Report: h.takeReport, Published: h.takePublished, Software: h.takeSoftware,
 		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Logger: h.log.With("part", "relay"),
 	})
 	h.lineage = lineage.New(h.db)
@@ -306,6 +310,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.renew(ctx) })
 	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.runOnestop(ctx) })
+	group.Go(func() error { return h.runSoftware(ctx) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }
@@ -398,7 +403,7 @@ func (h *Hub) tidy(ctx context.Context) error {
 		if err := h.relay.Expire(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("expired bundles not removed", "error", err)
 		}
-		if err := h.queue.Tidy(ctx, time.Now(), nil); err != nil && ctx.Err() == nil {
+		if err := h.queue.Tidy(ctx, time.Now(), h.releases.Uses); err != nil && ctx.Err() == nil {
 			h.log.Error("store not tidied", "error", err)
 		}
 		select {

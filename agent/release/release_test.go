@@ -303,3 +303,41 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsToldReadsBack(t *testing.T) {
+	told := Told{Format: 1, Version: "1.5.0", Serial: 7, OS: "linux", Arch: "amd64", Failed: []Failure{{"1.4.1", 6, "dies"}}, Stuck: &Failure{"1.5.0", 7, "no-line"}, Below: []Count{{Serial: 7, Ring: 1, Offices: 5, Done: 2, Failed: 1, Silent: 1}}}
+	raw, err := told.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := ParseTold(raw); err != nil || !reflect.DeepEqual(again, told) {
+		t.Fatalf("%+v %v", again, err)
+	}
+	plan := Plan{Format: 1, Serial: 7, Ring: 1, Named: []string{"H01.1"}, Percent: 10}
+	if raw, err = plan.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := ParsePlan(raw); err != nil || !reflect.DeepEqual(again, plan) {
+		t.Fatalf("%+v %v", again, err)
+	}
+}
+
+// FuzzTold: reports and plans come from outside.
+func FuzzTold(f *testing.F) {
+	f.Add([]byte(`{"v":1,"version":"1.5.0","serial":7,"os":"linux","arch":"amd64","below":[{"serial":7,"ring":3}]}`))
+	f.Add([]byte(`{"v":1,"serial":7,"ring":1,"named":["H01.1"],"percent":10}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if told, err := ParseTold(raw); err == nil {
+			again, err := told.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ParseTold(again); err != nil && len(again) <= MaxTold {
+				t.Fatalf("%s: %v", again, err)
+			}
+		}
+		if p, err := ParsePlan(raw); err == nil && (p.Ring > RingAll || len(p.Named) > MaxNamed) {
+			t.Fatalf("%+v", p)
+		}
+	})
+}

@@ -334,13 +334,15 @@ func TestReleasesThatAreNotTaken(t *testing.T) {
 		here  string
 		want  Reason
 	}{
-		"another province":          {offer: Offer{Proof: other.proof(t, newVersion, 7), Authority: &k.authority.PublicKey}, want: Unsigned},
-		"another key":               {offer: k.offer(release.Proof{Warrant: good.Warrant, Release: other.proof(t, newVersion, 7).Release}), want: Unsigned},
-		"older":                     {offer: k.offer(k.proof(t, "1.3.0", 8)), want: Reason(release.Older)},
-		"replayed roll-back":        {offer: k.offer(k.proof(t, "1.3.0", 5, func(m *release.Manifest) { m.RollBack = true })), want: Reason(release.Replayed)},
-		"too far":                   {offer: k.offer(k.proof(t, newVersion, 8, func(m *release.Manifest) { m.After.Major, m.After.Minor = 1, 4; m.After.Patch = 1 })), want: Reason(release.TooFar)},
-		"no program":                {offer: k.offer(k.proof(t, newVersion, 8, func(m *release.Manifest) { m.Files[0].Arch = "riscv64" })), want: Reason(release.NoProgram)},
-		"another program than said": {offer: Offer{Proof: k.proof(t, newVersion, 8), Authority: &k.authority.PublicKey, Open: func(release.Manifest, release.File) (io.Reader, error) { return strings.NewReader("something else"), nil }}, want: Damaged},
+		"another province":   {offer: Offer{Proof: other.proof(t, newVersion, 7), Authority: &k.authority.PublicKey}, want: Unsigned},
+		"another key":        {offer: k.offer(release.Proof{Warrant: good.Warrant, Release: other.proof(t, newVersion, 7).Release}), want: Unsigned},
+		"older":              {offer: k.offer(k.proof(t, "1.3.0", 8)), want: Reason(release.Older)},
+		"replayed roll-back": {offer: k.offer(k.proof(t, "1.3.0", 5, func(m *release.Manifest) { m.RollBack = true })), want: Reason(release.Replayed)},
+		"too far":            {offer: k.offer(k.proof(t, newVersion, 8, func(m *release.Manifest) { m.After.Major, m.After.Minor = 1, 4; m.After.Patch = 1 })), want: Reason(release.TooFar)},
+		"no program":         {offer: k.offer(k.proof(t, newVersion, 8, func(m *release.Manifest) { m.Files[0].Arch = "riscv64" })), want: Reason(release.NoProgram)},
+		"another program than said": {offer: Offer{Proof: k.proof(t, newVersion, 8), Authority: &k.authority.PublicKey, Open: func(release.Manifest, release.File) (io.Reader, error) {
+			return strings.NewReader("something else"), nil
+		}}, want: Damaged},
 	} {
 		d := newDisk(t)
 		s := open(d, oldVersion, "")
@@ -490,7 +492,10 @@ func TestP1_ADatabaseThatIsBeingPutBackIsPutBackFirst(t *testing.T) {
 	if err := errors.Join(b.write("2:half"), fsx.WriteFileOn(b.disk, dataDir+"/"+dbFile+"-wal", []byte("of another"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.change(func(st *State) bool { st.Restoring, st.Trial.Migrates, st.Trial.Over = true, true, NoStore; return true }); err != nil {
+	if err := s.change(func(st *State) bool {
+		st.Restoring, st.Trial.Migrates, st.Trial.Over = true, true, NoStore
+		return true
+	}); err != nil {
 		t.Fatal(err)
 	}
 	b.disk.Fail(func(op storagetest.Op, name string) error {

@@ -68,6 +68,9 @@ type Options struct {
 	// hub above publishes; an error of [Unreadable] drops it. nil: it is dropped.
 	Report    func(tx *sqlite.Tx, from registry.Card, h bundle.Header, payload []byte) error
 	Published func(tx *sqlite.Tx, above string, payload []byte) error
+	// Software takes a release of the hub above. keep ends that in the transaction that
+	// makes it durable. An error of [Unreadable] drops it. nil: it is dropped.
+	Software func(ctx context.Context, s Software) (keep func(tx *sqlite.Tx) error, err error)
 	// TellAfter is how long what is to be told a neighbour is gathered; zero:
 	// DefaultTell.
 	TellAfter time.Duration
