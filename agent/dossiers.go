@@ -24,7 +24,8 @@ func (d *desk) openDossiers(ctx context.Context) (err error) {
 		return err
 	}
 	d.office.Deliver(bundle.KindDossier, d.dossiers.Mailbox())
-	d.office.Hear(d.dossiers.Herald())
+	d.office.Hear(heralds{d.dossiers.Herald(), d.agent.updates})
+	d.office.Keep(depot{d})
 	return nil
 }
 

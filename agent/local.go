@@ -48,6 +48,7 @@ func (a *Agent) local() http.Handler {
 	books.Routes(mux, a.log.With("part", "books"), a.registers)
 	support.Routes(mux, a.log.With("part", "support"), a.support)
 	a.enrolmentRoutes(mux)
+	a.updateRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {

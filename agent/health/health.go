@@ -28,6 +28,7 @@ func (c Condition) Message(lang i18n.Lang) string { return i18n.T(lang, "health.
 // nobody has to come.
 var notices = []string{
 	CertificateExpiring, BudgetUsedUp, BudgetForecast, PagesEnding, ConnectorDead, MessagesAside, SealExpiring, SealWaitsForPIN,
+	UpdateTakenBack, UpdateRefused,
 }
 
 // Repair tells whether somebody has to set it right. A condition that this
@@ -63,6 +64,9 @@ const (
 	ConnectorFull     = "connector-full"
 	MessagesAside     = "messages-aside" // from outside of Trạm, refused
 	CatalogueRefused  = "catalogue-refused"
+	UpdateTakenBack   = "update-taken-back"
+	UpdateRefused     = "update-refused"
+	UpdateStuck       = "update-stuck" // not well, and cannot be taken back
 )
 
 const (

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -235,6 +234,13 @@ func (h *Hub) AddSoftware(ctx context.Context, m release.Manifest, files []strin
 	if err != nil {
 		return software.Release{}, err
 	}
+	return h.PutSoftware(ctx, m, func(i int) (io.ReadCloser, error) { return os.Open(paths[i]) }, by)
+}
+
+// PutSoftware is [Hub.AddSoftware] of programs that open gives, by their place in the
+// manifest.
+func (h *Hub) PutSoftware(ctx context.Context, m release.Manifest, open func(i int) (io.ReadCloser, error), by string) (software.Release, error) {
+	var err error
 	if m.Serial, err = h.releases.NextSerial(ctx); err != nil {
 		return software.Release{}, err
 	}
@@ -250,7 +256,7 @@ func (h *Hub) AddSoftware(ctx context.Context, m release.Manifest, files []strin
 	if m, err = release.Open(signed, &key.PublicKey); err != nil {
 		return software.Release{}, err
 	}
-	k, err := h.releases.Keep(m, signed, func(i int) (io.ReadCloser, error) { return os.Open(paths[i]) })
+	k, err := h.releases.Keep(m, signed, open)
 	if err != nil {
 		return software.Release{}, err
 	}
@@ -261,7 +267,7 @@ func (h *Hub) AddSoftware(ctx context.Context, m release.Manifest, files []strin
 func (h *Hub) softwareKey(ctx context.Context) (*ecdsa.PrivateKey, error) {
 	path := filepath.Join(h.o.Dir, identity.Folder, softwareKey)
 	signer, err := keystore.LoadKey(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, storage.ErrNotFound) {
 		if signer, err = newSoftwareKey(); err == nil {
 			err = keystore.SaveKey(path, signer)
 		}

@@ -101,6 +101,7 @@ type Office struct {
 	boxes    sync.Map // of Mailbox by bundle.Kind, as of Deliver
 	trust    Trust
 	herald   Herald // as of Hear
+	depot    Depot  // as of Keep
 	stamper  Stamper
 	log      *slog.Logger
 	now      func() time.Time

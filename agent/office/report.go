@@ -44,6 +44,10 @@ type SealedReport struct {
 
 // SealReport encrypts a report to the hub and signs it as this office.
 func (o *Office) SealReport(_ context.Context, payload []byte) (SealedReport, error) {
+	return o.sealReport(payload, bundle.RoleReport)
+}
+
+func (o *Office) sealReport(payload []byte, role bundle.Role) (SealedReport, error) {
 	var r SealedReport
 	card, err := o.registry.Lookup(o.me.Trust.Hub)
 	if err != nil {
@@ -56,7 +60,7 @@ func (o *Office) SealReport(_ context.Context, payload []byte) (SealedReport, er
 	if err != nil {
 		return r, fmt.Errorf("seal report: %w", err)
 	}
-	sent, object, err := key.EncryptBytes(payload, bundle.RoleReport)
+	sent, object, err := key.EncryptBytes(payload, role)
 	if err != nil {
 		return r, fmt.Errorf("seal report: %w", err)
 	}

@@ -91,7 +91,7 @@ func (s *Software) advance(tx *sqlite.Tx, r *row, list []peer) (opened bool, err
 	if r.ring >= r.aim || r.paused || r.withdrawn || r.origin != s.o.Code {
 		return false, nil
 	}
-	if r.ring >= 0 && r.judge(counts(list, *r, tx.Now())) != Go {
+	if r.ring >= 0 && r.hold(list, tx.Now()) != Go {
 		return false, nil
 	}
 	r.ring++
@@ -102,8 +102,23 @@ func (s *Software) advance(tx *sqlite.Tx, r *row, list []peer) (opened bool, err
 	return true, note(tx, s.o.Code, "software.ring", r.version, map[string]string{"ring": fmt.Sprint(r.ring)})
 }
 
-// judge tells whether the ring after the last that is open may open: all that are open
-// count together.
+// hold tells whether the ring after the last that is open may open. It waits for the
+// hubs below that have not said yet for how many offices it is, unless they are silent.
+func (r row) hold(list []peer, now time.Time) Hold {
+	for _, p := range list {
+		knows := slices.ContainsFunc(p.told.Below, func(c release.Count) bool { return c.Serial == r.serial })
+		if p.hub && !knows && !p.silent(r, now) {
+			return Wait
+		}
+	}
+	c := counts(list, r, now)
+	if r.ring == release.RingNamed && len(r.named) > 0 && c[release.RingNamed].Offices == 0 {
+		return Wait // they have not said which software they run
+	}
+	return r.judge(c)
+}
+
+// judge is hold by the counts alone: all rings that are open count together.
 func (r row) judge(c [release.RingAll + 1]release.Count) Hold {
 	var all release.Count
 	for _, n := range c[:r.ring+1] {
