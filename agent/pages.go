@@ -272,11 +272,6 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		return err
 	}
 	s.Conditions = append(s.Conditions, connectors...)
-	software, err := d.agent.updates.conditions()
-	if err != nil {
-		return err
-	}
-	s.Conditions = append(s.Conditions, software...)
 	published, err := d.publishedConditions(ctx)
 	if err != nil {
 		return err

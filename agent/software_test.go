@@ -168,7 +168,9 @@ func TestP4_ANewVersionGoesDownTheTreeInRings(t *testing.T) {
 	if a.runs != "1.5.0" {
 		t.Fatalf("%s runs", a.runs)
 	}
-	p.rings(top, "1.5.0", "the first ring being done", func(r software.Release) bool { return r.Rings[release.RingNamed].Done == 1 && r.Ring >= release.RingShare })
+	p.rings(top, "1.5.0", "the first ring being done", func(r software.Release) bool {
+		return r.Rings[release.RingNamed].Done == 1 && r.Ring >= release.RingShare
+	})
 	b.makesRoom()
 	for range update.MaxStarts { // it dies at once each time
 		if start, err := agent.NewUpdates(b.options("1.4.0"), "").Next(); err != nil || start.Version != "1.5.0" {

@@ -292,9 +292,12 @@ func (h *Hub) WriteSoftware(ctx context.Context, version string, w io.Writer) er
 // ?version=, or the offices with ?offices; POST adds, stages, pauses and so on.
 const SoftwarePath = "/v1/software"
 
+// SoftwareFilePath gives the file of ?version=.
+const SoftwareFilePath = "/v1/software/file"
+
 // SoftwareRequest is what an operator wants. Files are paths on the hub's machine.
 type SoftwareRequest struct {
-	Do       string         `json:"do"` // "add", "stage", "pause", "resume", "withdraw", "export"
+	Do       string         `json:"do"` // "add", "stage", "pause", "resume", "withdraw"
 	Version  string         `json:"version"`
 	Stage    software.Stage `json:"stage"`
 	Files    []string       `json:"files"`
@@ -303,7 +306,6 @@ type SoftwareRequest struct {
 	RollBack bool           `json:"roll_back"`
 	NotesVI  string         `json:"notes_vi"`
 	NotesEN  string         `json:"notes_en"`
-	Out      string         `json:"out"`
 }
 
 // DoSoftware does what an operator wants.
@@ -356,6 +358,17 @@ func (h *Hub) softwareRoutes(mux *http.ServeMux) {
 		}
 		return h.releases.List(r.Context())
 	}))
+	mux.HandleFunc("GET "+SoftwareFilePath, func(w http.ResponseWriter, r *http.Request) {
+		version := r.URL.Query().Get("version")
+		if _, err := h.releases.Show(r.Context(), version); err != nil {
+			api.Handle(h.log, func(http.ResponseWriter, *http.Request) (any, error) { return nil, err })(w, r)
+			return
+		}
+		if err := h.WriteSoftware(r.Context(), version, w); err != nil {
+			h.log.Error("release not given out", "version", version, "error", err)
+			panic(http.ErrAbortHandler) // the other side must not take it for whole
+		}
+	})
 	post(mux, h, SoftwarePath, maxSoftwareRequest, func(ctx context.Context, q SoftwareRequest) (any, error) {
 		return h.DoSoftware(ctx, q, "cli")
 	})
