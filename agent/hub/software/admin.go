@@ -195,7 +195,7 @@ func (r row) standing(c [release.RingAll + 1]release.Count, all release.Count) S
 		return Added
 	case r.ring >= 0 && r.ring < r.aim && r.judge(c) == Failing:
 		return Held
-	case r.ring == r.aim && all.Done == all.Offices:
+	case r.ring == r.aim && all.Offices > 0 && all.Done == all.Offices:
 		return Complete
 	}
 	return Rolling

@@ -112,7 +112,8 @@ func (r row) hold(list []peer, now time.Time) Hold {
 		}
 	}
 	c := counts(list, r, now)
-	if r.ring == release.RingNamed && len(r.named) > 0 && c[release.RingNamed].Offices == 0 {
+	nobody := c[release.RingNamed].Offices+c[release.RingShare].Offices+c[release.RingAll].Offices == 0
+	if nobody || r.ring == release.RingNamed && len(r.named) > 0 && c[release.RingNamed].Offices == 0 {
 		return Wait // they have not said which software they run
 	}
 	return r.judge(c)
