@@ -24,6 +24,7 @@ import (
 	"tram/agent/hub/relay"
 	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
+	"tram/agent/hub/software"
 	"tram/agent/identity"
 	"tram/agent/lineage"
 	"tram/agent/stick"
@@ -112,6 +113,8 @@ type Hub struct {
 	reports  *report.Reports
 	accounts *account.Store // of the console
 	commands *command.Book
+	releases *software.Software
+	updates  chan struct{} // somebody may lack software
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -133,7 +136,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema, command.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema, command.Schema, software.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -228,6 +231,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		return err
 	}
 	h.commands = command.New(h.db)
+	h.releases, h.updates = software.New(software.Options{DB: h.db, Blobs: h.blobs, Code: h.ca.Code, Authority: h.ca.Authority.Key}), make(chan struct{}, 1)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
@@ -243,7 +247,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
 		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		Seal: h.seal(), Stamps: h.stamps(),
-		Report: h.takeReport, Published: h.takePublished, Answered: h.answered,
+		Report: h.takeReport, Published: h.takePublished, Answered: h.answered, Software: h.takeSoftware,
 		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Logger: h.log.With("part", "relay"),
 	})
 	if err := h.resyncLost(ctx); err != nil {
@@ -333,6 +337,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.runOnestop(ctx) })
 	group.Go(func() error { return h.runDuty(ctx, group) })
+	group.Go(func() error { return h.runSoftware(ctx) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }
@@ -425,7 +430,7 @@ func (h *Hub) tidy(ctx context.Context) error {
 		if err := h.relay.Expire(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("expired bundles not removed", "error", err)
 		}
-		if err := h.queue.Tidy(ctx, time.Now(), nil); err != nil && ctx.Err() == nil {
+		if err := h.queue.Tidy(ctx, time.Now(), h.releases.Uses); err != nil && ctx.Err() == nil {
 			h.log.Error("store not tidied", "error", err)
 		}
 		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {

@@ -259,4 +259,10 @@ var answers = map[string][]string{
 	"cmd/tram-hub.calendarCommand":     {"tram-hub calendar list"},
 	"cmd/tram-hub.dossiersCommand":     {"tram-hub dossiers"},
 	"cmd/tram-hub.reportCommand":       {"tram-hub report"},
+	"cmd/tram.printSoftware":           {"tram update status", "tram update from"},
+	"cmd/tram-hub.softwareListCommand": {"tram-hub software list"},
+	"cmd/tram-hub.printRelease":        {"tram-hub software show", "tram-hub software add", "tram-hub software stage", "tram-hub software pause", "tram-hub software resume", "tram-hub software withdraw"},
+
+	"cmd/tram-hub.softwareOfficesCommand": {"tram-hub software offices"},
+	"cmd/tram-hub.softwareExportCommand":  {"tram-hub software export"},
 }
