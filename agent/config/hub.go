@@ -38,6 +38,7 @@ type Hub struct {
 	Upstream HubUpstream
 	Storage  Storage
 	Alerts   HubAlerts
+	Metrics  Metrics
 
 	origins map[string]Origin
 }
@@ -135,7 +136,7 @@ func DefaultHub() *Hub {
 }
 
 func (h *Hub) fields() []field {
-	return []field{
+	return append([]field{
 		officeCode("code", &h.Code),
 		text("name", &h.Name, maxName),
 		toggle("mqtt.embedded", &h.MQTT.Embedded),
@@ -175,7 +176,7 @@ func (h *Hub) fields() []field {
 		optionalPath("alerts.pulse.file", &h.Alerts.Pulse.File),
 		duration("alerts.pulse.every", &h.Alerts.Pulse.Every, minPulse, maxPulse),
 		optionalPath("alerts.pulse.ca", &h.Alerts.Pulse.CA),
-	}
+	}, h.Metrics.fields()...)
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -184,7 +185,7 @@ func (h *Hub) Validate() error {
 	if !h.MQTT.Embedded && len(h.MQTT.Server) == 0 {
 		faults = append(faults, badValue("mqtt.server", "", "HOST:PORT (mqtt.embedded = false)", h.origins))
 	}
-	return faults.Err()
+	return append(faults, h.Metrics.faults(h.origins)...).Err()
 }
 
 // Values lists every effective setting with where it came from, in a fixed

@@ -57,6 +57,9 @@ const (
 	conditionDisk   = "disk"
 )
 
+// hubConditions are all of them.
+var hubConditions = []string{conditionAlerts, conditionPulse, conditionBroker, conditionDisk}
+
 // dutyRoom is what a hub has to do with incidents.
 type dutyRoom struct {
 	room     *duty.Room
@@ -208,7 +211,9 @@ func (h *Hub) runDuty(ctx context.Context, group *errgroup.Group) error {
 	}
 	w := alert.Writer{Hub: alert.Party{Code: h.ca.Code, Name: h.ca.Name}, Store: h.db.Epoch().String(), Names: h.OfficeName}
 	for _, c := range h.duty.channels {
-		group.Go(func() error { return alert.Run(ctx, h.duty.room, c, w, h.log.With("part", "alerts")) })
+		group.Go(func() error {
+			return alert.Run(ctx, h.duty.room, h.monitor.watched(c), w, h.log.With("part", "alerts"))
+		})
 	}
 	h.looked()
 	if h.duty.pulse != nil {

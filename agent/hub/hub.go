@@ -106,6 +106,7 @@ type Hub struct {
 	fleet    *fleet.Fleet
 	onestop  onestop
 	duty     dutyRoom
+	monitor  *monitor // nil: nobody may ask
 	reports  *report.Reports
 	seen     *seen
 	node     *exchange.Node
@@ -217,12 +218,13 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		return err
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
+	h.monitor = newMonitor(h)
 	h.reports = report.New(h.db, h.fleet)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return h.relay.Refused(tx, peer, b, o)

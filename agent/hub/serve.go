@@ -31,6 +31,9 @@ const SocketName = "tram-hub.sock"
 
 // serve opens all listeners and answers on them in group.
 func (h *Hub) serve(ctx context.Context, group *errgroup.Group) error {
+	if err := h.monitor.serve(ctx, group); err != nil {
+		return err
+	}
 	local, err := api.Listen(h.o.Dir, SocketName)
 	if err != nil {
 		return err
