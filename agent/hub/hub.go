@@ -26,6 +26,7 @@ import (
 	"tram/agent/identity"
 	"tram/agent/lineage"
 	"tram/agent/stick"
+	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -108,6 +109,7 @@ type Hub struct {
 	duty     dutyRoom
 	monitor  *monitor // nil: nobody may ask
 	reports  *report.Reports
+	accounts *account.Store // of the console
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -129,7 +131,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -220,6 +222,9 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	h.onestop = newOnestop(h.db, h.ca.Code)
 	h.monitor = newMonitor(h)
 	h.reports = report.New(h.db, h.fleet)
+	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
+		return err
+	}
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
