@@ -59,7 +59,7 @@ test: tools fmt-check ## everything: format, vet, all tests with the race detect
 	go test -run '^(TestChaos|TestP5_NothingOvertakesHoaToc)$$' -v ./sync/engine
 	@echo "Every step of every writer, large files, all random lists and days, whole years of registers, all windows, without the race detector:"
 	CI=1 go test -run '^(TestP1_P2_WritersCrossedWithAKillAtEachStep|TestALargeDocumentCostsLittleMemory|TestP9_.*|TestListingIsWhatANaiveSortGives|TestNumbersOverRandomDays|TestEveryLineIsOnOnePage|TestAPrintedYear)$$|$(TOURS)' \
-		./agent/books ./agent/connector/hotfolder ./agent/connector/lgsp ./agent/office ./agent/register ./agent/web ./agent/search/extract
+		./agent/books ./agent/connector/hotfolder ./agent/connector/lgsp ./agent/office ./agent/register ./agent/web ./agent/hub/console ./agent/search/extract
 	$(MAKE) kill N=2
 	@echo "make test: everything passed"
 
@@ -103,6 +103,9 @@ bench-search: build ## the index over 100,000 made-up documents and what people 
 
 bench-pages: build ## the clerk's pages of an office with 100,000 documents: times, bytes, what is found; JSON lines
 	@bin/tram-lab bench pages
+
+bench-console: build ## the console's pages of a hub with 11,000 offices: times and bytes; JSON lines
+	@bin/tram-lab bench console
 
 lab: build lab-tools ## Trạm and its rivals over a bad line, an hour or more; the table in sync/README.md
 	@bin/tram-lab link $(LABFLAGS) --markdown sync/README.md

@@ -70,7 +70,10 @@ type HubEnroll struct {
 
 // HubConsole is where the province's console is served.
 type HubConsole struct {
-	Address string // loopback host:port
+	Address string // host:port; beyond loopback it is served over TLS alone
+	// Names are further host names and IP addresses under which browsers come,
+	// for the certificate.
+	Names []string
 }
 
 // HubLimits bounds what one office may leave at the hub.
@@ -151,7 +154,8 @@ func (h *Hub) fields() []field {
 		addresses("enroll.advertise", &h.Enroll.Advertise),
 		duration("enroll.life", &h.Enroll.Life, minLife, maxLife),
 		duration("enroll.grace", &h.Enroll.Grace, 0, maxLife),
-		loopback("console.address", &h.Console.Address),
+		address("console.address", &h.Console.Address),
+		hostNames("console.names", &h.Console.Names),
 		choice("language", &h.Language, "vi", "en"),
 		choice("log.level", &h.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &h.Log.Format, "text", "json"),

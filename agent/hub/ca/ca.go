@@ -52,11 +52,13 @@ type CA struct {
 	Brokers      []*x509.Certificate // CAs of an external broker's nodes, which offices are told; set before use
 	Policy       Policy              // set before use
 
-	others     succession // beside Root
-	folder     string
-	hosts      []string
-	inviteKey  []byte
-	workFactor int // of backups; zero is scryptWorkFactor, tests lower it
+	others    succession // beside Root
+	folder    string
+	hosts     []string
+	inviteKey []byte
+	// WorkFactor is the log2 of the work on the passphrase of a backup; zero is
+	// scryptWorkFactor, tests lower it.
+	WorkFactor int
 
 	mu         sync.RWMutex // guards what follows
 	device     Pair         // Refresh replaces this one and the next
@@ -348,7 +350,10 @@ func (c *CA) check() error {
 }
 
 // Hash is the SHA-256 of the CA certificate, by which invites name it.
-func (c *CA) Hash() [sha256.Size]byte { return sha256.Sum256(c.Root.Cert.Raw) }
+func (c *CA) Hash() [sha256.Size]byte { return HashOf(c.Root.Cert) }
+
+// HashOf is that of another CA certificate.
+func HashOf(cert *x509.Certificate) [sha256.Size]byte { return sha256.Sum256(cert.Raw) }
 
 // Device is the hub's own office key: MQTT client, headers, receipts.
 func (c *CA) Device() Pair {
