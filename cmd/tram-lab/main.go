@@ -31,7 +31,7 @@ func main() {
 	}
 	var bin string
 	root.PersistentFlags().StringVar(&bin, "bin", ownFolder(), "folder with the programs tram and tram-hub")
-	root.AddCommand(demoCommand(&bin), killCommand(&bin), benchCommand(&bin), linkCommand(&bin), stampedeCommand(&bin), hotfolderCommand(&bin))
+	root.AddCommand(demoCommand(&bin), killCommand(&bin), benchCommand(&bin), linkCommand(&bin), stampedeCommand(&bin), fleetCommand(&bin), hotfolderCommand(&bin))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "tram-lab:", err)
 		os.Exit(1)

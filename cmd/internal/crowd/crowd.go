@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tram/agent/health/beat"
 	"tram/agent/hub/registry"
 	"tram/storage"
 	"tram/sync/wire"
@@ -48,6 +49,8 @@ type Crowd struct {
 	hub     string // code
 	root    *x509.CertPool
 	cards   directory
+	life    context.Context // of the connections
+	started int             // offices, from the first one on
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
@@ -87,20 +90,46 @@ func New(ctx context.Context, o Options) (*Crowd, error) {
 
 // Start connects all offices, some at a time, and returns when all are up. They
 // stay so until Close.
-func (c *Crowd) Start(ctx context.Context) error {
-	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c.stop = stop
-	for i, office := range c.Offices {
-		for int64(i)-c.up.Load() >= connecting {
+func (c *Crowd) Start(ctx context.Context) error { return c.StartUpTo(ctx, len(c.Offices)) }
+
+// StartUpTo is Start of the first n offices, as far as they are not connected yet.
+func (c *Crowd) StartUpTo(ctx context.Context, n int) error {
+	if c.life == nil {
+		c.life, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+	}
+	for ; c.started < n; c.started++ {
+		for int64(c.started)-c.up.Load() >= connecting {
 			if err := pause(ctx, time.Millisecond); err != nil {
 				return err
 			}
 		}
-		if err := office.start(life); err != nil {
+		if err := c.Offices[c.started].start(c.life); err != nil {
 			return err
 		}
 	}
-	return c.Wait(ctx, func() bool { return c.Up() == len(c.Offices) })
+	return c.Wait(ctx, func() bool { return c.Up() == n })
+}
+
+// Beat has the connected offices tell the hub how they stand, each once in every, one
+// after the other, until ctx ends.
+func (c *Crowd) Beat(ctx context.Context, every time.Duration) error {
+	begun := time.Now()
+	report := beat.Beat{Software: "tram crowd", Started: begun, Every: int64(every / time.Second), Disk: beat.Disk{Free: 20 << 30, Reserve: 256 << 20},
+		Clock: beat.Clock{Trusted: true}, Certificate: begun.AddDate(1, 0, 0), Line: beat.Line{Interface: "eth0"}}
+	for i := 0; ; i++ {
+		office := c.Offices[i%c.started]
+		report.At = time.Now()
+		raw, err := beat.Encode(report)
+		if err != nil {
+			return err
+		}
+		if office.IsUp() {
+			_ = office.client.Health(ctx, raw) // may be lost, as that of a real one
+		}
+		if pause(ctx, every/time.Duration(c.started)) != nil {
+			return nil
+		}
+	}
 }
 
 // Wait returns when done says so.
