@@ -92,7 +92,7 @@ func (f *faults) Handle(_ context.Context, r slog.Record) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	line := r.Message
-	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
+	r.Attrs(func(a slog.Attr) bool { line += " " + a.Key + "=" + a.Value.Resolve().String(); return true })
 	fmt.Fprintln(&f.all, r.Level, line)
 	// What its end broke off is no fault.
 	if r.Level >= slog.LevelError && !strings.Contains(line, context.Canceled.Error()) && (f.but == "" || !strings.Contains(line, f.but)) {

@@ -20,6 +20,7 @@ import (
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
+	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/agent/identity"
 	"tram/agent/lineage"
@@ -98,6 +99,7 @@ type Hub struct {
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
 	onestop  onestop
+	reports  *report.Reports
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -119,7 +121,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -205,11 +207,12 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		return err
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
+	h.reports = report.New(h.db, h.fleet)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return h.relay.Refused(tx, peer, b, o)
@@ -400,6 +403,9 @@ func (h *Hub) tidy(ctx context.Context) error {
 		}
 		if err := h.queue.Tidy(ctx, time.Now(), nil); err != nil && ctx.Err() == nil {
 			h.log.Error("store not tidied", "error", err)
+		}
+		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("use of SIMs not noted", "error", err)
 		}
 		select {
 		case <-ctx.Done():

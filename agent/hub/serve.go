@@ -124,6 +124,7 @@ func (h *Hub) local() http.Handler {
 	h.sealRoutes(mux)
 	h.officeRoutes(mux)
 	h.onestopRoutes(mux)
+	h.reportRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }

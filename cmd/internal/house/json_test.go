@@ -241,4 +241,5 @@ var answers = map[string][]string{
 	"cmd/tram-hub.printProcedures":     {"tram-hub procedures list", "tram-hub procedures show"},
 	"cmd/tram-hub.calendarCommand":     {"tram-hub calendar list"},
 	"cmd/tram-hub.dossiersCommand":     {"tram-hub dossiers"},
+	"cmd/tram-hub.reportCommand":       {"tram-hub report"},
 }
