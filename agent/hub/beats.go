@@ -209,6 +209,15 @@ func (h *Hub) Agent(ctx context.Context, code string) (AgentReport, error) {
 	return AgentReport{report, bands}, err
 }
 
+// AgentPage is fleet.Page with what other parts of the hub know of the boxes.
+func (h *Hub) AgentPage(ctx context.Context, q fleet.Query) (fleet.Page, error) {
+	page, err := h.fleet.Page(ctx, q)
+	if err != nil {
+		return page, err
+	}
+	return page, h.complete(ctx, page.Agents)
+}
+
 // Acts of an AgentChange.
 const (
 	ActPause  = "pause"

@@ -121,6 +121,10 @@ func TestQueriesChoose(t *testing.T) {
 			}
 		})
 	}
+	facets, err := w.Facets(t.Context(), Query{Clusters: []string{"H40.2", "H40.5"}})
+	if want := []Facet{{Value: "H40.2", Count: 40}, {Value: "H40.5", Count: 40}}; err != nil || !slices.Equal(facets.Clusters, want) || len(facets.Software) != 4 {
+		t.Errorf("the facets are %+v (error %v)", facets, err)
+	}
 	for _, c := range []struct {
 		q    Query
 		want string
