@@ -183,7 +183,7 @@ func noneLeft(t *testing.T, before int) {
 func (p *province) hubDir() string { return filepath.Join(p.dir, "hub") }
 
 func (p *province) openHub() (*hub.Hub, error) {
-	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond, PublishEvery: 200 * time.Millisecond})
+	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond, PublishEvery: 200 * time.Millisecond, WatchEvery: 200 * time.Millisecond})
 }
 
 func (p *province) invite(csv string) {

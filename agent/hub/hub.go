@@ -17,6 +17,7 @@ import (
 	"tram/agent/guard"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/catalogue"
+	"tram/agent/hub/duty"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
@@ -83,6 +84,11 @@ type Options struct {
 	// changed, and PublishEvery how often the hub looks who lacks something of its
 	// catalogue; zero: dossier.DefaultReportEvery, DefaultPublishEvery.
 	ReportEvery, PublishEvery time.Duration
+	// WatchEvery is how often it is looked for incidents; zero: DefaultWatchEvery.
+	WatchEvery time.Duration
+	// Speed is how many times as fast as usual the times of incidents run, for trials;
+	// zero: as usual.
+	Speed int
 }
 
 // Hub is a hub with its stores open.
@@ -99,6 +105,7 @@ type Hub struct {
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
 	onestop  onestop
+	duty     dutyRoom
 	reports  *report.Reports
 	seen     *seen
 	node     *exchange.Node
@@ -121,7 +128,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -163,7 +170,10 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if err := h.openTrust(ctx); err != nil {
 		return nil, err
 	}
-	return h, h.openExchange(ctx)
+	if err := h.openExchange(ctx); err != nil {
+		return nil, err
+	}
+	return h, h.openDuty()
 }
 
 func (h *Hub) openTrust(ctx context.Context) (err error) {
@@ -309,6 +319,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.renew(ctx) })
 	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.runOnestop(ctx) })
+	group.Go(func() error { return h.runDuty(ctx, group) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }

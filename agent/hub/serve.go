@@ -124,6 +124,8 @@ func (h *Hub) local() http.Handler {
 	h.sealRoutes(mux)
 	h.officeRoutes(mux)
 	h.onestopRoutes(mux)
+	h.incidentRoutes(mux)
+	h.urgentRoutes(mux)
 	h.reportRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
@@ -214,7 +216,14 @@ func (h *Hub) Invite(ctx context.Context, csv []byte, o ca.InviteOptions) ([]ca.
 		made, err = h.ca.CreateInvites(tx, h.registry, offices, o)
 		return err
 	})
-	return made, err
+	if err != nil {
+		return nil, err
+	}
+	list, err := registry.ReadList(bytes.NewReader(csv), ca.MaxCSV, ca.MaxOffices)
+	if err != nil {
+		return made, err
+	}
+	return made, h.setContacts(ctx, list, "cli")
 }
 
 // Status is the answer of `tram-hub status`.

@@ -24,7 +24,7 @@ import (
 	"tram/sync/wire"
 )
 
-// Options of a Crowd. All but InStep are required.
+// Options of a Crowd. All but InStep and Via are required.
 type Options struct {
 	HubDir string // data folder of a hub that has run and is not running
 	Server string // address of its broker, on loopback
@@ -32,6 +32,9 @@ type Options struct {
 	// InStep makes the offices try to connect at every full second, all at
 	// once, as clients without jitter do after an outage.
 	InStep bool
+	// Via is where the office of a number connects to, in place of Server; nil or "": it
+	// does not matter.
+	Via func(number int) string
 }
 
 // MaxSize bounds a crowd: the loopback addresses and office codes are made for
