@@ -113,4 +113,3 @@ func (b *box) sendUrgent(to string) office.Document {
 	}
 	return doc
 }
-

@@ -38,6 +38,7 @@ type Hub struct {
 	Upstream HubUpstream
 	Storage  Storage
 	Alerts   HubAlerts
+	Metrics  Metrics
 
 	origins map[string]Origin
 }
@@ -69,7 +70,10 @@ type HubEnroll struct {
 
 // HubConsole is where the province's console is served.
 type HubConsole struct {
-	Address string // loopback host:port
+	Address string // host:port; beyond loopback it is served over TLS alone
+	// Names are further host names and IP addresses under which browsers come,
+	// for the certificate.
+	Names []string
 }
 
 // HubLimits bounds what one office may leave at the hub.
@@ -135,7 +139,7 @@ func DefaultHub() *Hub {
 }
 
 func (h *Hub) fields() []field {
-	return []field{
+	return append([]field{
 		officeCode("code", &h.Code),
 		text("name", &h.Name, maxName),
 		toggle("mqtt.embedded", &h.MQTT.Embedded),
@@ -150,7 +154,8 @@ func (h *Hub) fields() []field {
 		addresses("enroll.advertise", &h.Enroll.Advertise),
 		duration("enroll.life", &h.Enroll.Life, minLife, maxLife),
 		duration("enroll.grace", &h.Enroll.Grace, 0, maxLife),
-		loopback("console.address", &h.Console.Address),
+		address("console.address", &h.Console.Address),
+		hostNames("console.names", &h.Console.Names),
 		choice("language", &h.Language, "vi", "en"),
 		choice("log.level", &h.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &h.Log.Format, "text", "json"),
@@ -175,7 +180,7 @@ func (h *Hub) fields() []field {
 		optionalPath("alerts.pulse.file", &h.Alerts.Pulse.File),
 		duration("alerts.pulse.every", &h.Alerts.Pulse.Every, minPulse, maxPulse),
 		optionalPath("alerts.pulse.ca", &h.Alerts.Pulse.CA),
-	}
+	}, h.Metrics.fields()...)
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -184,7 +189,7 @@ func (h *Hub) Validate() error {
 	if !h.MQTT.Embedded && len(h.MQTT.Server) == 0 {
 		faults = append(faults, badValue("mqtt.server", "", "HOST:PORT (mqtt.embedded = false)", h.origins))
 	}
-	return faults.Err()
+	return append(faults, h.Metrics.faults(h.origins)...).Err()
 }
 
 // Values lists every effective setting with where it came from, in a fixed

@@ -57,12 +57,16 @@ const (
 	conditionDisk   = "disk"
 )
 
+// hubConditions are all of them.
+var hubConditions = []string{conditionAlerts, conditionPulse, conditionBroker, conditionDisk}
+
 // dutyRoom is what a hub has to do with incidents.
 type dutyRoom struct {
 	room     *duty.Room
 	channels []alert.Channel
 	poster   *webhook.Poster // nil: none
 	pulse    *alert.Pulse    // nil: none
+	faults   problem.List    // of the settings of channels
 	boxes    map[string]fleet.Watched
 	ordinary []incident.Document // as of looked
 	looked   time.Time
@@ -88,8 +92,10 @@ func (h *Hub) openDuty() error {
 	if h.o.Speed > 0 {
 		settings = settings.Faster(h.o.Speed)
 	}
+	// Documents go on without alerts; that none go out is a condition.
 	if err := h.openChannels(); err != nil {
-		return err
+		h.duty.faults = problem.All(err)
+		h.log.Error("channels of alerts not opened", "error", err)
 	}
 	var names []string
 	security := false
@@ -116,25 +122,24 @@ func (h *Hub) openChannels() error {
 		secret, err := h.secret("alerts.webhook.file", cfg.Webhook.Secret)
 		faults.Note(err)
 		if err == nil {
-			h.duty.poster, err = webhook.NewPoster(webhook.Settings{URL: cfg.Webhook.URL, CA: cfg.Webhook.CA}, secret)
+			if h.duty.poster, err = webhook.NewPoster(webhook.Settings{URL: cfg.Webhook.URL, CA: cfg.Webhook.CA}, secret); err == nil {
+				h.duty.channels = append(h.duty.channels, alert.NewWebhook(h.duty.poster))
+			}
 			faults.Note(under("alerts.webhook", err))
-			h.duty.channels = append(h.duty.channels, alert.NewWebhook(h.duty.poster))
 		}
 	}
 	if cfg.Mail.Server != "" {
-		for name, to := range map[string][]string{alert.Mail: cfg.Mail.To, alert.Security: cfg.Mail.Security} {
-			if name == alert.Security && len(to) == 0 {
-				continue
-			}
-			c, err := h.openMail(name, to)
-			faults.Note(under("alerts.mail", err))
-			h.duty.channels = append(h.duty.channels, c)
+		faults.Note(under("alerts.mail", h.openMail(alert.Mail, cfg.Mail.To)))
+		if len(cfg.Mail.Security) > 0 {
+			faults.Note(under("alerts.mail", h.openMail(alert.Security, cfg.Mail.Security)))
 		}
 	}
 	if len(cfg.Command) > 0 {
 		c, err := alert.NewCommand(cfg.Command)
 		faults.Note(err)
-		h.duty.channels = append(h.duty.channels, c)
+		if err == nil {
+			h.duty.channels = append(h.duty.channels, c)
+		}
 	}
 	if cfg.Pulse.File != "" {
 		address, err := h.secret("alerts.pulse.file", cfg.Pulse.File)
@@ -145,31 +150,33 @@ func (h *Hub) openChannels() error {
 				err = problem.New(problem.Usage, "alerts.pulse", "alerts.pulse.file", i18n.Args{"file": cfg.Pulse.File})
 			}
 			faults.Note(err)
-			h.duty.pulse = &alert.Pulse{Pinger: pinger, Every: cfg.Pulse.Every, Alive: h.watches, Logger: h.log.With("part", "pulse")}
+			if err == nil {
+				h.duty.pulse = &alert.Pulse{Pinger: pinger, Every: cfg.Pulse.Every, Alive: h.watches, Logger: h.log.With("part", "pulse")}
+			}
 		}
 	}
 	return faults.Err()
 }
 
-func (h *Hub) openMail(name string, to []string) (alert.Channel, error) {
+func (h *Hub) openMail(name string, to []string) error {
 	cfg := h.o.Config.Alerts.Mail
 	dir := filepath.Join(h.o.Dir, alertsDir, name)
 	if err := fsx.MkdirAll(fsx.OS, dir, keystore.FolderMode); err != nil {
-		return nil, err
+		return err
 	}
 	var password []byte
 	if cfg.Password != "" {
 		var err error
 		if password, err = h.secret("alerts.mail.file", cfg.Password); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	s, err := mail.NewSender(mail.Settings{Server: cfg.Server, Security: cfg.TLS, From: cfg.From, To: to, User: cfg.User, CA: cfg.CA},
 		password, h.ca.Name, dir, h.log.With("part", "alerts"))
-	if err != nil {
-		return nil, err
+	if err == nil {
+		h.duty.channels = append(h.duty.channels, alert.NewMail(name, s))
 	}
-	return alert.NewMail(name, s), nil
+	return err
 }
 
 // under puts the name of a group of settings before the fields of problems.
@@ -202,9 +209,11 @@ func (h *Hub) runDuty(ctx context.Context, group *errgroup.Group) error {
 	if err := h.duty.room.Drop(ctx); err != nil {
 		return err
 	}
-	w := alert.Writer{Hub: alert.Party{Code: h.ca.Code, Name: h.ca.Name}, Store: h.db.Epoch().String(), Names: h.name}
+	w := alert.Writer{Hub: alert.Party{Code: h.ca.Code, Name: h.ca.Name}, Store: h.db.Epoch().String(), Names: h.OfficeName}
 	for _, c := range h.duty.channels {
-		group.Go(func() error { return alert.Run(ctx, h.duty.room, c, w, h.log.With("part", "alerts")) })
+		group.Go(func() error {
+			return alert.Run(ctx, h.duty.room, h.monitor.watched(c), w, h.log.With("part", "alerts"))
+		})
 	}
 	h.looked()
 	if h.duty.pulse != nil {
@@ -265,6 +274,9 @@ func (h *Hub) look(ctx context.Context, now time.Time) error {
 func (h *Hub) dutyFacts(ctx context.Context, now time.Time) (f incident.Facts, err error) {
 	link := h.link.Status()
 	f.Hub = incident.Hub{Code: h.ca.Code, Up: h.started, Ends: h.ca.Authority.Cert.NotAfter}
+	if h.crlPath() != "" {
+		f.Hub.List = h.crlLate()
+	}
 	switch {
 	case !link.Connected:
 		f.Hub.Up = now // nobody is missed by who can hear nobody
@@ -303,7 +315,7 @@ func (h *Hub) conditions(ctx context.Context, now time.Time) ([]incident.Conditi
 	if err != nil {
 		return nil, err
 	}
-	failing := len(channels) > 0
+	failing := len(channels) > 0 || len(h.duty.faults) > 0
 	for _, c := range channels {
 		failing = failing && !c.Failing.IsZero() && now.Sub(c.Failing) > failingFor
 	}
@@ -413,5 +425,5 @@ func regroup(tx *sqlite.Tx, r incident.Result) error {
 	return nil
 }
 
-// name is the name of an office, or what else is not the code of one.
-func (h *Hub) name(code string) string { return cmp.Or(h.nameOf(code), code) }
+// OfficeName is the name of an office; what is the code of none, as it is.
+func (h *Hub) OfficeName(code string) string { return cmp.Or(h.nameOf(code), code) }

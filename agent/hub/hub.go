@@ -26,6 +26,7 @@ import (
 	"tram/agent/identity"
 	"tram/agent/lineage"
 	"tram/agent/stick"
+	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -106,7 +107,9 @@ type Hub struct {
 	fleet    *fleet.Fleet
 	onestop  onestop
 	duty     dutyRoom
+	monitor  *monitor // nil: nobody may ask
 	reports  *report.Reports
+	accounts *account.Store // of the console
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -128,7 +131,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -217,12 +220,16 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		return err
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
+	h.monitor = newMonitor(h)
 	h.reports = report.New(h.db, h.fleet)
+	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
+		return err
+	}
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return h.relay.Refused(tx, peer, b, o)

@@ -68,7 +68,7 @@ func (h *Hub) Incidents(ctx context.Context, q duty.Query) (Incidents, error) {
 func (h *Hub) incidentLine(i *incident.Incident, docs []incident.Document) IncidentLine {
 	s := incident.Summarize(i, docs)
 	return IncidentLine{
-		Summary: s, Title: s.Title(h.lang(), h.name), Told: i.Told, Updates: i.Updates, Closed: i.Closed, Merged: i.Merged, Ack: i.Ack, Snoozed: i.Snoozed,
+		Summary: s, Title: s.Title(h.lang(), h.OfficeName), Told: i.Told, Updates: i.Updates, Closed: i.Closed, Merged: i.Merged, Ack: i.Ack, Snoozed: i.Snoozed,
 	}
 }
 
@@ -87,9 +87,9 @@ func (h *Hub) Incident(ctx context.Context, id incident.ID) (IncidentReport, err
 	if err != nil {
 		return IncidentReport{}, err
 	}
-	report := IncidentReport{Record: rec, Title: incident.Summarize(&rec.Incident, nil).Title(h.lang(), h.name), Names: map[string]string{}}
+	report := IncidentReport{Record: rec, Title: incident.Summarize(&rec.Incident, nil).Title(h.lang(), h.OfficeName), Names: map[string]string{}}
 	for code := range rec.Members {
-		report.Names[code] = h.name(code)
+		report.Names[code] = h.OfficeName(code)
 	}
 	return report, nil
 }
@@ -100,7 +100,7 @@ func (h *Hub) PostMortem(ctx context.Context, id incident.ID, lang i18n.Lang) (s
 	if err != nil {
 		return "", err
 	}
-	return rec.Markdown(lang, h.name), nil
+	return rec.Markdown(lang, h.OfficeName), nil
 }
 
 // Acts of an IncidentAct.
@@ -156,7 +156,7 @@ func (h *Hub) Overview(ctx context.Context, lang i18n.Lang) (Overview, error) {
 		return o, err
 	}
 	for _, s := range o.Open {
-		o.Titles[s.ID] = s.Title(lang, h.name)
+		o.Titles[s.ID] = s.Title(lang, h.OfficeName)
 	}
 	u, err := h.Undelivered(ctx, false)
 	o.Urgent = len(u.Documents)
@@ -174,9 +174,17 @@ func (h *Hub) Overview(ctx context.Context, lang i18n.Lang) (Overview, error) {
 // Alerts is how people are told.
 type Alerts struct {
 	Channels []duty.Channel `json:"channels"`
+	Faults   []SettingFault `json:"faults"`          // of settings, for which a channel is left out
 	Pulse    *PulseState    `json:"pulse,omitempty"` // nil: there is none
 	Days     []duty.Day     `json:"days"`            // notices on each of the last days
 	Rules    []RuleLine     `json:"rules"`
+}
+
+// SettingFault is a setting of a channel that does not work.
+type SettingFault struct {
+	Code  string    `json:"code"` // of the problem
+	Field string    `json:"field"`
+	Args  i18n.Args `json:"args,omitempty"`
 }
 
 // PulseState is how the sign of life to the outside stands.
@@ -185,12 +193,13 @@ type PulseState struct {
 	Failing time.Time `json:"failing,omitzero"` // since when none gets through
 }
 
-// RuleLine is a rule as it is in force for all clusters.
+// RuleLine is a rule as it is in force.
 type RuleLine struct {
-	Code   incident.Code `json:"code"`
-	Unit   incident.Unit `json:"unit"`
-	Below  bool          `json:"below"` // it fires below its limits
-	Levels []RuleLevel   `json:"levels"`
+	Code    incident.Code `json:"code"`
+	Cluster string        `json:"cluster,omitempty"` // for which it is another than for all
+	Unit    incident.Unit `json:"unit"`
+	Below   bool          `json:"below"` // it fires below its limits
+	Levels  []RuleLevel   `json:"levels"`
 }
 
 // RuleLevel is a limit, in seconds for times.
@@ -201,7 +210,10 @@ type RuleLevel struct {
 
 // Alerts says how people are told.
 func (h *Hub) Alerts(ctx context.Context) (Alerts, error) {
-	a := Alerts{Rules: []RuleLine{}}
+	a := Alerts{Rules: []RuleLine{}, Faults: []SettingFault{}}
+	for _, p := range h.duty.faults {
+		a.Faults = append(a.Faults, SettingFault{p.Code, p.Field, p.Args})
+	}
 	var err error
 	if a.Channels, err = h.duty.room.Channels(ctx); err != nil {
 		return a, err
@@ -212,15 +224,23 @@ func (h *Hub) Alerts(ctx context.Context) (Alerts, error) {
 	if p := h.duty.pulse; p != nil {
 		a.Pulse = &PulseState{int64(p.Every / time.Second), p.Failing()}
 	}
-	for _, code := range incident.Codes() {
-		rule := h.duty.room.Settings().Rules.For("", code)
-		line := RuleLine{Code: code, Unit: rule.Unit, Below: rule.Below, Levels: []RuleLevel{}}
-		for _, l := range rule.Levels {
-			line.Levels = append(line.Levels, RuleLevel{l.Severity, l.Limit})
+	rules := h.duty.room.Settings().Rules
+	for _, cluster := range append([]string{""}, rules.Clusters()...) {
+		for _, code := range incident.Codes() {
+			if rule, ok := rules.Own(cluster, code); ok {
+				a.Rules = append(a.Rules, ruleLine(cluster, rule))
+			}
 		}
-		a.Rules = append(a.Rules, line)
 	}
 	return a, nil
+}
+
+func ruleLine(cluster string, rule incident.Rule) RuleLine {
+	line := RuleLine{Code: rule.Code, Cluster: cluster, Unit: rule.Unit, Below: rule.Below, Levels: []RuleLevel{}}
+	for _, l := range rule.Levels {
+		line.Levels = append(line.Levels, RuleLevel{l.Severity, l.Limit})
+	}
+	return line
 }
 
 // AlertsTested says how a test went.
@@ -229,9 +249,12 @@ type AlertsTested struct {
 	Deliveries []duty.Delivery `json:"deliveries"`
 }
 
-// TestAlerts sends a test by each channel and waits a while for how it goes. Problem
-// alerts.no-channel.
+// TestAlerts sends a test by each channel and waits a while for how it goes. Problems
+// are alerts.no-channel, and those of settings for which a channel was left out.
 func (h *Hub) TestAlerts(ctx context.Context, by string) (AlertsTested, error) {
+	if err := h.duty.faults.Err(); err != nil {
+		return AlertsTested{}, err
+	}
 	number, err := h.duty.room.Test(ctx, by)
 	if err != nil {
 		return AlertsTested{}, err

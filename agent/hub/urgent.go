@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"tram/agent/api"
 	"tram/agent/hub/duty"
-	"tram/agent/hub/fleet"
 	"tram/agent/hub/incident"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
@@ -56,6 +57,7 @@ type UndeliveredDocument struct {
 type UndeliveredRecipient struct {
 	Code     string      `json:"code"`
 	Name     string      `json:"name"`
+	Cluster  string      `json:"cluster,omitempty"`
 	Phone    string      `json:"phone,omitempty"`
 	Online   bool        `json:"online"`
 	Seen     time.Time   `json:"seen,omitzero"`     // last contact
@@ -87,15 +89,18 @@ func (h *Hub) Undelivered(ctx context.Context, all bool) (Undelivered, error) {
 		return u, err
 	}
 	u.More = more
-	ids := make([]storage.ID, 0, len(list))
+	ids, offices := make([]storage.ID, 0, len(list)), map[string]bool{}
 	for _, p := range list {
 		ids = append(ids, p.ID)
+		for _, peer := range p.Peers {
+			offices[peer] = true
+		}
 	}
 	calls, err := h.duty.room.Calls(ctx, ids)
 	if err != nil {
 		return u, err
 	}
-	recipient, err := h.recipients(ctx)
+	recipient, err := h.recipients(ctx, slices.Collect(maps.Keys(offices)))
 	if err != nil {
 		return u, err
 	}
@@ -105,9 +110,9 @@ func (h *Hub) Undelivered(ctx context.Context, all bool) (Undelivered, error) {
 			Created: p.Created, Taken: p.Taken, Expires: p.Expires, Size: p.Size, Of: p.To,
 		}
 		for _, peer := range p.Peers {
-			r, cluster := recipient(peer)
+			r := recipient(peer)
 			r.Elapsed = int64(u.At.Sub(p.Taken) / time.Second)
-			r.Due = h.duty.room.Settings().Due(cluster, int(p.Urgency), p.Taken)
+			r.Due = h.duty.room.Settings().Due(r.Cluster, int(p.Urgency), p.Taken)
 			r.Late = !r.Due.IsZero() && !u.At.Before(r.Due)
 			for _, c := range calls[p.ID] {
 				if strings.EqualFold(c.Office, peer) {
@@ -128,8 +133,8 @@ func kindName(kind uint8) string {
 	return "document"
 }
 
-// recipients tells of an office what does not depend on the document, and its cluster.
-func (h *Hub) recipients(ctx context.Context) (func(code string) (UndeliveredRecipient, string), error) {
+// recipients tells of an office what does not depend on the document.
+func (h *Hub) recipients(ctx context.Context, codes []string) (func(code string) UndeliveredRecipient, error) {
 	contacts, err := duty.Contacts(ctx, h.db)
 	if err != nil {
 		return nil, err
@@ -138,20 +143,16 @@ func (h *Hub) recipients(ctx context.Context) (func(code string) (UndeliveredRec
 	if err != nil {
 		return nil, err
 	}
-	boxes, err := h.fleet.Watch(ctx, map[string]fleet.Watched{})
+	boxes, err := h.fleet.Some(ctx, codes)
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string]fleet.Watched, len(boxes))
-	for _, b := range boxes {
-		known[registry.Key(b.Code)] = b
-	}
-	return func(code string) (UndeliveredRecipient, string) {
-		b := known[registry.Key(code)]
+	return func(code string) UndeliveredRecipient {
+		b := boxes[code]
 		return UndeliveredRecipient{
-			Code: code, Name: cmp.Or(b.Name, h.nameOf(code)), Phone: contacts[registry.Key(code)].Phone, Online: b.Online, Seen: b.Seen,
+			Code: code, Name: cmp.Or(b.Name, h.nameOf(code)), Cluster: b.Cluster, Phone: contacts[registry.Key(code)].Phone, Online: b.Online, Seen: b.Seen,
 			Incident: outages[code], Calls: []duty.Call{},
-		}, b.Cluster
+		}
 	}, nil
 }
 

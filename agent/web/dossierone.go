@@ -370,6 +370,9 @@ func (v *visit) dossierTransfers(d dossier.Dossier) (list []TransferView) {
 		if t.Note != "" {
 			view.Lines = append(view.Lines, t.Note)
 		}
+		if t.Outside {
+			view.Lines = append(view.Lines, v.t("web.dossier.hand-outside"))
+		}
 		line("deadline", "", t.Deadline)
 		line("sent", t.By, t.Sent)
 		line("taken", t.TakenBy, t.Taken)

@@ -280,6 +280,9 @@ func alertsCommand(c *cli.Console) *cobra.Command {
 }
 
 func printAlerts(c *cli.Console, w io.Writer, a hub.Alerts) {
+	for _, f := range a.Faults {
+		fmt.Fprintf(w, "%s: %s %s [%s]\n", f.Field, c.T("problem."+f.Code, f.Args), c.T("problem."+f.Code+".next", f.Args), f.Code)
+	}
 	if len(a.Channels) == 0 {
 		fmt.Fprintln(w, c.T("problem.alerts.no-channel"), c.T("problem.alerts.no-channel.next"))
 	} else {
@@ -307,9 +310,9 @@ func printAlerts(c *cli.Console, w io.Writer, a hub.Alerts) {
 		for _, l := range r.Levels {
 			levels = append(levels, fmt.Sprintf("%s %s", l.Severity, limitText(r.Unit, l.Limit)))
 		}
-		rows = append(rows, []string{string(r.Code), strings.Join(levels, ", ")})
+		rows = append(rows, []string{string(r.Code), r.Cluster, strings.Join(levels, ", ")})
 	}
-	c.Table(w, []string{"hub.col.rule", "hub.col.limits"}, rows)
+	c.Table(w, []string{"hub.col.rule", "hub.col.cluster", "hub.col.limits"}, rows)
 }
 
 // limitText writes a limit as alerts.rules takes it.

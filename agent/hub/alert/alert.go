@@ -71,6 +71,8 @@ const (
 	// lookEvery is how often the outbox is looked at when nothing is said to be due: a
 	// failed look is mended by it.
 	lookEvery = time.Minute
+	// restAfter is how long a channel rests after a failure.
+	restAfter = 30 * time.Second
 	// sendIn bounds one try, whatever the channel's own bounds are.
 	sendIn = 2 * time.Minute
 )
@@ -93,32 +95,48 @@ func (w Writer) Write(number int64, n incident.Notice) Message {
 	}
 }
 
-// Run sends what waits for one channel until ctx ends.
+// Run sends what waits for one channel until ctx ends. After a failure it lets the
+// channel rest, as long as its receiver asks for it.
 func Run(ctx context.Context, box Outbox, c Channel, w Writer, log *slog.Logger) error {
 	for {
-		wait := lookEvery
+		wait, ready := lookEvery, box.Ready(c.Name())
 		list, next, err := box.Due(ctx, c.Name(), time.Now())
 		if err != nil && ctx.Err() == nil {
 			log.Error("alerts not read", "channel", c.Name(), "error", err)
 		}
-		for _, o := range list {
-			if err := send(ctx, box, c, w, o, log); err != nil {
-				return err
-			}
-		}
 		switch {
 		case len(list) > 0:
-			wait = 0 // there may be more
+			rest, asked := round(ctx, box, c, w, list, log)
+			if wait = rest; asked {
+				ready = nil // not for what is new either
+			}
 		case !next.IsZero():
 			wait = min(wait, max(time.Until(next), time.Second))
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-box.Ready(c.Name()):
+		case <-ready:
 		case <-time.After(wait):
 		}
 	}
+}
+
+// round sends messages until one is not taken. It returns how long the channel is to
+// rest, and whether its receiver asks for that.
+func round(ctx context.Context, box Outbox, c Channel, w Writer, list []duty.Outgoing, log *slog.Logger) (rest time.Duration, asked bool) {
+	for _, o := range list {
+		failure := send(ctx, box, c, w, o, log)
+		switch t := connector.NotBefore(failure); {
+		case ctx.Err() != nil:
+			return 0, false
+		case !t.IsZero():
+			return min(max(time.Until(t), restAfter), connector.MaxRest), true
+		case failure != nil && !connector.IsPermanent(failure):
+			return restAfter, false
+		}
+	}
+	return 0, false // there may be more
 }
 
 // send tries one message and records how it went.
@@ -139,12 +157,9 @@ func send(ctx context.Context, box Outbox, c Channel, w Writer, o duty.Outgoing,
 	}
 	if err := box.Delivered(ctx, o, now, failure, later, connector.IsPermanent(failure)); err != nil && ctx.Err() == nil {
 		log.Error("delivery of alert not recorded", "channel", c.Name(), "notice", o.Number, "error", err)
-		select { // it is still due, and must not be sent without pause
-		case <-ctx.Done():
-		case <-time.After(lookEvery):
-		}
+		return err // it is still due, and must not be sent without pause
 	}
-	return ctx.Err()
+	return failure
 }
 
 func encode(m Message) ([]byte, error) {

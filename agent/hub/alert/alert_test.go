@@ -12,9 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -199,6 +201,64 @@ func TestAChannelThatHangsHoldsUpNoOther(t *testing.T) {
 	if list, _, err := room.Due(t.Context(), "a", time.Now()); err != nil || len(list) != 1 {
 		t.Errorf("what was under way is lost: %+v, %v", list, err)
 	}
+}
+
+// ledger is an outbox in memory.
+type ledger struct {
+	waiting []duty.Outgoing
+	taken   []int64
+	ready   chan struct{}
+}
+
+func (l *ledger) Due(context.Context, string, time.Time) (list []duty.Outgoing, next time.Time, err error) {
+	return l.waiting, next, nil
+}
+
+func (l *ledger) Delivered(_ context.Context, o duty.Outgoing, _ time.Time, failure error, _ time.Duration, permanent bool) error {
+	if failure == nil || permanent {
+		l.taken = append(l.taken, o.Number)
+		l.waiting = l.waiting[1:]
+	}
+	return nil
+}
+
+func (l *ledger) Ready(string) <-chan struct{} { return l.ready }
+
+// moody answers each message with the next of its moods.
+type moody struct {
+	moods []error
+	tries []time.Duration // since the beginning
+	begin time.Time
+}
+
+func (*moody) Name() string { return "moody" }
+
+func (m *moody) Send(context.Context, Message) error {
+	mood := m.moods[0]
+	m.moods, m.tries = m.moods[1:], append(m.tries, time.Since(m.begin))
+	return mood
+}
+
+func TestAChannelRestsAfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{ready: make(chan struct{}, 1), waiting: []duty.Outgoing{{Number: 1}, {Number: 2}, {Number: 3}}}
+		begin := time.Now()
+		m := &moody{begin: begin, moods: []error{
+			errors.New("no signal"), nil, connector.After(begin.Add(time.Hour), errors.New("not so often")), connector.Permanent(errors.New("never")), nil,
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- Run(ctx, l, m, writer, slog.New(slog.DiscardHandler)) }()
+		time.Sleep(10 * time.Minute)
+		l.ready <- struct{}{} // something new changes nothing for who wants to be left alone
+		time.Sleep(2 * time.Hour)
+		cancel()
+		<-done
+		want := []time.Duration{0, restAfter, restAfter, time.Hour, time.Hour}
+		if !slices.Equal(m.tries, want) || !slices.Equal(l.taken, []int64{1, 2, 3}) {
+			t.Errorf("tried at %v, taken %v", m.tries, l.taken)
+		}
+	})
 }
 
 func TestThePulseStopsWhenTheHubIsNotWell(t *testing.T) {

@@ -235,6 +235,13 @@ func TestListsAndOverview(t *testing.T) {
 	ctx := t.Context()
 	open, err := r.List(ctx, Query{Open: true})
 	must(t, err)
+	for office, want := range map[string]int{"H40.3": 1, "H41": 0} {
+		seen, err := r.List(ctx, Query{Sees: func(code string) bool { return code == office }})
+		must(t, err)
+		if len(seen.Incidents) != want {
+			t.Errorf("who sees %s sees %d incidents", office, len(seen.Incidents))
+		}
+	}
 	o, err := r.Overview(ctx)
 	must(t, err)
 	out, err := r.OutagesOf(ctx)

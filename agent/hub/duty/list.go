@@ -25,6 +25,20 @@ type Query struct {
 	Open   bool        // only those that are open
 	Before incident.ID // those with a lower number; 0: from the newest
 	Limit  int         // DefaultLimit when not positive, at most MaxLimit
+	// Sees says which offices the asker may see: incidents of others are left out. nil: all.
+	Sees func(office string) bool
+}
+
+func (q Query) shows(i *incident.Incident) bool {
+	if q.Sees == nil {
+		return true
+	}
+	for member := range i.Members {
+		if q.Sees(member) {
+			return true
+		}
+	}
+	return false
 }
 
 // Incidents is a page of incidents.
@@ -43,16 +57,31 @@ func (r *Room) List(ctx context.Context, q Query) (Incidents, error) {
 	if q.Open {
 		where += ` AND closed = 0`
 	}
-	var page Incidents
-	err := r.db.View(ctx, func(tx *sqlite.Tx) (err error) {
-		page.Incidents, err = sqlite.Collect(tx, scanJSON[incident.Incident], `SELECT data FROM incidents `+where+` ORDER BY id DESC LIMIT ?2`, int64(q.Before), q.Limit+1)
-		return err
-	})
-	if len(page.Incidents) > q.Limit {
-		page.Incidents = page.Incidents[:q.Limit]
-		page.Next = page.Incidents[q.Limit-1].ID
+	page := Incidents{Incidents: []incident.Incident{}}
+	for {
+		var list []incident.Incident
+		err := r.db.View(ctx, func(tx *sqlite.Tx) (err error) {
+			list, err = sqlite.Collect(tx, scanJSON[incident.Incident], `SELECT data FROM incidents `+where+` ORDER BY id DESC LIMIT ?2`, int64(q.Before), q.Limit+1)
+			return err
+		})
+		if err != nil {
+			return page, err
+		}
+		for i := range list {
+			if !q.shows(&list[i]) {
+				continue
+			}
+			if len(page.Incidents) == q.Limit {
+				page.Next = page.Incidents[q.Limit-1].ID
+				return page, nil
+			}
+			page.Incidents = append(page.Incidents, list[i])
+		}
+		if len(list) <= q.Limit {
+			return page, nil
+		}
+		q.Before = list[len(list)-1].ID
 	}
-	return page, err
 }
 
 // Record is everything about one incident.

@@ -132,7 +132,7 @@ func (r *Room) Delivered(ctx context.Context, o Outgoing, now time.Time, failure
 	state, text, next := 1, "", now
 	if failure != nil {
 		state, text = 0, cut(failure.Error())
-		next = now.Add(min(max(backoff(o.Tries), later), lastRetry))
+		next = now.Add(max(backoff(o.Tries), min(later, giveUp)))
 		if permanent || now.Sub(o.Notice.At) > giveUp {
 			state = 2
 		}

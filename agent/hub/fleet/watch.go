@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -63,6 +64,27 @@ func (f *Fleet) Watch(ctx context.Context, known map[string]Watched) ([]Watched,
 		known[w.Code] = w
 	}
 	return list, nil
+}
+
+// Some returns what is known of the boxes of some offices, by code; those that are not
+// known are left out.
+func (f *Fleet) Some(ctx context.Context, codes []string) (map[string]Agent, error) {
+	among, err := json.Marshal(append([]string{}, codes...))
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]Agent, len(codes))
+	err = f.db.View(ctx, func(tx *sqlite.Tx) error {
+		list, err := sqlite.Collect(tx, scanAgent, `SELECT `+agentColumns+` FROM agents WHERE listed = 1 AND code IN (SELECT value FROM json_each(?))`, string(among))
+		for _, a := range list {
+			found[a.Code] = a
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up %d boxes: %w", len(codes), err)
+	}
+	return found, nil
 }
 
 // read finds the last heartbeat.

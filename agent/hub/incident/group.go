@@ -105,6 +105,15 @@ func (e *Engine) needed(g Group) int {
 	return int(math.Ceil(max(float64(e.s.Least), min(share*float64(e.sizes[g]), math.MaxInt32))))
 }
 
+// severityOf is how severe it is that so many of a group are silent.
+func (e *Engine) severityOf(g Group, n int) Severity {
+	rule := e.s.Rules.For(g.cluster(), GroupSilent)
+	if s := rule.level(float64(n)/float64(max(e.sizes[g], 1)), ""); s != "" {
+		return s
+	}
+	return rule.Levels[len(rule.Levels)-1].Severity
+}
+
 func (g Group) cluster() string {
 	if g.Kind == GroupCluster {
 		return g.Name
@@ -182,7 +191,7 @@ func (e *Engine) place(g Group, covered []string, pool map[string]*Incident) {
 		if fresh < e.needed(g) {
 			return
 		}
-		home = e.open(GroupSilent, "", e.s.Rules.For(g.cluster(), GroupSilent).Levels[0].Severity)
+		home = e.open(GroupSilent, "", e.severityOf(g, len(covered)))
 		home.Group, home.Total = &g, e.sizes[g]
 	}
 	if !home.Recovered.IsZero() {
@@ -198,6 +207,9 @@ func (e *Engine) place(g Group, covered []string, pool map[string]*Incident) {
 		if i := pool[office]; i == nil || !i.Open() || i == home {
 			e.join(home, office)
 		}
+	}
+	if s := e.severityOf(*home.Group, home.Out()); s.rank() > home.Severity.rank() {
+		home.Severity = s
 	}
 }
 

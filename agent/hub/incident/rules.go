@@ -174,6 +174,19 @@ func (r Rules) For(cluster string, code Code) Rule {
 	return r.all[code]
 }
 
+// Clusters are those that have rules of their own.
+func (r Rules) Clusters() []string { return slices.Sorted(maps.Keys(r.clusters)) }
+
+// Own is the rule that a cluster has of its own, or that of all for "".
+func (r Rules) Own(cluster string, code Code) (Rule, bool) {
+	if cluster == "" {
+		rule, ok := r.all[code]
+		return rule, ok
+	}
+	rule, ok := r.clusters[cluster][code]
+	return rule, ok
+}
+
 func (r *Rules) set(cluster string, rule Rule) {
 	rule.Levels = slices.Clone(rule.Levels)
 	if cluster == "" {

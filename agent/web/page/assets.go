@@ -1,4 +1,4 @@
-package web
+package page
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"slices"
@@ -14,8 +16,11 @@ import (
 	"strings"
 )
 
-//go:embed assets/*.css assets/*.js
-var assetFiles embed.FS
+//go:embed assets/*.css assets/*.js templates/*.html
+var files embed.FS
+
+// Files are the templates and assets of every site, for tests.
+func Files() fs.FS { return files }
 
 const assetPath = "/tinh/"
 
@@ -39,11 +44,11 @@ type asset struct {
 	plain, gzip []byte
 }
 
-func loadAssets() (*assets, error) {
+func loadAssets(own fs.FS) (*assets, error) {
 	a := &assets{of: map[string]string{}, byName: map[string]asset{}}
 	var js bytes.Buffer
 	for _, name := range scripts {
-		part, err := assetFiles.ReadFile("assets/" + name)
+		part, err := fs.ReadFile(files, "assets/"+name)
 		if err != nil {
 			return nil, fmt.Errorf("read script: %w", err)
 		}
@@ -53,22 +58,8 @@ func loadAssets() (*assets, error) {
 	if a.js, err = a.add("app.js", js.Bytes()); err != nil {
 		return nil, err
 	}
-	files, err := assetFiles.ReadDir("assets")
-	if err != nil {
-		return nil, fmt.Errorf("list assets: %w", err)
-	}
-	for _, f := range files {
-		if slices.Contains(scripts, f.Name()) {
-			continue
-		}
-		data, err := assetFiles.ReadFile("assets/" + f.Name())
-		if err != nil {
-			return nil, fmt.Errorf("read asset: %w", err)
-		}
-		if data = squeeze(data); path.Ext(f.Name()) == ".css" {
-			data = oneLine(data)
-		}
-		if a.of[f.Name()], err = a.add(f.Name(), data); err != nil {
+	for _, from := range []fs.FS{files, own} {
+		if err := a.addAll(from); err != nil {
 			return nil, err
 		}
 	}
@@ -76,10 +67,47 @@ func loadAssets() (*assets, error) {
 	return a, nil
 }
 
+// addAll adds the assets in from but the scripts of every page.
+func (a *assets) addAll(from fs.FS) error {
+	names, err := fs.Glob(from, "assets/*")
+	if err != nil {
+		return fmt.Errorf("list assets: %w", err)
+	}
+	for _, file := range names {
+		name := path.Base(file)
+		if slices.Contains(scripts, name) {
+			continue
+		}
+		data, err := fs.ReadFile(from, file)
+		if err != nil {
+			return fmt.Errorf("read asset: %w", err)
+		}
+		if data = squeeze(data); path.Ext(name) == ".css" {
+			data = oneLine(data)
+		}
+		if a.of[name], err = a.add(name, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Assets are the addresses of the files by their names.
+func (s *Site) Assets() map[string]string {
+	all := maps.Clone(s.assets.of)
+	all["app.js"] = s.assets.js
+	return all
+}
+
+// Asset is one of the files as browsers get it, by its address.
+func (s *Site) Asset(address string) []byte {
+	return s.assets.byName[strings.TrimPrefix(address, assetPath)].plain
+}
+
 // Style is the address of the pages' style sheet, for pages that others serve
 // beside them.
 func Style() (string, error) {
-	a, err := loadAssets()
+	a, err := loadAssets(files)
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package web
+package page
 
 import (
 	"cmp"
@@ -44,120 +44,120 @@ const (
 // signInForm offers names as choices: those that signed in from this browser, and
 // to who is signed in all of the office, so that the next one at the same PC only
 // types a password. Strangers learn no names.
-func (s *site) signInForm(ctx context.Context, v *visit) error {
-	q := v.r.URL.Query()
-	view := SignInView{Next: q.Get("tiep"), Switch: v.signed && q.Get("doi") != "", Name: strings.TrimSpace(q.Get("ten"))}
-	if v.signed && !view.Switch {
-		v.redirect(local(view.Next))
+func (s *Site) signInForm(ctx context.Context, v *Visit) error {
+	q := v.R.URL.Query()
+	view := SignInView{Next: q.Get("tiep"), Switch: v.Signed && q.Get("doi") != "", Name: strings.TrimSpace(q.Get("ten"))}
+	if v.Signed && !view.Switch {
+		v.Redirect(s.local(view.Next))
 		return nil
 	}
-	if known := s.knownNames(v.r); view.Name == "" && !view.Switch && len(known) > 0 {
+	if known := s.knownNames(v.R); view.Name == "" && !view.Switch && len(known) > 0 {
 		view.Name = known[0].Name
 	}
 	return s.showSignIn(ctx, v, view, nil, http.StatusOK)
 }
 
-func (s *site) showSignIn(ctx context.Context, v *visit, view SignInView, errs []FieldError, status int) error {
+func (s *Site) showSignIn(ctx context.Context, v *Visit, view SignInView, errs []FieldError, status int) error {
 	q := url.Values{"tiep": {view.Next}}
-	view.Known = s.knownNames(v.r)
+	view.Known = s.knownNames(v.R)
 	if view.Switch {
 		q.Set("doi", "1")
-		people, err := s.Accounts.Users(ctx)
+		people, err := s.o.Accounts.Users(ctx)
 		if err != nil {
 			return fmt.Errorf("list accounts: %w", err)
 		}
-		view.Known, view.Back = nil, local(view.Next)
+		view.Known, view.Back = nil, s.local(view.Next)
 		for _, u := range people {
-			if !u.Disabled && u.Name != v.session.User.Name {
+			if !u.Disabled && u.Name != v.Session.User.Name {
 				view.Known = append(view.Known, KnownName{Name: u.Name, Display: u.Display})
 			}
 		}
 	}
-	view.Page = s.bare(v, v.t("web.signin.title"), "/dang-nhap?"+q.Encode())
+	view.Page = s.Bare(v, v.T("web.signin.title"), "/dang-nhap?"+q.Encode())
 	if view.Switch {
-		view.Page.Title = v.t("web.title", i18n.Args{"title": v.t("web.switch.title")})
+		view.Page.Title = v.T("web.title", i18n.Args{"title": v.T("web.switch.title")})
 	}
 	for i := range view.Known {
 		k := &view.Known[i]
 		q.Set("ten", k.Name)
 		k.Href, k.Current = "/dang-nhap?"+q.Encode(), k.Name == view.Name
 	}
-	view.Styles = s.some("signin.css")
-	view.Page.setErrors(v, errs)
-	return s.render(v, "signin", view, status)
+	view.Styles = s.Some("signin.css")
+	view.Page.SetErrors(errs)
+	return s.Render(v, "signin", view, status)
 }
 
-func (s *site) signIn(ctx context.Context, v *visit) error {
-	name, password := strings.TrimSpace(v.r.PostFormValue("name")), v.r.PostFormValue("password")
-	view := SignInView{Name: name, Next: v.r.PostFormValue("tiep"), Switch: v.signed && v.r.PostFormValue("doi") != ""}
+func (s *Site) signIn(ctx context.Context, v *Visit) error {
+	name, password := strings.TrimSpace(v.R.PostFormValue("name")), v.R.PostFormValue("password")
+	view := SignInView{Name: name, Next: v.R.PostFormValue("tiep"), Switch: v.Signed && v.R.PostFormValue("doi") != ""}
 	var errs []FieldError
 	if name == "" {
-		errs = append(errs, FieldError{"name", v.t("web.signin.no-name")})
+		errs = append(errs, FieldError{"name", v.T("web.signin.no-name")})
 	}
 	if password == "" {
-		errs = append(errs, FieldError{"password", v.t("web.signin.no-password")})
+		errs = append(errs, FieldError{"password", v.T("web.signin.no-password")})
 	}
 	if errs != nil {
 		return s.showSignIn(ctx, v, view, errs, http.StatusUnprocessableEntity)
 	}
-	user, err := s.Accounts.Authenticate(ctx, name, password, address(v.r))
+	user, err := s.o.Accounts.Authenticate(ctx, name, password, v.Address())
 	if err != nil {
 		p := problem.From(err)
 		switch p.Code {
 		case "account.wrong", "account.locked":
-			return s.showSignIn(ctx, v, view, []FieldError{{"name", v.whole(p)}}, http.StatusUnprocessableEntity)
+			return s.showSignIn(ctx, v, view, []FieldError{{"name", v.Whole(p)}}, http.StatusUnprocessableEntity)
 		case "account.throttled":
-			return s.showSignIn(ctx, v, view, []FieldError{{"name", p.Message(v.lang)}}, http.StatusTooManyRequests)
+			return s.showSignIn(ctx, v, view, []FieldError{{"name", p.Message(v.Lang)}}, http.StatusTooManyRequests)
 		}
 		return fmt.Errorf("sign in: %w", err)
 	}
-	if c, err := v.r.Cookie(s.cookie); err == nil {
-		if err := s.Accounts.End(ctx, c.Value); err != nil {
+	if c, err := v.R.Cookie(s.cookie); err == nil {
+		if err := s.o.Accounts.End(ctx, c.Value); err != nil {
 			return fmt.Errorf("end earlier session: %w", err)
 		}
 	}
-	token, _, err := s.Accounts.Open(ctx, user)
+	token, _, err := s.o.Accounts.Open(ctx, user)
 	if err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
 	s.setCookie(v, s.cookie, token, 0)
 	s.setCookie(v, s.visitCookie, "", -time.Second)
-	s.setCookie(v, s.cookieName(knownCookie), withFirst(s.knownNames(v.r), user), knownLife)
-	v.redirect(s.mayOpen(user, local(view.Next)))
+	s.setCookie(v, s.CookieName(knownCookie), withFirst(s.knownNames(v.R), user), knownLife)
+	v.Redirect(s.mayOpen(user, s.local(view.Next)))
 	return nil
 }
 
-func (s *site) signOut(ctx context.Context, v *visit) error {
-	if c, err := v.r.Cookie(s.cookie); err == nil {
-		if err := s.Accounts.End(ctx, c.Value); err != nil {
+func (s *Site) signOut(ctx context.Context, v *Visit) error {
+	if c, err := v.R.Cookie(s.cookie); err == nil {
+		if err := s.o.Accounts.End(ctx, c.Value); err != nil {
 			return fmt.Errorf("sign out: %w", err)
 		}
 	}
 	s.setCookie(v, s.cookie, "", -time.Second)
-	v.redirect("/dang-nhap")
+	v.Redirect("/dang-nhap")
 	return nil
 }
 
 // mayOpen is the address when its user may open it, else the home page: who takes
 // over is not led to a refusal.
-func (s *site) mayOpen(user account.User, target string) string {
+func (s *Site) mayOpen(user account.User, target string) string {
 	r, err := http.NewRequest(http.MethodGet, target, nil)
 	if err != nil {
-		return "/viec-can-lam"
+		return s.o.Home
 	}
 	_, pattern := s.mux.Handler(r)
 	who, ok := s.rules[pattern]
-	if !ok || who == anybody || who == signedIn || user.Role.May(who) {
+	if !ok || who == Anybody || who == SignedIn || user.Role.May(who) {
 		return target
 	}
-	return "/viec-can-lam"
+	return s.o.Home
 }
 
 // knownNames are those that this browser signed in with, latest first, with how
 // they are shown: the cookie holds both, so that nobody learns from a made-up one
 // which accounts there are.
-func (s *site) knownNames(r *http.Request) (names []KnownName) {
-	c, err := r.Cookie(s.cookieName(knownCookie))
+func (s *Site) knownNames(r *http.Request) (names []KnownName) {
+	c, err := r.Cookie(s.CookieName(knownCookie))
 	if err != nil {
 		return nil
 	}

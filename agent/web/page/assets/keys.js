@@ -6,7 +6,7 @@ on(document, 'keydown', e => {
 	const digit = e.altKey && /^Digit\d$/.test(e.code)
 	const name = (e.ctrlKey ? 'Ctrl+' : '') + (e.altKey ? 'Alt+' : '') + (digit ? e.code.slice(5) : letter ? e.key.toLowerCase() : e.key)
 	if (letter && 'nokeys' in document.body.dataset) return
-	if (name === '?' && !typing) return location.assign('/tro-giup#phim')
+	if (name === '?' && !typing && document.body.dataset.help) return location.assign(document.body.dataset.help)
 	if (typing && !digit && !/^(F\d|Ctrl\+Enter|Alt\+u)/.test(name)) return
 	const target = $$('[data-key]').find(x => x.dataset.key.split(' ').includes(name) && x.matches('a,button')), box = /^(\/|F4)$/.test(name) && $('#q')
 	if (box || target) {
