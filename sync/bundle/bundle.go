@@ -132,11 +132,12 @@ const (
 	RoleNotice     Role = 3
 	RoleRegistry   Role = 4
 	RoleReport     Role = 5
+	RoleCommand    Role = 6
 )
 
 var roleNames = map[Role]string{
 	RoleHead: "head", RoleAttachment: "attachment", RoleSlips: "slips",
-	RoleNotice: "notice", RoleRegistry: "registry", RoleReport: "report",
+	RoleNotice: "notice", RoleRegistry: "registry", RoleReport: "report", RoleCommand: "command",
 }
 
 func (r Role) String() string {
