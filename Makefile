@@ -35,7 +35,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build token run test test-short kill kill-tree stampede fleet hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -80,6 +80,9 @@ stampede: build ## AGENTS offices return to a hub that was killed; JSON lines
 
 fleet: build ## 1,000, 3,000 and 11,000 connected offices with heartbeats, then documents; JSON lines
 	@bin/tram-lab fleet
+
+outage: build ## 170 offices on one link fall silent: what the operator is told; JSON lines
+	@bin/tram-lab outage $(LABFLAGS)
 
 hotfolder: build ## 1,000 messages of 1 MB dropped at once into a hot folder, its office killed three times; JSON lines
 	@bin/tram-lab hotfolder $(LABFLAGS)

@@ -17,9 +17,11 @@ import (
 	"tram/agent/guard"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/catalogue"
+	"tram/agent/hub/duty"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
+	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/agent/identity"
 	"tram/agent/lineage"
@@ -83,6 +85,11 @@ type Options struct {
 	// changed, and PublishEvery how often the hub looks who lacks something of its
 	// catalogue; zero: dossier.DefaultReportEvery, DefaultPublishEvery.
 	ReportEvery, PublishEvery time.Duration
+	// WatchEvery is how often it is looked for incidents; zero: DefaultWatchEvery.
+	WatchEvery time.Duration
+	// Speed is how many times as fast as usual the times of incidents run, for trials;
+	// zero: as usual.
+	Speed int
 }
 
 // Hub is a hub with its stores open.
@@ -100,6 +107,9 @@ type Hub struct {
 	fleet    *fleet.Fleet
 	onestop  onestop
 	accounts *account.Store // of the console
+	duty     dutyRoom
+	monitor  *monitor // nil: nobody may ask
+	reports  *report.Reports
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -121,7 +131,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, account.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -163,7 +173,10 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if err := h.openTrust(ctx); err != nil {
 		return nil, err
 	}
-	return h, h.openExchange(ctx)
+	if err := h.openExchange(ctx); err != nil {
+		return nil, err
+	}
+	return h, h.openDuty()
 }
 
 func (h *Hub) openTrust(ctx context.Context) (err error) {
@@ -210,11 +223,13 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
 		return err
 	}
+	h.monitor = newMonitor(h)
+	h.reports = report.New(h.db, h.fleet)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return h.relay.Refused(tx, peer, b, o)
@@ -311,6 +326,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.renew(ctx) })
 	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.runOnestop(ctx) })
+	group.Go(func() error { return h.runDuty(ctx, group) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }
@@ -405,6 +421,9 @@ func (h *Hub) tidy(ctx context.Context) error {
 		}
 		if err := h.queue.Tidy(ctx, time.Now(), nil); err != nil && ctx.Err() == nil {
 			h.log.Error("store not tidied", "error", err)
+		}
+		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("use of SIMs not noted", "error", err)
 		}
 		select {
 		case <-ctx.Done():

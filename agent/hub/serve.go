@@ -31,6 +31,9 @@ const SocketName = "tram-hub.sock"
 
 // serve opens all listeners and answers on them in group.
 func (h *Hub) serve(ctx context.Context, group *errgroup.Group) error {
+	if err := h.monitor.serve(ctx, group); err != nil {
+		return err
+	}
 	local, err := api.Listen(h.o.Dir, SocketName)
 	if err != nil {
 		return err
@@ -100,6 +103,9 @@ func (h *Hub) local() http.Handler {
 	h.officeRoutes(mux)
 	h.onestopRoutes(mux)
 	h.accountRoutes(mux)
+	h.incidentRoutes(mux)
+	h.urgentRoutes(mux)
+	h.reportRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }
@@ -189,7 +195,14 @@ func (h *Hub) Invite(ctx context.Context, csv []byte, o ca.InviteOptions) ([]ca.
 		made, err = h.ca.CreateInvites(tx, h.registry, offices, o)
 		return err
 	})
-	return made, err
+	if err != nil {
+		return nil, err
+	}
+	list, err := registry.ReadList(bytes.NewReader(csv), ca.MaxCSV, ca.MaxOffices)
+	if err != nil {
+		return made, err
+	}
+	return made, h.setContacts(ctx, list, "cli")
 }
 
 // Status is the answer of `tram-hub status`.

@@ -12,6 +12,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/line"
 	"tram/agent/office"
+	"tram/agent/web/account"
 	"tram/agent/web/page"
 )
 
@@ -26,6 +27,7 @@ type state struct {
 	strip    Strip
 	data     uint64 // changes when a live part may have changed
 	stripSum uint64
+	dossiers uint64 // changes when a list of dossiers may have changed
 }
 
 // queued is a document on its way to the hub, with its live transfer.
@@ -41,10 +43,13 @@ type queued struct {
 // queueShown bounds the waiting documents that a page looks at.
 const queueShown = 200
 
-// rev is the token of /trang-thai: data part, then strip part.
+// rev is the token of /trang-thai: what documents, the strip and dossiers depend on.
 func (s state) rev() string {
-	return strconv.FormatUint(s.data, 36) + "." + strconv.FormatUint(s.stripSum, 36)
+	return strconv.FormatUint(s.data, 36) + "." + strconv.FormatUint(s.stripSum, 36) + "." + strconv.FormatUint(s.dossiers, 36)
 }
+
+// leftMoves is how often at least a list of dossiers tells anew how long they have.
+const leftMoves = 30 * time.Minute
 
 // state reads the figures and words the strip.
 func (s *site) state(ctx context.Context, v *visit) (state, error) {
@@ -79,6 +84,15 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 	st.data = sum.Sum64()
 	fmt.Fprintf(sum, "%+v", st.strip)
 	st.stripSum = sum.Sum64()
+	if v.may(account.Dossiers) {
+		changes, late, err := s.Dossiers.Pulse(ctx)
+		if err != nil {
+			return st, err
+		}
+		sum.Reset()
+		fmt.Fprint(sum, changes, late, s.Dossiers.Unsure(), v.now.Truncate(leftMoves).Unix())
+		st.dossiers = sum.Sum64()
+	}
 	return st, nil
 }
 

@@ -24,7 +24,7 @@ import (
 	"tram/sync/wire"
 )
 
-// Options of a Crowd. All but InStep are required.
+// Options of a Crowd. All but InStep and Via are required.
 type Options struct {
 	HubDir string // data folder of a hub that has run and is not running
 	Server string // address of its broker, on loopback
@@ -32,6 +32,9 @@ type Options struct {
 	// InStep makes the offices try to connect at every full second, all at
 	// once, as clients without jitter do after an outage.
 	InStep bool
+	// Via is where the office of a number connects to, in place of Server; nil or "": it
+	// does not matter.
+	Via func(number int) string
 }
 
 // MaxSize bounds a crowd: the loopback addresses and office codes are made for
@@ -49,9 +52,8 @@ type Crowd struct {
 	hub     string // code
 	root    *x509.CertPool
 	cards   directory
-	life    context.Context // of the connections
-	started int             // offices, from the first one on
-	stop    context.CancelFunc
+	started int // offices, from the first one on
+	stop    func()
 	running sync.WaitGroup
 
 	up, open, deferred atomic.Int64
@@ -94,16 +96,16 @@ func (c *Crowd) Start(ctx context.Context) error { return c.StartUpTo(ctx, len(c
 
 // StartUpTo is Start of the first n offices, as far as they are not connected yet.
 func (c *Crowd) StartUpTo(ctx context.Context, n int) error {
-	if c.life == nil {
-		c.life, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	before := c.stop
+	c.stop = func() { before(); stop() }
 	for ; c.started < n; c.started++ {
 		for int64(c.started)-c.up.Load() >= connecting {
 			if err := pause(ctx, time.Millisecond); err != nil {
 				return err
 			}
 		}
-		if err := c.Offices[c.started].start(c.life); err != nil {
+		if err := c.Offices[c.started].start(life); err != nil {
 			return err
 		}
 	}

@@ -78,6 +78,8 @@ var narrow = []struct {
 		"what a document says of itself follows from its text alone"},
 	{"agent/workdays", []string{"agent/clock", "agent/hours", "agent/i18n", "agent/problem"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
 		"a due time follows from rule, times and calendar, so that it can be had again"},
+	{"agent/hub/incident", []string{"agent/clock", "agent/hours", "agent/i18n", "agent/problem", "agent/workdays"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
+		"what people are told follows from facts and time, so that a night of outages can be played again"},
 	{"agent/fold", nil, []string{"os", "net", "net/http"}, "folding text is pure"},
 }
 

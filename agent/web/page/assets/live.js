@@ -22,7 +22,8 @@ async function poll() {
 		if (r.status === 200 || r.status === 401) strip(await r.text())
 		if (r.status === 401) return
 		const now = r.headers.get('X-Tram-Rev')
-		if (now && now.split('.')[0] !== rev.split('.')[0] && $('[data-live]')) {
+		const was = rev.split('.'), is = (now || rev).split('.')
+		if (is[0] !== was[0] && $('[data-live]') || is[2] !== was[2] && $('[data-live=dossiers]')) {
 			const page = await fetch(location.href)
 			if (page.ok) swapLive(parse(await page.text()))
 		}

@@ -10,12 +10,16 @@ function swapLive(doc) {
 		const fresh = doc.getElementById(old.id)
 		if (!fresh || fresh.innerHTML === asSent.get(old)) continue
 		const open = new Map($$('details[id]', old).map(d => [d.id, d.open]))
-		const at = old.contains(document.activeElement) && document.activeElement
+		const at = old.contains(document.activeElement) && document.activeElement, rows = () => $$('[data-row]', old), row = at ? rows().findIndex(r => r.contains(at)) : -1
 		asSent.set(old, fresh.innerHTML)
 		old.innerHTML = fresh.innerHTML
 		for (const d of $$('details[id]', old)) if (open.has(d.id)) d.open = open.get(d.id)
-		const same = at && $$('a,button,summary', old).find(e => e.textContent === at.textContent && e.href === at.href)
-		if (same) same.focus()
+		if (!at) continue
+		// What had the focus keeps it, also under another text. Of a row that is gone
+		// the one in its place gets it.
+		const all = $$('a,button,summary', old), same = all.find(e => e.textContent === at.textContent && e.href === at.href) || all.find(e => e.href && e.href === at.href)
+		const place = rows()[Math.min(row, rows().length - 1)], near = place && $('.open', place)
+		;(same || near || $('#main')).focus({ preventScroll: true })
 	}
 }
 
