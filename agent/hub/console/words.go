@@ -67,7 +67,7 @@ func (w words) short(d fleet.Agent) string {
 		all = append(all, d.Reason.Short(w.Lang))
 	}
 	if !d.Copy.IsZero() {
-		all = append(all, w.T("console.copy.short"))
+		all = append(all, w.T("console.copy.brief"))
 	}
 	return page.JoinDots(all...)
 }
