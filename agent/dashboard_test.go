@@ -130,7 +130,7 @@ func TestTheDashboardAsksForWhatThereIs(t *testing.T) {
 		for _, q := range p.Targets {
 			check(p.Title, q.Expr)
 			for _, m := range regexp.MustCompile(`\{\{(\w+)\}\}`).FindAllStringSubmatch(q.LegendFormat, -1) {
-				if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(q.Expr) && m[1] != "instance" && !labelOf(q.Expr, m[1]) {
+				if !regexp.MustCompile(`\b`+m[1]+`\b`).MatchString(q.Expr) && m[1] != "instance" && !labelOf(q.Expr, m[1]) {
 					t.Errorf("%q shows the label %s, which %s does not give", p.Title, m[1], q.Expr)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/books"
+	"tram/agent/command"
 	"tram/agent/connector"
 	"tram/agent/dossier"
 	"tram/agent/enroll"
@@ -46,8 +47,10 @@ func (a *Agent) local() http.Handler {
 	api.PaperRoutes(mux, a.log.With("part", "api"), a.o.Dir, a.paperBooks)
 	search.Routes(mux, a.log.With("part", "search"), a.search)
 	books.Routes(mux, a.log.With("part", "books"), a.registers)
+	command.Routes(mux, a.log.With("part", "commands"), a.commanded)
 	support.Routes(mux, a.log.With("part", "support"), a.support)
 	a.enrolmentRoutes(mux)
+	a.updateRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {

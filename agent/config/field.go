@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -232,15 +231,6 @@ func week(key string, p *hours.Week) field {
 func isAddress(s string) bool {
 	_, err := splitAddress(s)
 	return err == nil
-}
-
-func isLoopback(s string) bool {
-	host, err := splitAddress(s)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func anyPort(s string) bool { return strings.HasSuffix(s, ":0") }

@@ -66,3 +66,12 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	}
 	return netip.PrefixFrom(a.Unmap().WithZone(""), a.Unmap().BitLen()), nil
 }
+
+func isLoopback(s string) bool {
+	host, err := splitAddress(s)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

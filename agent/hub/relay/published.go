@@ -25,7 +25,8 @@ const reportLife = 365 * 24 * time.Hour
 // Unreadable says that what a neighbour has sent makes no sense, now and ever.
 func Unreadable(text string) error { return &unreadable{text} }
 
-// reportPolicy lets everybody below report for itself, to this hub alone (P7).
+// reportPolicy lets everybody below report and answer for itself, to this hub alone
+// (P7).
 func (r *Relay) reportPolicy(peer string, h bundle.Header) *exchange.Denial {
 	if r.isAbove(peer) || !strings.EqualFold(h.From, peer) || len(h.To) != 1 || !r.isMe(h.To[0]) {
 		return &exchange.Denial{Code: wire.CodeSender, Text: fmt.Sprintf("%q reports what is not its own, or not to its hub", peer)}
@@ -94,6 +95,10 @@ func (r *Relay) Waits(tx *sqlite.Tx, id storage.ID, peer string) (bool, error) {
 
 // SendReport queues a report to the hub above and returns its bundle.
 func (r *Relay) SendReport(tx *sqlite.Tx, payload []byte) (storage.ID, error) {
+	return r.sendReport(tx, payload, bundle.RoleReport)
+}
+
+func (r *Relay) sendReport(tx *sqlite.Tx, payload []byte, role bundle.Role) (storage.ID, error) {
 	above := r.above.Load()
 	if above == nil {
 		return storage.ID{}, fmt.Errorf("make report: %w: there is no hub above", registry.ErrNotFound)
@@ -103,7 +108,7 @@ func (r *Relay) SendReport(tx *sqlite.Tx, payload []byte) (storage.ID, error) {
 		return storage.ID{}, fmt.Errorf("make report: %w", err)
 	}
 	h := bundle.Header{Kind: bundle.KindReport, Expires: r.o.Now().Add(reportLife)}
-	p, err := r.pack(h, []registry.Card{card}, payload, bundle.RoleReport)
+	p, err := r.pack(h, []registry.Card{card}, payload, role)
 	if err != nil {
 		return storage.ID{}, fmt.Errorf("make report: %w", err)
 	}

@@ -160,7 +160,9 @@ var answers = map[string][]string{
 	"cmd/tram.caCommand":        {"tram ca"},
 	"cmd/tram.statusCommand":    {"tram status"},
 
-	"cmd/tram.bundleCommand": {"tram bundle"},
+	"cmd/tram.bundleCommand":   {"tram bundle"},
+	"cmd/tram.commandsCommand": {"tram commands"},
+	"cmd/tram.decideCommand":   {"tram commands allow", "tram commands refuse"},
 
 	"cmd/tram.sealListCommand":        {"tram seal list"},
 	"cmd/tram.sealAddCommand":         {"tram seal add"},
@@ -229,6 +231,9 @@ var answers = map[string][]string{
 	"cmd/tram-hub.brokerCommand":       {"tram-hub broker config"},
 	"cmd/tram-hub.backupCommand":       {"tram-hub ca backup"},
 	"cmd/tram-hub.restoreCommand":      {"tram-hub ca restore"},
+	"cmd/tram-hub.wholeBackupCommand":  {"tram-hub backup"},
+	"cmd/tram-hub.verifyCommand":       {"tram-hub verify"},
+	"cmd/tram-hub.wholeRestoreCommand": {"tram-hub restore"},
 	"cmd/tram-hub.rotateCommand":       {"tram-hub ca rotate"},
 	"cmd/tram-hub.statusCommand":       {"tram-hub status"},
 	"cmd/tram-hub.upstreamCommand":     {"tram-hub upstream enroll"},
@@ -243,6 +248,8 @@ var answers = map[string][]string{
 	"cmd/tram-hub.alertsCommand":       {"tram-hub alerts"},
 	"cmd/tram-hub.testAlerts":          {"tram-hub alerts test"},
 	"cmd/tram-hub.contactCommand":      {"tram-hub offices contact"},
+	"cmd/tram-hub.tellOrder":           {"tram-hub command send", "tram-hub command show", "tram-hub command withdraw"},
+	"cmd/tram-hub.listOrdersCommand":   {"tram-hub command list"},
 	"cmd/tram-hub.releaseCommand":      {"tram-hub release"},
 	"cmd/tram-hub.showOffices":         {"tram-hub offices list", "tram-hub offices search"},
 	"cmd/tram-hub.changeOffice":        {"tram-hub offices move", "tram-hub offices rename", "tram-hub offices merge", "tram-hub offices allow"},
@@ -252,4 +259,10 @@ var answers = map[string][]string{
 	"cmd/tram-hub.calendarCommand":     {"tram-hub calendar list"},
 	"cmd/tram-hub.dossiersCommand":     {"tram-hub dossiers"},
 	"cmd/tram-hub.reportCommand":       {"tram-hub report"},
+	"cmd/tram.printSoftware":           {"tram update status", "tram update from"},
+	"cmd/tram-hub.softwareListCommand": {"tram-hub software list"},
+	"cmd/tram-hub.printRelease":        {"tram-hub software show", "tram-hub software add", "tram-hub software stage", "tram-hub software pause", "tram-hub software resume", "tram-hub software withdraw"},
+
+	"cmd/tram-hub.softwareOfficesCommand": {"tram-hub software offices"},
+	"cmd/tram-hub.softwareExportCommand":  {"tram-hub software export"},
 }
