@@ -46,6 +46,7 @@ type Options struct {
 	Version  string
 	Home     string // address of the home page
 	HomeText string // key of the words that lead there
+	Lost     string // key of what is said while the pages cannot be reached
 	// Frame adds to p what the site has around the page of a signed-in visitor;
 	// current is the menu entry that it belongs to.
 	Frame func(ctx context.Context, v *Visit, p *Page, current string)
