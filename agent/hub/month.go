@@ -21,11 +21,24 @@ func (h *Hub) arrived(tx *sqlite.Tx, peer string, b storage.Bundle) error {
 	if bundle.Kind(b.Kind) != bundle.KindDocument {
 		return nil
 	}
-	var size int64
-	for _, o := range b.Objects {
-		size += o.Size
+	taken, size, err := h.queue.Taken(tx, b.ID)
+	if err != nil {
+		return err
 	}
-	return h.reports.Delivered(tx, peer, b.Urgency, tx.Now().Sub(b.Created), size)
+	return h.reports.Delivered(tx, peer, b.Urgency, tx.Now().Sub(began(b.Created, taken)), size)
+}
+
+// believed is how long before the hub took it over a sender can have saved a document:
+// it would have expired.
+const believed = 31 * 24 * time.Hour
+
+// began is when a document set out: by the sender's clock, and by the hub's where that
+// cannot be right (P11). taken is zero for what the hub made itself.
+func began(created, taken time.Time) time.Time {
+	if !taken.IsZero() && (created.After(taken) || taken.Sub(created) > believed) {
+		return taken
+	}
+	return created
 }
 
 // Report is that of a month.
