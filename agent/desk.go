@@ -82,6 +82,7 @@ type desk struct {
 	pages    *httpd.Server
 	lan      *lan.Keeper // nil while the pages stay on this machine
 	meter    meter
+	traffic  traffic
 	lineage  *lineage.Lineage
 	book     *countersign.Book
 	older    older
@@ -299,6 +300,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.trust.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.beats(ctx) })
+	group.Go(func() error { return d.watchDeliveries(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.update(ctx) })
 	group.Go(func() error { return d.renewer.Run(ctx) })
@@ -339,6 +341,7 @@ func (d *desk) pump(ctx context.Context) error {
 		case now := <-second.C:
 			stats := d.link.Stats()
 			d.meter.take(now, stats.SentBytes+stats.ReceivedBytes)
+			d.traffic.take(stats, d.line.State().Metered)
 		}
 	}
 }

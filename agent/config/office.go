@@ -34,6 +34,7 @@ type Office struct {
 	Stamp     Stamp
 	USB       USB
 	Dossiers  Dossiers
+	Metrics   Metrics
 
 	origins map[string]Origin
 }
@@ -182,7 +183,7 @@ func (o *Office) fields() []field {
 		folder("usb.folder", &o.USB.Folder),
 		officeCode("dossiers.agency", &o.Dossiers.Agency),
 		number("dossiers.retention", &o.Dossiers.Retention, 0, 36_500),
-	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
+	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields(), o.Metrics.fields())
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -198,6 +199,7 @@ func (o *Office) Validate() error {
 		faults = append(faults, badValue("ui.key", o.UI.Key, "ui.certificate + ui.key", o.origins))
 	}
 	faults = append(faults, o.Line.faults(o.origins)...)
+	faults = append(faults, o.Metrics.faults(o.origins)...)
 	return append(faults, o.Stamp.faults(o.origins)...).Err()
 }
 

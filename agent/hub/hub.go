@@ -17,14 +17,17 @@ import (
 	"tram/agent/guard"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/catalogue"
+	"tram/agent/hub/duty"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
+	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/agent/hub/software"
 	"tram/agent/identity"
 	"tram/agent/lineage"
 	"tram/agent/stick"
+	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -83,6 +86,11 @@ type Options struct {
 	// changed, and PublishEvery how often the hub looks who lacks something of its
 	// catalogue; zero: dossier.DefaultReportEvery, DefaultPublishEvery.
 	ReportEvery, PublishEvery time.Duration
+	// WatchEvery is how often it is looked for incidents; zero: DefaultWatchEvery.
+	WatchEvery time.Duration
+	// Speed is how many times as fast as usual the times of incidents run, for trials;
+	// zero: as usual.
+	Speed int
 }
 
 // Hub is a hub with its stores open.
@@ -101,6 +109,10 @@ type Hub struct {
 	onestop  onestop
 	releases *software.Software
 	updates  chan struct{} // somebody may lack software
+	duty     dutyRoom
+	monitor  *monitor // nil: nobody may ask
+	reports  *report.Reports
+	accounts *account.Store // of the console
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -122,7 +134,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, software.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, software.Schema, report.Schema, duty.Schema, account.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -164,7 +176,10 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if err := h.openTrust(ctx); err != nil {
 		return nil, err
 	}
-	return h, h.openExchange(ctx)
+	if err := h.openExchange(ctx); err != nil {
+		return nil, err
+	}
+	return h, h.openDuty()
 }
 
 func (h *Hub) openTrust(ctx context.Context) (err error) {
@@ -209,11 +224,16 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
 	h.releases, h.updates = software.New(software.Options{DB: h.db, Blobs: h.blobs, Code: h.ca.Code, Authority: h.ca.Authority.Key}), make(chan struct{}, 1)
+	h.monitor = newMonitor(h)
+	h.reports = report.New(h.db, h.fleet)
+	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
+		return err
+	}
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return h.relay.Refused(tx, peer, b, o)
@@ -311,6 +331,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.runOnestop(ctx) })
 	group.Go(func() error { return h.runSoftware(ctx) })
+	group.Go(func() error { return h.runDuty(ctx, group) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }
@@ -405,6 +426,9 @@ func (h *Hub) tidy(ctx context.Context) error {
 		}
 		if err := h.queue.Tidy(ctx, time.Now(), h.releases.Uses); err != nil && ctx.Err() == nil {
 			h.log.Error("store not tidied", "error", err)
+		}
+		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("use of SIMs not noted", "error", err)
 		}
 		select {
 		case <-ctx.Done():
