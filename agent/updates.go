@@ -316,7 +316,10 @@ func (d *desk) takeRelease(proof release.Proof, open func(release.Manifest, rele
 // software is what the hub is told.
 func (u *updates) software(version string) (release.Told, error) {
 	st, err := u.store.State()
-	t := release.Told{Version: version, Serial: st.Serial, OS: runtime.GOOS, Arch: runtime.GOARCH}
+	t := release.Told{Version: version, OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if u.store.Slot() != "" { // the installed program may run again because a slot was damaged
+		t.Serial = st.Serial
+	}
 	failure := func(f update.Failed) release.Failure {
 		return release.Failure{Version: f.Version, Serial: f.Serial, Reason: string(f.Reason)}
 	}

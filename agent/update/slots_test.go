@@ -133,6 +133,10 @@ func TestADamagedSlotGivesWayToTheOneBefore(t *testing.T) {
 	if st, err := s.State(); err != nil || len(st.Failed) != 1 || st.Failed[0].Reason != Damaged {
 		t.Fatalf("%+v %v", st, err)
 	}
+	// The same release, sent once more, mends it.
+	if start := b.live(nil, func() {}); start.Version != newVersion {
+		t.Fatalf("%+v", start)
+	}
 }
 
 func TestANewerInstalledProgramGoesBeforeTheSlots(t *testing.T) {
