@@ -140,7 +140,7 @@ func TestADamagedSlotGivesWayToTheOneBefore(t *testing.T) {
 }
 
 func TestANewerInstalledProgramGoesBeforeTheSlots(t *testing.T) {
-	for installed, slot := range map[string]string{oldVersion: newVersion, "1.5.0": "", "1.6.0": "", "1.4.1": newVersion, "dev": newVersion} {
+	for installed, slot := range map[string]string{oldVersion: newVersion, "1.5.0": "", "1.6.0": "", "v1.6.0": "", "1.4.1": newVersion, "dev": newVersion} {
 		b := &box{t: t, disk: newDisk(t), keys: newKeys(t)}
 		b.proof = b.keys.proof(t, newVersion, 7)
 		b.live(nil, func() {})
