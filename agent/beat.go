@@ -22,6 +22,8 @@ const (
 	DefaultBeatPoll = 15 * time.Second
 	// beatPatience is how long a heartbeat may wait for its turn on the line.
 	beatPatience = time.Minute
+	// failedFor is how long back signatures that failed are told.
+	failedFor = 24 * time.Hour
 	// trendFile keeps the trend of the disk in the data folder.
 	trendFile = "disk-trend.json"
 	// maxTrend bounds that file, in bytes.
@@ -31,9 +33,11 @@ const (
 // beats tells the hub how the office stands, until ctx ends.
 func (d *desk) beats(ctx context.Context) error {
 	c := d.o.Config.Heartbeat
-	p := &beat.Pacer{Intervals: beat.Intervals{Free: c.Every, Metered: c.Metered}, Chance: rand.Float64}
+	p := &beat.Pacer{
+		Intervals: beat.Intervals{Free: c.Every, Metered: c.Metered}, Chance: rand.Float64, Look: min(d.o.BeatPoll, c.Every/8, c.Metered/8),
+	}
 	disk := readTrend(d.o.Dir)
-	look := time.NewTicker(d.o.BeatPoll)
+	look := time.NewTicker(p.Look)
 	defer look.Stop()
 	for {
 		select {
@@ -62,6 +66,13 @@ func (d *desk) beat(ctx context.Context, p *beat.Pacer, now time.Time, disk heal
 		return err
 	}
 	b := d.report(s, disk)
+	failed, err := d.office.Suspects(ctx, d.clock.Now().Add(-failedFor))
+	if err != nil {
+		return err
+	}
+	for _, f := range failed {
+		b.Failed = append(b.Failed, beat.Failed{Sender: f.Sender, Count: f.Count, Last: f.Last})
+	}
 	b.Every = int64(p.Every(b.Line.Metered) / time.Second)
 	if !p.Due(now, b) {
 		return nil
@@ -127,7 +138,7 @@ func forHub(c health.Condition) health.Condition {
 	for name, value := range c.Args {
 		args[name] = value
 	}
-	args["why"] = i18n.Say("health.seen-there")
+	args["why"] = i18n.Say("fleet.seen-there")
 	if f != nil && f.Said != nil {
 		args["why"] = f.Said
 	}

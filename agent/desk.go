@@ -17,6 +17,7 @@ import (
 	v1 "tram/agent/api/v1"
 	"tram/agent/books"
 	"tram/agent/clock"
+	"tram/agent/command"
 	"tram/agent/compose"
 	"tram/agent/config"
 	"tram/agent/connector"
@@ -88,6 +89,7 @@ type desk struct {
 	older    older
 	seals    *sealbook.Book
 	trust    *trust.Store
+	commands *command.Desk
 
 	connectors *connector.Host
 	search     *search.Index
@@ -98,7 +100,7 @@ type desk struct {
 
 // Schemas are the tables of an office's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, books.Schema, handling.Schema, dossier.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, office.Schema, office.EvidenceSchema, account.Schema, appkey.Schema, v1.Schema, line.Schema, stick.Schema, lineage.Schema, connector.Schema, search.Schema, compose.Schema, books.Schema, handling.Schema, dossier.Schema, command.Schema}
 }
 
 // OpenDB opens the database of the office in dir.
@@ -134,6 +136,9 @@ func openDesk(ctx context.Context, a *Agent) (_ *desk, err error) {
 		return nil, err
 	}
 	d.queue.SetHooks(d.office.Hooks())
+	if err := d.openCommands(ctx); err != nil {
+		return nil, err
+	}
 	if err := d.openDossiers(ctx); err != nil {
 		return nil, err
 	}
@@ -301,6 +306,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.beats(ctx) })
 	group.Go(func() error { return d.watchDeliveries(ctx) })
+	group.Go(func() error { return d.commands.Run(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.update(ctx) })
 	group.Go(func() error { return d.renewer.Run(ctx) })

@@ -22,6 +22,7 @@ func (d *desk) openLine(ctx context.Context) (err error) {
 	d.line, err = line.New(ctx, line.Options{
 		DB: d.db, Connection: d.link, Node: d.node, Waiting: d.waiting, Waits: d.waits,
 		Now: d.vietnamTime, Trusted: func() bool { trusted, _ := d.clock.Trusted(); return trusted },
+		Ordered: d.ordered,
 		Metered: metered.Interfaces, Month: metered.Month,
 		Policy: line.Policy{
 			Urgency: level(metered.Urgency), Size: int64(metered.Size), Budget: int64(metered.Budget), Hours: metered.Hours,

@@ -10,6 +10,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/books"
+	"tram/agent/command"
 	"tram/agent/connector"
 	"tram/agent/dossier"
 	"tram/agent/enroll"
@@ -46,6 +47,7 @@ func (a *Agent) local() http.Handler {
 	api.PaperRoutes(mux, a.log.With("part", "api"), a.o.Dir, a.paperBooks)
 	search.Routes(mux, a.log.With("part", "search"), a.search)
 	books.Routes(mux, a.log.With("part", "books"), a.registers)
+	command.Routes(mux, a.log.With("part", "commands"), a.commanded)
 	support.Routes(mux, a.log.With("part", "support"), a.support)
 	a.enrolmentRoutes(mux)
 	a.updateRoutes(mux)

@@ -256,16 +256,13 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		s.Conditions = append(s.Conditions, health.Log(f.Seq))
 	}
 	s.Conditions = append(s.Conditions, d.seals.Conditions()...)
-	connectors, err := d.connectors.Conditions(ctx)
-	if err != nil {
-		return err
+	for _, more := range []func(context.Context) ([]health.Condition, error){d.connectors.Conditions, d.publishedConditions, d.commandConditions} {
+		list, err := more(ctx)
+		if err != nil {
+			return err
+		}
+		s.Conditions = append(s.Conditions, list...)
 	}
-	s.Conditions = append(s.Conditions, connectors...)
-	published, err := d.publishedConditions(ctx)
-	if err != nil {
-		return err
-	}
-	s.Conditions = append(s.Conditions, published...)
 	aside, err := d.office.SetAside(ctx)
 	if err != nil {
 		return err

@@ -44,11 +44,15 @@ func (s *since) of(c health.Condition) time.Time {
 
 // support gathers what may leave the house for those who help.
 func (a *Agent) support(ctx context.Context) []support.File {
+	return support.Collect(ctx, a.supportSources())
+}
+
+func (a *Agent) supportSources() support.Sources {
 	s := support.Sources{Dir: a.o.Dir, Version: a.o.Version, Settings: a.o.Config.Values(), Status: a.Status, Log: a.lines, Now: a.clock.Now}
 	if d := a.theDesk(); d != nil {
 		s.DB, s.Connectors = d.db, d.connectors.List
 	}
-	return support.Collect(ctx, s)
+	return s
 }
 
 // station is this office for who holds its stick. A box that is an older copy

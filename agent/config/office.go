@@ -35,6 +35,7 @@ type Office struct {
 	USB       USB
 	Dossiers  Dossiers
 	Metrics   Metrics
+	Support   Support
 
 	origins map[string]Origin
 }
@@ -121,6 +122,11 @@ type Heartbeat struct {
 	Metered time.Duration // over metered ones
 }
 
+// Support is what those who help from afar may have.
+type Support struct {
+	Remote bool // the hub gets the support archive without being asked at the box
+}
+
 // Dossiers is how the office numbers one-stop dossiers and how long it keeps them.
 type Dossiers struct {
 	Agency string // agency code in the codes that it gives, in the old grammar or the new one; "" is the code of the office
@@ -181,6 +187,7 @@ func (o *Office) fields() []field {
 		folder("trust.lists", &o.Trust.Lists),
 		toggle("trust.ocsp", &o.Trust.OCSP),
 		folder("usb.folder", &o.USB.Folder),
+		toggle("support.remote", &o.Support.Remote),
 		officeCode("dossiers.agency", &o.Dossiers.Agency),
 		number("dossiers.retention", &o.Dossiers.Retention, 0, 36_500),
 	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields(), o.Metrics.fields())

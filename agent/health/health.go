@@ -27,7 +27,7 @@ func (c Condition) Message(lang i18n.Lang) string { return i18n.T(lang, "health.
 // notices are the conditions with which everything still works as it should, and
 // nobody has to come.
 var notices = []string{
-	CertificateExpiring, BudgetUsedUp, BudgetForecast, PagesEnding, ConnectorDead, MessagesAside, SealExpiring, SealWaitsForPIN,
+	CertificateExpiring, BudgetUsedUp, BudgetForecast, PagesEnding, ConnectorDead, MessagesAside, SealExpiring, SealWaitsForPIN, HeldByHub, SupportAsked,
 	UpdateTakenBack, UpdateRefused,
 }
 
@@ -64,6 +64,8 @@ const (
 	ConnectorFull     = "connector-full"
 	MessagesAside     = "messages-aside" // from outside of Trạm, refused
 	CatalogueRefused  = "catalogue-refused"
+	HeldByHub         = "held-by-hub"   // it has ordered that urgent documents alone go
+	SupportAsked      = "support-asked" // it waits for the support archive to be allowed
 	UpdateTakenBack   = "update-taken-back"
 	UpdateRefused     = "update-refused"
 	UpdateStuck       = "update-stuck" // not well, and cannot be taken back

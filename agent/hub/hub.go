@@ -17,6 +17,7 @@ import (
 	"tram/agent/guard"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/catalogue"
+	"tram/agent/hub/command"
 	"tram/agent/hub/duty"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
@@ -107,12 +108,13 @@ type Hub struct {
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
 	onestop  onestop
-	releases *software.Software
-	updates  chan struct{} // somebody may lack software
 	duty     dutyRoom
 	monitor  *monitor // nil: nobody may ask
 	reports  *report.Reports
 	accounts *account.Store // of the console
+	commands *command.Book
+	releases *software.Software
+	updates  chan struct{} // somebody may lack software
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -134,7 +136,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, software.Schema, report.Schema, duty.Schema, account.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema, command.Schema, software.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -223,20 +225,21 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		return err
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
-	h.releases, h.updates = software.New(software.Options{DB: h.db, Blobs: h.blobs, Code: h.ca.Code, Authority: h.ca.Authority.Key}), make(chan struct{}, 1)
 	h.monitor = newMonitor(h)
 	h.reports = report.New(h.db, h.fleet)
 	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
 		return err
 	}
+	h.commands = command.New(h.db)
+	h.releases, h.updates = software.New(software.Options{DB: h.db, Blobs: h.blobs, Code: h.ca.Code, Authority: h.ca.Authority.Key}), make(chan struct{}, 1)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.orderTaken(tx, b), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return h.relay.Refused(tx, peer, b, o)
+				return errors.Join(h.relay.Refused(tx, peer, b, o), h.orderRefused(tx, b))
 			},
 		},
 	})
@@ -244,9 +247,12 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
 		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		Seal: h.seal(), Stamps: h.stamps(),
-		Report: h.takeReport, Published: h.takePublished, Software: h.takeSoftware,
+		Report: h.takeReport, Published: h.takePublished, Answered: h.answered, Software: h.takeSoftware,
 		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Logger: h.log.With("part", "relay"),
 	})
+	if err := h.resyncLost(ctx); err != nil {
+		return err
+	}
 	h.lineage = lineage.New(h.db)
 	h.logs = h.openLogs()
 	own, err := registry.ParseCard(h.card, h.registry.Authority())
@@ -330,8 +336,8 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.renew(ctx) })
 	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.runOnestop(ctx) })
-	group.Go(func() error { return h.runSoftware(ctx) })
 	group.Go(func() error { return h.runDuty(ctx, group) })
+	group.Go(func() error { return h.runSoftware(ctx) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }

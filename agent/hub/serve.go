@@ -106,6 +106,7 @@ func (h *Hub) local() http.Handler {
 	h.urgentRoutes(mux)
 	h.reportRoutes(mux)
 	h.accountRoutes(mux)
+	h.orderRoutes(mux)
 	h.softwareRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux

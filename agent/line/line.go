@@ -64,6 +64,9 @@ type Options struct {
 	Waits   func(context.Context, storage.ID) (bool, error)
 	Now     func() time.Time // in the zone of Policy.Hours and of the SIM's months
 	Trusted func() bool      // whether Now is to be believed
+	// Ordered tells whether the hub has ordered to hold what is not urgent, and until
+	// when. nil: it never does.
+	Ordered func() (until time.Time, holds bool)
 
 	Metered []string // interfaces, as link.Config
 	Policy  Policy
@@ -290,6 +293,11 @@ func (l *Line) decide() {
 		}
 	}
 	s.Verdict = l.o.Policy.Decide(l.o.Now(), s.Metered, s.Account.Used, s.Account.Resets)
+	if l.o.Ordered != nil {
+		if until, holds := l.o.Ordered(); holds {
+			s.Verdict = s.Verdict.Order(until)
+		}
+	}
 	if s.Verdict.Rules != l.state.Verdict.Rules {
 		l.o.Node.SetRules(s.Verdict.Rules)
 	}

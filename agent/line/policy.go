@@ -18,6 +18,7 @@ const (
 	OffHours   Code = "off-hours"   // outside office hours only khẩn and above go
 	BudgetUsed Code = "budget-used" // the month's budget is used up: the same
 	TooLarge   Code = "too-large"   // of a document: over the size for a metered line
+	Ordered    Code = "ordered"     // the hub has ordered that only khẩn and above go
 )
 
 // Policy is what an office allows over metered lines. The zero Policy allows
@@ -57,6 +58,14 @@ func (p Policy) Decide(now time.Time, metered bool, used int64, resets time.Time
 	case len(p.Hours) > 0 && !p.Hours.Contains(now) && v.Rules.MinUrgency < schedule.Urgent:
 		urgentOnly(OffHours, p.Hours.Next(now))
 	}
+	return v
+}
+
+// Order adds to a verdict that the hub has ordered to hold everything below khẩn,
+// until a time; zero: until it says otherwise.
+func (v Verdict) Order(until time.Time) Verdict {
+	v.Rules.MinUrgency = max(v.Rules.MinUrgency, schedule.Urgent)
+	v.Code, v.Until = Ordered, until
 	return v
 }
 

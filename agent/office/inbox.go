@@ -167,6 +167,8 @@ func (o *Office) handle(ctx context.Context, a queue.Arrived) error {
 		err = o.receiveNotice(ctx, a)
 	case bundle.KindRegistry:
 		err = o.receiveCards(ctx, a)
+	case bundle.KindCommand:
+		err = o.receiveCommand(ctx, a)
 	case bundle.KindSoftware:
 		err = o.receiveSoftware(ctx, a)
 	default:

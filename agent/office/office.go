@@ -85,26 +85,27 @@ type Options struct {
 
 // Office is one office. Its methods may be called from several goroutines.
 type Office struct {
-	db       *sqlite.DB
-	queue    *queue.Queue
-	blobs    *blob.Store
-	registry *registry.Registry
-	me       *identity.Identity
-	seals    func(ctx context.Context, action string) (seal.Sealer, bool, error)
-	sealer   atomic.Pointer[seal.Sealer]
-	latest   atomic.Pointer[identity.Identity] // as of Use
-	routes   atomic.Pointer[Routes]            // as of Reach
-	renewed  func(ctx context.Context, answer []byte) error
-	issuers  atomic.Pointer[[]*x509.Certificate] // CAs of our hub
-	limits   Limits
-	letter   Letterhead
-	boxes    sync.Map // of Mailbox by bundle.Kind, as of Deliver
-	trust    Trust
-	herald   Herald // as of Hear
-	depot    Depot  // as of Keep
-	stamper  Stamper
-	log      *slog.Logger
-	now      func() time.Time
+	db        *sqlite.DB
+	queue     *queue.Queue
+	blobs     *blob.Store
+	registry  *registry.Registry
+	me        *identity.Identity
+	seals     func(ctx context.Context, action string) (seal.Sealer, bool, error)
+	sealer    atomic.Pointer[seal.Sealer]
+	latest    atomic.Pointer[identity.Identity] // as of Use
+	routes    atomic.Pointer[Routes]            // as of Reach
+	renewed   func(ctx context.Context, answer []byte) error
+	issuers   atomic.Pointer[[]*x509.Certificate] // CAs of our hub
+	limits    Limits
+	letter    Letterhead
+	boxes     sync.Map // of Mailbox by bundle.Kind, as of Deliver
+	trust     Trust
+	herald    Herald    // as of Hear
+	commander Commander // as of Obey
+	depot     Depot     // as of Keep
+	stamper   Stamper
+	log       *slog.Logger
+	now       func() time.Time
 
 	stampRoots *x509.CertPool
 

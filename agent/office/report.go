@@ -35,7 +35,7 @@ type Herald interface {
 // Hear has h take what the hub gives. Call it before [Office.Run].
 func (o *Office) Hear(h Herald) { o.herald = h }
 
-// SealedReport is a report ready for [Office.PutReport].
+// SealedReport is a report, or another word to the hub, ready for [Office.PutReport].
 type SealedReport struct {
 	ID     storage.ID
 	parcel parcel
@@ -44,36 +44,35 @@ type SealedReport struct {
 
 // SealReport encrypts a report to the hub and signs it as this office.
 func (o *Office) SealReport(_ context.Context, payload []byte) (SealedReport, error) {
-	return o.sealReport(payload, bundle.RoleReport)
+	return o.sealToHub(bundle.Header{Kind: bundle.KindReport}, bundle.RoleReport, payload)
 }
 
-func (o *Office) sealReport(payload []byte, role bundle.Role) (SealedReport, error) {
+// sealToHub makes a bundle of one object for the hub; h says what it is.
+func (o *Office) sealToHub(h bundle.Header, role bundle.Role, payload []byte) (SealedReport, error) {
 	var r SealedReport
 	card, err := o.registry.Lookup(o.me.Trust.Hub)
 	if err != nil {
-		return r, fmt.Errorf("seal report: %w", err)
+		return r, fmt.Errorf("seal %s: %w", h.Kind, err)
 	}
 	if r.ID, err = uuid.NewV7(); err != nil {
-		return r, fmt.Errorf("seal report: %w", err)
+		return r, fmt.Errorf("seal %s: %w", h.Kind, err)
 	}
 	key, err := bundle.NewKey()
 	if err != nil {
-		return r, fmt.Errorf("seal report: %w", err)
+		return r, fmt.Errorf("seal %s: %w", h.Kind, err)
 	}
 	sent, object, err := key.EncryptBytes(payload, role)
 	if err != nil {
-		return r, fmt.Errorf("seal report: %w", err)
+		return r, fmt.Errorf("seal %s: %w", h.Kind, err)
 	}
 	if r.slip, err = key.Slip(card.Recipient); err != nil {
-		return r, fmt.Errorf("seal report for %s: %w", card.Code, err)
+		return r, fmt.Errorf("seal %s for %s: %w", h.Kind, card.Code, err)
 	}
-	now := o.now()
-	signed, err := bundle.Sign(bundle.Header{
-		ID: r.ID, Kind: bundle.KindReport, From: o.me.Code, To: []string{card.Code}, Created: now, Expires: now.Add(reportLife),
-		Key: key.Recipient(), Objects: []bundle.Object{object},
-	}, o.me.Device)
+	h.ID, h.From, h.To, h.Created = r.ID, o.me.Code, []string{card.Code}, o.now()
+	h.Expires, h.Key, h.Objects = h.Created.Add(reportLife), key.Recipient(), []bundle.Object{object}
+	signed, err := bundle.Sign(h, o.me.Device)
 	if err != nil {
-		return r, fmt.Errorf("seal report: %w", err)
+		return r, fmt.Errorf("seal %s: %w", h.Kind, err)
 	}
 	r.parcel = parcel{bundle: signed.Stored(), contents: []blob.Content{{SHA256: object.SHA256, Size: object.Size, Inline: sent}}}
 	return r, nil

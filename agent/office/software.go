@@ -26,7 +26,7 @@ func (o *Office) Keep(d Depot) { o.depot = d }
 
 // SealSoftware is [Office.SealReport] for a report about this program.
 func (o *Office) SealSoftware(payload []byte) (SealedReport, error) {
-	return o.sealReport(payload, bundle.RoleSoftware)
+	return o.sealToHub(bundle.Header{Kind: bundle.KindReport}, bundle.RoleSoftware, payload)
 }
 
 // receiveSoftware hands a release to who keeps them. The program is kept first: the

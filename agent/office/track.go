@@ -81,6 +81,9 @@ func (o *Office) refused(tx *sqlite.Tx, peer string, b storage.Bundle, out stora
 	if bundle.Kind(b.Kind) == bundle.KindReport {
 		return o.reported(tx, b.ID, out.Epoch, false)
 	}
+	if bundle.Kind(b.Kind) == bundle.KindCommand {
+		return o.answerUntaken(tx, peer, b, out)
+	}
 	action := actionBadBundle
 	seq, err := find(tx, Out, b.ID)
 	switch {

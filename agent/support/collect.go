@@ -66,6 +66,23 @@ func Collect(ctx context.Context, s Sources) []File {
 	return files
 }
 
+// Figures is what of it a machine reads: how the box stands, versions, sizes. A part
+// that cannot be read is told as missing.
+func Figures(ctx context.Context, s Sources) map[string]any {
+	told := map[string]any{}
+	for name, tell := range map[string]func() (any, error){
+		"status": func() (any, error) { return s.status(ctx) }, "versions": func() (any, error) { return s.versions(ctx) },
+		"database": func() (any, error) { return s.database(ctx) }, "system": func() (any, error) { return system(s.Dir) },
+	} {
+		value, err := tell()
+		if err != nil {
+			value = map[string]string{"missing": kindsOf(err)}
+		}
+		told[name] = value
+	}
+	return told
+}
+
 func (s Sources) readme() string {
 	args := i18n.Args{"version": s.Version, "time": s.Now().UTC().Format(time.RFC3339)}
 	return i18n.T(i18n.Vietnamese, "support.readme", args) + "\n\n" + i18n.T(i18n.English, "support.readme", args) + "\n"

@@ -36,6 +36,9 @@ func (v *visit) heldMeter(q queued, link Link) Meter {
 // byItself says when a document goes without anybody doing anything.
 func (v *visit) byItself(code line.Code, link Link) string {
 	until := link.Line.Verdict.Until
+	if code == line.Ordered && until.IsZero() {
+		return v.t("web.held.resumed")
+	}
 	if until.IsZero() || code == line.TooLarge || code == line.Metered {
 		return v.t("web.held.other-line")
 	}

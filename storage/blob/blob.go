@@ -119,6 +119,12 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// OpenReadOnly opens the store in dir to read alone, beside the process that has it
+// open. Nothing else may be asked of it.
+func OpenReadOnly(dir string) *Store {
+	return &Store{dir: dir, disk: fsx.OS, log: slog.New(slog.DiscardHandler), pins: map[[32]byte]time.Time{}}
+}
+
 // path spreads files over 16 × 256 folders: few enough that a small store does
 // not pay a disk block for each file's folder, enough for millions of files.
 func (s *Store) path(sha [32]byte) string {

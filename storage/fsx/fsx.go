@@ -236,3 +236,16 @@ func MkdirAll(d Disk, dir string, perm fs.FileMode) error {
 	}
 	return nil
 }
+
+// SyncFile makes the content of a file that somebody else has written durable, and its
+// name.
+func SyncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("sync file: %w", err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("sync file: %w", MapError(err))
+	}
+	return SyncDir(filepath.Dir(path))
+}

@@ -132,6 +132,7 @@ const (
 	RoleNotice     Role = 3
 	RoleRegistry   Role = 4
 	RoleReport     Role = 5
+	RoleCommand    Role = 6
 	// Roles of what software bundles carry, and of the report about it.
 	RoleRelease  Role = 8  // proof of a release; first
 	RoleProgram  Role = 9  // program of one platform
@@ -141,7 +142,7 @@ const (
 
 var roleNames = map[Role]string{
 	RoleHead: "head", RoleAttachment: "attachment", RoleSlips: "slips",
-	RoleNotice: "notice", RoleRegistry: "registry", RoleReport: "report",
+	RoleNotice: "notice", RoleRegistry: "registry", RoleReport: "report", RoleCommand: "command",
 	RoleRelease: "release", RoleProgram: "program", RolePlan: "plan", RoleSoftware: "software",
 }
 

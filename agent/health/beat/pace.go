@@ -26,6 +26,7 @@ type Intervals struct{ Free, Metered time.Duration }
 // Pacer decides when a heartbeat goes. It is pure: time and chance are handed in.
 type Pacer struct {
 	Intervals Intervals
+	Look      time.Duration  // how often Due is asked
 	Chance    func() float64 // in [0, 1)
 
 	up    bool
@@ -72,15 +73,15 @@ func (p *Pacer) Due(now time.Time, b Beat) bool {
 func (p *Pacer) Sent(now time.Time, b Beat) {
 	every := p.Every(b.Line.Metered)
 	p.sent, p.was, p.every = now, Gist(now, b), every
-	p.due = now.Add(every - p.spread(every/10))
+	p.due = now.Add(every - p.Look - p.spread(every/10))
 }
 
 func (p *Pacer) spread(d time.Duration) time.Duration {
 	return time.Duration(p.Chance() * float64(d))
 }
 
-// Gist is what in b a person would want to know at once: which conditions hold,
-// and of which urgency documents are stuck.
+// Gist is what in b a person would want to know at once: which conditions hold, of
+// which urgency documents are stuck, and whose signatures fail.
 func Gist(now time.Time, b Beat) string {
 	var list []string
 	for _, c := range b.Conditions {
@@ -91,6 +92,9 @@ func Gist(now time.Time, b Beat) string {
 		if l.Urgency > 0 && l.Count > 0 && now.Sub(l.Since) >= stuck {
 			list = append(list, strconv.Itoa(int(l.Urgency)))
 		}
+	}
+	for _, f := range b.Failed {
+		list = append(list, "failed\x00"+f.Sender)
 	}
 	slices.Sort(list)
 	return strings.Join(list, "\x01")

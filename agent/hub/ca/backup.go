@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -34,6 +35,7 @@ import (
 //	upstream/…             the keys by which a hub above knows this one, if there is one
 //	settings/NAME          settings files of the data folder
 //	cards/NNNNN.cards      CBOR lists of registry cards
+//	snapshot/…             what a backup of the whole hub needs besides, see package backup
 //	end                    empty, last: the archive is whole
 //
 // It holds no invites: after a restore those still open are unknown and must
@@ -45,6 +47,7 @@ const (
 	cardsFolder    = "cards"
 	cardsExtension = ".cards"
 	settingsFolder = "settings"
+	snapshotFolder = "snapshot"
 )
 
 // Limits of a backup, hard.
@@ -71,6 +74,11 @@ type backupInfo struct {
 // keys, settings and registry. Custody content is not in it; senders keep
 // theirs until the recipients' receipts.
 func (c *CA) Backup(ctx context.Context, w io.Writer, passphrase string, reg *registry.Registry) error {
+	return c.BackupWith(ctx, w, passphrase, reg, nil)
+}
+
+// BackupWith is Backup with further files, by name, which RestoreWith gives back.
+func (c *CA) BackupWith(ctx context.Context, w io.Writer, passphrase string, reg *registry.Registry, more map[string][]byte) error {
 	if err := checkPassphrase(passphrase); err != nil {
 		return err
 	}
@@ -78,12 +86,12 @@ func (c *CA) Backup(ctx context.Context, w io.Writer, passphrase string, reg *re
 	if err != nil {
 		return fmt.Errorf("back up hub: %w", err)
 	}
-	recipient.SetWorkFactor(cmp.Or(c.workFactor, scryptWorkFactor))
+	recipient.SetWorkFactor(cmp.Or(c.WorkFactor, scryptWorkFactor))
 	sealed, err := age.Encrypt(w, recipient)
 	if err != nil {
 		return fmt.Errorf("back up hub: %w", err)
 	}
-	if err := c.writeBackup(ctx, tar.NewWriter(sealed), reg); err != nil {
+	if err := c.writeBackup(ctx, tar.NewWriter(sealed), reg, more); err != nil {
 		return fmt.Errorf("back up hub: %w", err)
 	}
 	if err := sealed.Close(); err != nil {
@@ -99,7 +107,7 @@ func checkPassphrase(p string) error {
 	return nil
 }
 
-func (c *CA) writeBackup(ctx context.Context, t *tar.Writer, reg *registry.Registry) error {
+func (c *CA) writeBackup(ctx context.Context, t *tar.Writer, reg *registry.Registry, more map[string][]byte) error {
 	head, err := json.Marshal(backupInfo{Version: backupVersion, Code: c.Code, Name: c.Name, Made: time.Now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
@@ -119,6 +127,21 @@ func (c *CA) writeBackup(ctx context.Context, t *tar.Writer, reg *registry.Regis
 	if err := addFolder(t, settingsFolder, filepath.Dir(c.folder), settingsPatterns); err != nil {
 		return err
 	}
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		if err := addFile(t, path.Join(snapshotFolder, name), more[name]); err != nil {
+			return err
+		}
+	}
+	if err := addCards(ctx, t, reg); err != nil {
+		return err
+	}
+	if err := addFile(t, backupEnd, nil); err != nil {
+		return err
+	}
+	return t.Close()
+}
+
+func addCards(ctx context.Context, t *tar.Writer, reg *registry.Registry) error {
 	after := uint64(0)
 	for n := 0; ; n++ {
 		cards, err := reg.Since(ctx, after, backupCards)
@@ -126,7 +149,7 @@ func (c *CA) writeBackup(ctx context.Context, t *tar.Writer, reg *registry.Regis
 			return err
 		}
 		if len(cards) == 0 {
-			break
+			return nil
 		}
 		data, err := registry.EncodeCards(cards)
 		if err != nil {
@@ -141,10 +164,6 @@ func (c *CA) writeBackup(ctx context.Context, t *tar.Writer, reg *registry.Regis
 		}
 		after = last.Serial
 	}
-	if err := addFile(t, backupEnd, nil); err != nil {
-		return err
-	}
-	return t.Close()
 }
 
 func addFile(t *tar.Writer, name string, data []byte) error {
@@ -187,36 +206,71 @@ func addFolder(t *tar.Writer, name, dir string, patterns []string) error {
 // its cards enter that store at the first Register. Problems: backup.not-empty,
 // backup.passphrase, backup.damaged.
 func Restore(dir string, r io.Reader, passphrase string) error {
+	return RestoreWith(dir, r, passphrase, nil)
+}
+
+// Unfinished is a folder that RestoreWith lets its caller fill, in the data folder.
+// One that an interrupted restore left there is no hub yet.
+const Unfinished = "restore.new"
+
+// RestoreWith is Restore; before the hub is there, it calls fill with the further
+// files of the backup. An error of fill ends it.
+func RestoreWith(dir string, r io.Reader, passphrase string, fill func(more map[string][]byte) error) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("restore hub: %w", err)
 	}
 	// What an interrupted Restore left is no hub yet.
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == identity.Folder+".new" })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == identity.Folder+".new" || e.Name() == Unfinished })
 	if len(entries) > 0 {
 		return problem.New(problem.Conflict, "backup.not-empty", "data", i18n.Args{"dir": dir})
 	}
+	plain, err := decrypt(r, passphrase)
+	if err != nil {
+		return err
+	}
+	return restore(dir, plain, fill)
+}
+
+// Inspect reads a backup whole without restoring it, and returns the code of its hub
+// and its further files. Problems: backup.passphrase, backup.damaged, backup.version.
+func Inspect(r io.Reader, passphrase string) (code string, more map[string][]byte, err error) {
+	plain, err := decrypt(r, passphrase)
+	if err != nil {
+		return "", nil, err
+	}
+	more = map[string][]byte{}
+	info, err := readArchive(plain, func(name string, data []byte) error {
+		if folder, base := path.Split(name); folder == snapshotFolder+"/" {
+			more[base] = data
+		}
+		return nil
+	})
+	return info.Code, more, err
+}
+
+func decrypt(r io.Reader, passphrase string) (io.Reader, error) {
 	id, err := age.NewScryptIdentity(passphrase)
 	if err != nil {
-		return problem.New(problem.Denied, "backup.passphrase", "passphrase", nil).Because(err)
+		return nil, problem.New(problem.Denied, "backup.passphrase", "passphrase", nil).Because(err)
 	}
 	id.SetMaxWorkFactor(scryptWorkFactor + 2)
 	plain, err := age.Decrypt(r, id)
 	var wrong *age.NoIdentityMatchError
 	if errors.As(err, &wrong) {
-		return problem.New(problem.Denied, "backup.passphrase", "passphrase", nil).Because(err)
+		return nil, problem.New(problem.Denied, "backup.passphrase", "passphrase", nil).Because(err)
 	}
 	if err != nil {
-		return damaged(err)
+		return nil, damaged(err)
 	}
-	return restore(dir, plain)
+	return plain, nil
 }
 
 func damaged(err error) error {
 	return problem.New(problem.BadSeal, "backup.damaged", "file", nil).Because(err)
 }
 
-func restore(dir string, plain io.Reader) error {
+func restore(dir string, plain io.Reader, fill func(map[string][]byte) error) error {
 	stage := filepath.Join(dir, identity.Folder+".new")
 	if err := os.RemoveAll(stage); err != nil {
 		return fmt.Errorf("restore hub: %w", err)
@@ -227,13 +281,18 @@ func restore(dir string, plain io.Reader) error {
 	if err := os.Chmod(stage, keystore.FolderMode); err != nil {
 		return fmt.Errorf("restore hub: %w", err)
 	}
-	settings, err := unpack(stage, plain)
+	settings, more, err := unpack(stage, plain)
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(stage))
 	}
 	c := &CA{folder: stage}
 	if err := c.load(); err != nil {
 		return errors.Join(damaged(err), os.RemoveAll(stage))
+	}
+	if fill != nil {
+		if err := fill(more); err != nil {
+			return errors.Join(err, os.RemoveAll(stage))
+		}
 	}
 	for name, data := range settings {
 		if err := fsx.WriteFile(filepath.Join(dir, name), data, keystore.FileMode); err != nil {
@@ -243,54 +302,66 @@ func restore(dir string, plain io.Reader) error {
 	return identity.Publish(stage, filepath.Join(dir, identity.Folder))
 }
 
-// unpack writes keys and cards into stage and returns the settings files.
-func unpack(stage string, plain io.Reader) (settings map[string][]byte, err error) {
-	settings = map[string][]byte{}
+// unpack writes keys and cards into stage and returns the settings files, and further
+// ones.
+func unpack(stage string, plain io.Reader) (settings, more map[string][]byte, err error) {
+	settings, more = map[string][]byte{}, map[string][]byte{}
+	_, err = readArchive(plain, func(name string, data []byte) error {
+		if folder, base := path.Split(name); folder == snapshotFolder+"/" {
+			more[base] = data
+			return nil
+		}
+		return unpackFile(stage, name, data, settings)
+	})
+	return settings, more, err
+}
+
+// readArchive reads a whole archive and hands each file to each.
+func readArchive(plain io.Reader, each func(name string, data []byte) error) (info backupInfo, err error) {
 	t := tar.NewReader(plain)
 	total := int64(0)
 	for first := true; ; first = false {
 		h, err := t.Next()
 		if err != nil {
-			return nil, damaged(fmt.Errorf("read archive: %w", err)) // also io.EOF: the end entry is missing
+			return info, damaged(fmt.Errorf("read archive: %w", err)) // also io.EOF: the end entry is missing
 		}
 		if total += h.Size; h.Size > maxBackupFile || total > maxBackupTotal || h.Typeflag != tar.TypeReg {
-			return nil, damaged(fmt.Errorf("entry %q is not allowed", h.Name))
+			return info, damaged(fmt.Errorf("entry %q is not allowed", h.Name))
 		}
 		data, err := io.ReadAll(t)
 		if err != nil {
-			return nil, damaged(fmt.Errorf("read archive: %w", err))
+			return info, damaged(fmt.Errorf("read archive: %w", err))
 		}
 		if first {
-			if err := checkHead(h.Name, data); err != nil {
-				return nil, err
+			if info, err = checkHead(h.Name, data); err != nil {
+				return info, err
 			}
 			continue
 		}
 		if h.Name == backupEnd {
 			// Read on: only at its end does age know that nothing was cut off.
 			if _, err := io.Copy(io.Discard, plain); err != nil {
-				return nil, damaged(err)
+				return info, damaged(err)
 			}
-			return settings, nil
+			return info, nil
 		}
-		if err := unpackFile(stage, h.Name, data, settings); err != nil {
-			return nil, err
+		if err := each(h.Name, data); err != nil {
+			return info, err
 		}
 	}
 }
 
-func checkHead(name string, data []byte) error {
-	var info backupInfo
+func checkHead(name string, data []byte) (info backupInfo, err error) {
 	if name != backupHead {
-		return damaged(fmt.Errorf("archive begins with %q", name))
+		return info, damaged(fmt.Errorf("archive begins with %q", name))
 	}
 	if err := json.Unmarshal(data, &info); err != nil {
-		return damaged(err)
+		return info, damaged(err)
 	}
 	if info.Version != backupVersion {
-		return problem.New(problem.BadSeal, "backup.version", "file", i18n.Args{"version": info.Version, "known": backupVersion})
+		return info, problem.New(problem.BadSeal, "backup.version", "file", i18n.Args{"version": info.Version, "known": backupVersion})
 	}
-	return nil
+	return info, nil
 }
 
 func unpackFile(stage, name string, data []byte, settings map[string][]byte) error {

@@ -52,11 +52,13 @@ type CA struct {
 	Brokers      []*x509.Certificate // CAs of an external broker's nodes, which offices are told; set before use
 	Policy       Policy              // set before use
 
-	others     succession // beside Root
-	folder     string
-	hosts      []string
-	inviteKey  []byte
-	workFactor int // of backups; zero is scryptWorkFactor, tests lower it
+	others    succession // beside Root
+	folder    string
+	hosts     []string
+	inviteKey []byte
+	// WorkFactor is the log2 of the work on the passphrase of a backup; zero is
+	// scryptWorkFactor, tests lower it.
+	WorkFactor int
 
 	mu         sync.RWMutex // guards what follows
 	device     Pair         // Refresh replaces this one and the next

@@ -42,7 +42,7 @@ func newHub(t testing.TB) *hub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.CA, c.workFactor = c, 10
+	h.CA, c.WorkFactor = c, 10
 	h.openStore(t)
 	return h
 }

@@ -268,6 +268,17 @@ func RevokeBatch(tx *sqlite.Tx, batch, by string) (int, error) {
 	return n, revoke(tx, `batch = ?`, batch, by)
 }
 
+// CloseInvites withdraws every unused invite and returns how many they were: after a
+// restore nobody knows which have been used since.
+func CloseInvites(tx *sqlite.Tx) (int, error) {
+	var n int
+	err := tx.QueryRow(`SELECT count(*) FROM invites WHERE redeemed_at IS NULL AND revoked_at IS NULL`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("revoke invites: %w", err)
+	}
+	return n, revoke(tx, `batch <> ?`, "", "")
+}
+
 func revoke(tx *sqlite.Tx, where string, arg any, by string) error {
 	rows, err := tx.Query(`UPDATE invites SET revoked_at = ? WHERE `+where+`
 		AND redeemed_at IS NULL AND revoked_at IS NULL RETURNING id, code`, tx.Now(), arg)

@@ -341,7 +341,7 @@ func TestP3_TheAuthorityForPagesOutlivesTheHub(t *testing.T) {
 	if p := h.pages(t); !p.Root.Equal(first.Root) || !p.issuer.Key.Equal(first.issuer.Key) {
 		t.Error("the change of the hub's CA makes another authority for pages")
 	}
-	h.workFactor = 10
+	h.WorkFactor = 10
 	var buf bytes.Buffer
 	if err := h.Backup(t.Context(), &buf, passphrase, h.reg); err != nil {
 		t.Fatal(err)

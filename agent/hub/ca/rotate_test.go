@@ -242,7 +242,7 @@ func TestP3_AHubIsRaisedInTheMiddleOfTheChange(t *testing.T) {
 	h := newHub(t)
 	for _, step := range []Step{StepAnnounce, StepSwitch, StepFinish} {
 		h.step(t, step)
-		h.workFactor = 10
+		h.WorkFactor = 10
 		dir := filepath.Join(t.TempDir(), "raised")
 		var backup bytes.Buffer
 		if err := h.Backup(t.Context(), &backup, passphrase, h.reg); err != nil {

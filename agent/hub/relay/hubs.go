@@ -178,6 +178,8 @@ func (r *Relay) control(ctx context.Context, a queue.Arrived) error {
 		act = r.takeCards
 	case bundle.KindReport:
 		act = func(tx *sqlite.Tx, peer string, payload []byte) error { return r.takeReport(tx, a, payload) }
+	case bundle.KindCommand:
+		act = func(tx *sqlite.Tx, peer string, payload []byte) error { return r.takeAnswer(tx, a, payload) }
 	}
 	return r.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
 		if err := r.o.Queue.Done(tx, a.ID); err != nil {

@@ -25,7 +25,8 @@ const reportLife = 365 * 24 * time.Hour
 // Unreadable says that what a neighbour has sent makes no sense, now and ever.
 func Unreadable(text string) error { return &unreadable{text} }
 
-// reportPolicy lets everybody below report for itself, to this hub alone (P7).
+// reportPolicy lets everybody below report and answer for itself, to this hub alone
+// (P7).
 func (r *Relay) reportPolicy(peer string, h bundle.Header) *exchange.Denial {
 	if r.isAbove(peer) || !strings.EqualFold(h.From, peer) || len(h.To) != 1 || !r.isMe(h.To[0]) {
 		return &exchange.Denial{Code: wire.CodeSender, Text: fmt.Sprintf("%q reports what is not its own, or not to its hub", peer)}

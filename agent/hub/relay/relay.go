@@ -18,6 +18,7 @@ import (
 	"tram/agent/hub/registry"
 	"tram/agent/seal"
 	"tram/agent/tsa"
+	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
@@ -68,6 +69,9 @@ type Options struct {
 	// hub above publishes; an error of [Unreadable] drops it. nil: it is dropped.
 	Report    func(tx *sqlite.Tx, from registry.Card, h bundle.Header, payload []byte) error
 	Published func(tx *sqlite.Tx, above string, payload []byte) error
+	// Answered takes what an office below answers to an order; an error of
+	// [Unreadable] drops it. nil: it is dropped.
+	Answered func(tx *sqlite.Tx, from registry.Card, to storage.ID, payload []byte) error
 	// Software takes a release of the hub above. keep ends that in the transaction that
 	// makes it durable. An error of [Unreadable] drops it. nil: it is dropped.
 	Software func(ctx context.Context, s Software) (keep func(tx *sqlite.Tx) error, err error)
@@ -95,6 +99,7 @@ type Relay struct {
 	mu      sync.Mutex
 	met     map[string]Greeting // neighbours that have greeted
 	greeted map[string]Greeting // of these, those that RunSharing is to look at
+	resync  map[string]bool     // by the code of an office: all cards are to be sent again
 	news    chan struct{}
 }
 
@@ -109,7 +114,7 @@ func New(o Options) *Relay {
 	if o.TellAfter <= 0 {
 		o.TellAfter = DefaultTell
 	}
-	return &Relay{o: o, shared: map[string]share{}, met: map[string]Greeting{}, greeted: map[string]Greeting{}, news: make(chan struct{}, 1)}
+	return &Relay{o: o, shared: map[string]share{}, met: map[string]Greeting{}, greeted: map[string]Greeting{}, resync: map[string]bool{}, news: make(chan struct{}, 1)}
 }
 
 // SetAbove names the hub above, and the key that signs its cards.

@@ -34,7 +34,7 @@ func (r *Relay) Policy(ctx context.Context, peer string, h bundle.Header) *excha
 	switch h.Kind {
 	case bundle.KindRegistry, bundle.KindNotice:
 		return r.controlPolicy(peer, near, h)
-	case bundle.KindReport:
+	case bundle.KindReport, bundle.KindCommand:
 		return r.reportPolicy(peer, h)
 	case bundle.KindSoftware:
 		return r.softwarePolicy(peer, h)
@@ -97,7 +97,7 @@ func (r *Relay) controlPolicy(peer string, near registry.Card, h bundle.Header) 
 // handle deals with one bundle of the inbox.
 func (r *Relay) handle(ctx context.Context, a queue.Arrived) error {
 	switch bundle.Kind(a.Kind) {
-	case bundle.KindRegistry, bundle.KindNotice, bundle.KindReport:
+	case bundle.KindRegistry, bundle.KindNotice, bundle.KindReport, bundle.KindCommand:
 		return r.control(ctx, a)
 	case bundle.KindSoftware:
 		return r.takeSoftware(ctx, a)

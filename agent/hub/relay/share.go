@@ -144,6 +144,9 @@ func (r *Relay) ShareRegistry(ctx context.Context, offices map[string]Greeting) 
 				was.serial = 0
 			}
 		}
+		if r.resyncs(key) {
+			was.serial = 0
+		}
 		r.shared[key] = was
 		if was.serial < newest && card.Enrolled() {
 			like := lacking{since: was.serial}

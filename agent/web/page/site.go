@@ -157,11 +157,9 @@ func addTemplates(all map[string]*template.Template, base *template.Template, fr
 		if name == "layout" || strings.HasSuffix(name, "parts") {
 			continue
 		}
-		t, err := template.Must(base.Clone()).ParseFS(from, file)
-		if err != nil {
+		if all[name], err = pageOf(base, from, file); err != nil {
 			return fmt.Errorf("parse template %s: %w", name, err)
 		}
-		all[name] = t
 	}
 	return nil
 }

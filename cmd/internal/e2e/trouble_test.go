@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -175,4 +176,82 @@ func TestP8_OfflineIsNormal(t *testing.T) {
 		reaches(t, a, id, office.Delivered)
 	}
 	reaches(t, a, warm.ID, office.Accepted)
+}
+
+// TestP1_P2_P3_AHubIsRestoredWhole deletes the hub's data folder and raises the hub from
+// a backup that was made while it ran: what it had in custody arrives from it, what it
+// took over later from the sender, and what was delivered since not again. The recipe is
+// that of README.md.
+func TestP1_P2_P3_AHubIsRestoredWhole(t *testing.T) {
+	w := start(t)
+	a, b := w.Offices[0], w.Offices[1]
+	secret, backup := filepath.Join(t.TempDir(), "passphrase"), filepath.Join(t.TempDir(), "backup")
+	if err := os.WriteFile(secret, []byte("một mật khẩu dài để thử\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hub := func(args ...string) {
+		t.Helper()
+		if _, err := w.Run(t.Context(), "tram-hub", append(args, "--data", w.HubDir(), "--passphrase-file", secret)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := send(t, a, codeB, file{"truoc.pdf", sample.SmallPDF(5000, 1)})
+	reaches(t, a, first.ID, office.Delivered)
+	stop := func(o *world.Office) {
+		t.Helper()
+		if err := o.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(o *world.Office) {
+		t.Helper()
+		if err := errors.Join(o.Start(), o.Wait(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	burn := func() {
+		t.Helper()
+		lost := time.Now()
+		if err := errors.Join(w.Hub.Kill(), os.RemoveAll(w.HubDir())); err != nil {
+			t.Fatal(err)
+		}
+		hub("restore", backup)
+		startAgain(t, w)
+		t.Logf("the hub was back after %v", time.Since(lost))
+	}
+	stop(b)
+	delivered := send(t, a, codeB, file{"se-den.pdf", sample.SmallPDF(300_000, 2)})
+	reaches(t, a, delivered.ID, office.AtHub)
+	hub("backup", backup)
+	hub("verify", backup)
+	run(b) // the backup says that it is still on its way
+	reaches(t, b, delivered.ID, office.Arrived)
+	stop(b)
+	later := send(t, a, codeB, file{"sau-sao-luu.pdf", sample.SmallPDF(300_000, 4)})
+	reaches(t, a, later.ID, office.AtHub)
+
+	burn()
+	run(b)
+	reaches(t, b, later.ID, office.Arrived)
+	stop(b)
+	kept := send(t, a, codeB, file{"trong-trung-tam.pdf", sample.SmallPDF(300_000, 3)})
+	reaches(t, a, kept.ID, office.AtHub)
+	hub("backup", backup)
+	stop(a)
+	burn()
+	run(b) // nobody has it but the hub
+	reaches(t, b, kept.ID, office.Arrived)
+	run(a)
+	all := []office.Document{first, delivered, kept, later}
+	for _, d := range all {
+		reaches(t, b, d.ID, office.Arrived)
+		reaches(t, a, d.ID, office.Delivered)
+	}
+	page, err := b.API.Documents(t.Context(), office.Query{Box: office.In})
+	if err != nil || page.Total != len(all) {
+		t.Errorf("the receiver has %d documents, want %d (error %v)", page.Total, len(all), err)
+	}
+	if _, err := w.Run(t.Context(), "tram-hub", "audit", "verify", "--data", w.HubDir()); err != nil {
+		t.Error(err)
+	}
 }
