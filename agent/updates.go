@@ -314,9 +314,12 @@ func (d *desk) takeRelease(proof release.Proof, open func(release.Manifest, rele
 }
 
 // software is what the hub is told.
-func (u *updates) software(version string) (release.Told, error) {
+func (u *updates) software() (release.Told, error) {
 	st, err := u.store.State()
-	t := release.Told{Version: version, Serial: st.Serial, OS: runtime.GOOS, Arch: runtime.GOARCH}
+	t := release.Told{Version: u.store.Running(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if u.store.Slot() != "" { // the installed program may run again because a slot was damaged
+		t.Serial = st.Serial
+	}
 	failure := func(f update.Failed) release.Failure {
 		return release.Failure{Version: f.Version, Serial: f.Serial, Reason: string(f.Reason)}
 	}
@@ -335,7 +338,7 @@ func (u *updates) software(version string) (release.Told, error) {
 // tellSoftware reports to the hub which software runs, when it does not know.
 func (d *desk) tellSoftware(ctx context.Context) error {
 	u := d.agent.updates
-	t, err := u.software(d.o.Version)
+	t, err := u.software()
 	if err != nil {
 		return err
 	}
@@ -431,8 +434,8 @@ func (a *Agent) softwareStatus() (Software, error) {
 	if err != nil {
 		return Software{}, err
 	}
-	t, err := a.updates.software(a.o.Version)
-	s := Software{Version: a.o.Version, Slot: a.updates.store.Slot() != "", Before: st.Previous, Refused: t.Refused, Stuck: t.Stuck}
+	t, err := a.updates.software()
+	s := Software{Version: a.updates.store.Running(), Slot: a.updates.store.Slot() != "", Before: st.Previous, Refused: t.Refused, Stuck: t.Stuck}
 	if n := len(t.Failed); n > 0 {
 		s.TakenBack = &t.Failed[n-1]
 	}

@@ -36,6 +36,10 @@ const (
 
 // runSoftware brings releases to those below, and tells the hub above, until ctx ends.
 func (h *Hub) runSoftware(ctx context.Context) error {
+	pause := h.o.PublishEvery // reports that come together are looked at together
+	if pause <= 0 {
+		pause = DefaultPublishEvery
+	}
 	for {
 		if err := h.publishSoftware(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("software not published", "error", err)
@@ -45,6 +49,11 @@ func (h *Hub) runSoftware(ctx context.Context) error {
 			return ctx.Err()
 		case <-h.updates:
 		case <-time.After(softwareLook):
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
 		}
 	}
 }

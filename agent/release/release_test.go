@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -340,4 +341,20 @@ func FuzzTold(f *testing.F) {
 			t.Fatalf("%+v", p)
 		}
 	})
+}
+
+// TestP12_ReadmeShowsTheVectors keeps the specification and the vectors that it shows
+// alike.
+func TestP12_ReadmeShowsTheVectors(t *testing.T) {
+	page, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.ReplaceAll(string(page), "\n", "")
+	v := readVectors(t)
+	for _, bytes := range [][]byte{v.Authority, v.Proof} {
+		if !strings.Contains(flat, base64.StdEncoding.EncodeToString(bytes)) {
+			t.Errorf("agent/README.md does not show %x…", bytes[:16])
+		}
+	}
 }

@@ -48,7 +48,7 @@ func (s *Store) settle(st *State) {
 	if st.Current == "" || st.Trial != nil || st.Installed == s.o.Version {
 		return
 	}
-	installed, err := release.ParseVersion(s.o.Version)
+	installed, err := release.ParseVersion(s.Running())
 	current, err2 := release.ParseVersion(st.Current)
 	if err != nil || err2 != nil {
 		return

@@ -133,10 +133,14 @@ func TestADamagedSlotGivesWayToTheOneBefore(t *testing.T) {
 	if st, err := s.State(); err != nil || len(st.Failed) != 1 || st.Failed[0].Reason != Damaged {
 		t.Fatalf("%+v %v", st, err)
 	}
+	// The same release, sent once more, mends it.
+	if start := b.live(nil, func() {}); start.Version != newVersion {
+		t.Fatalf("%+v", start)
+	}
 }
 
 func TestANewerInstalledProgramGoesBeforeTheSlots(t *testing.T) {
-	for installed, slot := range map[string]string{oldVersion: newVersion, "1.5.0": "", "1.6.0": "", "1.4.1": newVersion, "dev": newVersion} {
+	for installed, slot := range map[string]string{oldVersion: newVersion, "1.5.0": "", "1.6.0": "", "v1.6.0": "", "1.4.1": newVersion, "dev": newVersion} {
 		b := &box{t: t, disk: newDisk(t), keys: newKeys(t)}
 		b.proof = b.keys.proof(t, newVersion, 7)
 		b.live(nil, func() {})

@@ -34,6 +34,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -170,6 +171,18 @@ func New(o Options) *Store {
 // Slot is the version of the slot that this process runs from, "" for the installed
 // program.
 func (s *Store) Slot() string { return s.o.Slot }
+
+// Running is the version that runs: of its slot, or as it was built, for which a "v"
+// may stand before the numbers. A build of its own has what it calls itself.
+func (s *Store) Running() string {
+	if s.o.Slot != "" {
+		return s.o.Slot
+	}
+	if v, err := release.ParseVersion(strings.TrimPrefix(s.o.Version, "v")); err == nil {
+		return v.String()
+	}
+	return s.o.Version
+}
 
 // State reads the state; the zero State when there is none.
 func (s *Store) State() (State, error) {
@@ -313,7 +326,7 @@ func (s *Store) take(st *State, o Offer) (release.Manifest, error) {
 		return m, &Refusal{m.Version.String(), Unsigned, err}
 	}
 	version := m.Version.String()
-	here, _ := release.ParseVersion(s.o.Version)
+	here, _ := release.ParseVersion(s.Running())
 	if no := m.Judge(release.Installed{Version: here, Serial: st.Serial, OS: s.o.OS, Arch: s.o.Arch}); no != "" {
 		return m, &Refusal{version, Reason(no), nil}
 	}

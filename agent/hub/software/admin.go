@@ -306,10 +306,12 @@ func (s *Software) change(ctx context.Context, version, by, action string, do fu
 	return s.Show(ctx, version)
 }
 
-// NextSerial is the serial of the next release of this hub.
+// NextSerial is the serial of the next release of this hub: the time where that is
+// higher than the last, so that offices take the releases of a hub that has lost its
+// store.
 func (s *Software) NextSerial(ctx context.Context) (serial uint64, err error) {
 	err = s.o.DB.View(ctx, func(tx *sqlite.Tx) error {
-		return tx.QueryRow(`SELECT coalesce(max(serial), 0) + 1 FROM software_releases`).Scan(&serial)
+		return tx.QueryRow(`SELECT max(coalesce(max(serial), 0) + 1, ?) FROM software_releases`, s.o.Now().Unix()).Scan(&serial)
 	})
 	return serial, err
 }

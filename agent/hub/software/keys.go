@@ -13,7 +13,8 @@ import (
 
 // Trust believes a software key from now on, and returns this hub's warrant for it:
 // above is the serial of the warrant of the hub above, 0 when the key is this hub's
-// own. Of the hub above no older warrant is taken (release.ErrSignature).
+// own. Its serial is the time where that is higher than the last, so that offices
+// believe a hub that has lost its store. Of the hub above no older warrant is taken (release.ErrSignature).
 func (s *Software) Trust(tx *sqlite.Tx, key *ecdsa.PublicKey, above uint64) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
@@ -32,7 +33,7 @@ func (s *Software) Trust(tx *sqlite.Tx, key *ecdsa.PublicKey, above uint64) ([]b
 	case string(last.key) == string(der):
 		return last.warrant, nil
 	}
-	serial := last.serial + 1
+	serial := max(last.serial+1, uint64(max(tx.Now().Unix(), 0)))
 	warrant, err := release.SignWarrant(release.Warrant{Hub: s.o.Code, Serial: serial, Key: key}, s.o.Authority)
 	if err != nil {
 		return nil, err

@@ -84,6 +84,8 @@ type fixture struct {
 	t    *testing.T
 	now  time.Time
 	post *post
+
+	serial uint64 // of the last release: 1, 2, … here
 }
 
 // post is a carrier that remembers.
@@ -158,9 +160,12 @@ func (f *fixture) add(version string, change ...func(*release.Manifest)) error {
 		{OS: "linux", Arch: "amd64", Size: int64(len(program)), SHA256: sha256.Sum256(program)},
 		{OS: "linux", Arch: "arm64", Size: int64(len(program)), SHA256: sha256.Sum256(program)},
 	}}
-	if m.Serial, err = f.NextSerial(f.t.Context()); err != nil {
-		f.t.Fatal(err)
+	next, err := f.NextSerial(f.t.Context())
+	if err != nil || next < uint64(f.now.Unix()) || next <= f.serial {
+		f.t.Fatalf("serial %d after %d, %v", next, f.serial, err)
 	}
+	f.serial++
+	m.Serial = f.serial
 	for _, c := range change {
 		c(&m)
 	}
