@@ -35,7 +35,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build token run test test-short kill kill-tree stampede hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -59,7 +59,7 @@ test: tools fmt-check ## everything: format, vet, all tests with the race detect
 	go test -run '^(TestChaos|TestP5_NothingOvertakesHoaToc)$$' -v ./sync/engine
 	@echo "Every step of every writer, large files, all random lists and days, whole years of registers, all windows, without the race detector:"
 	CI=1 go test -run '^(TestP1_P2_WritersCrossedWithAKillAtEachStep|TestALargeDocumentCostsLittleMemory|TestP9_.*|TestListingIsWhatANaiveSortGives|TestNumbersOverRandomDays|TestEveryLineIsOnOnePage|TestAPrintedYear)$$|$(TOURS)' \
-		./agent/books ./agent/connector/hotfolder ./agent/connector/lgsp ./agent/office ./agent/register ./agent/web ./agent/search/extract
+		./agent/books ./agent/connector/hotfolder ./agent/connector/lgsp ./agent/office ./agent/register ./agent/web ./agent/hub/console ./agent/search/extract
 	$(MAKE) kill N=2
 	@echo "make test: everything passed"
 
@@ -77,6 +77,12 @@ kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be los
 
 stampede: build ## AGENTS offices return to a hub that was killed; JSON lines
 	@bin/tram-lab stampede --agents $(AGENTS)
+
+fleet: build ## 1,000, 3,000 and 11,000 connected offices with heartbeats, then documents; JSON lines
+	@bin/tram-lab fleet
+
+outage: build ## 170 offices on one link fall silent: what the operator is told; JSON lines
+	@bin/tram-lab outage $(LABFLAGS)
 
 hotfolder: build ## 1,000 messages of 1 MB dropped at once into a hot folder, its office killed three times; JSON lines
 	@bin/tram-lab hotfolder $(LABFLAGS)
@@ -97,6 +103,9 @@ bench-search: build ## the index over 100,000 made-up documents and what people 
 
 bench-pages: build ## the clerk's pages of an office with 100,000 documents: times, bytes, what is found; JSON lines
 	@bin/tram-lab bench pages
+
+bench-console: build ## the console's pages of a hub with 11,000 offices: times and bytes; JSON lines
+	@bin/tram-lab bench console
 
 lab: build lab-tools ## Trạm and its rivals over a bad line, an hour or more; the table in sync/README.md
 	@bin/tram-lab link $(LABFLAGS) --markdown sync/README.md

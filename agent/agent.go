@@ -63,7 +63,8 @@ type Agent struct {
 	// rejoined does so when the box was enrolled before.
 	rejoined chan struct{}
 
-	trying sync.Mutex // held by the one attempt to enrol
+	monitor *monitor   // nil: nobody may ask
+	trying  sync.Mutex // held by the one attempt to enrol
 
 	mu        sync.Mutex
 	desk      *desk              // nil until the box is enrolled
@@ -118,7 +119,11 @@ func (a *Agent) Run(ctx context.Context, ready func()) (err error) {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return api.Serve(ctx, local, a.local()) })
-	group.Go(func() error { return a.work(ctx, ready) })
+	if err := a.openMonitor(ctx, group); err != nil {
+		group.Go(func() error { return err }) // ends what has started
+	} else {
+		group.Go(func() error { return a.work(ctx, ready) })
+	}
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}

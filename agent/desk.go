@@ -83,6 +83,7 @@ type desk struct {
 	pages    *httpd.Server
 	lan      *lan.Keeper // nil while the pages stay on this machine
 	meter    meter
+	traffic  traffic
 	lineage  *lineage.Lineage
 	book     *countersign.Book
 	older    older
@@ -305,6 +306,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.beats(ctx) })
 	group.Go(func() error { return d.commands.Run(ctx) })
+	group.Go(func() error { return d.watchDeliveries(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
 	group.Go(func() error { return d.renewer.Run(ctx) })
 	group.Go(func() error { return d.pagesCertificates(ctx) })
@@ -344,6 +346,7 @@ func (d *desk) pump(ctx context.Context) error {
 		case now := <-second.C:
 			stats := d.link.Stats()
 			d.meter.take(now, stats.SentBytes+stats.ReceivedBytes)
+			d.traffic.take(stats, d.line.State().Metered)
 		}
 	}
 }

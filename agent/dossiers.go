@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"tram/agent/connector"
 	"tram/agent/dossier"
 	"tram/agent/dossier/forms"
 	"tram/agent/health"
@@ -17,6 +18,7 @@ import (
 func (d *desk) openDossiers(ctx context.Context) (err error) {
 	d.dossiers, err = dossier.New(ctx, dossier.Options{
 		DB: d.db, Blobs: d.blobs, Code: d.id.Code, Name: d.id.Name, Agency: d.o.Config.Dossiers.Agency, Post: d.office, News: d.office, Reporter: d.office, Carrier: d.office, Sheet: d.controlSheet,
+		Forget: connector.Forget,
 		Unsure: func() bool { trusted, _ := d.clock.Trusted(); return !trusted },
 		Logger: d.log.With("part", "dossiers"), Now: d.clock.Now,
 	})

@@ -28,9 +28,7 @@ import (
 	"tram/agent/problem"
 	"tram/agent/web"
 	"tram/agent/web/account"
-	"tram/storage/audit"
 	"tram/storage/fsx"
-	"tram/storage/sqlite"
 	"tram/sync/mqtt"
 )
 
@@ -46,7 +44,7 @@ const draftDir = "drafts"
 const firstAccount = "vanthu"
 
 func (d *desk) openPages(ctx context.Context) (err error) {
-	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now, Record: recordUser}); err != nil {
+	if d.accounts, err = account.New(d.db, account.Options{Logger: d.log, Now: d.clock.Now, Record: account.Audited}); err != nil {
 		return err
 	}
 	d.apps = appkey.New(d.db, appkey.Options{Logger: d.log.With("part", "apps"), Now: d.clock.Now})
@@ -109,15 +107,6 @@ func (d *desk) forgetFirstSignIn(ctx context.Context) error {
 		}
 	}
 	return os.Remove(path)
-}
-
-// recordUser keeps what happens to accounts in the audit log.
-func recordUser(tx *sqlite.Tx, e account.Event) error {
-	entry := audit.Entry{Actor: e.By, Action: e.Action, Subject: e.Name}
-	if e.Address != "" {
-		entry.Detail = map[string]string{"address": e.Address}
-	}
-	return audit.Append(tx, entry)
 }
 
 func (d *desk) site(ctx context.Context) (http.Handler, error) {

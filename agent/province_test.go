@@ -94,7 +94,7 @@ func (f *faults) Handle(_ context.Context, r slog.Record) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	line := r.Message
-	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
+	r.Attrs(func(a slog.Attr) bool { line += " " + a.Key + "=" + a.Value.Resolve().String(); return true })
 	fmt.Fprintln(&f.all, r.Level, line)
 	// What its end broke off is no fault.
 	if r.Level >= slog.LevelError && !strings.Contains(line, context.Canceled.Error()) && (f.but == "" || !strings.Contains(line, f.but)) {
@@ -187,7 +187,7 @@ func noneLeft(t *testing.T, before int) {
 func (p *province) hubDir() string { return filepath.Join(p.dir, "hub") }
 
 func (p *province) openHub() (*hub.Hub, error) {
-	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond, PublishEvery: 200 * time.Millisecond, Disk: p.disk, Machine: p.machine})
+	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond, PublishEvery: 200 * time.Millisecond, WatchEvery: 200 * time.Millisecond, Disk: p.disk, Machine: p.machine})
 }
 
 func (p *province) invite(csv string) {

@@ -8,13 +8,13 @@ import (
 	v1 "tram/agent/api/v1"
 	"tram/agent/identity"
 	"tram/agent/office"
-	"tram/agent/web"
+	"tram/agent/web/page"
 )
 
 // public is the interface for software of other makers, beside the pages on
 // their listener.
 func (d *desk) public() (*v1.Server, error) {
-	style, err := web.Style()
+	style, err := page.Style()
 	if err != nil {
 		return nil, err
 	}

@@ -197,6 +197,8 @@ func TestRulesBetweenSettings(t *testing.T) {
 		{"a signing agent on another machine", "[ui]\nsigning = \"wss://192.168.1.9:8987\"\n", "ui.signing"},
 		{"a signing agent with more behind it", "[ui]\nsigning = \"wss://127.0.0.1:8987; script-src *\"\n", "ui.signing"},
 		{"a name that is none", "[ui]\nnames = [\"tram xã\"]\n", "ui.names"},
+		{"figures for the whole network", "[metrics]\nlisten = \"192.0.2.7:9710\"\n", "metrics.allow"},
+		{"a name among addresses", "[metrics]\nlisten = \"127.0.0.1:9710\"\nallow = [\"prometheus\"]\n", "metrics.allow"},
 		{"control character", "[office]\nsigner = \"a\\u0007\"\n", "office.signer"},
 	}
 	for _, tt := range tests {

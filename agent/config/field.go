@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -147,12 +146,6 @@ const hostPort = "HOST:PORT"
 
 func address(key string, p *string) field { return stringField(key, hostPort, p, isAddress) }
 
-// loopback is an address for pages without TLS: they must not leave the
-// machine.
-func loopback(key string, p *string) field {
-	return stringField(key, "127.0.0.1:PORT | [::1]:PORT", p, isLoopback)
-}
-
 func optionalAddress(key string, p *string) field {
 	return stringField(key, hostPort, p, func(s string) bool { return s == "" || isAddress(s) })
 }
@@ -238,15 +231,6 @@ func week(key string, p *hours.Week) field {
 func isAddress(s string) bool {
 	_, err := splitAddress(s)
 	return err == nil
-}
-
-func isLoopback(s string) bool {
-	host, err := splitAddress(s)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func anyPort(s string) bool { return strings.HasSuffix(s, ":0") }

@@ -2,11 +2,25 @@ package config
 
 import (
 	"bytes"
+	"slices"
 	"time"
+
+	"tram/agent/hours"
 )
 
 // HubFile is the name of the hub program's settings file in its data folder.
 const HubFile = "tram-hub.toml"
+
+// Bounds of alerts.
+const (
+	maxURL   = 2000 // characters
+	minPulse = 10 * time.Second
+	maxPulse = 24 * time.Hour
+)
+
+func printables(all []string) bool {
+	return !slices.ContainsFunc(all, func(s string) bool { return !isPrintable(s) })
+}
 
 // hubEnv starts the names of environment variables of the hub program.
 const hubEnv = "TRAM_HUB_"
@@ -23,6 +37,8 @@ type Hub struct {
 	Limits   HubLimits
 	Upstream HubUpstream
 	Storage  Storage
+	Alerts   HubAlerts
+	Metrics  Metrics
 
 	origins map[string]Origin
 }
@@ -54,7 +70,10 @@ type HubEnroll struct {
 
 // HubConsole is where the province's console is served.
 type HubConsole struct {
-	Address string // loopback host:port
+	Address string // host:port; beyond loopback it is served over TLS alone
+	// Names are further host names and IP addresses under which browsers come,
+	// for the certificate.
+	Names []string
 }
 
 // HubLimits bounds what one office may leave at the hub.
@@ -68,6 +87,42 @@ type HubUpstream struct {
 	Keepalive time.Duration // longest silence of the line
 }
 
+// HubAlerts is of whom and how people are told what is wrong.
+type HubAlerts struct {
+	Rules   []string   // changes of rules, see incident.Rules.Override
+	OnCall  hours.Week // when somebody takes what is critical; empty: always
+	Webhook HubWebhook
+	Mail    HubMail
+	Command []string // program with its arguments; empty for none
+	Pulse   HubPulse
+}
+
+// HubWebhook is where alerts are posted to.
+type HubWebhook struct {
+	URL    string // "" for none
+	Secret string // file with the secrets that messages are signed with
+	CA     string // file with authorities in PEM; "" for the system's
+}
+
+// HubMail is the mail server for alerts.
+type HubMail struct {
+	Server   string // HOST or HOST:PORT; "" for none
+	TLS      string // "starttls", "tls", or "" by the port
+	From     string
+	To       []string
+	Security []string // who gets what is about signatures; empty: To
+	User     string   // "" signs in nowhere
+	Password string   // file with the password
+	CA       string   // file with authorities in PEM; "" for the system's
+}
+
+// HubPulse is the sign of life to a watcher outside.
+type HubPulse struct {
+	File  string // file with its address; "" for none
+	Every time.Duration
+	CA    string // file with authorities in PEM; "" for the system's
+}
+
 // DefaultHub returns the settings of a hub where nobody set anything.
 func DefaultHub() *Hub {
 	return &Hub{
@@ -79,11 +134,12 @@ func DefaultHub() *Hub {
 		Limits:   HubLimits{Quota: 20 * GB},
 		Upstream: HubUpstream{Keepalive: time.Minute},
 		Storage:  Storage{Reserve: 500 * MB},
+		Alerts:   HubAlerts{Pulse: HubPulse{Every: 5 * time.Minute}},
 	}
 }
 
 func (h *Hub) fields() []field {
-	return []field{
+	return append([]field{
 		officeCode("code", &h.Code),
 		text("name", &h.Name, maxName),
 		toggle("mqtt.embedded", &h.MQTT.Embedded),
@@ -98,7 +154,8 @@ func (h *Hub) fields() []field {
 		addresses("enroll.advertise", &h.Enroll.Advertise),
 		duration("enroll.life", &h.Enroll.Life, minLife, maxLife),
 		duration("enroll.grace", &h.Enroll.Grace, 0, maxLife),
-		loopback("console.address", &h.Console.Address),
+		address("console.address", &h.Console.Address),
+		hostNames("console.names", &h.Console.Names),
 		choice("language", &h.Language, "vi", "en"),
 		choice("log.level", &h.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &h.Log.Format, "text", "json"),
@@ -106,7 +163,24 @@ func (h *Hub) fields() []field {
 		addresses("upstream.servers", &h.Upstream.Servers),
 		duration("upstream.keepalive", &h.Upstream.Keepalive, minKeepalive, maxKeepalive),
 		size("storage.reserve", &h.Storage.Reserve, 10*MB, 1000*GB),
-	}
+		list("alerts.rules", "[CLUSTER: ]RULE SEVERITY LIMIT | [CLUSTER: ]RULE off, …", &h.Alerts.Rules, printables),
+		week("alerts.oncall", &h.Alerts.OnCall),
+		text("alerts.webhook.url", &h.Alerts.Webhook.URL, maxURL),
+		optionalPath("alerts.webhook.file", &h.Alerts.Webhook.Secret),
+		optionalPath("alerts.webhook.ca", &h.Alerts.Webhook.CA),
+		text("alerts.mail.server", &h.Alerts.Mail.Server, maxName),
+		choice("alerts.mail.tls", &h.Alerts.Mail.TLS, "", "starttls", "tls"),
+		text("alerts.mail.from", &h.Alerts.Mail.From, maxName),
+		list("alerts.mail.to", "NAME@DOMAIN, …", &h.Alerts.Mail.To, printables),
+		list("alerts.mail.security", "NAME@DOMAIN, …", &h.Alerts.Mail.Security, printables),
+		text("alerts.mail.user", &h.Alerts.Mail.User, maxName),
+		optionalPath("alerts.mail.file", &h.Alerts.Mail.Password),
+		optionalPath("alerts.mail.ca", &h.Alerts.Mail.CA),
+		list("alerts.command", "/…, ARGUMENT, …", &h.Alerts.Command, printables),
+		optionalPath("alerts.pulse.file", &h.Alerts.Pulse.File),
+		duration("alerts.pulse.every", &h.Alerts.Pulse.Every, minPulse, maxPulse),
+		optionalPath("alerts.pulse.ca", &h.Alerts.Pulse.CA),
+	}, h.Metrics.fields()...)
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -115,7 +189,7 @@ func (h *Hub) Validate() error {
 	if !h.MQTT.Embedded && len(h.MQTT.Server) == 0 {
 		faults = append(faults, badValue("mqtt.server", "", "HOST:PORT (mqtt.embedded = false)", h.origins))
 	}
-	return faults.Err()
+	return append(faults, h.Metrics.faults(h.origins)...).Err()
 }
 
 // Values lists every effective setting with where it came from, in a fixed

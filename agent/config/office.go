@@ -35,6 +35,7 @@ type Office struct {
 	USB       USB
 	Dossiers  Dossiers
 	Support   Support
+	Metrics   Metrics
 
 	origins map[string]Origin
 }
@@ -189,7 +190,7 @@ func (o *Office) fields() []field {
 		toggle("support.remote", &o.Support.Remote),
 		officeCode("dossiers.agency", &o.Dossiers.Agency),
 		number("dossiers.retention", &o.Dossiers.Retention, 0, 36_500),
-	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields())
+	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields(), o.Metrics.fields())
 }
 
 // Validate checks every value and returns all faults as a problem.List, or nil.
@@ -205,6 +206,7 @@ func (o *Office) Validate() error {
 		faults = append(faults, badValue("ui.key", o.UI.Key, "ui.certificate + ui.key", o.origins))
 	}
 	faults = append(faults, o.Line.faults(o.origins)...)
+	faults = append(faults, o.Metrics.faults(o.origins)...)
 	return append(faults, o.Stamp.faults(o.origins)...).Err()
 }
 

@@ -2,9 +2,14 @@ package connector
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 
 	"tram/agent/i18n"
 	"tram/agent/problem"
+	"tram/storage"
+	"tram/storage/sqlite"
 )
 
 // maxFailure bounds the technical text of a failure that is kept, in bytes.
@@ -30,6 +35,35 @@ func failure(err error) *Failure {
 		f.Technical = f.Technical[:maxFailure]
 	}
 	return f
+}
+
+// short is why something did not work, without words of the other system, which may
+// name the applicant of a dossier: what outlives the dossier has this.
+func (f *Failure) short() string {
+	if f.Said == nil {
+		return f.Technical
+	}
+	code, _ := f.Said.Args["code"].(string)
+	return strings.TrimSpace(strings.TrimPrefix(f.Said.Key, "problem.") + " " + code)
+}
+
+// discreet is an error about a dossier: the log gets the short form of it.
+type discreet struct{ error }
+
+// LogValue implements [slog.LogValuer].
+func (d discreet) LogValue() slog.Value {
+	return slog.StringValue(failure(d.error).short())
+}
+
+func (d discreet) Unwrap() error { return d.error }
+
+// Forget takes out of what waits for connectors the words in which other systems
+// refused a dossier, within the transaction that gives up its personal data.
+func Forget(tx *sqlite.Tx, dossier storage.ID) error {
+	if _, err := tx.Exec(`UPDATE deliveries SET failure = '' WHERE document = ? AND failure <> ''`, dossier); err != nil {
+		return fmt.Errorf("forget failures of deliveries: %w", err)
+	}
+	return nil
 }
 
 // Text implements [i18n.Speaker]: what a person can read, or else the error.

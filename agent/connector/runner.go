@@ -324,6 +324,9 @@ func (d *delivering) end(ctx context.Context, o outcome) {
 	if ctx.Err() != nil && o.err != nil {
 		return // it was cut short
 	}
+	if o.err != nil && o.Entry.OfDossier() {
+		o.err = discreet{o.err}
+	}
 	ctx = context.WithoutCancel(ctx)
 	name, now := d.runner.c.Name, d.h.o.Now()
 	var err error

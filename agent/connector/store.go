@@ -233,7 +233,11 @@ func (s store) failed(ctx context.Context, name string, i item, why *Failure, du
 			since, due, string(raw), dead, i.seq); err != nil || !dead {
 			return err
 		}
+		reason := why.Text(i18n.Vietnamese)
+		if i.Entry.OfDossier() {
+			reason = why.short()
+		}
 		return audit.Append(tx, audit.Entry{Actor: By(name), Action: actionDead, Subject: i.Entry.Document.String(),
-			Detail: map[string]string{"entry": i.Entry.Cursor, "reason": why.Text(i18n.Vietnamese)}})
+			Detail: map[string]string{"entry": i.Entry.Cursor, "reason": reason}})
 	})
 }

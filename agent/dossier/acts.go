@@ -2,11 +2,7 @@ package dossier
 
 import (
 	"context"
-	"time"
 
-	"tram/agent/clock"
-	"tram/agent/i18n"
-	"tram/agent/problem"
 	"tram/storage"
 	"tram/storage/sqlite"
 )
@@ -51,7 +47,9 @@ func (s *Store) Supplement(ctx context.Context, id storage.ID, copies []int, lis
 		if err := a.d.Allows(Supplemented); err != nil {
 			return err
 		}
-		a.copies(copies)
+		if err := a.copies(copies); err != nil {
+			return err
+		}
 		if err := a.files(staged); err != nil {
 			return err
 		}
@@ -98,31 +96,6 @@ func (s *Store) DenyWithdrawal(ctx context.Context, id storage.ID, reason string
 // Stop ends the work without a result, by a decision (form 05).
 func (s *Store) Stop(ctx context.Context, id storage.ID, reason, legal string, by Actor, seen int) (Dossier, error) {
 	return s.say(ctx, id, Event{Kind: Stopped, Text: reason, Legal: legal}, true, by, seen)
-}
-
-// Extend apologises and sets a new date of return (form 04): day is yyyy-mm-dd, to
-// the end of that day's office hours.
-func (s *Store) Extend(ctx context.Context, id storage.ID, day, reason string, by Actor, seen int) (Dossier, error) {
-	var v faults
-	reason = v.text("reason", reason, true)
-	v.day("day", day, true)
-	if err := v.list.Err(); err != nil {
-		return Dossier{}, err
-	}
-	date, err := time.ParseInLocation(time.DateOnly, day, clock.Vietnam)
-	if err != nil {
-		return Dossier{}, err
-	}
-	return s.act(ctx, id, by, seen, func(a *acting) error {
-		due, err := endOf(s.Calendar(), date)
-		if err != nil {
-			return err
-		}
-		if !due.After(a.d.Due) || !due.After(a.tx.Now()) {
-			return problem.New(problem.Usage, "dossier.day-early", "day", i18n.Args{"due": clockTime(a.d.Due)})
-		}
-		return a.event(Event{Kind: Extended, Text: reason, Due: due})
-	})
 }
 
 // Finish gives the result.

@@ -12,6 +12,7 @@
 //   - A dossier is worked on under the version of its procedure under which it was
 //     filed. No later version, and no later calendar, moves a date of return that the
 //     applicant was told.
+//   - An apology that the desk prepared extends nothing until a leader confirms it.
 //   - Codes are given by the office whose code they bear, each once, link or no link.
 //   - Who acts on a state that somebody else has changed meanwhile is told so, and
 //     nothing is overwritten.

@@ -58,6 +58,7 @@ func (a *acting) erase(reason string) error {
 	for _, query := range []string{
 		`DELETE FROM dossier_steps WHERE transfer IN (SELECT id FROM dossier_transfers WHERE dossier = ?)`,
 		`DELETE FROM dossier_files WHERE dossier = ?`,
+		`DELETE FROM dossier_apologies WHERE dossier = ?`,
 		`UPDATE dossier_events SET text = '', legal = '' WHERE dossier = ?`,
 	} {
 		if _, err := a.tx.Exec(query, a.seq); err != nil {
@@ -65,6 +66,9 @@ func (a *acting) erase(reason string) error {
 		}
 	}
 	if err := a.eraseTransfers(); err != nil {
+		return err
+	}
+	if err := a.s.forget(a.tx, a.d.ID); err != nil {
 		return err
 	}
 	if _, err := a.tx.Exec(`INSERT INTO dossier_traces (one, since, last) VALUES (1, ?1, ?1) ON CONFLICT (one) DO UPDATE SET last = ?1`, a.tx.Now()); err != nil {
@@ -78,7 +82,7 @@ func (a *acting) erase(reason string) error {
 func (d *Dossier) forget() {
 	d.Erased, d.Subject = true, ""
 	d.Applicant = Applicant{Kind: d.Applicant.Kind}
-	d.Results, d.Files = []Result{}, []File{}
+	d.Results, d.Files, d.Apology = []Result{}, []File{}, nil
 	for i := range d.Charges {
 		d.Charges[i].Receipt = ""
 	}

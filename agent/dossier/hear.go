@@ -22,9 +22,6 @@ type mailbox struct{ *Store }
 // Mailbox is where the office delivers what other offices tell of dossiers.
 func (s *Store) Mailbox() office.Mailbox { return mailbox{s} }
 
-// errEarly says that a step came before one that it follows on. It is offered again.
-var errEarly = errors.New("a step of the dossier is still on its way")
-
 func refusal(key string, cause error) error {
 	return &office.Refusal{Why: i18n.Say("dossier.refused." + key), Cause: cause}
 }
@@ -69,7 +66,7 @@ func (s *Store) heardOf(tx *sqlite.Tx, step Step, d office.Delivery) (dossier in
 	case noRows(err) && step.Hand != nil:
 		return s.guest(tx, step, d)
 	case noRows(err):
-		return 0, errEarly
+		return 0, office.ErrPremature
 	case err != nil:
 		return 0, err
 	case registry.Key(peer) != registry.Key(d.From.Code):
@@ -77,7 +74,7 @@ func (s *Store) heardOf(tx *sqlite.Tx, step Step, d office.Delivery) (dossier in
 	case step.Number <= heard:
 		return 0, nil
 	case step.Number > heard+1:
-		return 0, errEarly
+		return 0, office.ErrPremature
 	}
 	return dossier, nil
 }

@@ -143,6 +143,50 @@ func TestBadFilingsNameTheFieldAndStoreNothing(t *testing.T) {
 	}
 }
 
+// TestCopiesThatCannotBeAreNamedAndNothingIsTakenIn: all of them at once, also where
+// papers come later.
+func TestCopiesThatCannotBeAreNamedAndNothingIsTakenIn(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	lacking := func() Filing {
+		f := filing()
+		f.Copies = []int{1, 0, 0}
+		return f
+	}
+	x, err := d.ReceiveLacking(ctx, lacking(), "Giấy chứng sinh", "", hien)
+	noError(t, err)
+	for name, act := range map[string]func(copies []int) (Dossier, error){
+		"supplement": func(copies []int) (Dossier, error) { return d.Supplement(ctx, x.ID, copies, nil, "", hien, 0) },
+		"accept": func(copies []int) (Dossier, error) {
+			y, err := d.File(ctx, lacking(), gate)
+			noError(t, err)
+			return d.Accept(ctx, y.ID, copies, hien, 0)
+		},
+	} {
+		for _, copies := range [][]int{{1, -1, MaxCopies + 1}, {1, 1 << 40, -3}} {
+			_, err := act(copies)
+			var fields []string
+			for _, p := range problem.All(err) {
+				fields = append(fields, p.Code+" "+p.Field)
+				if !strings.Contains(p.Message(i18n.Vietnamese), "từ 0 đến 99") || p.Next(i18n.English) == "" {
+					t.Errorf("%s: %s %s", name, p.Message(i18n.Vietnamese), p.Next(i18n.English))
+				}
+			}
+			if want := []string{"dossier.copies copies[1]", "dossier.copies copies[2]"}; !slices.Equal(fields, want) {
+				t.Errorf("%s %v: %v", name, copies, err)
+			}
+		}
+	}
+	if x, err = d.Get(ctx, x.ID); err != nil || x.Status != code.Supplement || x.Papers[1].Copies != 0 {
+		t.Errorf("%s, %+v, %v", x.Status, x.Papers, err)
+	}
+	x, err = d.Supplement(ctx, x.ID, []int{1, MaxCopies}, nil, "", hien, 0)
+	noError(t, err)
+	if x.Papers[1].Copies != MaxCopies || x.Papers[2].Copies != 0 {
+		t.Errorf("%+v", x.Papers)
+	}
+}
+
 func TestTextsAreStoredWithoutWhatNobodySees(t *testing.T) {
 	d := newDesk(t)
 	f := filing()

@@ -59,6 +59,7 @@ type Row struct {
 	Guest      bool         `json:"guest,omitempty"`
 	OwnerName  string       `json:"owner_name"`
 	Book       int          `json:"book,omitempty"`
+	Apology    Draft        `json:"apology,omitempty"` // prepared and not confirmed
 	Version    int          `json:"version"`
 	revision   int64
 	seq, order int64
@@ -76,6 +77,7 @@ type Query struct {
 	TakenFrom, TakenTo time.Time
 	Running            bool   // accepted and not ended
 	Own                bool   // none that were handed to this office
+	Apology            Draft  // those with such a draft; NoDraft for all
 	After              string // cursor of the page before
 	Limit              int    // 0 for PageSize, at most MaxPage
 }
@@ -181,6 +183,9 @@ func (q Query) where(now, soon time.Time) (string, []any) {
 	if q.Own {
 		add(`guest = 0`)
 	}
+	if q.Apology != NoDraft {
+		add(`EXISTS (SELECT 1 FROM dossier_apologies WHERE dossier = dossiers.seq AND (back = '') = ?)`, q.Apology == DraftWaiting)
+	}
 	return where, args
 }
 
@@ -188,7 +193,8 @@ func rowsOf(tx *sqlite.Tx, order, where string, args ...any) ([]Row, error) {
 	list := []Row{}
 	rows, err := tx.Query(`SELECT seq, id, code, applicant, json_extract(content, '$.procedure.name'), json_extract(content, '$.applicant.kind'), channel,
 		status, accepted, due, paused, ended, outcome,
-		handler, guest, owner_name, book, version, revision, `+order+` FROM dossiers WHERE `+where, args...)
+		handler, guest, owner_name, book, version, revision,
+		coalesce((SELECT iif(back = '', 'waiting', 'back') FROM dossier_apologies WHERE dossier = dossiers.seq), ''), `+order+` FROM dossiers WHERE `+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +205,7 @@ func rowsOf(tx *sqlite.Tx, order, where string, args ...any) ([]Row, error) {
 		var kind ApplicantKind
 		var accepted, due, paused, ended int64
 		if err := rows.Scan(&r.seq, &r.ID, &text, &applicant, &r.Procedure, &kind, &r.Channel, &r.Status, &accepted, &due, &paused, &ended, &r.Outcome,
-			&r.Handler, &r.Guest, &r.OwnerName, &r.Book, &r.Version, &r.revision, &r.order); err != nil {
+			&r.Handler, &r.Guest, &r.OwnerName, &r.Book, &r.Version, &r.revision, &r.Apology, &r.order); err != nil {
 			return nil, err
 		}
 		if r.Code, err = code.ParseDossier(text); err != nil {
@@ -212,6 +218,19 @@ func rowsOf(tx *sqlite.Tx, order, where string, args ...any) ([]Row, error) {
 		list = append(list, r)
 	}
 	return list, rows.Err()
+}
+
+// Pulse tells whether a list of dossiers may show something else than before: it
+// gives how many changes there were, and how many dossiers are late.
+func (s *Store) Pulse(ctx context.Context) (changes int64, late int, err error) {
+	where, args := TabLate.where(s.now(), time.Time{})
+	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
+		return tx.QueryRow(`SELECT coalesce((SELECT last FROM dossier_counters WHERE series = 'revision'), 0), (SELECT count(*) FROM dossiers WHERE `+where+`)`, args...).Scan(&changes, &late)
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("count changes of dossiers: %w", err)
+	}
+	return changes, late, nil
 }
 
 // Counts are how many dossiers each tab has.

@@ -120,6 +120,9 @@ func load(tx *sqlite.Tx, where string, args ...any) (d Dossier, seq int64, err e
 	if d.Files, err = files(tx, seq); err != nil {
 		return d, 0, err
 	}
+	if d.Apology, err = apology(tx, seq); err != nil {
+		return d, 0, err
+	}
 	d.Transfers, err = transfers(tx, seq)
 	return d, seq, err
 }

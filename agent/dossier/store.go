@@ -51,6 +51,9 @@ type Options struct {
 	Sheet func(ctx context.Context, d Dossier) (Upload, error)
 	// Reporter carries reports to the hub; nil: there are none.
 	Reporter Reporter
+	// Forget gives up what other parts of the office keep of a dossier that may name the
+	// applicant, within the transaction that erases it; nil: nothing.
+	Forget func(tx *sqlite.Tx, id storage.ID) error
 	// Unsure tells whether the clock is not to be believed now; nil: never.
 	Unsure func() bool
 	Logger *slog.Logger     // nil discards
@@ -72,6 +75,7 @@ type Store struct {
 	wake     chan struct{} // for Run: something is to be told
 	reporter Reporter
 	told     chan struct{} // for RunReports: the hub is to be told at once
+	forget   func(tx *sqlite.Tx, id storage.ID) error
 	unsure   func() bool
 	log      *slog.Logger
 	now      func() time.Time
@@ -96,7 +100,10 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Unsure == nil {
 		o.Unsure = func() bool { return false }
 	}
-	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, agency: cmp.Or(o.Agency, o.Code), post: o.Post, carrier: o.Carrier, sheet: o.Sheet, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
+	if o.Forget == nil {
+		o.Forget = func(*sqlite.Tx, storage.ID) error { return nil }
+	}
+	s := &Store{db: o.DB, blobs: o.Blobs, me: o.Code, name: o.Name, agency: cmp.Or(o.Agency, o.Code), post: o.Post, carrier: o.Carrier, sheet: o.Sheet, news: o.News, tries: NewTries(MaxTries, TriesWithin), wake: make(chan struct{}, 1), reporter: o.Reporter, told: make(chan struct{}, 1), forget: o.Forget, unsure: o.Unsure, log: o.Logger, now: o.Now, next: make(chan struct{})}
 	if err := s.loadCalendar(ctx); err != nil {
 		return nil, fmt.Errorf("open dossiers: %w", err)
 	}
@@ -203,6 +210,11 @@ func (a *acting) conflict() error {
 	if n := len(a.d.Events); n > 0 {
 		last := a.d.Events[n-1]
 		args["name"], args["time"] = last.By, clockTime(last.Learnt)
+		if p := a.d.Apology; p != nil && p.BackAt.After(last.Learnt) {
+			args["name"], args["time"] = p.BackBy, clockTime(p.BackAt)
+		} else if p != nil && p.At.After(last.Learnt) {
+			args["name"], args["time"] = p.By, clockTime(p.At)
+		}
 	}
 	return problem.New(problem.Conflict, "dossier.changed", "", args)
 }
@@ -235,6 +247,9 @@ func (a *acting) take(e Event) error {
 		return err
 	}
 	a.new, a.d.Events = append(a.new, e), append(a.d.Events, e)
+	if err := a.dropDraft(e); err != nil {
+		return err
+	}
 	if !e.Moot {
 		a.follow(e)
 	}

@@ -26,6 +26,8 @@ const (
 	MaxFiles = 100       // of one act
 	MaxFile  = 200 << 20 // bytes of one file
 	MaxSets  = 50
+	// MaxCopies is how many copies of one paper may be handed in. Hard.
+	MaxCopies = 99
 	// maxBackdate is how long after it happened a reception may be entered, such as one
 	// that was taken on paper while the power was out.
 	maxBackdate = 7 * 24 * time.Hour
@@ -200,9 +202,7 @@ func (s *Store) check(ctx context.Context, f Filing, by Actor) (Dossier, error) 
 		if i < len(f.Copies) {
 			h.Copies = f.Copies[i]
 		}
-		if h.Copies < 0 || h.Copies > 99 {
-			v.add("dossier.copies", fmt.Sprintf("copies[%d]", i), i18n.Args{"name": paper.Name})
-		}
+		v.copies(i, h)
 		d.Papers = append(d.Papers, h)
 	}
 	for _, fee := range p.Fees {
@@ -367,18 +367,30 @@ func (a *acting) accept(at time.Time) error {
 	return a.event(Event{Kind: Accepted, At: at, Due: due.At})
 }
 
-// copies notes of how many papers there are how many; what is not said stays.
-func (a *acting) copies(list []int) {
-	for i := range min(len(list), len(a.d.Papers)) {
-		a.d.Papers[i].Copies = min(max(list[i], 0), 99)
+// copies checks how many there are of a paper.
+func (v *faults) copies(i int, h Handed) {
+	if h.Copies < 0 || h.Copies > MaxCopies {
+		v.add("dossier.copies", fmt.Sprintf("copies[%d]", i), i18n.Args{"name": h.Paper.Name, "limit": MaxCopies})
 	}
+}
+
+// copies notes of how many papers there are how many; what is not said stays.
+func (a *acting) copies(list []int) error {
+	var v faults
+	for i := range min(len(list), len(a.d.Papers)) {
+		a.d.Papers[i].Copies = list[i]
+		v.copies(i, a.d.Papers[i])
+	}
+	return v.list.Err()
 }
 
 // Accept takes in a dossier that was filed. With papers missing it is refused: ask
 // for them, or have copies say that they are there.
 func (s *Store) Accept(ctx context.Context, id storage.ID, copies []int, by Actor, seen int) (Dossier, error) {
 	return s.act(ctx, id, by, seen, func(a *acting) error {
-		a.copies(copies)
+		if err := a.copies(copies); err != nil {
+			return err
+		}
 		return a.accept(a.now())
 	})
 }

@@ -182,6 +182,7 @@ type Dossier struct {
 	Events    []Event    `json:"events,omitempty"`    // of Get
 	Files     []File     `json:"files,omitempty"`     // of Get
 	Transfers []Transfer `json:"transfers,omitempty"` // of Get
+	Apology   *Apology   `json:"apology,omitempty"`   // of Get; prepared and not confirmed
 }
 
 // Actor is who acts.

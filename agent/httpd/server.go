@@ -49,7 +49,7 @@ type Options struct {
 	Names []string
 	// TLS is required when Address or Documents is not loopback.
 	TLS *tls.Config
-	// Files opens attachments. Required.
+	// Files opens attachments; nil: there are none, and no document origin.
 	Files Files
 	// Alive reports whether the session that an address was made for still
 	// lives; nil accepts every session.
@@ -95,15 +95,15 @@ type Server struct {
 // are made. Nothing is answered until Serve.
 func Listen(o Options) (*Server, error) {
 	o.defaults()
-	if o.Files == nil {
-		return nil, errors.New("listen: no source of files")
-	}
 	if o.TLS == nil && NeedsTLS(o.Address, o.Documents) {
 		return nil, fmt.Errorf("listen on %s: %w", strings.TrimSpace(o.Address+" "+o.Documents), ErrNeedsTLS)
 	}
 	ui, err := net.Listen("tcp", o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for pages: %w", err)
+	}
+	if o.Files == nil {
+		return &Server{options: o, ui: ui}, nil
 	}
 	files, err := listenBeside(ui, o)
 	if err != nil {
@@ -157,7 +157,7 @@ func NeedsTLS(addresses ...string) bool {
 	return false
 }
 
-// Documents signs addresses of the document origin.
+// Documents signs addresses of the document origin, nil when there is none.
 func (s *Server) Documents() *Documents { return s.documents }
 
 func (s *Server) scheme() string {
@@ -171,14 +171,17 @@ func (s *Server) scheme() string {
 // for a moment and closes everything. It returns nil after a clean end. Call it
 // once.
 func (s *Server) Serve(ctx context.Context, pages http.Handler) error {
-	ui := s.server(ctx, s.guardPages(pages))
-	files := s.server(ctx, s.guardDocuments(s.documents))
+	servers := []*http.Server{s.server(ctx, s.guardPages(pages))}
 	ended := make(chan error, 2)
-	go func() { ended <- s.serve(ui, s.ui) }()
-	go func() { ended <- s.serve(files, s.files) }()
+	go func() { ended <- s.serve(servers[0], s.ui) }()
+	if s.files != nil {
+		files := s.server(ctx, s.guardDocuments(s.documents))
+		servers = append(servers, files)
+		go func() { ended <- s.serve(files, s.files) }()
+	}
 
 	var first error
-	waiting := 2
+	waiting := len(servers)
 	select {
 	case <-ctx.Done():
 	case first = <-ended:
@@ -186,7 +189,7 @@ func (s *Server) Serve(ctx context.Context, pages http.Handler) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	for _, srv := range []*http.Server{ui, files} {
+	for _, srv := range servers {
 		if err := srv.Shutdown(grace); err != nil {
 			first = errors.Join(first, srv.Close())
 		}
@@ -201,6 +204,9 @@ func (s *Server) Serve(ctx context.Context, pages http.Handler) error {
 func (s *Server) Close() error {
 	var errs []error
 	for _, l := range []net.Listener{s.ui, s.files} {
+		if l == nil {
+			continue
+		}
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}

@@ -49,6 +49,7 @@ func (h *Hub) hear(ctx context.Context) error {
 				return ctx.Err()
 			}
 			b, err := beat.Parse(heard.Report)
+			h.monitor.beat(err == nil)
 			if err == nil {
 				beats[heard.Office] = fleet.Heard{At: heard.At, Beat: b}
 				continue
@@ -121,7 +122,7 @@ func (h *Hub) roster(ctx context.Context) error {
 	for i, c := range cards {
 		members[i] = fleet.Member{Code: c.Code, Name: c.Name, Parent: c.Parent, Kind: c.Kind, Enrolled: c.Enrolled(), Revoked: h.ca.Dismissed(c)}
 	}
-	return h.fleet.Roster(ctx, members)
+	return errors.Join(h.fleet.Roster(ctx, members), h.monitor.settle(ctx))
 }
 
 // watched are the members of this hub and those whose keys were revoked.

@@ -120,6 +120,7 @@ func (h *Hub) admit(code string, cert *x509.Certificate) error {
 
 // refused writes a refusal of the guard into log and audit chain.
 func (h *Hub) refused(ctx context.Context, r guard.Refusal) {
+	h.monitor.refused("guard", r.Action, 1+r.Unsaid)
 	h.log.Warn("refused", "peer", r.Peer, "action", r.Action, "id", r.Bundle, "reason", r.Reason, "unsaid", r.Unsaid)
 	h.audit(ctx, audit.Entry{
 		Actor: r.Peer, Action: "refused." + r.Action, Subject: r.Bundle.String(),
@@ -129,6 +130,7 @@ func (h *Hub) refused(ctx context.Context, r guard.Refusal) {
 
 // brokerRefused does the same for a refusal of the embedded broker.
 func (h *Hub) brokerRefused(r broker.Refusal) {
+	h.monitor.refused("broker", string(r.Action), 1+r.Repeats)
 	h.log.Warn("refused by broker", "peer", r.Office, "action", r.Action, "topic", r.Topic, "remote", r.Remote, "reason", r.Reason, "repeats", r.Repeats)
 	h.audit(context.Background(), audit.Entry{
 		Actor: r.Office, Action: "refused." + string(r.Action), Subject: r.Topic,

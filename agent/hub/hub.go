@@ -18,14 +18,17 @@ import (
 	"tram/agent/hub/ca"
 	"tram/agent/hub/catalogue"
 	"tram/agent/hub/command"
+	"tram/agent/hub/duty"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
 	"tram/agent/hub/relay"
+	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/agent/hub/vitals"
 	"tram/agent/identity"
 	"tram/agent/lineage"
 	"tram/agent/stick"
+	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
@@ -88,6 +91,11 @@ type Options struct {
 	// Disk holds content in custody, and Machine tells the time; nil: the real ones.
 	Disk    fsx.Disk
 	Machine vitals.Machine
+	// WatchEvery is how often it is looked for incidents; zero: DefaultWatchEvery.
+	WatchEvery time.Duration
+	// Speed is how many times as fast as usual the times of incidents run, for trials;
+	// zero: as usual.
+	Speed int
 }
 
 // Hub is a hub with its stores open.
@@ -107,6 +115,10 @@ type Hub struct {
 	commands *command.Book
 	clock    *vitals.Clock
 	vitals   *vitals.Watch
+	duty     dutyRoom
+	monitor  *monitor // nil: nobody may ask
+	reports  *report.Reports
+	accounts *account.Store // of the console
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -128,7 +140,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, command.Schema, vitals.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema, command.Schema, vitals.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -183,7 +195,10 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if err := h.openTrust(ctx); err != nil {
 		return nil, err
 	}
-	return h, h.openExchange(ctx)
+	if err := h.openExchange(ctx); err != nil {
+		return nil, err
+	}
+	return h, h.openDuty()
 }
 
 func (h *Hub) openTrust(ctx context.Context) (err error) {
@@ -228,11 +243,16 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
 	h.commands = command.New(h.db)
+	h.monitor = newMonitor(h)
+	h.reports = report.New(h.db, h.fleet)
+	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
+		return err
+	}
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.orderTaken(tx, b))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b), h.orderTaken(tx, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return errors.Join(h.relay.Refused(tx, peer, b, o), h.orderRefused(tx, b))
@@ -333,6 +353,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.renew(ctx) })
 	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.runOnestop(ctx) })
+	group.Go(func() error { return h.runDuty(ctx, group) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }
@@ -427,6 +448,9 @@ func (h *Hub) tidy(ctx context.Context) error {
 		}
 		if err := h.queue.Tidy(ctx, h.clock.Now(), nil); err != nil && ctx.Err() == nil {
 			h.log.Error("store not tidied", "error", err)
+		}
+		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("use of SIMs not noted", "error", err)
 		}
 		select {
 		case <-ctx.Done():

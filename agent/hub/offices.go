@@ -152,6 +152,9 @@ func (h *Hub) ImportOffices(ctx context.Context, csv []byte, by string) (registr
 	if err != nil {
 		return did, err
 	}
+	if err := h.setContacts(ctx, list, by); err != nil {
+		return did, err
+	}
 	return did, h.db.Update(ctx, func(tx *sqlite.Tx) error {
 		return audit.Append(tx, audit.Entry{Actor: by, Action: "office.import", Subject: h.ca.Code, Detail: map[string]string{
 			"new": strconv.Itoa(did.New), "changed": strconv.Itoa(did.Changed), "same": strconv.Itoa(did.Same), "elsewhere": strconv.Itoa(did.Elsewhere),

@@ -32,6 +32,9 @@ const SocketName = "tram-hub.sock"
 
 // serve opens all listeners and answers on them in group.
 func (h *Hub) serve(ctx context.Context, group *errgroup.Group) error {
+	if err := h.monitor.serve(ctx, group); err != nil {
+		return err
+	}
 	local, err := api.Listen(h.o.Dir, SocketName)
 	if err != nil {
 		return err
@@ -47,18 +50,7 @@ func (h *Hub) serve(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error {
 		return serveHTTP(ctx, srv, func() error { return srv.ServeTLS(enroll, "", "") })
 	})
-	console, err := net.Listen("tcp", h.o.Config.Console.Address)
-	if err != nil {
-		return fmt.Errorf("listen for the console: %w", err)
-	}
-	pages := &http.Server{
-		Handler: h.console(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
-		WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
-	}
-	group.Go(func() error {
-		return serveHTTP(ctx, pages, func() error { return pages.Serve(console) })
-	})
-	return nil
+	return h.serveConsole(ctx, group)
 }
 
 func serveHTTP(ctx context.Context, srv *http.Server, serve func() error) error {
@@ -68,20 +60,6 @@ func serveHTTP(ctx context.Context, srv *http.Server, serve func() error) error 
 		return fmt.Errorf("serve: %w", err)
 	}
 	return ctx.Err()
-}
-
-// console answers whether the hub is alive. The operators' pages come with the
-// console.
-func (h *Hub) console() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		if err := h.Healthy(r.Context()); err != nil {
-			http.Error(w, "database does not answer", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
-	return mux
 }
 
 // Healthy reports whether the hub's store answers.
@@ -126,6 +104,10 @@ func (h *Hub) local() http.Handler {
 	h.officeRoutes(mux)
 	h.onestopRoutes(mux)
 	h.orderRoutes(mux)
+	h.incidentRoutes(mux)
+	h.urgentRoutes(mux)
+	h.reportRoutes(mux)
+	h.accountRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }
@@ -215,7 +197,14 @@ func (h *Hub) Invite(ctx context.Context, csv []byte, o ca.InviteOptions) ([]ca.
 		made, err = h.ca.CreateInvites(tx, h.registry, offices, o)
 		return err
 	})
-	return made, err
+	if err != nil {
+		return nil, err
+	}
+	list, err := registry.ReadList(bytes.NewReader(csv), ca.MaxCSV, ca.MaxOffices)
+	if err != nil {
+		return made, err
+	}
+	return made, h.setContacts(ctx, list, "cli")
 }
 
 // Status is the answer of `tram-hub status`.

@@ -231,6 +231,17 @@ func (h *Hub) crlDue() bool {
 	return h.crl.revoked != len(h.ca.Revocations()) || time.Since(h.crl.at) >= crlEvery
 }
 
+// crlLate is when the file is older than it should ever be.
+func (h *Hub) crlLate() time.Time {
+	h.crl.mu.Lock()
+	defer h.crl.mu.Unlock()
+	written := h.crl.at
+	if written.IsZero() {
+		written = h.started
+	}
+	return written.Add(2 * crlEvery)
+}
+
 // crlPEM are the revocation lists of a hub in the form that brokers read.
 func crlPEM(authority *ca.CA, now time.Time) ([]byte, error) {
 	lists, err := authority.CRLs(now)

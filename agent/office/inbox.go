@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"tram/agent/hub/registry"
@@ -125,23 +126,27 @@ func (o *Office) complain(ctx context.Context, what string, err error) {
 func (o *Office) drain(ctx context.Context) error {
 	limit := batchSize
 	var stuck []error
+	faults := func() error {
+		return errors.Join(slices.DeleteFunc(stuck, func(err error) bool { return errors.Is(err, ErrPremature) })...)
+	}
 	for ctx.Err() == nil {
 		list, err := o.queue.Inbox(ctx, limit)
 		if err != nil {
 			return err
 		}
 		if len(list) <= len(stuck) {
-			return errors.Join(stuck...)
+			return faults()
 		}
 		stuck = nil
 		for _, a := range list {
-			if err := o.handle(ctx, a); err != nil {
+			err := o.handle(ctx, a)
+			if o.premature.note(a, err, o.now(), o.log); err != nil {
 				stuck = append(stuck, fmt.Errorf("bundle %s from %s: %w", a.ID, a.From, err))
 			}
 		}
 		if len(stuck) == len(list) {
 			if len(list) < limit || errors.Is(stuck[0], storage.ErrFull) {
-				return errors.Join(stuck...)
+				return faults()
 			}
 			limit += batchSize // look behind those that are stuck
 		}

@@ -38,6 +38,10 @@ type Mailbox interface {
 	Told(tx *sqlite.Tx, id storage.ID, e MailEvent) error
 }
 
+// ErrPremature is the error of a [Mailbox] for a message that follows on one which is still
+// on its way. The message stays in the inbox; that is no fault until it has lasted.
+var ErrPremature = errors.New("what the message follows on is still on its way")
+
 // Refusal is the error of a [Mailbox] that will never take a message. Why goes to
 // its sender, in Vietnamese; nil says that this kind of message is not supported.
 type Refusal struct {

@@ -122,10 +122,11 @@ type Office struct {
 
 	arrived chan struct{} // for checkLoop: there is something to check
 
-	wake  chan struct{} // for Run: there is something in began
-	mu    sync.Mutex
-	began map[storage.ID]time.Time // transfers whose first byte left, not yet in the track
-	next  chan struct{}            // closed at the next change
+	wake      chan struct{} // for Run: there is something in began
+	premature premature
+	mu        sync.Mutex
+	began     map[storage.ID]time.Time // transfers whose first byte left, not yet in the track
+	next      chan struct{}            // closed at the next change
 }
 
 // New makes an Office over opened stores. [Office.Run] must run for documents
@@ -147,7 +148,7 @@ func New(o Options) (*Office, error) {
 		renewed: o.Renewed, trust: o.Trust,
 		limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
 		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB, o.Numbering.ByType), numbering: o.Numbering,
-		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{}, next: make(chan struct{}),
+		wake: make(chan struct{}, 1), premature: premature{}, arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{}, next: make(chan struct{}),
 	}
 	f.stamper, f.stampRoots = o.Stamper, o.StampRoots
 	f.Use(id)

@@ -186,6 +186,7 @@ var whoMay = map[string]string{
 	"GET /quan-tri": "it", "GET /quan-tri/con-dau": "it", "POST /quan-tri/con-dau/{name}": "it", "GET /quan-tri/ket-noi": "it", "POST /quan-tri/ket-noi": "it",
 	"GET /quan-tri/ket-noi/them": "it", "GET /quan-tri/ket-noi/mot/{name}": "it", "POST /quan-tri/ket-noi/mot/{name}": "it", "GET /quan-tri/tin-bi-giu": "it",
 	"POST /quan-tri/tin-bi-giu/{id}": "it", "GET /quan-tri/ung-dung": "it", "POST /quan-tri/ung-dung": "it", "POST /quan-tri/ung-dung/{name}": "it",
+	"GET /quan-tri/ung-dung/{name}/tu-trang-thai": "it", "POST /quan-tri/ung-dung/{name}/tu-trang-thai": "it",
 	"GET /quan-tri/duong-truyen": "it", "GET /quan-tri/luu-tru": "it", "GET /quan-tri/sao-luu": "it", "GET /quan-tri/nhat-ky": "it", "POST /quan-tri/nhat-ky": "it",
 	"GET /quan-tri/nhat-ky/xuat": "it",
 
@@ -248,7 +249,7 @@ var whoMay = map[string]string{
 	"POST /mot-cua/{id}/cho-rut": "lan onestop", "POST /mot-cua/{id}/khong-cho-rut": "lan onestop", "POST /mot-cua/{id}/bat-dau": "lan leader staff onestop",
 	"POST /mot-cua/{id}/co-ket-qua": "lan leader staff onestop", "POST /mot-cua/{id}/yeu-cau-bo-sung": "lan leader staff onestop", "POST /mot-cua/{id}/yeu-cau-nop": "lan leader staff onestop",
 	"POST /mot-cua/{id}/chuyen": "lan leader staff onestop", "POST /mot-cua/{id}/goi-lai": "lan leader staff onestop", "POST /mot-cua/{id}/ghi-chu": "lan leader staff onestop",
-	"POST /mot-cua/{id}/gia-han": "leader", "POST /mot-cua/{id}/dung": "leader", "POST /mot-cua/{id}/mo-lai": "leader",
+	"POST /mot-cua/{id}/gia-han": "leader", "POST /mot-cua/{id}/tra-phieu": "leader", "POST /mot-cua/{id}/soan-xin-loi": "lan onestop", "POST /mot-cua/{id}/dung": "leader", "POST /mot-cua/{id}/mo-lai": "leader",
 
 	"GET /ky/{token}": "all", "POST /ky/{token}": "all", // the signing agent: the token is what counts
 }

@@ -279,6 +279,37 @@ func TestStatusAnswersOnlyWhenSomethingChanged(t *testing.T) {
 	}
 }
 
+// TestDossiersMoveTheStatusOfThoseWhoSeeThem: a change does, and a date of return
+// that passes; nothing else of the page is loaded for it.
+func TestDossiersMoveTheStatusOfThoseWhoSeeThem(t *testing.T) {
+	now, set := settable(noon)
+	b := start(t, false, now)
+	b.dossiers.take()
+	revs := func(who string) (documents, dossiers string) {
+		res, _ := b.as(who).get("/trang-thai")
+		part := strings.Split(res.Header.Get("X-Tram-Rev"), ".")
+		return part[0], part[2]
+	}
+	documents, before := revs("onestop")
+	_, it := revs("it")
+	d := b.dossiers.taken(certify, "Lò Thị Pành")
+	also, after := revs("onestop")
+	if _, now := revs("it"); also != documents || after == before || now != it {
+		t.Errorf("documents %s, %s; dossiers %s, %s; of the IT officer %s, %s", documents, also, before, after, it, now)
+	}
+	for _, tt := range []struct {
+		at    time.Time
+		moves bool
+	}{{noon.Add(time.Minute), false}, {d.Due.Add(-time.Minute), true}, {d.Due.Add(time.Minute), true}} {
+		set(tt.at)
+		if _, now := revs("onestop"); (now != after) != tt.moves {
+			t.Errorf("at %s the status moves: %v", tt.at, now != after)
+		} else {
+			after = now
+		}
+	}
+}
+
 func TestEveryPageOfAnOlderCopySaysSo(t *testing.T) {
 	b := start(t, false, fixed)
 	halt := health.Older("H40.12", "UBND xã An Bình", fixed())

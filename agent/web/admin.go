@@ -84,6 +84,8 @@ func (s *site) adminRoutes() []route {
 		{who: who, pattern: "GET " + appsPath, do: s.apps},
 		{who: who, pattern: "POST " + appsPath, do: s.createApp},
 		{who: who, pattern: "POST " + appsPath + "/{name}", do: s.changeApp},
+		{who: who, pattern: "GET " + statesPath("{name}"), do: s.states},
+		{who: who, pattern: "POST " + statesPath("{name}"), do: s.changeStates},
 		{who: who, pattern: "GET " + policyPath, do: s.policyPage},
 		{who: who, pattern: "GET " + storagePath, do: s.storagePage},
 		{who: who, pattern: "GET " + backupPath, do: s.backupPage},

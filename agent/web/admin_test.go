@@ -47,6 +47,14 @@ func TestEachAdministrationActionIsWrittenDownByName(t *testing.T) {
 		{"remove", edocman, url.Values{"viec": {"xoa"}, "sure": {"1"}}, connectorsPath + "?xong=ket-noi-xoa", "connector.remove"},
 		{"create an application", appsPath, url.Values{"kind": {"portal"}, "name": {"cong"}}, appsPath + "?xong=ung-dung-them&khoa=", "app.created"},
 		{"rotate", appsPath + "/cong", url.Values{"viec": {"doi-khoa"}, "sure": {"1"}}, appsPath + "?xong=ung-dung-doi-khoa&khoa=", "app.rotated"},
+		{"create a table of words", statesPath("cong"), url.Values{"viec": {"tao"}, "system": {"ABC"}, "begin": {"opencps"}}, statesPath("cong") + "?xong=tu-tao", "app.states"},
+		{"add a word", statesPath("cong"), url.Values{"viec": {"doc"}, "word": {"chờ"}, "status": {"5"}}, statesPath("cong") + "?xong=tu-doc", "app.states"},
+		{"change it", statesPath("cong"), url.Values{"viec": {"doc"}, "was": {"CHỜ"}, "word": {"chờ nộp"}, "status": {"6"}}, statesPath("cong") + "?xong=tu-doc", "app.states"},
+		{"remove it", statesPath("cong"), url.Values{"viec": {"xoa"}, "was": {"chờ nộp"}}, statesPath("cong") + "?xong=tu-xoa", "app.states"},
+		{"say a status", statesPath("cong"), url.Values{"viec": {"noi"}, "word": {"xong"}, "status": {"9"}}, statesPath("cong") + "?xong=tu-noi", "app.states"},
+		{"say it no more", statesPath("cong"), url.Values{"viec": {"noi"}, "word": {""}, "status": {"9"}}, statesPath("cong") + "?xong=tu-noi", "app.states"},
+		{"rename the system", statesPath("cong"), url.Values{"viec": {"doi-ten"}, "system": {"ABC 2"}}, statesPath("cong") + "?xong=tu-doi-ten", "app.states"},
+		{"remove the table", statesPath("cong"), url.Values{"viec": {"bo"}, "sure": {"1"}}, appsPath + "?xong=tu-bo", "app.states"},
 		{"revoke", appsPath + "/cong", url.Values{"viec": {"thu-hoi"}, "sure": {"1"}}, appsPath + "?xong=ung-dung-thu-hoi", "app.revoked"},
 		{"use a seal", sealsPath + "/chu-tich", url.Values{"viec": {"dung"}, "actions": {"copy", "what"}}, sealsPath + "?xong=con-dau-dung", ""},
 		{"unlock a seal", sealsPath + "/chu-tich", url.Values{"viec": {"mo"}, "pin": {"2468"}}, sealsPath + "?xong=con-dau-mo", ""},
@@ -79,6 +87,8 @@ func TestWhatIsWrongOnAdministrationPagesIsSaid(t *testing.T) {
 	it := b.as("it")
 	it.post(connectorsPath, url.Values{"kind": {"thu"}, "name": {"edocman"}})
 	it.post(appsPath, url.Values{"kind": {"portal"}, "name": {"cong"}})
+	it.post(appsPath, url.Values{"kind": {"onestop"}, "name": {"mot-cua"}})
+	it.post(statesPath("mot-cua"), url.Values{"viec": {"tao"}, "system": {"OpenCPS"}, "begin": {"opencps"}})
 	for _, tt := range []struct {
 		path   string
 		form   url.Values
@@ -102,6 +112,20 @@ func TestWhatIsWrongOnAdministrationPagesIsSaid(t *testing.T) {
 		{appsPath, url.Values{"kind": {"portal"}, "name": {"Đ"}, "rate": {"nhiều"}}, 422, []string{"nhiều", `value="Đ"`}},
 		{appsPath, url.Values{"kind": {"portal"}, "name": {"cong"}}, 409, []string{"cong"}},
 		{appsPath + "/cong", url.Values{"viec": {"thu-hoi"}}, 422, []string{"ô xác nhận"}},
+		{statesPath("mot-cua"), url.Values{"viec": {"tao"}, "system": {"ABC"}}, 409, []string{"đã có bảng từ"}},
+		{statesPath("mot-cua"), url.Values{"viec": {"doc"}, "word": {" "}, "status": {"11"}}, 422, []string{`href="#word"`, `href="#status"`, `id="word-err"`}},
+		{statesPath("mot-cua"), url.Values{"viec": {"doc"}, "word": {" WAITING "}, "status": {"6"}}, 409, []string{"“WAITING” đã có", "Yêu cầu bổ sung", `href="#word"`, `value=" WAITING "`, `<option value="6" selected>`}},
+		{statesPath("mot-cua"), url.Values{"viec": {"doc"}, "was": {"done"}, "word": {"new"}, "status": {"10"}}, 409, []string{"“new” đã có", `name="was" value="done"`, "Sửa từ “done”"}},
+		{statesPath("mot-cua"), url.Values{"viec": {"doc"}, "was": {"gone"}, "word": {"gone2"}, "status": {"10"}}, 409, []string{"không còn trong bảng", `value="gone2"`}},
+		{statesPath("mot-cua"), url.Values{"viec": {"xoa"}, "was": {"gone"}}, 409, []string{"không còn trong bảng"}},
+		{statesPath("mot-cua"), url.Values{"viec": {"noi"}, "word": {"x"}, "status": {""}}, 422, []string{`href="#say-status"`, `value="x"`}},
+		{statesPath("mot-cua"), url.Values{"viec": {"noi"}, "word": {strings.Repeat("x", 201)}, "status": {"5"}}, 422, []string{`href="#say-word"`, "200 byte"}},
+		{statesPath("mot-cua"), url.Values{"viec": {"doi-ten"}, "system": {" "}}, 422, []string{`href="#system"`}},
+		{statesPath("mot-cua"), url.Values{"viec": {"bo"}}, 422, []string{"ô xác nhận", `href="#sure"`}},
+		{statesPath("mot-cua"), url.Values{"viec": {"khac"}}, 404, nil},
+		{statesPath("cong"), url.Values{"viec": {"noi"}, "word": {"x"}, "status": {"5"}}, 409, []string{"không còn bảng từ"}},
+		{statesPath("cong"), url.Values{"viec": {"tao"}, "system": {""}, "begin": {"opencps"}}, 422, []string{`href="#system"`, `<option value="opencps" selected>`}},
+		{statesPath("khac"), url.Values{"viec": {"tao"}, "system": {"ABC"}}, 404, []string{"khac"}},
 		{appsPath + "/khac", url.Values{"viec": {"thu-hoi"}, "sure": {"1"}}, 404, []string{"khac"}},
 		{asidePath + "/4", url.Values{"viec": {"nhan-lai"}}, 409, []string{"Vẫn không nhận được"}},
 		{asidePath + "/4", url.Values{"viec": {"gi-do"}}, 404, nil},

@@ -78,7 +78,7 @@ func (s *site) appsView(ctx context.Context, v *visit) (view AdminView, inputs [
 	view = AdminView{Page: s.adminPage(ctx, v, v.t("admin.apps"), appsPath), Heading: v.t("admin.apps")}
 	grid := Grid{Caption: v.t("admin.apps"), Empty: v.t("admin.apps-none"), Head: []string{v.t("tram.app.head.name"), v.t("tram.app.head.kind"),
 		v.t("tram.app.head.state"), v.t("tram.app.head.used"), v.t("tram.app.head.calls"), v.t("tram.app.head.scopes")}}
-	var live []string
+	var live []appkey.App
 	for _, a := range list {
 		used := "–"
 		if !a.Used.IsZero() {
@@ -87,14 +87,14 @@ func (s *site) appsView(ctx context.Context, v *visit) (view AdminView, inputs [
 		grid.Rows = append(grid.Rows, []Cell{{Text: a.Name}, {Text: string(a.Kind), Whole: true}, {Tag: v.appState(a)}, {Text: used},
 			{Text: strconv.FormatInt(a.Calls, 10)}, {Text: scopeWords(a.Scopes)}})
 		if a.Revoked.IsZero() {
-			live = append(live, a.Name)
+			live = append(live, a)
 		}
 	}
 	view.Sections = []Section{{Text: v.t("admin.apps-what"), Grid: grid}}
-	for _, name := range live {
-		view.Sections = append(view.Sections, Section{Title: name, Forms: []Form{{Action: appsPath + "/" + name, Buttons: []Button{
+	for _, a := range live {
+		view.Sections = append(view.Sections, Section{Title: a.Name, Forms: []Form{{Action: appsPath + "/" + a.Name, Buttons: []Button{
 			{v.t("admin.app-rotate"), "viec", "doi-khoa", "plain"}, {v.t("admin.app-revoke"), "viec", "thu-hoi", "warn"}},
-			Inputs: []Input{{ID: "sure-" + name, Name: "sure", Kind: "check", Label: v.t("admin.app-sure"), Value: "1"}}}}})
+			Inputs: []Input{{ID: "sure-" + a.Name, Name: "sure", Kind: "check", Label: v.t("admin.app-sure"), Value: "1"}}, Links: v.statesLink(a)}}})
 	}
 	inputs = v.appInputs()
 	view.Sections = append(view.Sections, Section{Title: v.t("admin.app-new"), Forms: []Form{{Action: appsPath, Inputs: inputs, Buttons: []Button{{Text: v.t("admin.app-create")}}}}})

@@ -32,6 +32,8 @@ func busyAdmin(t *testing.T, b *box) {
 	}
 	deadLetter(t, b.db, "edocman")
 	it.post(appsPath, url.Values{"name": {"mot-cua"}, "kind": {"onestop"}, "days": {"365"}})
+	it.post(appsPath, url.Values{"name": {"dich-vu-cong"}, "kind": {"publicservice"}})
+	it.post(statesPath("mot-cua"), url.Values{"viec": {"tao"}, "system": {"OpenCPS xã An Bình"}, "begin": {"opencps"}})
 	b.admin.storage.Largest = append(b.admin.storage.Largest, b.docs["express"], b.docs["many"])
 	b.admin.status.Conditions = append(b.admin.status.Conditions,
 		health.Condition{Code: health.DiskLow, Args: i18n.Args{"free": 320}}, health.Condition{Code: health.SealWaitsForPIN, Args: i18n.Args{"name": "chu-tich"}},
@@ -41,7 +43,7 @@ func busyAdmin(t *testing.T, b *box) {
 // adminTour lists the administration pages, and what others see of help.
 var adminTour = map[string]string{
 	"admin": adminPath, "admin-seals": sealsPath, "admin-connectors": connectorsPath, "admin-connector": connectorPath("edocman"), "admin-connector-add": connectorsPath + "/them?loai=lgsp",
-	"admin-aside": asidePath, "admin-apps": appsPath, "admin-policy": policyPath, "admin-storage": storagePath, "admin-backup": backupPath, "admin-log": logPath,
+	"admin-aside": asidePath, "admin-apps": appsPath, "admin-states": statesPath("mot-cua") + "?doc=waiting&noi=5", "admin-states-none": statesPath("dich-vu-cong"), "admin-policy": policyPath, "admin-storage": storagePath, "admin-backup": backupPath, "admin-log": logPath,
 	"admin-log-none": logPath + "?actor=nobody", "admin-log-mistake": logPath + "?from=hôm+qua", "admin-users": "/nguoi-dung", "admin-user": "/nguoi-dung/staff", "admin-certificate": "/chung-thu",
 	"support": supportPath, "help": helpPath, "guide": helpPath + "/huong-dan",
 }

@@ -14,6 +14,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/agent/web/page"
 )
 
 const (
@@ -287,7 +288,7 @@ func (s *site) changeConnector(ctx context.Context, v *visit) error {
 	if viewErr != nil {
 		return viewErr
 	}
-	if what == "thu" && !forPeople(err) { // what the other system says is for the eyes of an IT officer
+	if what == "thu" && !page.Mendable(err) { // what the other system says is for the eyes of an IT officer
 		err = problem.New(problem.Failed, "web.test-failed", "", i18n.Args{"why": err.Error()})
 	}
 	last := view.Sections[len(view.Sections)-1].Forms[0].Inputs

@@ -63,7 +63,7 @@ func (s *site) signatures(ctx context.Context, v *visit, d office.Document, view
 		if !view.CanRead {
 			f.SignedHref = ""
 		}
-		view.Signed = append(view.Signed, CheckPart{Page{Lang: v.lang}, f})
+		view.Signed = append(view.Signed, CheckPart{inLang(v.lang), f})
 	}
 	if len(unsigned) > 0 {
 		view.Unsigned = v.t("web.trust.unsigned", i18n.Args{"files": strings.Join(unsigned, ", ")})
@@ -181,7 +181,7 @@ func (s *site) checkReport(ctx context.Context, v *visit) error {
 		other := *v
 		other.lang = lang
 		files, _ := other.fileTrusts(d, history)
-		view.Parts = append(view.Parts, CheckPart{Page{Lang: lang}, files[0]})
+		view.Parts = append(view.Parts, CheckPart{inLang(lang), files[0]})
 	}
 	view.Details = view.Parts[0]
 	if v.lang == i18n.English {

@@ -8,6 +8,8 @@
 //   - What an action did is said by the page it redirects to, so that a reload
 //     never acts twice; a form with mistakes comes back filled in, with all
 //     mistakes listed and each named at its field.
+//   - Lists and counts are fetched anew as they change; what somebody types, and the
+//     focus, stays.
 //   - A page loads nothing from elsewhere, holds no inline script or style, and
 //     shows foreign content only in a frame of the document origin.
 //   - Offline is a normal state in words and colour; red is for what is

@@ -207,13 +207,77 @@ func TestLateDossiersStandFirstOnTheHomePage(t *testing.T) {
 		if late < 0 || today < late || strings.Index(body, "<h2") < strings.Index(body, `id="live"`) || strings.Index(body, "<h2") > late {
 			t.Errorf("%s: late at %d, due today at %d", who, late, today)
 		}
-		if offers := strings.Contains(body, apologise); offers != (who == "leader") {
-			t.Errorf("%s is offered the apology: %v", who, offers)
+		for form, whose := range map[string]string{apologise: "leader", prepareApology: "lan onestop"} {
+			if offers := strings.Contains(body, form); offers != strings.Contains(whose, who) {
+				t.Errorf("%s is offered %s: %v", who, form, offers)
+			}
 		}
 	}
 	if _, body := b.as("it").get("/viec-can-lam"); strings.Contains(body, "một cửa") {
 		t.Error("an IT officer is told of dossiers")
 	}
+}
+
+// TestAnApologyGoesFromTheDeskToALeaderAndBack, over their home pages: each finds what
+// is theirs to do there, with what the other one wrote.
+func TestAnApologyGoesFromTheDeskToALeaderAndBack(t *testing.T) {
+	now, _ := settable(time.Date(2026, 11, 27, 9, 0, 0, 0, clock.Vietnam))
+	b := start(t, false, now)
+	b.dossiers.take()
+	var d dossier.Dossier
+	b.dossiers.before(10, func() { d = b.dossiers.taken(birth, "Nguyễn Văn An") })
+	desk, leader := b.as("onestop"), b.as("leader")
+	act := func(v *browser, name string, form url.Values, status int) string {
+		t.Helper()
+		d = b.dossiers.only(t)
+		form.Set("seen", fmt.Sprint(d.Version))
+		res, body := v.post(dossierPath(d.ID)+"/"+name, form)
+		if res.StatusCode != status {
+			t.Fatalf("%s gave %d: %s", name, res.StatusCode, body)
+		}
+		return body
+	}
+	shows := func(v *browser, path string, words ...string) {
+		t.Helper()
+		_, body := v.get(path)
+		for _, w := range words {
+			if strings.HasPrefix(w, "!") == strings.Contains(body, strings.TrimPrefix(w, "!")) {
+				t.Errorf("%s: %q", path, w)
+			}
+		}
+		checkMarkup(t, path, body)
+	}
+	home, page := "/viec-can-lam", dossierPath(d.ID)
+	body := act(desk, "soan-xin-loi", url.Values{"day": {"28/11/2026"}, "reason": {""}}, 422)
+	if !strings.Contains(body, `href="#soan-xin-loi-reason"`) || !strings.Contains(body, `value="28/11/2026"`) {
+		t.Errorf("what is wrong is not said at its field: %s", body)
+	}
+	shows(leader, home, "!Phiếu xin lỗi chờ duyệt", "Xin lỗi, hẹn lại")
+	shows(desk, page+"?xin-loi=1", `id="soan-xin-loi" open`, "chưa được giải quyết xong theo ngày hẹn trả")
+	act(desk, "soan-xin-loi", url.Values{"day": {"2/12/2026"}, "reason": {"Chờ xác minh <nơi sinh>"}}, 303)
+	shows(desk, home, "Phiếu xin lỗi chờ duyệt", "!"+prepareApology, "Hồ sơ một cửa quá hạn") // in the row, among what is late
+	shows(leader, home, `id="g-dossiers-apology"`, "Duyệt phiếu xin lỗi", apologise, "!Hồ sơ một cửa quá hạn")
+	shows(leader, dossiersPath+"?loc=tat-ca&phieu=waiting", d.Code.String(), "Có phiếu xin lỗi chờ duyệt")
+	shows(leader, page, `id="gia-han" open`, `value="02/12/2026"`, "Chờ xác minh &lt;nơi sinh&gt;", "Nguyễn Thị onestop", `id="tra-phieu"`, "17:00 20/11/2026")
+	act(leader, "tra-phieu", url.Values{"text": {" "}}, 422)
+	act(leader, "tra-phieu", url.Values{"text": {"Nêu rõ lý do"}}, 303)
+	act(leader, "tra-phieu", url.Values{"text": {"Nêu rõ lý do"}}, 409)
+	shows(desk, home, `id="g-dossiers-apology-back"`, "Sửa phiếu xin lỗi", prepareApology, "!Hồ sơ một cửa quá hạn")
+	shows(desk, page+"?xin-loi=1", "Bị trả lại", "Nêu rõ lý do", "Nguyễn Thị leader", `value="02/12/2026"`)
+	shows(leader, home, "!Duyệt phiếu xin lỗi", "Hồ sơ một cửa quá hạn")
+	act(desk, "soan-xin-loi", url.Values{"day": {"3/12/2026"}, "reason": {"Chờ xác minh nơi sinh"}}, 303)
+	if d = b.dossiers.only(t); formatFull(d.Due) != "17:00 20/11/2026" {
+		t.Errorf("what is prepared has moved the date of return to %s", formatFull(d.Due))
+	}
+	act(leader, "gia-han", url.Values{"day": {"3/12/2026"}, "reason": {"Chờ xác minh nơi sinh"}}, 303)
+	if d = b.dossiers.only(t); formatFull(d.Due) != "17:00 03/12/2026" || d.Apology != nil || d.Extensions != 1 {
+		t.Errorf("confirmed: %s, %+v", formatFull(d.Due), d.Apology)
+	}
+	for _, v := range []*browser{desk, leader} {
+		shows(v, home, "!xin lỗi", "!quá hạn")
+		shows(v, page, "!Chờ lãnh đạo duyệt", "17:00 03/12/2026")
+	}
+	act(b.as("staff"), "soan-xin-loi", url.Values{"day": {"9/12/2026"}, "reason": {"x"}}, 403)
 }
 
 // TestADoubtfulClockCountsDays, and says so.
@@ -250,7 +314,7 @@ func TestFiguresLeadToTheirDossiers(t *testing.T) {
 	}
 	_, file := v.get(dossiersPath + "/thong-ke/xuat?dang=csv")
 	records, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(file, "\ufeff"))).ReadAll()
-	if err != nil || len(records) != 5 || records[4][1] != "Tổng số" || records[4][2] != "10" {
+	if err != nil || len(records) != 5 || records[4][1] != "Tổng số" || records[4][2] != "12" {
 		t.Errorf("csv: %v %v", records, err)
 	}
 }
@@ -369,9 +433,10 @@ func TestEachActionOnADossierHasItsForm(t *testing.T) {
 	all := b.dossiers.seed()
 	for name, want := range map[string]map[string]string{
 		"new":      {"onestop": "chap-nhan tu-choi yeu-cau-bo-sung yeu-cau-nop nop-phi ghi-chu xin-rut", "staff": "yeu-cau-bo-sung yeu-cau-nop ghi-chu", "leader": "yeu-cau-bo-sung yeu-cau-nop ghi-chu"},
-		"late":     {"onestop": "nop-phi co-ket-qua yeu-cau-bo-sung yeu-cau-nop chuyen ghi-chu xin-rut", "staff": "co-ket-qua yeu-cau-bo-sung yeu-cau-nop chuyen ghi-chu", "leader": "co-ket-qua yeu-cau-bo-sung yeu-cau-nop gia-han chuyen ghi-chu dung"},
-		"waiting":  {"onestop": "bo-sung nop-phi ghi-chu xin-rut", "staff": "ghi-chu", "leader": "gia-han ghi-chu dung"},
-		"wish":     {"onestop": "nop-phi ghi-chu cho-rut khong-cho-rut", "staff": "ghi-chu"},
+		"late":     {"onestop": "nop-phi co-ket-qua yeu-cau-bo-sung yeu-cau-nop soan-xin-loi chuyen ghi-chu xin-rut", "staff": "co-ket-qua yeu-cau-bo-sung yeu-cau-nop chuyen ghi-chu", "leader": "co-ket-qua yeu-cau-bo-sung yeu-cau-nop gia-han chuyen ghi-chu dung"},
+		"waiting":  {"onestop": "bo-sung nop-phi soan-xin-loi ghi-chu xin-rut", "staff": "ghi-chu", "leader": "gia-han ghi-chu dung"},
+		"wish":     {"onestop": "nop-phi soan-xin-loi ghi-chu cho-rut khong-cho-rut", "staff": "ghi-chu"},
+		"apology":  {"onestop": "nop-phi bat-dau co-ket-qua yeu-cau-bo-sung yeu-cau-nop soan-xin-loi chuyen ghi-chu xin-rut", "leader": "bat-dau co-ket-qua yeu-cau-bo-sung yeu-cau-nop gia-han tra-phieu chuyen ghi-chu dung"},
 		"done":     {"onestop": "nop-phi tra-ket-qua", "staff": "", "leader": "mo-lai"},
 		"handed":   {"staff": "co-ket-qua yeu-cau-bo-sung yeu-cau-nop chuyen goi-lai ghi-chu"},
 		"returned": {"onestop": "nop-phi", "leader": ""},
@@ -401,7 +466,7 @@ func TestEachActionOnADossierHasItsForm(t *testing.T) {
 func TestGuestsAreNotGivenOutHere(t *testing.T) {
 	for _, a := range dossierActs {
 		own, guest := a.mayActOn(dossier.Dossier{}), a.mayActOn(dossier.Dossier{Guest: true})
-		owners := strings.Contains(" bo-sung nop-phi tra-ket-qua gia-han xin-rut cho-rut khong-cho-rut ", " "+a.name+" ")
+		owners := strings.Contains(" bo-sung nop-phi tra-ket-qua gia-han tra-phieu soan-xin-loi xin-rut cho-rut khong-cho-rut ", " "+a.name+" ")
 		if !own || guest == owners {
 			t.Errorf("%s: own %v, guest %v", a.name, own, guest)
 		}

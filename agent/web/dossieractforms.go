@@ -22,28 +22,34 @@ var nextAct = map[code.Status]dossier.Kind{
 func (s *site) actViews(ctx context.Context, v *visit, d dossier.Dossier, view DossierView, form came) (list []ActView, err error) {
 	kinds := dossier.Kinds(d.Status, v.dossierRoles())
 	wanted := nextAct[d.Status]
-	if v.r.URL.Query().Get("xin-loi") != "" {
-		wanted = dossier.Extended
-	}
-	if form.form != "" {
+	open := form.form
+	switch asked := v.r.URL.Query().Get("xin-loi") != ""; {
+	case form.form != "":
 		wanted = ""
+	case v.may(account.DossierDecide) && (asked || d.Apology.Draft() == dossier.DraftWaiting):
+		wanted = dossier.Extended
+	case asked:
+		wanted, open = "", apologyPrepare
 	}
 	for _, a := range dossierActs {
 		kind := a.kind
 		if kind == dossier.Paid && d.Status != code.Payment {
 			kind = dossier.FeePaid
 		}
-		if a.name != form.form && !(v.may(a.who) && slices.Contains(kinds, kind) && s.offered(d, a, kind)) {
+		if a.name != form.form && !(v.may(a.who) && (kind == "" || slices.Contains(kinds, kind)) && s.offered(d, a, kind)) {
 			continue
 		}
 		act := ActView{Page: view.Page, ID: a.name, Action: view.Base + "/" + a.name, Title: v.t("web.dossier.act." + a.name),
-			Go: v.t("web.dossier.go." + a.name), Seen: d.Version, Open: a.kind == wanted || a.name == form.form, Warn: a.warn, HasFiles: a.files, MaxSize: view.MaxSize, MaxBytes: view.MaxBytes}
+			Go: v.t("web.dossier.go." + a.name), Seen: d.Version, Open: a.kind != "" && a.kind == wanted || a.name == open || a.name == apologyBack && form.form == "", Warn: a.warn, HasFiles: a.files, MaxSize: view.MaxSize, MaxBytes: view.MaxBytes}
 		key := "web.dossier.hint." + a.name
 		if a.kind == dossier.Supplemented && d.Accepted.IsZero() {
 			key += "-moi"
 		}
 		if i18n.Has(key) {
 			act.Hint = v.t(key)
+		}
+		if a.kind == dossier.Extended && d.Apology.Draft() == dossier.DraftWaiting {
+			act.Title, act.Go = v.t("web.dossier.apology-confirm"), v.t("web.dossier.apology-go")
 		}
 		for _, f := range a.fields {
 			field, err := s.actField(ctx, v, d, view, a, f, form)
@@ -70,7 +76,11 @@ func (s *site) actViews(ctx context.Context, v *visit, d dossier.Dossier, view D
 // offered tells whether an act is one for this dossier now.
 func (s *site) offered(d dossier.Dossier, a dossierAct, kind dossier.Kind) bool {
 	switch {
-	case !a.mayActOn(d) || d.Allows(kind) != nil:
+	case !a.mayActOn(d):
+		return false
+	case a.when != nil:
+		return a.when(d)
+	case d.Allows(kind) != nil:
 		return false
 	case kind == dossier.FeePaid:
 		return d.Status != code.Refused && slices.ContainsFunc(d.Charges, unpaid)

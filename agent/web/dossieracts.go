@@ -18,10 +18,11 @@ import (
 
 // dossierAct is one act on a dossier: who may do it, its form, and what it does.
 type dossierAct struct {
-	name   string // in the address
-	kind   dossier.Kind
+	name   string       // in the address
+	kind   dossier.Kind // what happens by it; "" for what is only prepared
 	who    account.Right
-	warn   bool // cannot be taken back
+	when   func(d dossier.Dossier) bool // it is offered; nil for whenever it may happen
+	warn   bool                         // cannot be taken back
 	files  bool
 	fields []actField
 	do     func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error)
@@ -54,8 +55,14 @@ type actInput struct {
 	seen int
 }
 
-// apologise is where, behind the address of a dossier, the form for a new date is.
-const apologise = "?xin-loi=1#gia-han"
+// apologise is where, behind the address of a dossier, the form for a new date is, and
+// prepareApology the one for the desk's draft of it.
+const (
+	apologise      = "?xin-loi=1#gia-han"
+	prepareApology = "?xin-loi=1#" + apologyPrepare
+	// The acts on the draft of an apology.
+	apologyPrepare, apologyBack = "soan-xin-loi", "tra-phieu"
+)
 
 // dossierActs are all acts, in the order of a dossier's life.
 var dossierActs = []dossierAct{
@@ -112,6 +119,14 @@ var dossierActs = []dossierAct{
 	{name: "gia-han", kind: dossier.Extended, who: account.DossierDecide, fields: []actField{{"day", asDay, newDay}, {"reason", asText, apology}},
 		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
 			return s.Dossiers.Extend(ctx, d.ID, dateTyped(in.field("day")), in.field("reason"), v.dossierActor(), in.seen)
+		}},
+	{name: apologyBack, who: account.DossierDecide, warn: true, when: func(d dossier.Dossier) bool { return d.Apology.Draft() == dossier.DraftWaiting }, fields: []actField{{"text", asText, nil}},
+		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
+			return s.Dossiers.SendApologyBack(ctx, d.ID, in.field("text"), v.dossierActor(), in.seen)
+		}},
+	{name: apologyPrepare, who: account.DossierDesk, when: func(d dossier.Dossier) bool { return d.Allows(dossier.Extended) == nil }, fields: []actField{{"day", asDay, newDay}, {"reason", asText, apology}},
+		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
+			return s.Dossiers.PrepareApology(ctx, d.ID, dateTyped(in.field("day")), in.field("reason"), v.dossierActor(), in.seen)
 		}},
 	{name: "chuyen", kind: dossier.HandedOn, who: account.DossierWork, fields: []actField{{"to", asTo, nil}, {"task", asTask, nil}, {"note", asText, nil}, {"deadline", asDay, nil}},
 		do: func(ctx context.Context, s *site, v *visit, d dossier.Dossier, in actInput) (dossier.Dossier, error) {
@@ -242,7 +257,7 @@ func (a dossierAct) mayActOn(d dossier.Dossier) bool {
 		return true
 	}
 	switch a.kind {
-	case dossier.Supplemented, dossier.Paid, dossier.Returned, dossier.Extended, dossier.WithdrawalAsked, dossier.Withdrawn, dossier.WithdrawalDenied:
+	case "", dossier.Supplemented, dossier.Paid, dossier.Returned, dossier.Extended, dossier.WithdrawalAsked, dossier.Withdrawn, dossier.WithdrawalDenied:
 		return false
 	}
 	return true
@@ -255,7 +270,7 @@ func (v *visit) actCopies(d dossier.Dossier, in actInput) ([]int, error) {
 	for _, w := range wrong {
 		field := "copies[" + strings.TrimPrefix(w.Field, "copies-") + "]"
 		at, _ := strconv.Atoi(strings.TrimPrefix(w.Field, "copies-"))
-		list = append(list, problem.New(problem.Usage, "dossier.copies", field, i18n.Args{"name": d.Papers[at].Paper.Name}))
+		list = append(list, problem.New(problem.Usage, "dossier.copies", field, i18n.Args{"name": d.Papers[at].Paper.Name, "limit": dossier.MaxCopies}))
 	}
 	return copies, list.Err()
 }
@@ -296,8 +311,12 @@ func unpaidFees(_ *visit, _ *site, d dossier.Dossier) string {
 // extendDays is how many working days an apology offers.
 const extendDays = 2
 
-// newDay is the day that an apology offers, for a leader to change.
+// newDay is the day that an apology offers, for a leader to change; the one that the
+// desk prepared when there is one.
 func newDay(v *visit, s *site, d dossier.Dossier) string {
+	if d.Apology != nil {
+		return formatDocDate(d.Apology.Day)
+	}
 	from := v.now
 	if d.Due.After(from) {
 		from = d.Due
@@ -310,5 +329,8 @@ func newDay(v *visit, s *site, d dossier.Dossier) string {
 }
 
 func apology(_ *visit, _ *site, d dossier.Dossier) string {
+	if d.Apology != nil {
+		return d.Apology.Reason
+	}
 	return i18n.T(i18n.Vietnamese, "web.dossier.apology-text", i18n.Args{"procedure": d.Procedure.Name, "due": formatFull(d.Due)})
 }

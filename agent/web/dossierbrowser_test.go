@@ -40,8 +40,9 @@ func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
 	}
 	pages := map[string]map[string]string{
 		"onestop": desk,
-		"leader":  {"late": dossierPath(all["late"].ID) + apologise, "tab-late": dossiersPath + "?loc=qua-han", "done": dossierPath(all["done"].ID), "work": "/viec-can-lam"},
-		"lan":     {"draft": "/gui?ho-so=" + all["working"].ID.String(), "working": dossierPath(all["working"].ID), "carrier": boxPath(carried), "carrier-open": boxPath(open)},
+		"leader": {"late": dossierPath(all["late"].ID) + apologise, "tab-late": dossiersPath + "?loc=qua-han", "done": dossierPath(all["done"].ID), "work": "/viec-can-lam",
+			"apology": dossierPath(all["apology"].ID), "apology-back": dossierPath(all["apology-back"].ID), "tab-apology": dossiersPath + "?loc=tat-ca&phieu=waiting"},
+		"lan": {"draft": "/gui?ho-so=" + all["working"].ID.String(), "working": dossierPath(all["working"].ID), "carrier": boxPath(carried), "carrier-open": boxPath(open)},
 	}
 	for _, width := range webtest.Widths() {
 		for _, role := range []string{"onestop", "leader", "lan"} {
@@ -159,5 +160,36 @@ func TestAFileIsTakenInWithItsPaper(t *testing.T) {
 	if kept := webtest.Value(c.Browser, chromedp.Evaluate[int]("Object.keys(sessionStorage).filter(k => k.includes('tiep-nhan')).length")); kept != 0 {
 		t.Errorf("what was taken in is offered again")
 	}
+	c.Quiet()
+}
+
+// TestTheListOfDossiersRefreshesUnderTheFingers: what comes, moves and goes is seen
+// without a key; what somebody types, and where they are, stays.
+func TestTheListOfDossiersRefreshesUnderTheFingers(t *testing.T) {
+	b := start(t, true, fixed)
+	b.dossiers.take()
+	first, second := b.dossiers.taken(birth, "Nguyễn Văn An"), b.dossiers.taken(permit, "Vàng A Páo")
+	c := browse(t, b, 1366, 768)
+	c.signIn("onestop")
+	c.Open(dossiersPath)
+	c.Do(chromedp.Evaluate[chromedp.Void]("void (document.querySelector('#loc').open = true)"))
+	c.Into("#q", "nguyễn v")
+	third := b.dossiers.taken(birth, "Lê Thị Cúc")
+	c.Wait("the new dossier is there", "document.querySelectorAll('#danh-sach [data-row]').length === 3 && document.querySelector('#muc [aria-current]').textContent.includes('(3)')")
+	if !webtest.Value(c.Browser, chromedp.Evaluate[bool]("document.activeElement.id === 'q' && document.activeElement.value === 'nguyễn v' && document.querySelector('#loc').open")) {
+		t.Error("what was typed is gone")
+	}
+	c.Do(chromedp.Focus(css("#muc [aria-current]")))
+	b.dossiers.did(b.dossiers.Finish(context.Background(), third.ID, dossier.Result{Name: "Giấy khai sinh"}, nil, atWork, 0))
+	c.Wait("the tab counts two, and has the focus", "document.activeElement.matches('#muc [aria-current]') && document.activeElement.textContent.includes('(2)')")
+	c.Do(chromedp.Focus(css("#danh-sach a[href*='" + first.ID.String() + "']")))
+	b.dossiers.did(b.dossiers.Finish(context.Background(), first.ID, dossier.Result{Name: "Giấy khai sinh"}, nil, atWork, 0))
+	c.Wait("the row in the place of the one that went has the focus", "document.activeElement.href.includes('"+second.ID.String()+"')")
+	b.dossiers.did(b.dossiers.Finish(context.Background(), second.ID, dossier.Result{Name: "Giấy phép"}, nil, atWork, 0))
+	c.Wait("nothing is left", "document.querySelector('#danh-sach .empty') && document.activeElement.id === 'main'")
+	c.Open("/viec-can-lam")
+	b.dossiers.before(17, func() { b.dossiers.taken(birth, "Trần Thị Bình") })
+	c.Wait("the home page shows what is late", "document.querySelector('#g-dossiers-late')")
+	c.Accessible("refreshed")
 	c.Quiet()
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -54,7 +53,8 @@ type DossierRow struct {
 	Channel, Due, Handler            string
 	State, Left                      Tag
 	From                             string // office that it came from, "" for an own one
-	Apology                          string // address of the form that sets a new date
+	Apology                          *ApologyLink
+	Waits                            string // that an apology waits for a leader
 }
 
 // tabs are the tabs with their names in the address. The first that is not new is
@@ -73,7 +73,7 @@ const (
 )
 
 // dossierFilters are the parts of an address that stay from page to page.
-var dossierFilters = []string{"loc", "chu", "thu-tuc", "kenh", "ket-qua", "tu", "den", "nhan-tu", "nhan-den", "con", "rieng"}
+var dossierFilters = []string{"loc", "chu", "thu-tuc", "kenh", "ket-qua", "tu", "den", "nhan-tu", "nhan-den", "con", "rieng", "phieu"}
 
 // dossierVisit reads the list for one visitor.
 type dossierVisit struct {
@@ -121,6 +121,15 @@ func dossiersAsked(v *visit) *dossierVisit {
 	}
 	if l.query.Own {
 		l.chip("rieng", v.t("web.dossier.own"))
+	}
+	switch l.query.Apology = dossier.Draft(l.values.Get("phieu")); l.query.Apology {
+	case dossier.DraftWaiting:
+		l.chip("phieu", v.t("web.dossier.apology-waiting"))
+	case dossier.DraftBack:
+		l.chip("phieu", v.t("web.dossier.apology-sent-back"))
+	default:
+		l.query.Apology = dossier.NoDraft
+		l.values.Del("phieu")
 	}
 	l.query.After = given.Get("sau")
 	return l
@@ -255,7 +264,7 @@ func (l *dossierVisit) form() DossierFilter {
 	for _, o := range []dossier.Outcome{dossier.Early, dossier.OnTime, dossier.Late} {
 		f.Outcomes = append(f.Outcomes, Option{string(o), o.Text(l.lang), o == l.query.Outcome})
 	}
-	for _, name := range []string{"nhan-tu", "nhan-den", "con", "rieng"} {
+	for _, name := range []string{"nhan-tu", "nhan-den", "con", "rieng", "phieu"} {
 		if value := get(name); value != "" {
 			f.Hidden = append(f.Hidden, Option{Value: name, Text: value})
 		}
@@ -269,8 +278,10 @@ func (s *site) dossierRow(v *visit, r dossier.Row, unsure bool) DossierRow {
 	if r.Guest {
 		row.From = r.OwnerName
 	}
-	if m, ok := s.Dossiers.LeftOf(r); ok && m.Overdue && v.may(account.DossierDecide) && !r.Guest {
-		row.Apology = row.Href + apologise
+	m, runs := s.Dossiers.LeftOf(r)
+	row.Apology = v.apologyLink(row.Href, r.Apology, runs && m.Overdue && !r.Guest)
+	if r.Apology == dossier.DraftWaiting && !v.may(account.DossierDecide) {
+		row.Waits = v.t("web.dossier.apology-waits")
 	}
 	return row
 }
@@ -281,54 +292,4 @@ func (v *visit) dueTime(t time.Time, unsure bool) string {
 		return formatDay(t)
 	}
 	return formatFull(t)
-}
-
-// workDossiers are the dossiers of the home page: those beyond their date of return,
-// those whose date is today, and for the desk those that nobody has taken in.
-func (s *site) workDossiers(ctx context.Context, v *visit) (groups []WorkGroup, err error) {
-	if !v.may(account.Dossiers) {
-		return nil, nil
-	}
-	late, err := s.Dossiers.List(ctx, dossier.Query{Tab: dossier.TabLate, Limit: dossier.MaxPage})
-	if err != nil {
-		return nil, fmt.Errorf("list late dossiers: %w", err)
-	}
-	soon, err := s.Dossiers.List(ctx, dossier.Query{Tab: dossier.TabSoon, Limit: dossier.MaxPage})
-	if err != nil {
-		return nil, fmt.Errorf("list dossiers that are due: %w", err)
-	}
-	today := formatDay(v.now)
-	if end := slices.IndexFunc(soon.Rows, func(r dossier.Row) bool { return formatDay(r.Due) != today }); end >= 0 {
-		soon.Rows = soon.Rows[:end]
-	}
-	var fresh dossier.Page
-	if v.may(account.DossierDesk) {
-		if fresh, err = s.Dossiers.List(ctx, dossier.Query{Tab: dossier.TabNew, Limit: dossier.MaxPage}); err != nil {
-			return nil, fmt.Errorf("list new dossiers: %w", err)
-		}
-	}
-	unsure := s.Dossiers.Unsure()
-	for _, g := range []struct {
-		id, tab string
-		rows    []dossier.Row
-	}{{"dossiers-late", "qua-han", late.Rows}, {"dossiers-today", "sap-den-han", soon.Rows}, {"dossiers-new", "moi-nop", fresh.Rows}} {
-		if len(g.rows) == 0 {
-			continue
-		}
-		group := WorkGroup{ID: g.id, Title: v.t("web.work." + g.id), Count: len(g.rows)}
-		if len(g.rows) > workShown {
-			group.More = dossiersPath + "?loc=" + g.tab
-		}
-		for _, r := range g.rows[:min(len(g.rows), workShown)] {
-			group.Rows = append(group.Rows, s.workDossier(v, r, unsure))
-		}
-		groups = append(groups, group)
-	}
-	return groups, nil
-}
-
-func (s *site) workDossier(v *visit, r dossier.Row, unsure bool) WorkRow {
-	row := s.dossierRow(v, r, unsure)
-	return WorkRow{Href: row.Href, Symbol: row.Code, Subject: row.Procedure, Who: joinDots(row.Applicant, row.From), When: row.Handler, Due: row.Left,
-		Action: v.t(cmp.Or(map[bool]string{true: "web.dossier.apology-short"}[row.Apology != ""], "web.work.look")), ActionHref: cmp.Or(row.Apology, row.Href)}
 }

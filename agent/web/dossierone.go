@@ -33,8 +33,10 @@ type DossierView struct {
 	Transfers          []TransferView
 	Forms              []FormRow
 	Acts               []ActView
-	Seen               int    // version that the forms are about
-	Apology, Draft     string // addresses, "" for none
+	Seen               int // version that the forms are about
+	Apology            *ApologyLink
+	Prepared           *PreparedView
+	Draft              string // address, "" for none
 	Calendar           []string
 	MaxSize            string
 	MaxBytes           int64
@@ -130,12 +132,11 @@ func (s *site) showDossier(ctx context.Context, v *visit, d dossier.Dossier, for
 	view.Path, view.Styles, view.Scripts = view.Base, s.some("dossier.css"), s.some("upload.js")
 	view.setErrors(v, errs)
 	unsure := s.Dossiers.Unsure()
-	if m, ok := s.Dossiers.Left(d.Standing); ok {
+	m, runs := s.Dossiers.Left(d.Standing)
+	if runs {
 		view.Left = v.leftTag(m, unsure, nearDue(m))
-		if m.Overdue && v.may(account.DossierDecide) && !d.Guest {
-			view.Apology = view.Base + apologise
-		}
 	}
+	view.Apology, view.Prepared = v.apologyLink(view.Base, d.Apology.Draft(), runs && m.Overdue && !d.Guest), v.prepared(d.Apology)
 	view.Warnings = v.dossierWarnings(d, unsure)
 	view.Facts, view.Applicant = v.dossierFacts(d, unsure), v.applicantFacts(d)
 	s.dossierHas(v, d, &view)
@@ -368,6 +369,9 @@ func (v *visit) dossierTransfers(d dossier.Dossier) (list []TransferView) {
 		}
 		if t.Note != "" {
 			view.Lines = append(view.Lines, t.Note)
+		}
+		if t.Outside {
+			view.Lines = append(view.Lines, v.t("web.dossier.hand-outside"))
 		}
 		line("deadline", "", t.Deadline)
 		line("sent", t.By, t.Sent)

@@ -352,7 +352,7 @@ func (v *visit) copies(papers int, up *upload, errs []FieldError) ([]int, []Fiel
 		}
 		text := up.field(fmt.Sprintf("so-%d", i))
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 99 {
+		if err != nil || n < 1 || n > dossier.MaxCopies {
 			errs = append(errs, FieldError{fmt.Sprintf("copies-%d", i), v.t("web.dossier.bad-number", i18n.Args{"text": text})})
 		}
 		list[i] = n

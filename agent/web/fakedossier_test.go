@@ -138,6 +138,7 @@ func (k *dossierDesk) seed() map[string]dossier.Dossier {
 	k.before(17, func() {
 		all["late"] = k.taken(birth, "Nguyễn Văn An")
 		all["stopped"] = k.taken(birth, "Trần Thị Bình")
+		all["apology"], all["apology-back"] = k.taken(birth, "Triệu Thị Sen"), k.taken(permit, "Hà Văn Tú")
 	})
 	k.before(14, func() {
 		all["late"] = k.did(k.Start(ctx, all["late"].ID, "Nguyễn Thị staff", atDesk, 0))
@@ -164,6 +165,9 @@ func (k *dossierDesk) seed() map[string]dossier.Dossier {
 		all["working"] = k.taken(permit, "Đặng Văn Giang")
 		all["working"] = k.did(k.Start(ctx, all["working"].ID, "Nguyễn Thị staff", atDesk, 0))
 	})
+	all["apology"] = k.did(k.PrepareApology(ctx, all["apology"].ID, "2026-11-25", "Chúng tôi xin lỗi: phải xác minh nơi sinh tại bệnh viện huyện.", atDesk, 0))
+	all["apology-back"] = k.did(k.PrepareApology(ctx, all["apology-back"].ID, "2026-12-15", "Chúng tôi xin lỗi.", atDesk, 0))
+	all["apology-back"] = k.did(k.SendApologyBack(ctx, all["apology-back"].ID, "Nêu rõ lý do chậm: bản vẽ thiếu mặt cắt móng.", asBoss, 0))
 	all["received"] = k.taken(birth, "Bùi Thị Hoa")
 	all["done"] = k.did(k.Finish(ctx, k.taken(certify, "Mai Văn Khoa").ID, dossier.Result{Name: "Bản sao chứng thực"}, nil, atWork, 0))
 	f := k.filing(birth, "Đỗ Văn Lâm")

@@ -2,45 +2,20 @@ package web
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
-	"tram/agent/clock"
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/web/page"
 )
 
 // vietnam is the zone of every time on a page.
-var vietnam = clock.Vietnam
+var vietnam = page.Zone
 
-// formatSize writes bytes as "4,4 MB" or "4.4 MB" (1 KB = 1024 bytes).
-func formatSize(lang i18n.Lang, n int64) string {
-	const unit = 1024
-	if n < unit {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	value, name := float64(n), ""
-	for _, name = range []string{"KB", "MB", "GB"} {
-		if value /= unit; value < unit-0.5 {
-			break
-		}
-	}
-	return formatNumber(lang, value) + " " + name
-}
+func formatSize(lang i18n.Lang, n int64) string { return page.Size(lang, n) }
 
-// formatNumber keeps one decimal below ten and none above.
-func formatNumber(lang i18n.Lang, f float64) string {
-	text := strconv.FormatFloat(f, 'f', 1, 64)
-	if f >= 9.95 {
-		text = strconv.FormatFloat(f, 'f', 0, 64)
-	}
-	text = strings.TrimSuffix(text, ".0")
-	if lang != i18n.English {
-		text = strings.Replace(text, ".", ",", 1)
-	}
-	return text
-}
+func formatNumber(lang i18n.Lang, f float64) string { return page.Number(lang, f) }
 
 // pair writes "1,9 / 4,4 MB".
 func formatPair(lang i18n.Lang, part, all int64) string {
@@ -53,30 +28,11 @@ func formatPair(lang i18n.Lang, part, all int64) string {
 }
 
 // clock writes the time of day for today and adds the date for other days.
-func (v *visit) clock(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	t, now := t.In(vietnam), v.now.In(vietnam)
-	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
-		return t.Format("15:04")
-	}
-	return t.Format("15:04 02/01/2006")
-}
+func (v *visit) clock(t time.Time) string { return (&page.Visit{Now: v.now}).Clock(t) }
 
-func formatFull(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.In(vietnam).Format("15:04 02/01/2006")
-}
+func formatFull(t time.Time) string { return page.Full(t) }
 
-func formatDay(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.In(vietnam).Format("02/01/2006")
-}
+func formatDay(t time.Time) string { return page.Day(t) }
 
 // formatISO is for the trust panel only.
 func formatISO(t time.Time) string {
@@ -94,17 +50,7 @@ func formatDocDate(date string) string {
 	return date
 }
 
-// parseDate reads what people type for a date: 01/03/2026, 1/3/26, 01-03-2026,
-// 010326, and yyyy-mm-dd. It returns yyyy-mm-dd.
-func parseDate(text string) (string, bool) {
-	text = strings.NewReplacer("-", "/", ".", "/", " ", "").Replace(strings.TrimSpace(text))
-	for _, form := range []string{"2/1/2006", "2/1/06", "020106", "02012006", "2006/1/2"} {
-		if t, err := time.Parse(form, text); err == nil {
-			return t.Format(time.DateOnly), true
-		}
-	}
-	return "", false
-}
+func parseDate(text string) (string, bool) { return page.ParseDate(text) }
 
 // typedDay reads a day as people type it, in Vietnam.
 func typedDay(text string) (time.Time, bool) {

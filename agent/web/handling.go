@@ -145,8 +145,9 @@ func (s *site) handlingOf(ctx context.Context, v *visit, d office.Document, full
 	if !known && d.State != office.Accepted {
 		return nil, nil
 	}
-	h := &HandlingView{Page: Page{Lang: v.lang, Errors: errs}, Base: boxPath(d), Version: w.Version, Full: full, MaxText: handling.MaxText}
-	h.Form, h.Came, h.Part, h.typed = s.token(v), v.came, v.cameFor, v.r.PostForm
+	h := &HandlingView{Page: inLang(v.lang), Base: boxPath(d), Version: w.Version, Full: full, MaxText: handling.MaxText}
+	h.Errors = errs
+	h.Form, h.Came, h.Part, h.typed = v.FormToken(), v.came, v.cameFor, v.r.PostForm
 	h.State = v.handlingTag(w, known)
 	h.Lines = v.handlingLines(w)
 	if full {

@@ -28,7 +28,7 @@ func (v *visit) heldMeter(q queued, link Link) Meter {
 		m.Line = joinDots(m.Line, v.byItself(q.held, link))
 	}
 	if v.may(account.Send) {
-		m.Ask = Ask{Href: boxPath(q.Document) + "/gui-ngay", Text: v.t("web.held.ask"), Form: formToken(v.secret)}
+		m.Ask = Ask{Href: boxPath(q.Document) + "/gui-ngay", Text: v.t("web.held.ask"), Form: v.FormToken()}
 	}
 	return m
 }

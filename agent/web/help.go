@@ -15,8 +15,6 @@ import (
 const (
 	helpPath    = "/tro-giup"
 	supportPath = helpPath + "/goi-ho-tro"
-	// keysCookie says of a browser that keys of single letters are off.
-	keysCookie = "tram-phim"
 )
 
 // HelpView is for everybody, signed in or not.
@@ -114,18 +112,13 @@ func (s *site) guide(ctx context.Context, v *visit) error {
 	return s.render(v, "guide", view, http.StatusOK)
 }
 
-func (s *site) keysOff(r *http.Request) bool {
-	c, err := r.Cookie(s.cookieName(keysCookie))
-	return err == nil && c.Value == "tat"
-}
-
 // switchKeys switches keys of single letters off or on, for this browser.
 func (s *site) switchKeys(_ context.Context, v *visit) error {
-	value, done := "tat", "phim-tat"
+	on, done := false, "phim-tat"
 	if v.r.PostFormValue("phim") == "bat" {
-		value, done = "bat", "phim-bat"
+		on, done = true, "phim-bat"
 	}
-	s.setCookie(v, s.cookieName(keysCookie), value, languageLife)
+	s.SwitchKeys(v.Visit, on)
 	v.redirect(helpPath + "?xong=" + done + "#phim")
 	return nil
 }

@@ -60,9 +60,6 @@ type DocumentView struct {
 	Filing    *Filing
 }
 
-// Fact is a label and its value.
-type Fact struct{ Name, Value string }
-
 // FileView is an attachment.
 type FileView struct {
 	Index          int

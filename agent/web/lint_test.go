@@ -46,12 +46,14 @@ func TestScriptsAndStylesSuitOldBrowsers(t *testing.T) {
 		t.Errorf("stylelint lets :has() pass: %v %s", err, out)
 	}
 
-	files, err := filepath.Glob("assets/*")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("assets: %v, %v", files, err)
-	}
-	for _, f := range files {
-		copyFile(t, f, filepath.Join(dir, "assets", filepath.Base(f)))
+	for _, from := range []string{"assets/*", "page/assets/*"} {
+		files, err := filepath.Glob(from)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("assets: %v, %v", files, err)
+		}
+		for _, f := range files {
+			copyFile(t, f, filepath.Join(dir, "assets", filepath.Base(f)))
+		}
 	}
 	if out, err := lint("eslint", append(script, "assets")...); err != nil {
 		t.Errorf("eslint: %v\n%s", err, out)

@@ -33,25 +33,6 @@ type ListPart struct {
 	KeysHelp bool
 }
 
-// Filter is one choice above a list.
-type Filter struct {
-	Href, Text string
-	Current    bool
-}
-
-// Chip is a filter in force and the address without it.
-type Chip struct{ Text, Href, Drop string }
-
-// Head is a column of a list. Those that it can be sorted by have an address.
-type Head struct {
-	Text, Href string
-	Sort       string // for aria-sort, "" when the list is not sorted by it
-	Focus      bool
-}
-
-// Pager leads through the pages of a list; "" at the ends.
-type Pager struct{ First, Prev, Next, Last, Text string }
-
 // ListForm is the filters as they were typed.
 type ListForm struct {
 	State, Sort              string

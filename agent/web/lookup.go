@@ -76,11 +76,11 @@ func (s *site) lookUp(ctx context.Context, v *visit) error {
 	if errs != nil || s.LookUp == nil {
 		return s.showLookUp(v, view, errs, http.StatusUnprocessableEntity)
 	}
-	if wait := s.lookUps.Wait(address(v.r), v.now); wait > 0 {
+	if wait := s.lookUps.Wait(v.Address(), v.now); wait > 0 {
 		p := problem.New(problem.Busy, "web.lookup-rate", "code", i18n.Args{"minutes": int((wait + time.Minute - 1) / time.Minute)})
 		return s.showLookUp(v, view, []FieldError{{"code", v.whole(p)}}, http.StatusTooManyRequests)
 	}
-	s.lookUps.Note(address(v.r), v.now)
+	s.lookUps.Note(v.Address(), v.now)
 	st, err := s.LookUp.LookUp(ctx, named, word)
 	if err != nil {
 		switch p := problem.From(err); p.Code {

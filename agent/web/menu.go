@@ -6,13 +6,6 @@ import (
 	"tram/agent/web/account"
 )
 
-// MenuItem is one entry of the menu.
-type MenuItem struct {
-	Href, Text, Key string
-	Count           string // "" for none
-	Current         bool
-}
-
 // entries are the menu in its order, which is the same on every page. Keys are
 // fixed: an entry that a person may not use leaves its key unused.
 var entries = []struct {
@@ -39,7 +32,7 @@ func (s *site) menu(v *visit, unanswered int, current string) []MenuItem {
 		}
 		item := MenuItem{Href: e.href, Text: v.t(e.text), Key: e.key, Current: e.href == current}
 		if e.href == "/van-ban-den" && unanswered > 0 {
-			item.Count = strconv.Itoa(unanswered)
+			item.Count, item.Counted = strconv.Itoa(unanswered), v.t("web.menu.unanswered")
 		}
 		items = append(items, item)
 	}

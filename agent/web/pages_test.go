@@ -1,115 +1,34 @@
 package web
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
-	"math"
 	"net/http"
 	"os"
-	"reflect"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
 	"tram/agent/i18n"
 	"tram/agent/office"
+	"tram/agent/web/page"
+	"tram/agent/web/page/pagetest"
 )
 
 // views are the zero values of every page's view.
 var views = map[string]any{
-	"signin": SignInView{}, "work": WorkView{}, "incoming": IncomingView{}, "document": DocumentView{}, "send": SendView{},
+	"signin": page.SignInView{}, "work": WorkView{}, "incoming": IncomingView{}, "document": DocumentView{}, "send": SendView{},
 	"recipients": RecipientsView{}, "outbox": OutboxView{}, "outgoing": OutgoingView{}, "sent": SentView{}, "slip": SlipView{},
-	"status": StatusView{}, "error": ErrorView{}, "password": PasswordView{}, "account": AccountView{}, "users": UsersView{}, "user": UserView{}, "check": CheckView{},
-	"signs": SignsView{}, "sign": SignView{}, "certificate": CertificateView{}, "import": ImportView{}, "enter": EnterView{}, "groups": GroupsView{}, "find": FindView{}, "admin": AdminView{}, "help": HelpView{}, "guide": GuideView{},
+	"status": page.StatusView{}, "error": page.ErrorView{}, "password": page.PasswordView{}, "account": page.AccountView{}, "users": UsersView{}, "user": UserView{}, "check": CheckView{},
+	"signs": SignsView{}, "sign": SignView{}, "certificate": CertificateView{}, "import": ImportView{}, "enter": EnterView{}, "groups": GroupsView{}, "find": FindView{}, "board": AdminView{}, "help": HelpView{}, "guide": GuideView{},
 	"books": BooksView{}, "book": BookView{}, "bookline": BookLineView{}, "bookentry": BookEntryView{}, "workfiles": WorkFilesView{}, "workfile": WorkFileView{},
 	"dossiers": DossiersView{}, "dossier": DossierView{}, "dossierchoose": ChooseView{}, "dossierreceive": ReceptionView{}, "dossierstats": DossierStatsView{},
 	"mine": MineView{}, "lookup": LookUpView{}, "standin": StandInView{},
 	"dossierbook": DossierBookView{},
 }
 
-// fill sets every field below v to something that shows.
-func fill(v reflect.Value, depth int) {
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString("văn bản <script>")
-	case reflect.Int, reflect.Int64:
-		v.SetInt(7)
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Pointer:
-		if depth > 0 {
-			v.Set(reflect.New(v.Type().Elem()))
-			fill(v.Elem(), depth-1)
-		}
-	case reflect.Slice:
-		if depth > 0 {
-			v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-			for i := range v.Len() {
-				fill(v.Index(i), depth-1)
-			}
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				fill(v.Field(i), depth)
-			}
-		}
-	}
-}
-
 func TestEveryViewRendersEmptyAndFullInBothLanguages(t *testing.T) {
-	p, err := loadPages()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range p.byName {
-		zero, ok := views[name]
-		if !ok {
-			t.Errorf("page %s has no view in this test", name)
-			continue
-		}
-		for _, lang := range []i18n.Lang{i18n.Vietnamese, i18n.English} {
-			for _, full := range []bool{false, true} {
-				v := reflect.New(reflect.TypeOf(zero)).Elem()
-				if full {
-					fill(v, 3)
-				}
-				v.FieldByName("Lang").SetString(string(lang))
-				var out bytes.Buffer
-				if err := p.byName[name].ExecuteTemplate(&out, "layout", v.Interface()); err != nil {
-					t.Errorf("%s in %s, full %v: %v", name, lang, full, err)
-				}
-				checkMarkup(t, fmt.Sprintf("%s in %s, full %v", name, lang, full), out.String())
-			}
-		}
-	}
-}
-
-var (
-	inline   = regexp.MustCompile(`(?i)<script(?:[^>]*)>[^<]|<style|\sstyle=|\son[a-z]+=|javascript:`)
-	outside  = regexp.MustCompile(`(?:src|href|action)="(?:https?:)?//`)
-	leftover = regexp.MustCompile(`\{[a-z_]+\}|ZgotmplZ|<no value>|&lt;nil&gt;|>web\.[a-z]|"web\.[a-z]|problem\.[a-z]`)
-	jsWords  = regexp.MustCompile(`data-(remove|found|copying|refused)="[^"]*"`)
-)
-
-// checkMarkup fails on inline code, foreign addresses, missing words and raw
-// foreign text.
-func checkMarkup(t *testing.T, what, html string) {
-	t.Helper()
-	if m := inline.FindString(html); m != "" {
-		t.Errorf("%s holds inline code: %q", what, m)
-	}
-	if m := outside.FindString(html); m != "" {
-		t.Errorf("%s leads elsewhere: %q", what, m)
-	}
-	if m := leftover.FindString(jsWords.ReplaceAllString(html, "")); m != "" {
-		t.Errorf("%s shows a raw placeholder or key: %q", what, m)
-	}
-	if strings.Contains(html, "văn bản <script>") || strings.Contains(html, "<b>hộ nghèo") {
-		t.Errorf("%s shows foreign text unescaped", what)
-	}
+	pagetest.Views(t, start(t, true, fixed).site.Site, views)
 }
 
 // keyForm finds whole keys; those that code completes end in a dot or hyphen.
@@ -144,7 +63,9 @@ func TestEveryTextKeyExistsAndEveryKeyIsUsed(t *testing.T) {
 			}
 		}
 	}
-	scan(templateFiles, "templates/*.html")
+	scan(siteFiles, "templates/*.html")
+	scan(page.Files(), "templates/*.html")
+	scan(os.DirFS(".."), "web/page/*.go")
 	scan(os.DirFS(".."), "web/*.go")
 	scan(os.DirFS(".."), "web/account/*.go")
 	scan(os.DirFS(".."), "httpd/*.go")
@@ -161,63 +82,34 @@ func TestEveryTextKeyExistsAndEveryKeyIsUsed(t *testing.T) {
 }
 
 func TestAssetsKeepTheirBudgetAndTheirNames(t *testing.T) {
-	a, err := loadAssets()
-	if err != nil {
-		t.Fatal(err)
-	}
-	limits := map[string]int{a.css: 12 << 10, a.js: 10 << 10}
-	for name, address := range a.of {
-		if name != common {
-			limits[address] = 6 << 10
-		}
-	}
-	for name, limit := range limits {
-		file := a.byName[strings.TrimPrefix(name, assetPath)]
-		if len(file.plain) > limit || len(file.plain) < 200 {
-			t.Errorf("%s has %d bytes, at most %d", name, len(file.plain), limit)
-		}
-		if strings.Contains(string(file.plain), "://") {
-			t.Errorf("%s names another site", name)
-		}
-	}
 	b := start(t, false, fixed)
+	pagetest.Assets(t, b.site.Site)
 	v := b.as("lan")
-	res, body := v.get(a.css)
+	css, js := b.site.Assets()["app.css"], b.site.Assets()["app.js"]
+	res, body := v.get(css)
 	if res.StatusCode != 200 || !strings.Contains(res.Header.Get("Cache-Control"), "immutable") || !strings.Contains(body, "body{") {
 		t.Errorf("style sheet: %d, %q", res.StatusCode, res.Header.Get("Cache-Control"))
 	}
 	if res, _ := v.get("/tinh/app.000000.css"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("an old name gave %d", res.StatusCode)
 	}
-	req, _ := http.NewRequest(http.MethodGet, b.url+a.js, nil)
+	req, _ := http.NewRequest(http.MethodGet, b.url+js, nil)
 	req.Header.Set("Accept-Encoding", "gzip")
 	packed, raw := v.do(req)
 	if packed.Header.Get("Content-Encoding") != "gzip" || !strings.HasPrefix(raw, "\x1f\x8b") {
 		t.Errorf("script was not packed: %v", packed.Header)
 	}
-	_, page := v.get("/van-ban-den")
-	if total := len(page) + len(a.byName[strings.TrimPrefix(a.css, assetPath)].plain) + len(a.byName[strings.TrimPrefix(a.js, assetPath)].plain); total > 60<<10 {
+	_, list := v.get("/van-ban-den")
+	if total := len(list) + len(b.site.Asset(css)) + len(b.site.Asset(js)); total > 60<<10 {
 		t.Errorf("first load of the list is %d bytes, at most 60 KB", total)
 	}
 }
 
 // TestDenyList keeps what the oldest browsers of the offices do not know out
-// of the scripts and the style sheet.
+// of the scripts and the style sheets.
 func TestDenyList(t *testing.T) {
-	denied := regexp.MustCompile(`:has\(|color-mix|oklch|light-dark|text-wrap|popover|@scope|field-sizing|subgrid|withResolvers|toSorted|groupBy|AbortSignal\.(any|timeout)|toBase64|Intl\.Segmenter|DurationFormat|URL\.parse|ariaLabel|crypto\.subtle|randomUUID|navigator\.clipboard|serviceWorker|&\s*[.:{]\w`)
-	files, err := fs.Glob(assetFiles, "assets/*")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("assets: %v, %v", files, err)
-	}
-	for _, name := range files {
-		data, err := fs.ReadFile(assetFiles, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m := denied.FindString(string(data)); m != "" {
-			t.Errorf("%s uses %q", name, m)
-		}
-	}
+	pagetest.OldBrowsers(t, siteFiles)
+	pagetest.OldBrowsers(t, page.Files())
 }
 
 func TestSeededPagesAreCleanInBothLanguages(t *testing.T) {
@@ -252,70 +144,12 @@ func TestSeededPagesAreCleanInBothLanguages(t *testing.T) {
 	}
 }
 
-var (
-	cssRule  = regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`)
-	cssBack  = regexp.MustCompile(`(?:^|;)background:(#[0-9a-f]{3,6})`)
-	cssColor = regexp.MustCompile(`(?:^|;)color:(#[0-9a-f]{3,6})`)
-)
-
-// TestColoursContrast holds text to 7:1 on its own background, or on white and
-// the tinted row where a rule names none.
+// TestColoursContrast holds text to 7:1 on what it stands on.
 func TestColoursContrast(t *testing.T) {
-	data, err := assetFiles.ReadFile("assets/app.css")
-	if err != nil {
-		t.Fatal(err)
-	}
-	paper, err := assetFiles.ReadFile("assets/paper.css")
-	if err != nil {
-		t.Fatal(err)
-	}
-	data = append(data, paper...)
-	pairs := 0
-	for _, rule := range cssRule.FindAllStringSubmatch(string(data), -1) {
-		color := cssColor.FindStringSubmatch(rule[2])
-		if color == nil || color[1] == "#fff" && cssBack.FindString(rule[2]) == "" {
-			continue
-		}
-		backs := []string{"#ffffff", "#f5f8fb"}
-		if back := cssBack.FindStringSubmatch(rule[2]); back != nil {
-			backs = []string{back[1]}
-		}
-		for _, back := range backs {
-			pairs++
-			if got := contrast(t, color[1], back); got < 7 {
-				t.Errorf("%s: %s on %s is %.2f:1", strings.TrimSpace(rule[1]), color[1], back, got)
-			}
-		}
-	}
+	pairs := pagetest.Contrast(t, page.Files(), "assets/app.css") + pagetest.Contrast(t, siteFiles, "assets/paper.css")
 	if pairs < 20 {
 		t.Errorf("only %d pairs of colours found", pairs)
 	}
-}
-
-// contrast is the ratio of WCAG 2.
-func contrast(t *testing.T, a, b string) float64 {
-	light := func(hex string) float64 {
-		if len(hex) == 4 {
-			hex = "#" + strings.Repeat(hex[1:2], 2) + strings.Repeat(hex[2:3], 2) + strings.Repeat(hex[3:4], 2)
-		}
-		n, err := strconv.ParseUint(hex[1:], 16, 32)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum := 0.0
-		for shift, weight := range map[int]float64{16: 0.2126, 8: 0.7152, 0: 0.0722} {
-			c := float64(n>>shift&255) / 255
-			if c <= 0.04045 {
-				c /= 12.92
-			} else {
-				c = math.Pow((c+0.055)/1.055, 2.4)
-			}
-			sum += weight * c
-		}
-		return sum
-	}
-	x, y := light(a), light(b)
-	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
 func TestReasonsOfTheProgramAreSaidInTheReadersLanguage(t *testing.T) {

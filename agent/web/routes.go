@@ -1,16 +1,18 @@
 package web
 
 import (
+	"context"
 	"net/http"
 
 	"tram/agent/office"
 	"tram/agent/web/account"
+	"tram/agent/web/page"
 )
 
 // Who may use a route: a right of account, or one of these.
 const (
-	anybody  account.Right = "anybody"   // no sign-in
-	signedIn account.Right = "signed-in" // any role
+	anybody  = page.Anybody
+	signedIn = page.SignedIn
 )
 
 // route is one address with the rule that guards it.
@@ -26,18 +28,6 @@ type route struct {
 // other way to add one, and a test holds a rule for each.
 func (s *site) table() []route {
 	all := []route{
-		{who: anybody, pattern: "GET /dang-nhap", do: s.signInForm, early: true},
-		{who: anybody, pattern: "POST /dang-nhap", do: s.signIn, early: true},
-		{who: anybody, pattern: "POST /dang-xuat", do: s.signOut, early: true},
-		{who: anybody, pattern: "POST /ngon-ngu", do: s.setLanguage, early: true},
-		{who: anybody, pattern: "GET /trang-thai", do: s.status},
-		{who: anybody, pattern: "/", do: s.noSuchPage, early: true},
-
-		{who: signedIn, pattern: "GET /mat-khau", do: s.passwordForm, early: true},
-		{who: signedIn, pattern: "POST /mat-khau", do: s.changePassword, early: true},
-		{who: signedIn, pattern: "GET /tai-khoan", do: s.ownAccount},
-		{who: signedIn, pattern: "POST /tai-khoan/dang-xuat-het", do: s.signOutEverywhere},
-
 		{who: account.Accounts, pattern: "GET /nguoi-dung", do: s.users},
 		{who: account.Accounts, pattern: "POST /nguoi-dung", do: s.createUser},
 		{who: account.Accounts, pattern: "GET /nguoi-dung/{name}", do: s.oneUser},
@@ -81,6 +71,10 @@ func (s *site) table() []route {
 		{who: anybody, pattern: "GET /ky/{token}", do: s.agentFetch},
 		{who: anybody, pattern: "POST /ky/{token}", do: s.agentDeliver, files: true},
 	}
+	for _, rt := range s.Routes() {
+		all = append(all, route{who: rt.Who, pattern: rt.Pattern, do: func(ctx context.Context, v *visit) error { return rt.Do(ctx, v.Visit) },
+			early: rt.Early, files: rt.Files})
+	}
 	all = append(all, s.adminRoutes()...)
 	all = append(all, s.helpRoutes()...)
 	all = append(all, s.lookUpRoutes()...)
@@ -101,11 +95,10 @@ func (s *site) table() []route {
 }
 
 func (s *site) routes() http.Handler {
-	s.mux, s.rules = http.NewServeMux(), map[string]account.Right{}
-	s.mux.Handle("GET "+assetPath+"{file}", s.assets)
+	var all []page.Route
 	for _, rt := range s.table() {
-		s.mux.Handle(rt.pattern, s.handle(rt))
-		s.rules[rt.pattern] = rt.who
+		all = append(all, page.Route{Who: rt.who, Pattern: rt.pattern, Do: func(ctx context.Context, v *page.Visit) error { return rt.do(ctx, visitOf(v)) },
+			Early: rt.early, Files: rt.files})
 	}
-	return s.mux
+	return s.Serve(all)
 }

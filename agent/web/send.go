@@ -17,6 +17,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/agent/web/page"
 	"tram/storage"
 )
 
@@ -61,12 +62,6 @@ type SendView struct {
 	MaxSize    string
 	MaxBytes   int64
 	MaxSubject int
-}
-
-// Option is one choice of a list.
-type Option struct {
-	Value, Text string
-	Chosen      bool
 }
 
 // KeptFile is a file of the document that is being sent again, or one that was
@@ -416,10 +411,4 @@ func formField(field string) string {
 }
 
 // problems lists what is inside err, one problem at least.
-func problems(err error) problem.List {
-	var list problem.List
-	if errors.As(err, &list) && len(list) > 0 {
-		return list
-	}
-	return problem.List{problem.From(err)}
-}
+func problems(err error) problem.List { return page.Problems(err) }

@@ -118,7 +118,7 @@ func (s *site) showSign(ctx context.Context, v *visit, view SignView, errs []Fie
 	}
 	view.Page = s.page(ctx, v, v.t("signing.title"), "/gui")
 	view.setErrors(v, errs)
-	view.Job, view.Agent, view.Script = s.signJob(v, job), s.Config.SignAgent, s.assets.of["sign.js"]
+	view.Job, view.Agent, view.Script = s.signJob(v, job), s.Config.SignAgent, s.some("sign.js")[0]
 	view.Path, view.MaxSize = view.Job.Href, formatSize(v.lang, min(s.Config.MaxFile, maxSignFile))
 	if view.Date == "" {
 		view.Date = formatDay(v.now)
@@ -149,7 +149,7 @@ func (s *site) signCall(ctx context.Context, v *visit) error {
 	if err != nil {
 		return fmt.Errorf("call signing agent: %w", err)
 	}
-	view.Request, v.connect = string(request), s.Config.SignAgent
+	view.Request, v.Connect = string(request), s.Config.SignAgent
 	return s.showSign(ctx, v, view, nil, http.StatusOK)
 }
 

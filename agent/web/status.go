@@ -5,30 +5,16 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"tram/agent/i18n"
 	"tram/agent/line"
 	"tram/agent/office"
+	"tram/agent/web/account"
+	"tram/agent/web/page"
 )
-
-// Strip is the line under the menu that says how the link is and what waits.
-type Strip struct {
-	Tone  string // "up", "busy", "held", "down"
-	Key   string // changes when the change is worth being read out
-	Main  string
-	Fine  string // figures that move all the time
-	Queue bool   // offer the way to the outbox
-	// Express names the documents with the highest urgency that no one has
-	// answered, "" when there are none.
-	Express, ExpressHref string
-	// Ending warns that the session is about to end.
-	Ending string
-}
 
 // sessionWarning is how long before its end a session is announced.
 const sessionWarning = 15 * time.Minute
@@ -41,6 +27,7 @@ type state struct {
 	strip    Strip
 	data     uint64 // changes when a live part may have changed
 	stripSum uint64
+	dossiers uint64 // changes when a list of dossiers may have changed
 }
 
 // queued is a document on its way to the hub, with its live transfer.
@@ -56,10 +43,13 @@ type queued struct {
 // queueShown bounds the waiting documents that a page looks at.
 const queueShown = 200
 
-// rev is the token of /trang-thai: data part, then strip part.
+// rev is the token of /trang-thai: what documents, the strip and dossiers depend on.
 func (s state) rev() string {
-	return strconv.FormatUint(s.data, 36) + "." + strconv.FormatUint(s.stripSum, 36)
+	return strconv.FormatUint(s.data, 36) + "." + strconv.FormatUint(s.stripSum, 36) + "." + strconv.FormatUint(s.dossiers, 36)
 }
+
+// leftMoves is how often at least a list of dossiers tells anew how long they have.
+const leftMoves = 30 * time.Minute
 
 // state reads the figures and words the strip.
 func (s *site) state(ctx context.Context, v *visit) (state, error) {
@@ -74,6 +64,7 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 		}
 	}
 	st.strip = v.strip(st)
+	st.strip.QueueHref, st.strip.QueueText = "/hop-gui", v.t("web.strip.queue")
 	if st.summary.Unaccepted > 0 {
 		if err := s.express(ctx, v, &st.strip); err != nil {
 			return st, err
@@ -93,6 +84,15 @@ func (s *site) state(ctx context.Context, v *visit) (state, error) {
 	st.data = sum.Sum64()
 	fmt.Fprintf(sum, "%+v", st.strip)
 	st.stripSum = sum.Sum64()
+	if v.may(account.Dossiers) {
+		changes, late, err := s.Dossiers.Pulse(ctx)
+		if err != nil {
+			return st, err
+		}
+		sum.Reset()
+		fmt.Fprint(sum, changes, late, s.Dossiers.Unsure(), v.now.Truncate(leftMoves).Unix())
+		st.dossiers = sum.Sum64()
+	}
 	return st, nil
 }
 
@@ -212,26 +212,4 @@ func (v *visit) rate(bytesPerSecond float64) string {
 	return formatSize(v.lang, int64(bytesPerSecond)) + "/s"
 }
 
-// joinDots joins whole phrases the way the strip does.
-func joinDots(parts ...string) string {
-	parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
-	return strings.Join(parts, " · ")
-}
-
-// StatusView is the strip alone, for the script that keeps it fresh.
-type StatusView struct{ Page }
-
-// status answers 304 while since is still the state of things.
-func (s *site) status(ctx context.Context, v *visit) error {
-	if !v.signed {
-		return s.renderPart(v, "status", "ended", StatusView{s.bare(v, "", "/")}, http.StatusUnauthorized)
-	}
-	view := StatusView{s.page(ctx, v, "", "")}
-	if view.Rev != "" && v.r.URL.Query().Get("since") == view.Rev {
-		v.w.Header().Set("Cache-Control", "no-store")
-		v.w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	v.w.Header().Set("X-Tram-Rev", view.Rev)
-	return s.renderPart(v, "status", "strip", view, http.StatusOK)
-}
+func joinDots(parts ...string) string { return page.JoinDots(parts...) }

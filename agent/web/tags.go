@@ -7,12 +7,6 @@ import (
 	"tram/agent/office"
 )
 
-// Tag is a short word with a colour; the word alone says everything.
-type Tag struct {
-	Text string
-	Tone string // "grey", "blue", "green", "amber", "red"
-}
-
 // Urgent is an urgency tag. Level 0 has none.
 type Urgent struct {
 	Level int

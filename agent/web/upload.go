@@ -14,6 +14,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/agent/web/page"
 	"tram/storage"
 	"tram/storage/fsx"
 )
@@ -116,7 +117,7 @@ func (s *site) receivePart(v *visit, up *upload, part *multipart.Part) error {
 // ownForm refuses a form without the token of this session, which stands before
 // its files.
 func (s *site) ownForm(v *visit, up *upload) error {
-	if v.rightToken(up.fields.Get(tokenField)) {
+	if v.RightToken(up.fields.Get(page.TokenField)) {
 		return nil
 	}
 	return problem.New(problem.Denied, "web.stale-form", "", nil)

@@ -141,3 +141,40 @@ func (s *site) changeUser(ctx context.Context, v *visit) error {
 	v.redirect("/nguoi-dung/" + u.Name + "?xong=" + what)
 	return nil
 }
+
+// roleOptions are the roles to choose from.
+func (v *visit) roleOptions(chosen string) []Option {
+	var all []Option
+	for _, r := range account.Roles {
+		all = append(all, Option{Value: string(r), Text: v.t("web.role." + string(r)), Chosen: string(r) == chosen})
+	}
+	return all
+}
+
+// userTag words the state of an account.
+func (v *visit) userTag(u account.User) Tag {
+	switch {
+	case u.Disabled:
+		return Tag{v.t("web.users.closed"), "grey"}
+	case u.Locked:
+		return Tag{v.t("web.users.locked"), "red"}
+	case u.Temporary:
+		return Tag{v.t("web.users.temporary"), "amber"}
+	}
+	return Tag{v.t("web.users.open"), "green"}
+}
+
+func (v *visit) userFacts(u account.User) []Fact {
+	return []Fact{
+		{v.t("web.account.display"), u.Display}, {v.t("web.account.name"), u.Name},
+		{v.t("web.account.role"), v.t("web.role." + string(u.Role))}, {v.t("web.account.may"), v.t("web.role.may." + string(u.Role))},
+		{v.t("web.users.created"), formatFull(u.Created)},
+	}
+}
+
+func (v *visit) done(action string, args i18n.Args) string {
+	if key := "web.users.done." + action; i18n.Has(key) {
+		return v.t(key, args)
+	}
+	return ""
+}

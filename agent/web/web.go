@@ -21,6 +21,7 @@ import (
 	"tram/agent/search"
 	"tram/agent/vgca"
 	"tram/agent/web/account"
+	"tram/agent/web/page"
 	"tram/storage"
 )
 
@@ -81,21 +82,8 @@ type Directory interface {
 
 // Accounts knows who may sign in. *account.Store is one.
 type Accounts interface {
-	Authenticate(ctx context.Context, name, password, address string) (account.User, error)
-	Open(ctx context.Context, u account.User) (token string, s account.Session, err error)
-	Session(ctx context.Context, token string, use bool) (account.Session, error)
-	End(ctx context.Context, token string) error
-	Own
+	page.Accounts
 	Manager
-}
-
-// Own is what people do with their own account.
-type Own interface {
-	Sessions(ctx context.Context, name string) ([]account.Session, error)
-	// ChangePassword ends all sessions of the account and starts a new one.
-	ChangePassword(ctx context.Context, e account.Session, old, password, address string) (token string, err error)
-	// EndAll ends all sessions of an account on behalf of by.
-	EndAll(ctx context.Context, by, name string) error
 }
 
 // Manager is what an IT officer does with accounts; by is who does it.
@@ -194,21 +182,15 @@ type Options struct {
 
 // site is the running set of pages.
 type site struct {
+	*page.Site
 	Options
-	pages  *pages
-	assets *assets
-	cookie string // name of the session cookie
-	// visitCookie names the cookie that ties forms to a browser before sign-in.
-	visitCookie string
-	turns       turns
-	mux         *http.ServeMux
-	rules       map[string]account.Right // who may use a pattern of mux
-	signing     *vgca.Desk
-	lookUps     *dossier.Tries // by address
-	admin       adminState
-	looks       looked
-	usb         stickState
-	oneRead     chan struct{} // holds one while a file is read
+	turns   turns
+	signing *vgca.Desk
+	lookUps *dossier.Tries // by address
+	admin   adminState
+	looks   looked
+	usb     stickState
+	oneRead chan struct{} // holds one while a file is read
 }
 
 // New makes the pages. The handler expects the guards of httpd in front of it.
@@ -253,13 +235,13 @@ func newSite(o Options) (*site, error) {
 		return nil, fmt.Errorf("empty folder for packages: %w", err)
 	}
 	s := &site{Options: o, oneRead: make(chan struct{}, 1), lookUps: dossier.NewTries(MaxLookUps, LookUpsWithin)}
-	s.cookie = s.cookieName(ofOffice("tram-phien", c.Unit.Code))
-	s.visitCookie = s.cookieName(ofOffice("tram-truoc", c.Unit.Code))
 	var err error
-	if s.assets, err = loadAssets(); err != nil {
-		return nil, err
-	}
-	if s.pages, err = loadPages(); err != nil {
+	if s.Site, err = page.New(page.Options{
+		Files: siteFiles, Accounts: o.Accounts, Unit: page.Unit{Code: c.Unit.Code, Name: c.Unit.Name}, Version: c.Version,
+		Home: "/viec-can-lam", HomeText: "web.error.home", Frame: s.frame, Frames: s.origin, Back: formPage,
+		Foot: []MenuItem{{Href: lookUpPath, Text: "web.lookup.title"}, {Href: helpPath, Text: "help.title"}}, Help: helpPath + "#phim",
+		Secure: c.Secure, Logger: o.Logger, Now: o.Now,
+	}); err != nil {
 		return nil, err
 	}
 	s.signing = vgca.NewDesk(vgca.Options{Dir: c.UploadDir, Pattern: uploadPattern, MaxFile: min(c.MaxFile, maxSignFile), Logger: o.Logger, Now: o.Now})

@@ -19,6 +19,8 @@ import (
 	"tram/agent/search"
 	"tram/agent/search/searchtest"
 	"tram/agent/web/account"
+	"tram/agent/web/page"
+	"tram/agent/web/page/pagetest"
 	"tram/storage/sqlite"
 	"tram/storage/sqlite/sqlitetest"
 )
@@ -224,8 +226,9 @@ func (v *browser) token() string {
 	}
 	for range 2 {
 		secret := ""
+		session, visit := v.site.Cookies()
 		for _, c := range v.client.Jar.Cookies(u) {
-			if c.Name == v.site.cookie || c.Name == v.site.visitCookie && secret == "" {
+			if c.Name == session || c.Name == visit && secret == "" {
 				secret = c.Value
 			}
 		}
@@ -254,3 +257,8 @@ func (v *browser) post(path string, form url.Values) (*http.Response, string) {
 	req.Header.Set("Origin", v.url)
 	return v.do(req)
 }
+
+// Short names for what tests of pages say all the time.
+const tokenField = page.TokenField
+
+var formToken, checkMarkup = page.FormToken, pagetest.Markup

@@ -20,7 +20,7 @@ import (
 // officesCommand is the directory of offices on the command line.
 func officesCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "offices", Short: "hub.offices.short"}
-	group.AddCommand(importCommand(c), listCommand(c), searchCommand(c), moveCommand(c), renameCommand(c), mergeCommand(c), allowCommand(c))
+	group.AddCommand(importCommand(c), listCommand(c), searchCommand(c), moveCommand(c), renameCommand(c), mergeCommand(c), allowCommand(c), contactCommand(c))
 	return group
 }
 

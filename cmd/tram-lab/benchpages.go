@@ -352,10 +352,11 @@ func (b *bench) openPages(ctx context.Context, db *sqlite.DB, dir string, docume
 	if err := b.figure("documents of an older store that get their places in lists", float64(documents)/time.Since(begin).Seconds(), "1/s", "", ""); err != nil {
 		return nil, err
 	}
-	return c, c.signIn(ctx, db, dir, desk, blobs, reg)
+	return c, c.serve(ctx, db, dir, desk, blobs, reg)
 }
 
-func (c *clerk) signIn(ctx context.Context, db *sqlite.DB, dir string, desk *office.Office, blobs *blob.Store, reg *registry.Registry) error {
+// serve makes the pages of an office, and signs its clerk in.
+func (c *clerk) serve(ctx context.Context, db *sqlite.DB, dir string, desk *office.Office, blobs *blob.Store, reg *registry.Registry) error {
 	accounts, err := account.New(db, account.Options{})
 	if err != nil {
 		return err
@@ -384,13 +385,18 @@ func (c *clerk) signIn(ctx context.Context, db *sqlite.DB, dir string, desk *off
 	if err != nil {
 		return err
 	}
+	return c.signIn("vanthu")
+}
+
+// signIn signs somebody in to the pages.
+func (c *clerk) signIn(name string) error {
 	form := httptest.NewRecorder()
 	c.pages.ServeHTTP(form, httptest.NewRequest(http.MethodGet, "/dang-nhap", nil))
 	token := regexp.MustCompile(`name="ma" value="([^"]*)"`).FindStringSubmatch(form.Body.String())
 	if token == nil {
 		return errors.New("the sign-in page has no token")
 	}
-	r := httptest.NewRequest(http.MethodPost, "/dang-nhap", strings.NewReader(url.Values{"ma": {token[1]}, "name": {"vanthu"}, "password": {benchPassword}}.Encode()))
+	r := httptest.NewRequest(http.MethodPost, "/dang-nhap", strings.NewReader(url.Values{"ma": {token[1]}, "name": {name}, "password": {benchPassword}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	for _, k := range form.Result().Cookies() {
 		r.AddCookie(k)

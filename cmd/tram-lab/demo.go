@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +19,9 @@ import (
 	"tram/agent"
 	"tram/agent/api"
 	"tram/agent/dossier"
+	"tram/agent/hub"
 	"tram/agent/problem"
+	"tram/agent/web/account"
 	"tram/cmd/internal/sample"
 	"tram/cmd/internal/world"
 	"tram/storage"
@@ -67,7 +71,7 @@ func (d *demo) run(ctx context.Context) error {
 	begin := time.Now()
 	w, err := world.Start(ctx, world.Options{
 		Dir: d.dir, Bin: d.bin, Log: d.out,
-		Hub: world.Spec{Code: "H40", Name: "UBND tỉnh Minh Sơn"},
+		Hub: world.Spec{Code: "H40", Name: "UBND tỉnh Minh Sơn", UI: d.address("127.0.0.1:8800")},
 		Offices: []world.Spec{
 			{Code: "H40.12", Name: "UBND xã An Bình", UI: d.address("127.0.0.1:8701")},
 			{Code: "H40.15", Name: "UBND phường Tân Lập", UI: d.address("127.0.0.1:8711")},
@@ -91,12 +95,28 @@ func (d *demo) run(ctx context.Context) error {
 		}
 		fmt.Fprintf(d.out, "  %-22s http://%s   %s", o.Spec.Name, o.Spec.UI, strings.Replace(string(account), " ", " / ", 1))
 	}
+	if err := d.operator(ctx, w); err != nil {
+		return err
+	}
 	fmt.Fprintf(d.out, "\n  bin/tram status --data %s\n  bin/tram-hub agents --data %s\n\n", w.Offices[0].Dir, w.HubDir())
 	if d.once {
 		return nil
 	}
 	<-ctx.Done()
 	fmt.Fprintln(d.out, "\nĐang dừng… / Stopping…")
+	return nil
+}
+
+// operator makes an account of the console, with a password to be replaced, and says
+// where that is.
+func (d *demo) operator(ctx context.Context, w *world.World) error {
+	n := hub.NewAccount{Name: "truc", Display: "Trực điều hành", Role: string(account.Operator), Password: strings.ToLower(rand.Text()[:12])}
+	caller := api.NewCaller(w.HubDir(), hub.SocketName)
+	defer caller.Close()
+	if err := caller.Call(ctx, http.MethodPost, hub.AccountsPath, n, &account.User{}); err != nil {
+		return fmt.Errorf("make the operator's account: %w", err)
+	}
+	fmt.Fprintf(d.out, "  %-22s http://%s   %s / %s\n", w.HubName(), w.Console(), n.Name, n.Password)
 	return nil
 }
 

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tram/cmd/internal/crowd"
-	"tram/cmd/internal/world"
 )
 
 // Sizes of the two forms, and what does not change.
@@ -73,41 +70,16 @@ func stampedeCommand(bin *string) *cobra.Command {
 }
 
 type stampede struct {
-	bench
-	agents int
-	down   time.Duration
-	rest   time.Duration // before the idle hub is measured
-	inStep bool
-	peer   string
-	crowd  *crowd.Crowd
-	world  *world.World
+	gathering
+	down time.Duration
+	rest time.Duration // before the idle hub is measured
 }
 
-func (s *stampede) figure(name string, value float64, unit, aim string) error {
-	return s.bench.figure(name, value, unit, aim, s.peer)
-}
-
-func (s *stampede) say(format string, args ...any) { fmt.Fprintf(s.log, format+"\n", args...) }
-
-func (s *stampede) run(ctx context.Context) (err error) {
-	if err := enoughFiles(s.agents); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "tram-stampede-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if s.world, err = world.Start(ctx, world.Options{
-		Dir: dir, Bin: s.bin, Log: s.log, Hub: world.Spec{Code: "H40", Name: "UBND tỉnh Minh Sơn"},
-	}); err != nil {
-		return err
-	}
-	defer s.world.Close()
+func (s *stampede) run(ctx context.Context) error {
+	defer s.end()
 	if err := s.gather(ctx); err != nil {
 		return err
 	}
-	defer s.crowd.Close()
 	if err := s.atRest(ctx); err != nil {
 		return err
 	}
@@ -118,56 +90,6 @@ func (s *stampede) run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, returnIn, errors.New("the offices did not come back in time"))
 	defer cancel()
 	return s.comeBack(ctx, letters)
-}
-
-// enoughFiles says whether this process may open so many connections. Go has
-// raised the limit as far as it goes.
-func enoughFiles(agents int) error {
-	const spare = 200
-	data, err := os.ReadFile("/proc/self/limits")
-	if err != nil {
-		return fmt.Errorf("find limit of open files: %w", err)
-	}
-	for line := range strings.Lines(string(data)) {
-		rest, ok := strings.CutPrefix(line, "Max open files")
-		if !ok {
-			continue
-		}
-		var limit int
-		if _, err := fmt.Sscan(rest, &limit); err == nil && limit < agents+spare {
-			return fmt.Errorf("%d offices need as many open files, and the limit is %d: ulimit -n", agents, limit)
-		}
-	}
-	return nil
-}
-
-// gather enrols the offices and connects them.
-func (s *stampede) gather(ctx context.Context) (err error) {
-	if err := s.world.Hub.Stop(); err != nil {
-		return err
-	}
-	s.say("%d offices are enrolled", s.agents)
-	if s.crowd, err = crowd.New(ctx, crowd.Options{
-		HubDir: s.world.HubDir(), Server: s.world.MQTT(), Size: s.agents, InStep: s.inStep,
-	}); err != nil {
-		return err
-	}
-	if err := s.startHub(ctx); err != nil {
-		return err
-	}
-	s.say("they connect, some at a time")
-	begin := time.Now()
-	if err := s.crowd.Start(ctx); err != nil {
-		return err
-	}
-	return s.figure("orderly first connection of all offices", float64(s.agents)/time.Since(begin).Seconds(), "1/s", "")
-}
-
-func (s *stampede) startHub(ctx context.Context) error {
-	if err := s.world.Hub.Start(); err != nil {
-		return err
-	}
-	return s.world.WaitHub(ctx)
 }
 
 // atRest measures the hub with all offices connected and idle.
@@ -192,11 +114,6 @@ func (s *stampede) atRest(ctx context.Context) error {
 		return fmt.Errorf("the hub lists %d offices as online, not %d", n, s.agents)
 	}
 	return s.figure("tram-hub agents --json", float64(took.Milliseconds()), "ms", "≤ 1000")
-}
-
-func (s *stampede) memory(field string) (float64, error) {
-	kb, err := procField(fmt.Sprintf("/proc/%d/status", s.world.Hub.PID()), field)
-	return float64(kb) / 1024, err
 }
 
 // outage kills the hub, and each office gets something to send meanwhile.
@@ -364,23 +281,4 @@ func (w *watch) report(took time.Duration, letters int) error {
 		return fmt.Errorf("%d documents lost, %d doubled, %d strange", tally.Waiting, tally.Doubled, tally.Foreign)
 	}
 	return nil
-}
-
-// cpuSeconds is the user and system time of a process so far.
-func cpuSeconds(pid int) (float64, error) {
-	data, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "stat"))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(data), ") ") // the program's name may hold anything
-	var user, system float64
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("stat of process %d is cut", pid)
-	}
-	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
-		return 0, err
-	}
-	const ticks = 100 // USER_HZ, the same on every Linux
-	return (user + system) / ticks, nil
 }

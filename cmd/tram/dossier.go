@@ -111,7 +111,11 @@ func dossierEraseCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.Print(d, func(io.Writer) { c.Say("tram.dossier.erase.done", i18n.Args{"code": d.Code.String()}) })
+		if err := c.Print(d, func(io.Writer) { c.Say("tram.dossier.erase.done", i18n.Args{"code": d.Code.String()}) }); err != nil {
+			return err
+		}
+		c.Say("tram.dossier.erase.outside")
+		return nil
 	}
 	return cmd
 }

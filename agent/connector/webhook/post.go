@@ -73,7 +73,7 @@ func (h *hook) Test(ctx context.Context) error {
 }
 
 // post sends a message and judges the answer.
-func (h *hook) post(ctx context.Context, id string, e event) error {
+func (h *hook) post(ctx context.Context, id string, e any) error {
 	body, err := json.Marshal(e)
 	if err != nil {
 		return connector.Permanent(fmt.Errorf("encode event: %w", err))
@@ -90,18 +90,23 @@ func (h *hook) post(ctx context.Context, id string, e event) error {
 	req.Header.Set("Webhook-Id", id)
 	req.Header.Set("Webhook-Timestamp", stamp(now))
 	req.Header.Set("Webhook-Signature", sign(h.secrets, id, now, body))
-	resp, err := h.client.Do(req)
+	return h.exchange(req, now)
+}
+
+// exchange sends a request and judges the answer.
+func (l line) exchange(req *http.Request, now time.Time) error {
+	resp, err := l.client.Do(req)
 	if err != nil {
 		code := "webhook.unreachable"
 		if errors.Is(err, errAddress) {
 			code = "webhook.address"
 		}
-		return problem.New(problem.LinkDown, code, "url", i18n.Args{"host": h.url.Host}).Because(bare(err))
+		return problem.New(problem.LinkDown, code, "url", i18n.Args{"host": l.url.Host}).Because(bare(err))
 	}
 	defer resp.Body.Close()
 	// Read, so that the connection serves the next one; what it says does not matter.
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
-	return h.judge(resp, now)
+	return l.judge(resp, now)
 }
 
 // bare is an error of net/http without the address, whose query may hold a key.
@@ -114,8 +119,8 @@ func bare(err error) error {
 }
 
 // judge tells what an answer means.
-func (h *hook) judge(resp *http.Response, now time.Time) error {
-	args := i18n.Args{"host": h.url.Host, "status": resp.StatusCode}
+func (l line) judge(resp *http.Response, now time.Time) error {
+	args := i18n.Args{"host": l.url.Host, "status": resp.StatusCode}
 	switch {
 	case resp.StatusCode >= 200 && resp.StatusCode < 300:
 		return nil

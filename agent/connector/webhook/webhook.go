@@ -54,12 +54,10 @@ func Kind() connector.Kind {
 // hook is a webhook.
 type hook struct {
 	connector.Base
-	url     *url.URL
+	line
 	events  []office.EntryType
 	secrets []secret
 	giveUp  time.Duration
-	timeout time.Duration
-	client  *http.Client
 	env     connector.Env
 }
 
@@ -71,7 +69,7 @@ func open(env connector.Env) (connector.Connector, error) {
 	var faults problem.List
 	h := &hook{env: env}
 	var err error
-	h.url, err = address(s.URL)
+	h.line, err = newLine(s)
 	faults.Note(err)
 	known := slices.Concat(office.EntryTypes, office.DossierTypes)
 	for _, word := range s.Events {
@@ -82,28 +80,48 @@ func open(env connector.Env) (connector.Connector, error) {
 	}
 	h.secrets, err = readSecrets(env.Secret)
 	faults.Note(err)
-	roots, err := connector.Roots("ca", s.CA)
-	faults.Note(err)
-	h.timeout, err = connector.Span("timeout", s.Timeout, DefaultTimeout, minTimeout, maxTimeout)
-	faults.Note(err)
 	h.giveUp, err = connector.Span("give_up", s.GiveUp, DefaultGiveUp, minGiveUp, maxGiveUp)
 	faults.Note(err)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: h.timeout}
+	return h, nil
+}
+
+// line is the way to a receiver.
+type line struct {
+	url     *url.URL
+	timeout time.Duration
+	client  *http.Client
+}
+
+// newLine reads the settings of the way. Faults are a problem.List.
+func newLine(s Settings) (line, error) {
+	var faults problem.List
+	var l line
+	var err error
+	l.url, err = address(s.URL)
+	faults.Note(err)
+	roots, err := connector.Roots("ca", s.CA)
+	faults.Note(err)
+	l.timeout, err = connector.Span("timeout", s.Timeout, DefaultTimeout, minTimeout, maxTimeout)
+	faults.Note(err)
+	if err := faults.Err(); err != nil {
+		return l, err
+	}
+	dialer := &net.Dialer{Timeout: l.timeout}
 	if !s.LinkLocal {
 		dialer.Control = allowed
 	}
-	h.client = &http.Client{
+	l.client = &http.Client{
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: h.timeout, MaxResponseHeaderBytes: maxHeader,
+			DialContext: dialer.DialContext, TLSHandshakeTimeout: l.timeout, MaxResponseHeaderBytes: maxHeader,
 			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			MaxConnsPerHost: connector.Parallel, IdleConnTimeout: time.Minute,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return h, nil
+	return l, nil
 }
 
 func joined(list []office.EntryType) string {

@@ -350,7 +350,10 @@ func (c *CA) check() error {
 }
 
 // Hash is the SHA-256 of the CA certificate, by which invites name it.
-func (c *CA) Hash() [sha256.Size]byte { return sha256.Sum256(c.Root.Cert.Raw) }
+func (c *CA) Hash() [sha256.Size]byte { return HashOf(c.Root.Cert) }
+
+// HashOf is that of another CA certificate.
+func HashOf(cert *x509.Certificate) [sha256.Size]byte { return sha256.Sum256(cert.Raw) }
 
 // Device is the hub's own office key: MQTT client, headers, receipts.
 func (c *CA) Device() Pair {

@@ -181,14 +181,37 @@ func (c *CA) IssuePages(tx *sqlite.Tx, reg *registry.Registry, p *PagesCA, req *
 	if err := notTooOften(tx, card); err != nil {
 		return nil, err
 	}
-	template.Subject = c.subject("Tram "+card.Code, unitPages) // with a space: no verifier takes it for a host
-	template.Subject.SerialNumber = card.Code
-	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	cert, err := issue(template, p.issuer.Cert, pub, p.issuer.Key, tx.Now(), PagesLife)
+	cert, err := c.issuePages(card.Code, template, p, pub, tx.Now())
 	if err != nil {
 		return nil, err
 	}
 	return answer(cert), record(tx, card.Code, unitPages, cert, nil, actorEnrolment)
+}
+
+// IssueConsole gives the hub's own pages a certificate for a PKCS#10 request, as
+// IssuePages does for an office's.
+func (c *CA) IssueConsole(tx *sqlite.Tx, p *PagesCA, request []byte) ([]*x509.Certificate, error) {
+	pub, err := requestKey(request, false)
+	if err != nil {
+		return nil, fmt.Errorf("issue the console's certificate: %w", err)
+	}
+	template, err := pagesTemplate(request)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := c.issuePages(c.Code, template, p, pub, tx.Now())
+	if err != nil {
+		return nil, err
+	}
+	return []*x509.Certificate{cert, p.issuer.Cert, p.Root}, record(tx, c.Code, unitPages, cert, nil, actorHub)
+}
+
+// issuePages completes and signs the certificate of an office's pages.
+func (c *CA) issuePages(code string, template *x509.Certificate, p *PagesCA, pub crypto.PublicKey, now time.Time) (*x509.Certificate, error) {
+	template.Subject = c.subject("Tram "+code, unitPages) // with a space: no verifier takes it for a host
+	template.Subject.SerialNumber = code
+	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	return issue(template, p.issuer.Cert, pub, p.issuer.Key, now, PagesLife)
 }
 
 // pagesKey is the key of a request. It must be the office's own, and for its

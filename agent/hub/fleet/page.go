@@ -185,6 +185,27 @@ func (q Query) cursor() (*cursor, error) {
 	return &c, nil
 }
 
+// Tally is how many boxes of a cluster are in a state with a software.
+type Tally struct {
+	Cluster  string
+	State    State
+	Software string
+	Count    int
+}
+
+// Tallies counts all boxes, by cluster.
+func (f *Fleet) Tallies(ctx context.Context) (list []Tally, err error) {
+	err = f.db.View(ctx, func(tx *sqlite.Tx) (err error) {
+		list, err = sqlite.Collect(tx, func(rows *sql.Rows, g *Tally) error { return rows.Scan(&g.Cluster, &g.State, &g.Software, &g.Count) },
+			`SELECT cluster, state, software, count(*) FROM agents WHERE listed = 1 GROUP BY cluster, state, software ORDER BY cluster, state, software`)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count boxes: %w", err)
+	}
+	return list, nil
+}
+
 // Count is how many boxes are in a state.
 type Count struct {
 	State State `json:"state"`

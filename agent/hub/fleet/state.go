@@ -91,6 +91,12 @@ const (
 	ReasonUnknown    = "unknown"    // a condition that this software has no words for
 )
 
+// Reasons are the codes above.
+var Reasons = []string{
+	ReasonWaiting, ReasonOffHours, ReasonReturning, ReasonFlapping, ReasonNoReport, ReasonSilent, ReasonNeverHeard, ReasonIncident,
+	ReasonRevoked, ReasonPaused, ReasonQueueOld, ReasonQueueSlow, ReasonDiskSoon, ReasonUnknown,
+}
+
 // Text says it in lang; "" for no reason.
 func (r Reason) Text(lang i18n.Lang) string {
 	for _, key := range []string{"fleet.reason." + r.Code, "health." + r.Code} {

@@ -34,14 +34,20 @@ type Entry struct {
 	May                      []string // rules of whom it may write to
 	Into                     string   // the office that took it over
 	HasInto                  bool     // the file has a column for it
-	Line                     int      // in the file, from 1
+	Contact                  Contact
+	HasContact               bool // the file has a column for some of it
+	Line                     int  // in the file, from 1
 }
+
+// Contact is whom to call in an office, and on which line its box hangs. It stands on no
+// card: a hub keeps that of its own offices for itself.
+type Contact struct{ Phone, Carrier, Station string }
 
 // needed columns must be in the header row, in any order; further ones may be,
 // and others are left alone.
 var (
 	needed  = []string{"code", "name", "parent", "kind"}
-	further = []string{"old", "may", "into"}
+	further = []string{"old", "may", "into", "phone", "carrier", "station"}
 )
 
 // ReadList reads a list of offices: CSV in UTF-8 with a header row, comma or
@@ -174,6 +180,12 @@ func (l *entryList) line(r *csv.Reader, at map[string]int) bool {
 			e.May = codes
 		case "into":
 			e.Into, e.HasInto = strings.Join(codes, " "), true
+		case "phone":
+			e.Contact.Phone, e.HasContact = field(name), true
+		case "carrier":
+			e.Contact.Carrier, e.HasContact = field(name), true
+		case "station":
+			e.Contact.Station, e.HasContact = field(name), true
 		}
 	}
 	if !slices.ContainsFunc(record, func(s string) bool { return strings.TrimSpace(s) != "" }) {
@@ -200,6 +212,11 @@ func (l *entryList) check(e Entry) {
 	}
 	l.other(e, "parent", "csv.parent", e.Parent)
 	l.other(e, "into", "csv.into", e.Into)
+	for field, text := range map[string]string{"phone": e.Contact.Phone, "carrier": e.Contact.Carrier, "station": e.Contact.Station} {
+		if err := checkContact(text); err != nil {
+			l.bad(e.Line, "csv.contact", field, text, err, i18n.Args{"max": MaxName})
+		}
+	}
 	if err := CheckKind(e.Kind); err != nil {
 		l.bad(e.Line, "csv.kind", "kind", e.Kind, err, i18n.Args{"max": MaxKind})
 	}
@@ -230,6 +247,13 @@ func (l *entryList) other(e Entry, field, code, value string) {
 	if err != nil {
 		l.bad(e.Line, code, field, value, err, nil)
 	}
+}
+
+func checkContact(text string) error {
+	if text == "" {
+		return nil
+	}
+	return CheckName(text)
 }
 
 // CheckKind says whether kind can stand on a card.

@@ -137,6 +137,17 @@ type Table struct {
 	Procedures []Line `json:"procedures,omitempty"`
 }
 
+// Only is the table of the offices that keep says yes to.
+func (t Table) Only(keep func(code string) bool) Table {
+	t.Offices = slices.DeleteFunc(slices.Clone(t.Offices), func(l Line) bool { return !keep(l.Code) })
+	t.Sum = Line{}
+	for _, l := range t.Offices {
+		t.Sum.add(dossier.Counts{Taken: l.Taken, Early: l.Early, OnTime: l.OnTime, Late: l.Late, Open: l.Open, OpenLate: l.OpenLate})
+	}
+	t.Sum.judge()
+	return t
+}
+
 // Query asks for a table.
 type Query struct {
 	Month  string // yyyy-mm, "" for the one under way

@@ -1,4 +1,5 @@
-// Package account keeps who may use an office's pages, and their sessions.
+// Package account keeps who may use the pages of an office or a hub, and their
+// sessions.
 //
 // It promises:
 //
@@ -25,6 +26,7 @@ import (
 	"errors"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -48,14 +50,26 @@ const (
 	IT      Role = "it"      // quản trị
 )
 
-// Roles lists the roles an account may have.
-var Roles = []Role{Clerk, Leader, Staff, OneStop, IT}
+// Roles of a hub.
+const (
+	Operator Role = "operator" // trực điều hành
+	Security Role = "security" // an toàn thông tin
+	Officer  Role = "officer"  // cán bộ CNTT của một cụm: sees what lies in User.Scope
+)
+
+// Roles lists the roles an account of an office may have, HubRoles those of a
+// hub's.
+var (
+	Roles    = []Role{Clerk, Leader, Staff, OneStop, IT}
+	HubRoles = []Role{Operator, Security, Officer}
+)
 
 // User is a person who may sign in.
 type User struct {
 	Name     string    `json:"name"`
 	Display  string    `json:"display"`
 	Role     Role      `json:"role"`
+	Scope    string    `json:"scope,omitempty"` // of an Officer: the part of the tree that it sees
 	Created  time.Time `json:"created"`
 	Disabled bool      `json:"disabled"`
 	// Temporary says that the password was set by somebody else: nothing but
@@ -69,6 +83,7 @@ type User struct {
 type NewUser struct {
 	Name, Display string // Display "" repeats Name
 	Role          Role
+	Scope         string // of an Officer
 	Password      string
 	Temporary     bool   // see User.Temporary
 	By            string // who makes it, for the log
@@ -81,6 +96,7 @@ const (
 	// MaxPassword bounds what is hashed, bytes.
 	MaxPassword = 256
 	maxDisplay  = 100 // characters
+	maxScope    = 100 // characters
 )
 
 // Defaults of Options.
@@ -108,6 +124,7 @@ type Options struct {
 	MaxLife time.Duration
 	// Record keeps an event, in the transaction of the change; nil keeps none.
 	Record func(tx *sqlite.Tx, e Event) error
+	Roles  []Role     // that accounts may have; nil is those of an office
 	Hash   Parameters // zero takes DefaultParameters
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -130,6 +147,9 @@ func New(db *sqlite.DB, o Options) (*Store, error) {
 	if o.MaxLife == 0 {
 		o.MaxLife = DefaultMaxLife
 	}
+	if o.Roles == nil {
+		o.Roles = Roles
+	}
 	if o.Hash == (Parameters{}) {
 		o.Hash = DefaultParameters
 	}
@@ -150,11 +170,12 @@ var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,31}$`)
 // CreateUser adds an account. A *problem.Problem says what is wrong with the
 // input or that the name is taken.
 func (s *Store) CreateUser(ctx context.Context, n NewUser) (User, error) {
-	u := User{Name: foldName(n.Name), Display: strings.TrimSpace(norm.NFC.String(n.Display)), Role: n.Role, Created: s.options.Now(), Temporary: n.Temporary}
+	u := User{Name: foldName(n.Name), Display: strings.TrimSpace(norm.NFC.String(n.Display)), Role: n.Role, Scope: strings.TrimSpace(norm.NFC.String(n.Scope)),
+		Created: s.options.Now(), Temporary: n.Temporary}
 	if u.Display == "" {
 		u.Display = u.Name
 	}
-	if err := checkUser(u); err != nil {
+	if err := s.checkUser(u); err != nil {
 		return User{}, err
 	}
 	hash, err := s.hash(ctx, n.Password)
@@ -169,8 +190,8 @@ func (s *Store) CreateUser(ctx context.Context, n NewUser) (User, error) {
 		if taken > 0 {
 			return problem.New(problem.Conflict, "account.taken", "name", i18n.Args{"name": u.Name})
 		}
-		_, err := tx.Exec(`INSERT INTO users (name, display, role, hash, created, temporary) VALUES (?, ?, ?, ?, ?, ?)`,
-			u.Name, u.Display, string(u.Role), hash, sqlite.Millis(u.Created), u.Temporary)
+		_, err := tx.Exec(`INSERT INTO users (name, display, role, scope, hash, created, temporary) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			u.Name, u.Display, string(u.Role), u.Scope, hash, sqlite.Millis(u.Created), u.Temporary)
 		if err != nil {
 			return err
 		}
@@ -182,19 +203,24 @@ func (s *Store) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	return u, err
 }
 
-func checkUser(u User) error {
+func (s *Store) checkUser(u User) error {
 	if !nameForm.MatchString(u.Name) {
 		return problem.New(problem.Usage, "account.name", "name", nil)
 	}
 	if utf8.RuneCountInString(u.Display) > maxDisplay {
 		return problem.New(problem.Usage, "account.display", "display", i18n.Args{"max": maxDisplay})
 	}
-	for _, r := range Roles {
-		if u.Role == r {
-			return nil
+	if !slices.Contains(s.options.Roles, u.Role) {
+		names := make([]string, len(s.options.Roles))
+		for i, r := range s.options.Roles {
+			names[i] = string(r)
 		}
+		return problem.New(problem.Usage, "account.role", "role", i18n.Args{"roles": strings.Join(names, ", ")})
 	}
-	return problem.New(problem.Usage, "account.role", "role", nil)
+	if (u.Role == Officer) != (u.Scope != "") || utf8.RuneCountInString(u.Scope) > maxScope {
+		return problem.New(problem.Usage, "account.scope", "scope", i18n.Args{"max": maxScope})
+	}
+	return nil
 }
 
 // SetPassword gives an account a temporary password on behalf of by, unlocks it
@@ -255,7 +281,7 @@ func (s *Store) change(ctx context.Context, e Event, fn func(tx *sqlite.Tx) erro
 func (s *Store) Users(ctx context.Context) ([]User, error) {
 	var all []User
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
-		rows, err := tx.Query(`SELECT name, display, role, created, disabled, temporary,
+		rows, err := tx.Query(`SELECT name, display, role, scope, created, disabled, temporary,
 			EXISTS (SELECT 1 FROM attempts a WHERE a.name = users.name AND a.failed >= ?) FROM users ORDER BY name`, LockAfter)
 		if err != nil {
 			return err
@@ -264,7 +290,7 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 		for rows.Next() {
 			var u User
 			var created int64
-			if err := rows.Scan(&u.Name, &u.Display, &u.Role, &created, &u.Disabled, &u.Temporary, &u.Locked); err != nil {
+			if err := rows.Scan(&u.Name, &u.Display, &u.Role, &u.Scope, &created, &u.Disabled, &u.Temporary, &u.Locked); err != nil {
 				return err
 			}
 			u.Created = sqlite.Time(created)
@@ -321,8 +347,8 @@ func (s *Store) Authenticate(ctx context.Context, name, password, address string
 func (s *Store) find(ctx context.Context, name string) (u User, hash string, err error) {
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
 		var created int64
-		err := tx.QueryRow(`SELECT name, display, role, created, disabled, temporary, hash FROM users WHERE name = ?`, name).
-			Scan(&u.Name, &u.Display, &u.Role, &created, &u.Disabled, &u.Temporary, &hash)
+		err := tx.QueryRow(`SELECT name, display, role, scope, created, disabled, temporary, hash FROM users WHERE name = ?`, name).
+			Scan(&u.Name, &u.Display, &u.Role, &u.Scope, &created, &u.Disabled, &u.Temporary, &hash)
 		u.Created = sqlite.Time(created)
 		if errors.Is(err, sql.ErrNoRows) {
 			u = User{}

@@ -8,6 +8,7 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/problem"
+	"tram/storage/audit"
 	"tram/storage/sqlite"
 )
 
@@ -112,6 +113,15 @@ type Event struct {
 	By      string // who did it; "" when nobody is known
 	Name    string // the account
 	Address string // where a visitor came from; "" when nobody came
+}
+
+// Audited keeps what happens to accounts in the audit log, for Options.Record.
+func Audited(tx *sqlite.Tx, e Event) error {
+	entry := audit.Entry{Actor: e.By, Action: e.Action, Subject: e.Name}
+	if e.Address != "" {
+		entry.Detail = map[string]string{"address": e.Address}
+	}
+	return audit.Append(tx, entry)
 }
 
 func (s *Store) record(tx *sqlite.Tx, e Event) error {

@@ -27,8 +27,20 @@ const (
 	DossierDecide Right = "dossier-decide" // sign for them: apologise and extend, stop, reopen
 )
 
+// Rights of a hub's accounts.
+const (
+	Fleet   Right = "fleet"   // see how the boxes stand, and the figures of one-stop dossiers; an Officer those in its scope
+	Trust   Right = "trust"   // see invites, the waiting room, certificates and the directory
+	Invite  Right = "invite"  // make and withdraw invites, download them
+	Admit   Right = "admit"   // decide on boxes that wait
+	Pause   Right = "pause"   // stop and resume watching boxes
+	Revoke  Right = "revoke"  // revoke keys, and invite another box in a box's place
+	Offices Right = "offices" // change the directory of offices
+)
+
 // Rights lists every right.
-var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks, Dossiers, DossierDesk, DossierWork, DossierDecide}
+var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks, Dossiers, DossierDesk, DossierWork, DossierDecide,
+	Fleet, Trust, Invite, Admit, Pause, Revoke, Offices}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
@@ -38,6 +50,10 @@ var grants = map[Role][]Right{
 	Staff:   {Lists, Handed, Handle, ReadBooks, Dossiers, DossierWork},
 	OneStop: {Lists, Handed, Handle, Dossiers, DossierDesk, DossierWork},
 	IT:      {Lists, Accounts, Admin, Stick},
+
+	Operator: {Fleet, Trust, Invite, Pause, Offices},
+	Security: {Fleet, Trust, Invite, Admit, Pause, Revoke},
+	Officer:  {Fleet},
 }
 
 // May reports whether the role has the right. An unknown role has none.

@@ -155,9 +155,9 @@ func (s *Store) load(ctx context.Context, where string, arg any) (Session, error
 	var e Session
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
 		var created, seen, expires, since int64
-		err := tx.QueryRow(`SELECT s.ref, s.created, s.seen, s.expires, u.name, u.display, u.role, u.created, u.temporary
+		err := tx.QueryRow(`SELECT s.ref, s.created, s.seen, s.expires, u.name, u.display, u.role, u.scope, u.created, u.temporary
 			FROM sessions s JOIN users u ON u.name = s.user WHERE u.disabled = 0 AND `+where, arg).
-			Scan(&e.Ref, &created, &seen, &expires, &e.User.Name, &e.User.Display, &e.User.Role, &since, &e.User.Temporary)
+			Scan(&e.Ref, &created, &seen, &expires, &e.User.Name, &e.User.Display, &e.User.Role, &e.User.Scope, &since, &e.User.Temporary)
 		e.Created, e.Seen, e.Expires = sqlite.Time(created), sqlite.Time(seen), sqlite.Time(expires)
 		e.User.Created = sqlite.Time(since)
 		return err

@@ -18,12 +18,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"tram/agent/health/beat"
 	"tram/agent/hub/registry"
 	"tram/storage"
 	"tram/sync/wire"
 )
 
-// Options of a Crowd. All but InStep are required.
+// Options of a Crowd. All but InStep and Via are required.
 type Options struct {
 	HubDir string // data folder of a hub that has run and is not running
 	Server string // address of its broker, on loopback
@@ -31,6 +32,9 @@ type Options struct {
 	// InStep makes the offices try to connect at every full second, all at
 	// once, as clients without jitter do after an outage.
 	InStep bool
+	// Via is where the office of a number connects to, in place of Server; nil or "": it
+	// does not matter.
+	Via func(number int) string
 }
 
 // MaxSize bounds a crowd: the loopback addresses and office codes are made for
@@ -48,7 +52,8 @@ type Crowd struct {
 	hub     string // code
 	root    *x509.CertPool
 	cards   directory
-	stop    context.CancelFunc
+	started int // offices, from the first one on
+	stop    func()
 	running sync.WaitGroup
 
 	up, open, deferred atomic.Int64
@@ -87,20 +92,46 @@ func New(ctx context.Context, o Options) (*Crowd, error) {
 
 // Start connects all offices, some at a time, and returns when all are up. They
 // stay so until Close.
-func (c *Crowd) Start(ctx context.Context) error {
+func (c *Crowd) Start(ctx context.Context) error { return c.StartUpTo(ctx, len(c.Offices)) }
+
+// StartUpTo is Start of the first n offices, as far as they are not connected yet.
+func (c *Crowd) StartUpTo(ctx context.Context, n int) error {
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c.stop = stop
-	for i, office := range c.Offices {
-		for int64(i)-c.up.Load() >= connecting {
+	before := c.stop
+	c.stop = func() { before(); stop() }
+	for ; c.started < n; c.started++ {
+		for int64(c.started)-c.up.Load() >= connecting {
 			if err := pause(ctx, time.Millisecond); err != nil {
 				return err
 			}
 		}
-		if err := office.start(life); err != nil {
+		if err := c.Offices[c.started].start(life); err != nil {
 			return err
 		}
 	}
-	return c.Wait(ctx, func() bool { return c.Up() == len(c.Offices) })
+	return c.Wait(ctx, func() bool { return c.Up() == n })
+}
+
+// Beat has the connected offices tell the hub how they stand, each once in every, one
+// after the other, until ctx ends.
+func (c *Crowd) Beat(ctx context.Context, every time.Duration) error {
+	begun := time.Now()
+	report := beat.Beat{Software: "tram crowd", Started: begun, Every: int64(every / time.Second), Disk: beat.Disk{Free: 20 << 30, Reserve: 256 << 20},
+		Clock: beat.Clock{Trusted: true}, Certificate: begun.AddDate(1, 0, 0), Line: beat.Line{Interface: "eth0"}}
+	for i := 0; ; i++ {
+		office := c.Offices[i%c.started]
+		report.At = time.Now()
+		raw, err := beat.Encode(report)
+		if err != nil {
+			return err
+		}
+		if office.IsUp() {
+			_ = office.client.Health(ctx, raw) // may be lost, as that of a real one
+		}
+		if pause(ctx, every/time.Duration(c.started)) != nil {
+			return nil
+		}
+	}
 }
 
 // Wait returns when done says so.

@@ -1,6 +1,7 @@
 package crowd
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -88,8 +89,12 @@ func (o *Office) start(life context.Context) error {
 	if c.o.InStep {
 		tuning.Backoff = mqtt.Backoff{Min: time.Nanosecond, Max: time.Nanosecond}
 	}
+	server := c.o.Server
+	if c.o.Via != nil {
+		server = cmp.Or(c.o.Via(o.number), server)
+	}
 	client, err := mqtt.Dial(mqtt.Options{
-		Servers: []string{c.o.Server}, Hub: c.hub, Office: o.Code, Software: "tram crowd", Tuning: tuning, DialContext: o.dial,
+		Servers: []string{server}, Hub: c.hub, Office: o.Code, Software: "tram crowd", Tuning: tuning, DialContext: o.dial,
 		TLS: &tls.Config{
 			MinVersion: tls.VersionTLS12, CurvePreferences: identity.Economical.Curves(), RootCAs: c.root,
 			Certificates: []tls.Certificate{{Certificate: [][]byte{o.cert.Raw}, PrivateKey: o.device, Leaf: o.cert}},

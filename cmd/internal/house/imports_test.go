@@ -71,11 +71,15 @@ var narrow = []struct {
 		"a register's sheets follow from its lines, so that a printed page can be had again"},
 	{"agent/dossier/forms", []string{"agent/dossier", "agent/clock", "agent/i18n", "agent/problem", "agent/register", "agent/typeset", "agent/workdays", "storage"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
 		"a form follows from the dossier, so that it can be had again to the byte"},
+	{"agent/health/beat", []string{"agent/health", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand", "math/rand/v2"},
+		"what a heartbeat says and when it goes follow from what is handed in, so that both can be fuzzed and specified"},
 	{"agent/hours", nil, []string{"os", "net", "net/http"}, "judging a time is pure"},
 	{"agent/docfields", []string{"agent/edxml", "agent/fold", "agent/problem", "agent/i18n"}, []string{"os", "net", "net/http", "database/sql"},
 		"what a document says of itself follows from its text alone"},
 	{"agent/workdays", []string{"agent/clock", "agent/hours", "agent/i18n", "agent/problem"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
 		"a due time follows from rule, times and calendar, so that it can be had again"},
+	{"agent/hub/incident", []string{"agent/clock", "agent/hours", "agent/i18n", "agent/problem", "agent/workdays"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
+		"what people are told follows from facts and time, so that a night of outages can be played again"},
 	{"agent/fold", nil, []string{"os", "net", "net/http"}, "folding text is pure"},
 }
 

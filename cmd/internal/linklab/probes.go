@@ -284,9 +284,9 @@ func settled(ctx context.Context, packets line.Packets, start time.Time) (up, do
 
 const (
 	// idleSettle passes before idle traffic is counted, idlePeriods keepalives
-	// are.
+	// are: an hour, so that a heartbeat is among them.
 	idleSettle  = time.Minute
-	idlePeriods = 3
+	idlePeriods = 15
 	keepalive   = 4 * time.Minute
 )
 

@@ -59,7 +59,7 @@ func (t *Tram) Start(ctx context.Context, at Site) (err error) {
 		Dir: filepath.Join(at.Dir, "tram"), Bin: at.Bin, Log: at.Log, MQTTAddr: mqtt, EnrollAddr: enroll,
 		Hub: world.Spec{Code: "H40", Name: "UBND tỉnh Minh Sơn", Prefix: hub.Prefix()},
 		Offices: []world.Spec{
-			{Code: "H40.12", Name: "UBND xã An Bình", Prefix: far.Prefix(), Env: []string{"TRAM_MQTT_SERVERS=" + through}},
+			{Code: "H40.12", Name: "UBND xã An Bình", Prefix: far.Prefix(), Env: []string{"TRAM_MQTT_SERVERS=" + through, "TRAM_METERED_INTERFACES=*"}},
 			{Code: "H40.15", Name: "UBND phường Tân Lập", Prefix: hub.Prefix()},
 		},
 	})

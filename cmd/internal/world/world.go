@@ -154,6 +154,12 @@ func (w *World) say(format string, args ...any) {
 // MQTT is the address of the broker.
 func (w *World) MQTT() string { return w.mqtt }
 
+// HubName is the hub's name.
+func (w *World) HubName() string { return w.o.Hub.Name }
+
+// Console is where the hub's pages are.
+func (w *World) Console() string { return w.o.Hub.UI }
+
 // HubDir is the hub's data folder.
 func (w *World) HubDir() string { return filepath.Join(w.o.Dir, "hub") }
 
@@ -186,6 +192,7 @@ func (w *World) initHub(ctx context.Context) error {
 			return err
 		}
 		console = addr
+		w.o.Hub.UI = addr
 	}
 	if w.o.Mosquitto != "" {
 		w.o.Env = append(w.o.Env, "TRAM_HUB_MQTT_EMBEDDED=false", "TRAM_HUB_MQTT_SERVER="+w.mqtt)

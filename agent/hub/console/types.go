@@ -1,0 +1,132 @@
+package console
+
+import (
+	"context"
+	"time"
+
+	"tram/agent/hub/ca"
+	"tram/agent/hub/fleet"
+	"tram/agent/hub/rollup"
+	"tram/storage/audit"
+)
+
+// order is the states as a person looks at them.
+var order = []fleet.State{fleet.NeedsRepair, fleet.OutOfContact, fleet.OutOfContactGroup, fleet.Late, fleet.NotEnrolled, fleet.Stopped, fleet.Normal}
+
+// Cluster is a group of boxes that hang together, with how many are in each
+// state.
+type Cluster struct {
+	Key, Name string
+	Counts    map[fleet.State]int
+	Total     int
+}
+
+// Overview is how all boxes stand.
+type Overview struct {
+	At       time.Time
+	Clusters []Cluster
+	Versions []string // of the software, each once
+	Waiting  int      // bundles that their recipients have not taken over
+	// Doubted are boxes whose audit log does not hold, or of which an older copy is
+	// refused, whatever their state.
+	Doubted []fleet.Agent
+	Rev     uint64 // changes with anything that the pages show
+}
+
+// Fleet is how the boxes stand. scope is the part of the tree that the visitor may
+// see: the name of a cluster, or an office above; "" for all of it. What lies
+// outside of it is not there: problem hub.no-office. Implementations are safe for
+// concurrent use.
+type Fleet interface {
+	Overview(ctx context.Context, scope string) (Overview, error)
+	// Page is fleet.Page with what other parts of the hub know of each box, Count
+	// how many there are on all pages.
+	Page(ctx context.Context, scope string, q fleet.Query) (fleet.Page, error)
+	Count(ctx context.Context, scope string, q fleet.Query) (int, error)
+	Get(ctx context.Context, scope, code string) (fleet.Report, error)
+	// Bands are the states of a box over the last span of time.
+	Bands(ctx context.Context, code string, span time.Duration) ([]fleet.Band, error)
+	// Events are what the audit log says of an office, the newest first.
+	Events(ctx context.Context, code string, limit int) ([]audit.Row, error)
+	// Pause stops or resumes watching a box.
+	Pause(ctx context.Context, code string, pause bool, by string) error
+}
+
+// Hub is how the hub itself stands.
+type Hub interface {
+	// Name is that of an office or cluster, "" when it has none.
+	Name(code string) string
+	// Hears tells since when the hub can hear its offices, or cannot.
+	Hears() (up bool, since time.Time)
+	CA() Authority
+}
+
+// Authority is the hub's certificate authority.
+type Authority struct {
+	Fingerprint, Words string
+	Until              time.Time // end of the root
+	Phase              ca.Phase
+	PhaseSince         time.Time
+	Next               string    // fingerprint of the CA to come
+	PagesUntil         time.Time // end of the authority for pages
+	Revoked            int       // certificates that are on the list
+	Endpoints          []string  // where boxes enrol
+}
+
+// Invites makes and withdraws invites.
+type Invites interface {
+	Invites(ctx context.Context) ([]ca.InviteInfo, error)
+	Invite(ctx context.Context, csv []byte, o ca.InviteOptions) ([]ca.Made, error)
+	// Replace revokes an office's present box and invites another one.
+	Replace(ctx context.Context, code string, o ca.InviteOptions) ([]ca.Made, error)
+	// Withdraw revokes the unused invites of a batch.
+	Withdraw(ctx context.Context, batch, by string) (int, error)
+	// Sheet is the printable page of a batch's usable invites, or of one of them.
+	Sheet(ctx context.Context, batch, id string) ([]byte, error)
+	// Download gives their files, which hold secrets.
+	Download(ctx context.Context, batch, id, by string) ([]ca.Made, error)
+}
+
+// Trust decides on boxes and their keys.
+type Trust interface {
+	WaitingRoom(ctx context.Context, all bool) ([]ca.Waiting, error)
+	Decide(ctx context.Context, id int64, d ca.Decision, by string) (ca.Waiting, error)
+	Certificates(ctx context.Context) ([]ca.Certificate, error)
+	// Revoke takes an office's keys out of trust.
+	Revoke(ctx context.Context, code string, reason ca.Reason, by string) error
+	// Release forgets which box speaks for an office.
+	Release(ctx context.Context, code, by string) error
+}
+
+// Office is one office of the directory.
+type Office struct {
+	Code, Name, Parent, Kind string
+	Enrolled                 bool
+	Hub                      string // where it is enrolled, when that is not here
+	Into                     string // the office that took it over
+	Old, May                 []string
+}
+
+// Offices is a page of the directory.
+type Offices struct {
+	List []Office
+	Next string // code after which the next page begins; "" at the end
+}
+
+// Directory is the registry of offices. Problems of changes are those of
+// registry.Editor.
+type Directory interface {
+	// Offices finds text, or lists what lies below parent after a code.
+	Offices(ctx context.Context, text, parent, after string) (Offices, error)
+	// Office returns one. Problem hub.no-office.
+	Office(ctx context.Context, code string) (Office, error)
+	Import(ctx context.Context, csv []byte, by string) (added, changed int, err error)
+	Rename(ctx context.Context, code, name, kind, by string) error
+	Move(ctx context.Context, code, parent, by string) error
+}
+
+// Figures are those of one-stop dossiers.
+type Figures interface {
+	// Dossiers is the table of a month, of the offices in scope.
+	Dossiers(ctx context.Context, scope string, q rollup.Query) (rollup.Table, error)
+}
