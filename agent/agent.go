@@ -16,6 +16,7 @@ import (
 	"tram/agent/enroll"
 	"tram/agent/identity"
 	"tram/agent/support"
+	"tram/agent/update"
 	"tram/storage/keystore"
 )
 
@@ -49,6 +50,12 @@ type Options struct {
 	// ReportEvery is how often at most the hub is told figures that have changed; zero
 	// is dossier.DefaultReportEvery.
 	ReportEvery time.Duration
+	// Updates are the slots of new versions; nil: those of Dir, for the installed program.
+	Updates *update.Store
+	// UpdatePoll is how often the office looks whether a new version may take over, and
+	// Quiet how long nobody must have done anything then; zero: DefaultUpdatePoll,
+	// DefaultQuiet.
+	UpdatePoll, Quiet time.Duration
 }
 
 // Agent is one office's program.
@@ -58,6 +65,7 @@ type Agent struct {
 	lines   *support.Log // the last of them
 	since   since
 	clock   *clock.Clock
+	updates *updates
 	started time.Time
 	joined  chan struct{} // wakes Run after an enrolment over the local socket
 	// rejoined does so when the box was enrolled before.
@@ -95,7 +103,8 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Agent{o: o, log: o.Logger, lines: lines, clock: c, started: c.Now(), joined: make(chan struct{}, 1), rejoined: make(chan struct{}, 1)}, nil
+	updates := newUpdates(&o)
+	return &Agent{o: o, log: o.Logger, lines: lines, clock: c, updates: updates, started: c.Now(), joined: make(chan struct{}, 1), rejoined: make(chan struct{}, 1)}, nil
 }
 
 // Run locks the data folder and serves until ctx ends. ready is called when the
@@ -140,7 +149,7 @@ func (a *Agent) work(ctx context.Context, ready func()) error {
 		}
 	}
 	for ready = sync.OnceFunc(ready); ; {
-		d, err := openDesk(ctx, a)
+		d, err := a.openProving(ctx)
 		if err != nil {
 			return err
 		}

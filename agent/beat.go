@@ -22,6 +22,8 @@ const (
 	DefaultBeatPoll = 15 * time.Second
 	// beatPatience is how long a heartbeat may wait for its turn on the line.
 	beatPatience = time.Minute
+	// failedFor is how long back signatures that failed are told.
+	failedFor = 24 * time.Hour
 	// trendFile keeps the trend of the disk in the data folder.
 	trendFile = "disk-trend.json"
 	// maxTrend bounds that file, in bytes.
@@ -62,6 +64,13 @@ func (d *desk) beat(ctx context.Context, p *beat.Pacer, now time.Time, disk heal
 		return err
 	}
 	b := d.report(s, disk)
+	failed, err := d.office.Suspects(ctx, d.clock.Now().Add(-failedFor))
+	if err != nil {
+		return err
+	}
+	for _, f := range failed {
+		b.Failed = append(b.Failed, beat.Failed{Sender: f.Sender, Count: f.Count, Last: f.Last})
+	}
 	b.Every = int64(p.Every(b.Line.Metered) / time.Second)
 	if !p.Due(now, b) {
 		return nil

@@ -305,9 +305,10 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.trust.Run(ctx) })
 	group.Go(func() error { return d.pump(ctx) })
 	group.Go(func() error { return d.beats(ctx) })
-	group.Go(func() error { return d.commands.Run(ctx) })
 	group.Go(func() error { return d.watchDeliveries(ctx) })
+	group.Go(func() error { return d.commands.Run(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
+	group.Go(func() error { return d.update(ctx) })
 	group.Go(func() error { return d.renewer.Run(ctx) })
 	group.Go(func() error { return d.pagesCertificates(ctx) })
 	group.Go(func() error {
@@ -318,7 +319,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	})
 	group.Go(func() error { return d.apps.Run(ctx) })
 	group.Go(func() error { return public.Run(ctx) })
-	group.Go(func() error { return d.pages.Serve(ctx, beside(pages, public)) })
+	group.Go(func() error { return d.pages.Serve(ctx, d.agent.updates.watched(beside(pages, public))) })
 	d.log.Info("office is running", "office", d.id.Code, "pages", d.pages.URL())
 	ready()
 	<-ctx.Done()
@@ -362,7 +363,9 @@ func (d *desk) tidy(ctx context.Context) error {
 		if err := d.tidyDossiers(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error("dossiers not tidied", "error", err)
 		}
-		if err := d.queue.Tidy(ctx, d.clock.Now(), d.uses); err != nil && ctx.Err() == nil {
+		if _, trial := d.agent.updates.store.OnTrial(); trial {
+			// nothing goes that the version before may need
+		} else if err := d.queue.Tidy(ctx, d.clock.Now(), d.uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
 		}
 		select {

@@ -26,7 +26,8 @@ func (d *desk) openDossiers(ctx context.Context) (err error) {
 		return err
 	}
 	d.office.Deliver(bundle.KindDossier, d.dossiers.Mailbox())
-	d.office.Hear(d.dossiers.Herald())
+	d.office.Hear(heralds{d.dossiers.Herald(), d.agent.updates})
+	d.office.Keep(depot{d})
 	return nil
 }
 
@@ -64,16 +65,21 @@ func (d *desk) tidyDossiers(ctx context.Context) error {
 	return d.dossiers.Tidy(ctx, retention)
 }
 
-// publishedConditions says what of the hub this office could not take.
+// publishedConditions says what of the hub this office could not take: procedures,
+// calendars, software.
 func (d *desk) publishedConditions(ctx context.Context) ([]health.Condition, error) {
-	list, err := d.dossiers.NotTaken(ctx)
-	if err != nil || len(list) == 0 {
+	software, err := d.agent.updates.conditions()
+	if err != nil {
 		return nil, err
 	}
+	list, err := d.dossiers.NotTaken(ctx)
+	if err != nil || len(list) == 0 {
+		return software, err
+	}
 	first := list[0]
-	return []health.Condition{{Code: health.CatalogueRefused, Args: i18n.Args{
+	return append(software, health.Condition{Code: health.CatalogueRefused, Args: i18n.Args{
 		"count": len(list), "name": first.Name, "hub": first.Origin, "why": i18n.Say("dossier.not-taken." + first.Reason()),
-	}}}, nil
+	}}), nil
 }
 
 // beforeStick has the latest report among what a stick takes to the hub.

@@ -50,6 +50,7 @@ func (a *Agent) local() http.Handler {
 	command.Routes(mux, a.log.With("part", "commands"), a.commanded)
 	support.Routes(mux, a.log.With("part", "support"), a.support)
 	a.enrolmentRoutes(mux)
+	a.updateRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))
 	mux.Handle("/", api.New(api.Options{
 		Documents: func() api.Documents {

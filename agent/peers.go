@@ -89,6 +89,7 @@ func (d *desk) greeted(ctx context.Context, _ string, h wire.Hello) error {
 		d.log.Info("the hub takes this box again")
 	}
 	d.clock.Heard(h.Now)
+	d.agent.updates.hubIs(h.Epoch)
 	if err := d.dossiers.HubIs(ctx, h.Epoch); err != nil {
 		return err
 	}

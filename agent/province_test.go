@@ -116,8 +116,8 @@ type province struct {
 	// settings, when set, changes those of an office before it starts.
 	settings func(code string, c *config.Office)
 	renews   time.Duration  // RenewEvery of offices
-	disk     fsx.Disk       // of the hub; nil: the real one
-	machine  vitals.Machine // of the hub; nil: the real one
+	hubDisk  fsx.Disk       // of the hub; nil: the real one
+	hubClock vitals.Machine // of the hub; nil: the real one
 }
 
 func freeAddr(t *testing.T) string {
@@ -187,7 +187,7 @@ func noneLeft(t *testing.T, before int) {
 func (p *province) hubDir() string { return filepath.Join(p.dir, "hub") }
 
 func (p *province) openHub() (*hub.Hub, error) {
-	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond, PublishEvery: 200 * time.Millisecond, WatchEvery: 200 * time.Millisecond, Disk: p.disk, Machine: p.machine})
+	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond, PublishEvery: 200 * time.Millisecond, WatchEvery: 200 * time.Millisecond, Disk: p.hubDisk, Machine: p.hubClock})
 }
 
 func (p *province) invite(csv string) {

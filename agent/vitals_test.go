@@ -70,7 +70,7 @@ func (p *province) suffers(code string) bool {
 func TestP3_AHubWhoseDiskIsFullTakesNothingOverAndRecovers(t *testing.T) {
 	disk := &fullDisk{Disk: fsx.OS}
 	p := found(t)
-	p.disk, p.log.but = disk, "no space left" // the hub says so of its own cards, and tries again
+	p.hubDisk, p.log.but = disk, "no space left" // the hub says so of its own cards, and tries again
 	p.startHub()
 	a, b := p.join(codeA), p.join(codeB)
 	before := a.send(codeB, []byte("trước"))
@@ -126,7 +126,7 @@ func (c *clockwork) jump(d time.Duration) {
 func TestP11_AHubWhoseClockJumpsLosesNothing(t *testing.T) {
 	clock := &clockwork{real: vitals.OS(), aged: vitals.Settling}
 	p := found(t)
-	p.machine = clock.tell
+	p.hubClock = clock.tell
 	p.startHub()
 	a, b := p.join(codeA), p.join(codeB)
 	b.reaches(a.send(codeB, []byte("trước")).ID, office.Arrived)

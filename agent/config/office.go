@@ -34,8 +34,8 @@ type Office struct {
 	Stamp     Stamp
 	USB       USB
 	Dossiers  Dossiers
-	Support   Support
 	Metrics   Metrics
+	Support   Support
 
 	origins map[string]Origin
 }

@@ -28,6 +28,7 @@ func (c Condition) Message(lang i18n.Lang) string { return i18n.T(lang, "health.
 // nobody has to come.
 var notices = []string{
 	CertificateExpiring, BudgetUsedUp, BudgetForecast, PagesEnding, ConnectorDead, MessagesAside, SealExpiring, SealWaitsForPIN, HeldByHub, SupportAsked,
+	UpdateTakenBack, UpdateRefused,
 }
 
 // Repair tells whether somebody has to set it right. A condition that this
@@ -65,6 +66,9 @@ const (
 	CatalogueRefused  = "catalogue-refused"
 	HeldByHub         = "held-by-hub"   // it has ordered that urgent documents alone go
 	SupportAsked      = "support-asked" // it waits for the support archive to be allowed
+	UpdateTakenBack   = "update-taken-back"
+	UpdateRefused     = "update-refused"
+	UpdateStuck       = "update-stuck" // not well, and cannot be taken back
 )
 
 const (

@@ -290,7 +290,21 @@ func (h *Hub) dutyFacts(ctx context.Context, now time.Time) (f incident.Facts, e
 		return f, err
 	}
 	f.Agents, err = h.dutyAgents(ctx, now)
+	for _, b := range h.duty.boxes {
+		f.Signatures = append(f.Signatures, failedAt(b)...)
+	}
 	return f, err
+}
+
+// failedAt are the signatures that a box has told of as failed.
+func failedAt(b fleet.Watched) (list []incident.Signature) {
+	if b.Last == nil || b.Stopped {
+		return nil
+	}
+	for _, f := range b.Last.Failed { // by the office's clock
+		list = append(list, incident.Signature{Sender: f.Sender, Office: b.Code, At: f.Last.Add(time.Duration(b.Last.Clock.Offset) * time.Millisecond)})
+	}
+	return list
 }
 
 // conditions are what is wrong with the hub itself.
@@ -387,7 +401,7 @@ func (h *Hub) dutyAgents(ctx context.Context, now time.Time) ([]incident.Agent, 
 // figuresOf are those of a box's last heartbeat.
 func figuresOf(now time.Time, b fleet.Watched) *incident.Beat {
 	off := b.Last.Clock.Offset
-	f := &incident.Beat{Rate: float64(b.Rate), Certificate: b.Certificate, Backup: b.Last.Backup, Backlog: &b.QueueBytes}
+	f := &incident.Beat{Rate: float64(b.Rate), Certificate: b.Certificate, Backup: b.Last.Backup, Backlog: &b.QueueBytes, Back: b.Back}
 	clock := float64(off) / 1000
 	f.Clock = &clock
 	for _, l := range b.Last.Queue.Levels { // by the office's clock

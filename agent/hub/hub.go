@@ -24,6 +24,7 @@ import (
 	"tram/agent/hub/relay"
 	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
+	"tram/agent/hub/software"
 	"tram/agent/hub/vitals"
 	"tram/agent/identity"
 	"tram/agent/lineage"
@@ -112,13 +113,15 @@ type Hub struct {
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
 	onestop  onestop
-	commands *command.Book
 	clock    *vitals.Clock
 	vitals   *vitals.Watch
 	duty     dutyRoom
 	monitor  *monitor // nil: nobody may ask
 	reports  *report.Reports
 	accounts *account.Store // of the console
+	commands *command.Book
+	releases *software.Software
+	updates  chan struct{} // somebody may lack software
 	seen     *seen
 	node     *exchange.Node
 	link     *mqtt.Hub
@@ -140,7 +143,7 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema, command.Schema, vitals.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema, command.Schema, software.Schema, vitals.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
@@ -242,17 +245,18 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		return err
 	}
 	h.onestop = newOnestop(h.db, h.ca.Code)
-	h.commands = command.New(h.db)
 	h.monitor = newMonitor(h)
 	h.reports = report.New(h.db, h.fleet)
 	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
 		return err
 	}
+	h.commands = command.New(h.db)
+	h.releases, h.updates = software.New(software.Options{DB: h.db, Blobs: h.blobs, Code: h.ca.Code, Authority: h.ca.Authority.Key}), make(chan struct{}, 1)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
-				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b), h.orderTaken(tx, b))
+				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.orderTaken(tx, b), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b))
 			},
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return errors.Join(h.relay.Refused(tx, peer, b, o), h.orderRefused(tx, b))
@@ -263,7 +267,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
 		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		Seal: h.seal(), Stamps: h.stamps(),
-		Report: h.takeReport, Published: h.takePublished, Answered: h.answered,
+		Report: h.takeReport, Published: h.takePublished, Answered: h.answered, Software: h.takeSoftware,
 		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Now: h.clock.Now, Logger: h.log.With("part", "relay"),
 	})
 	if err := h.resyncLost(ctx); err != nil {
@@ -354,6 +358,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.runOnestop(ctx) })
 	group.Go(func() error { return h.runDuty(ctx, group) })
+	group.Go(func() error { return h.runSoftware(ctx) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
 	return h.serve(ctx, group)
 }
@@ -446,7 +451,7 @@ func (h *Hub) tidy(ctx context.Context) error {
 		if err := h.relay.Expire(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("expired bundles not removed", "error", err)
 		}
-		if err := h.queue.Tidy(ctx, h.clock.Now(), nil); err != nil && ctx.Err() == nil {
+		if err := h.queue.Tidy(ctx, h.clock.Now(), h.releases.Uses); err != nil && ctx.Err() == nil {
 			h.log.Error("store not tidied", "error", err)
 		}
 		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {

@@ -123,6 +123,9 @@ func (c carrier) Withdraw(tx *sqlite.Tx, id storage.ID, peer string) error {
 // takeReport takes what a neighbour below reports: for itself, or as a hub for those
 // behind it (P7).
 func (h *Hub) takeReport(tx *sqlite.Tx, from registry.Card, head bundle.Header, payload []byte) error {
+	if len(head.Objects) > 0 && head.Objects[0].Role == bundle.RoleSoftware {
+		return h.hearSoftware(tx, from, head, payload)
+	}
 	rep, err := dossier.ReadReport(payload)
 	if err != nil {
 		return relay.Unreadable(err.Error())

@@ -103,11 +103,12 @@ func (h *Hub) local() http.Handler {
 	h.sealRoutes(mux)
 	h.officeRoutes(mux)
 	h.onestopRoutes(mux)
-	h.orderRoutes(mux)
 	h.incidentRoutes(mux)
 	h.urgentRoutes(mux)
 	h.reportRoutes(mux)
 	h.accountRoutes(mux)
+	h.orderRoutes(mux)
+	h.softwareRoutes(mux)
 	stick.Routes(mux, h.log, func() (usb.Station, error) { return h.usb, nil })
 	return mux
 }

@@ -59,7 +59,7 @@ func (h *Hub) beforeStick(ctx context.Context, peer string, last usb.Manifest) e
 	if err := h.relay.Drain(ctx); err != nil {
 		h.log.Error("inbox not routed", "error", err) // the rest may go all the same
 	}
-	if err := errors.Join(h.publish(ctx), h.reportAbove(ctx)); err != nil {
+	if err := errors.Join(h.publish(ctx), h.reportAbove(ctx), h.publishSoftware(ctx)); err != nil {
 		h.log.Error("what is published not queued", "error", err)
 	}
 	if last.Epoch == (storage.ID{}) {

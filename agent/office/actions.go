@@ -29,6 +29,7 @@ const (
 	actionDiscard    = "message.discard"
 	actionStatus     = "status.receive"
 	actionNotice     = "notice.receive"
+	actionSoftware   = "software.receive"
 	actionEvidence   = "evidence.receive"
 	actionCards      = "registry.merge"
 	actionOlderCards = "refused.registry"

@@ -244,6 +244,9 @@ func TestListsCarryTheWorstOfTheNewestVerdicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown(docsign.VerdictNone, docsign.VerdictFailed, docsign.VerdictPassed)
+	if list := must(b.Suspects(t.Context(), w.clock.AddDate(0, 0, -30))); len(list) != 1 || list[0].Sender != a.me.Code || list[0].Count != 1 {
+		t.Errorf("suspects: %+v", list)
+	}
 	if out, _, err := a.List(t.Context(), Query{Box: Out}); err != nil || out[0].Signatures != "" || out[0].Seal != nil {
 		t.Errorf("an outgoing document: %+v, %v", out, err)
 	}

@@ -169,6 +169,8 @@ func (o *Office) handle(ctx context.Context, a queue.Arrived) error {
 		err = o.receiveCards(ctx, a)
 	case bundle.KindCommand:
 		err = o.receiveCommand(ctx, a)
+	case bundle.KindSoftware:
+		err = o.receiveSoftware(ctx, a)
 	default:
 		if bundle.Kind(a.Kind) == bundle.KindDossier || o.boxOf(bundle.Kind(a.Kind)) != nil {
 			return o.receiveMail(ctx, a, log)

@@ -102,6 +102,7 @@ type Office struct {
 	trust     Trust
 	herald    Herald    // as of Hear
 	commander Commander // as of Obey
+	depot     Depot     // as of Keep
 	stamper   Stamper
 	log       *slog.Logger
 	now       func() time.Time

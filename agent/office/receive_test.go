@@ -163,6 +163,12 @@ func TestBadDocumentsAreRecordedAndReturned(t *testing.T) {
 	}
 	w.deliver() // the answers name documents that A does not have, and change nothing there
 	w.audited()
+	if list, err := b.Suspects(t.Context(), w.clock.Add(-time.Hour)); err != nil || len(list) != 1 || list[0].Sender != "A" || list[0].Count != len(cases)-1 || list[0].Last.IsZero() {
+		t.Errorf("suspects: %+v, %v", list, err)
+	}
+	if list, err := b.Suspects(t.Context(), w.clock.Add(time.Hour)); err != nil || len(list) != 0 {
+		t.Errorf("suspects of later: %+v, %v", list, err)
+	}
 }
 
 // vietnamese are letters that no English message has.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,9 @@ import (
 	"tram/agent/config"
 	"tram/agent/identity"
 	"tram/agent/service"
+	"tram/agent/update"
 	"tram/cmd/internal/cli"
+	"tram/storage/keystore"
 )
 
 // memoryLimit is what the garbage collector keeps the program's own memory to, in
@@ -40,17 +43,43 @@ func runCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
-		a, err := agent.New(agent.Options{Dir: c.Data, Config: cfg, Logger: log, Version: cli.Build().Version, Program: program})
-		if err != nil {
-			return err
-		}
-		healthy := func(ctx context.Context) error {
-			_, err := a.Status(ctx)
-			return err
-		}
-		return service.Run(cmd.Context(), "tram", service.RunOptions{Healthy: healthy, Logger: log}, a.Run)
+		o := agent.Options{Dir: c.Data, Config: cfg, Logger: log, Version: cli.Build().Version, Program: program}
+		o.Updates = agent.NewUpdates(o, update.SlotOfProcess())
+		return runOffice(cmd.Context(), o)
 	}
 	return cmd
+}
+
+// runOffice runs the office, in the version that is to run.
+func runOffice(ctx context.Context, o agent.Options) error {
+	var running atomic.Pointer[agent.Agent]
+	runner := update.Runner{
+		Store: o.Updates,
+		Lock: func() (func() error, error) {
+			unlock, err := keystore.Lock(o.Dir)
+			if err != nil {
+				return nil, identity.Explain(err, o.Dir)
+			}
+			return unlock, nil
+		},
+		Serve: func(ctx context.Context, ready func()) error {
+			a, err := agent.New(o)
+			if err != nil {
+				return err
+			}
+			running.Store(a)
+			return a.Run(ctx, ready)
+		},
+	}
+	healthy := func(ctx context.Context) error {
+		a := running.Load()
+		if a == nil {
+			return nil // a version of a slot, which answers for itself
+		}
+		_, err := a.Status(ctx)
+		return err
+	}
+	return service.Run(ctx, "tram", service.RunOptions{Healthy: healthy, Logger: o.Logger}, runner.Run)
 }
 
 func configCommand(c *cli.Console) *cobra.Command {

@@ -133,11 +133,17 @@ const (
 	RoleRegistry   Role = 4
 	RoleReport     Role = 5
 	RoleCommand    Role = 6
+	// Roles of what software bundles carry, and of the report about it.
+	RoleRelease  Role = 8  // proof of a release; first
+	RoleProgram  Role = 9  // program of one platform
+	RolePlan     Role = 10 // for a hub: who is to get it
+	RoleSoftware Role = 11 // of a report: which software runs
 )
 
 var roleNames = map[Role]string{
 	RoleHead: "head", RoleAttachment: "attachment", RoleSlips: "slips",
 	RoleNotice: "notice", RoleRegistry: "registry", RoleReport: "report", RoleCommand: "command",
+	RoleRelease: "release", RoleProgram: "program", RolePlan: "plan", RoleSoftware: "software",
 }
 
 func (r Role) String() string {

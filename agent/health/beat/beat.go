@@ -29,6 +29,7 @@ const Version = 1
 const (
 	MaxSize       = 4 << 10 // bytes of a heartbeat
 	MaxConditions = 16
+	MaxFailed     = 8
 	MaxText       = 64 // bytes of each text but those in the arguments of conditions
 	levels        = 4  // of urgency
 )
@@ -69,6 +70,15 @@ type Beat struct {
 	Line        Line               `json:"line"`
 	Budget      *Budget            `json:"budget,omitempty"` // of the SIM; nil: there is none
 	Backup      time.Time          `json:"backup,omitzero"`  // of the last one that was verified; zero: not known
+	Failed      []Failed           `json:"failed,omitempty"` // of the last day
+}
+
+// Failed is a sender whose documents were sent back at their arrival, because of their
+// seal or of what it covers, or came with signatures that failed.
+type Failed struct {
+	Sender string    `json:"sender"` // office code
+	Count  int       `json:"count"`  // of such documents
+	Last   time.Time `json:"last"`   // when the last one came
 }
 
 // Queue is the documents that are not at the hub yet.
@@ -135,6 +145,7 @@ func Encode(b Beat) ([]byte, error) {
 			*text = (*text)[:len(*text)-size]
 		}
 	}
+	b.Failed = b.Failed[:min(len(b.Failed), MaxFailed)]
 	if n := len(b.Conditions) - MaxConditions; n > 0 {
 		b.Conditions, b.More = b.Conditions[:MaxConditions], b.More+n
 	}
@@ -161,12 +172,15 @@ func Encode(b Beat) ([]byte, error) {
 	}
 }
 
-// times are all times of b; those of Levels are copied first.
+// times are all times of b; those of lists are copied first.
 func (b *Beat) times() []*time.Time {
-	b.Queue.Levels = slices.Clone(b.Queue.Levels)
+	b.Queue.Levels, b.Failed = slices.Clone(b.Queue.Levels), slices.Clone(b.Failed)
 	list := []*time.Time{&b.At, &b.Started, &b.Certificate, &b.Backup, &b.Queue.Since}
 	for i := range b.Queue.Levels {
 		list = append(list, &b.Queue.Levels[i].Since)
+	}
+	for i := range b.Failed {
+		list = append(list, &b.Failed[i].Last)
 	}
 	return list
 }
@@ -222,6 +236,14 @@ func (b *Beat) fault() string {
 	for _, c := range b.Conditions {
 		if !code(c.Code) || !plainArgs(c.Args) {
 			return "conditions"
+		}
+	}
+	if len(b.Failed) > MaxFailed {
+		return "failed"
+	}
+	for _, f := range b.Failed {
+		if f.Count < 0 || f.Sender == "" || len(f.Sender) > MaxText || !plain(f.Sender) {
+			return "failed"
 		}
 	}
 	least := uint8(levels)

@@ -36,6 +36,7 @@ func full() beat.Beat {
 		Line:   beat.Line{Interface: "wwan0", Metered: true, Carrier: "Viettel v-internet"},
 		Budget: &beat.Budget{Limit: 1_000_000_000, Used: 210_000_000, Forecast: &forecast},
 		Backup: at.AddDate(0, 0, -6),
+		Failed: []beat.Failed{{Sender: "H40.15", Count: 2, Last: at.Add(-time.Hour)}},
 	}
 }
 

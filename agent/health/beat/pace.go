@@ -79,8 +79,8 @@ func (p *Pacer) spread(d time.Duration) time.Duration {
 	return time.Duration(p.Chance() * float64(d))
 }
 
-// Gist is what in b a person would want to know at once: which conditions hold,
-// and of which urgency documents are stuck.
+// Gist is what in b a person would want to know at once: which conditions hold, of
+// which urgency documents are stuck, and whose signatures fail.
 func Gist(now time.Time, b Beat) string {
 	var list []string
 	for _, c := range b.Conditions {
@@ -91,6 +91,9 @@ func Gist(now time.Time, b Beat) string {
 		if l.Urgency > 0 && l.Count > 0 && now.Sub(l.Since) >= stuck {
 			list = append(list, strconv.Itoa(int(l.Urgency)))
 		}
+	}
+	for _, f := range b.Failed {
+		list = append(list, "failed\x00"+f.Sender)
 	}
 	slices.Sort(list)
 	return strings.Join(list, "\x01")

@@ -19,7 +19,12 @@ type Watched struct {
 	Hours   hours.Week    // its usual hours; empty: none are set
 	Away    time.Duration // how long it may be away by its own plan
 	Last    *beat.Beat    // its last heartbeat; nil: none came
+	Back    bool          // its clock stood earlier then than at the one before
 }
+
+// backBy is how much earlier a clock must stand to have gone backwards: one that is set
+// right by a few seconds has not.
+const backBy = time.Minute
 
 // Watch lists all boxes. Heartbeats that came before the time of an earlier call are
 // not read again: known, by code, has those of then and is brought up to date.
@@ -92,8 +97,9 @@ func (w *Watched) read(tx *sqlite.Tx, known map[string]Watched) error {
 	if w.Beat.IsZero() {
 		return nil
 	}
-	if was, ok := known[w.Code]; ok && was.Beat.Equal(w.Beat) {
-		w.Last = was.Last
+	was := known[w.Code]
+	if was.Last != nil && was.Beat.Equal(w.Beat) {
+		w.Last, w.Back = was.Last, was.Back
 		return nil
 	}
 	var report []byte
@@ -105,6 +111,6 @@ func (w *Watched) read(tx *sqlite.Tx, known map[string]Watched) error {
 	if err != nil {
 		return fmt.Errorf("read heartbeat of %q: %w", w.Code, err)
 	}
-	w.Last = &b
+	w.Last, w.Back = &b, was.Last != nil && b.At.Before(was.Last.At.Add(-backBy))
 	return nil
 }

@@ -34,7 +34,7 @@ func TestWatchedBoxesHaveTheirHeartbeatsAndHours(t *testing.T) {
 	must(f.SetHours(t.Context(), "H40", "00:00-24:00", "test"))
 	must(f.SetSite(t.Context(), "H40.2", Site{Cluster: "Cụm A", Hours: "Mon-Sat 07:00-18:00"}, "test"))
 	heard := func(backlog int64) {
-		b := beat.Beat{Version: beat.Version, At: time.Now().UTC().Truncate(time.Second), Every: 300, Away: 3600, Queue: beat.Queue{Count: 1, Bytes: backlog}}
+		b := beat.Beat{Version: beat.Version, At: time.Now().UTC().Truncate(time.Second).Add(-time.Duration(backlog) * time.Hour), Every: 300, Away: 3600, Queue: beat.Queue{Count: 1, Bytes: backlog}}
 		must(f.Heard(t.Context(), map[string]Heard{"H40.1": {At: time.Now(), Beat: b}}))
 	}
 	heard(100)
@@ -46,7 +46,7 @@ func TestWatchedBoxesHaveTheirHeartbeatsAndHours(t *testing.T) {
 		}
 		list, err := f.Watch(t.Context(), known)
 		must(err)
-		if len(list) != 3 || len(known) != 3 || list[0].Last == nil || list[0].Last.Queue.Bytes != want || list[0].Away != time.Hour || list[1].Last != nil {
+		if len(list) != 3 || len(known) != 3 || list[0].Last == nil || list[0].Last.Queue.Bytes != want || list[0].Away != time.Hour || list[1].Last != nil || list[0].Back != (want == 200) {
 			t.Fatalf("%+v", list)
 		}
 		if !list[0].Hours.Next(time.Now()).IsZero() || list[1].Hours.Next(time.Now()).IsZero() || list[1].Cluster != "Cụm A" || list[0].Stopped || !list[2].Stopped {

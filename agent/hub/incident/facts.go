@@ -80,12 +80,12 @@ type Document struct {
 	Waiting []string  // offices that do not have it yet
 }
 
-// Signature is a verdict FAILED, or a document sent back for one.
+// Signature is one that failed: of a document that was sent back for its seal, or in an
+// attachment.
 type Signature struct {
-	Sender   string
-	Office   string // that found it
-	Document string
-	At       time.Time
+	Sender string
+	Office string // that found it
+	At     time.Time
 }
 
 // kept is how long a failed signature stays a finding.

@@ -95,6 +95,10 @@ func (r *Relay) Waits(tx *sqlite.Tx, id storage.ID, peer string) (bool, error) {
 
 // SendReport queues a report to the hub above and returns its bundle.
 func (r *Relay) SendReport(tx *sqlite.Tx, payload []byte) (storage.ID, error) {
+	return r.sendReport(tx, payload, bundle.RoleReport)
+}
+
+func (r *Relay) sendReport(tx *sqlite.Tx, payload []byte, role bundle.Role) (storage.ID, error) {
 	above := r.above.Load()
 	if above == nil {
 		return storage.ID{}, fmt.Errorf("make report: %w: there is no hub above", registry.ErrNotFound)
@@ -104,7 +108,7 @@ func (r *Relay) SendReport(tx *sqlite.Tx, payload []byte) (storage.ID, error) {
 		return storage.ID{}, fmt.Errorf("make report: %w", err)
 	}
 	h := bundle.Header{Kind: bundle.KindReport, Expires: r.o.Now().Add(reportLife)}
-	p, err := r.pack(h, []registry.Card{card}, payload, bundle.RoleReport)
+	p, err := r.pack(h, []registry.Card{card}, payload, role)
 	if err != nil {
 		return storage.ID{}, fmt.Errorf("make report: %w", err)
 	}

@@ -72,6 +72,9 @@ type Options struct {
 	// Answered takes what an office below answers to an order; an error of
 	// [Unreadable] drops it. nil: it is dropped.
 	Answered func(tx *sqlite.Tx, from registry.Card, to storage.ID, payload []byte) error
+	// Software takes a release of the hub above. keep ends that in the transaction that
+	// makes it durable. An error of [Unreadable] drops it. nil: it is dropped.
+	Software func(ctx context.Context, s Software) (keep func(tx *sqlite.Tx) error, err error)
 	// TellAfter is how long what is to be told a neighbour is gathered; zero:
 	// DefaultTell.
 	TellAfter time.Duration

@@ -36,6 +36,8 @@ func (r *Relay) Policy(ctx context.Context, peer string, h bundle.Header) *excha
 		return r.controlPolicy(peer, near, h)
 	case bundle.KindReport, bundle.KindCommand:
 		return r.reportPolicy(peer, h)
+	case bundle.KindSoftware:
+		return r.softwarePolicy(peer, h)
 	}
 	if h.Slips() < 0 {
 		return &exchange.Denial{Code: wire.CodeMalformed, Text: "a bundle for a hub needs the key slips of its recipients"}
@@ -97,6 +99,8 @@ func (r *Relay) handle(ctx context.Context, a queue.Arrived) error {
 	switch bundle.Kind(a.Kind) {
 	case bundle.KindRegistry, bundle.KindNotice, bundle.KindReport, bundle.KindCommand:
 		return r.control(ctx, a)
+	case bundle.KindSoftware:
+		return r.takeSoftware(ctx, a)
 	}
 	return r.route(ctx, a)
 }

@@ -240,8 +240,6 @@ var answers = map[string][]string{
 	"cmd/tram-hub.agentsCommand":       {"tram-hub agents"},
 	"cmd/tram-hub.showAgentCommand":    {"tram-hub agents show"},
 	"cmd/tram-hub.changeAgent":         {"tram-hub agents pause", "tram-hub agents resume", "tram-hub agents site", "tram-hub agents hours"},
-	"cmd/tram-hub.tellOrder":           {"tram-hub command send", "tram-hub command show", "tram-hub command withdraw"},
-	"cmd/tram-hub.listOrdersCommand":   {"tram-hub command list"},
 	"cmd/tram-hub.incidentsCommand":    {"tram-hub incidents"},
 	"cmd/tram-hub.incidentShowCommand": {"tram-hub incidents show"},
 	"cmd/tram-hub.actOnIncident":       {"tram-hub incidents ack", "tram-hub incidents snooze", "tram-hub incidents note"},
@@ -250,6 +248,8 @@ var answers = map[string][]string{
 	"cmd/tram-hub.alertsCommand":       {"tram-hub alerts"},
 	"cmd/tram-hub.testAlerts":          {"tram-hub alerts test"},
 	"cmd/tram-hub.contactCommand":      {"tram-hub offices contact"},
+	"cmd/tram-hub.tellOrder":           {"tram-hub command send", "tram-hub command show", "tram-hub command withdraw"},
+	"cmd/tram-hub.listOrdersCommand":   {"tram-hub command list"},
 	"cmd/tram-hub.releaseCommand":      {"tram-hub release"},
 	"cmd/tram-hub.showOffices":         {"tram-hub offices list", "tram-hub offices search"},
 	"cmd/tram-hub.changeOffice":        {"tram-hub offices move", "tram-hub offices rename", "tram-hub offices merge", "tram-hub offices allow"},
@@ -259,4 +259,10 @@ var answers = map[string][]string{
 	"cmd/tram-hub.calendarCommand":     {"tram-hub calendar list"},
 	"cmd/tram-hub.dossiersCommand":     {"tram-hub dossiers"},
 	"cmd/tram-hub.reportCommand":       {"tram-hub report"},
+	"cmd/tram.printSoftware":           {"tram update status", "tram update from"},
+	"cmd/tram-hub.softwareListCommand": {"tram-hub software list"},
+	"cmd/tram-hub.printRelease":        {"tram-hub software show", "tram-hub software add", "tram-hub software stage", "tram-hub software pause", "tram-hub software resume", "tram-hub software withdraw"},
+
+	"cmd/tram-hub.softwareOfficesCommand": {"tram-hub software offices"},
+	"cmd/tram-hub.softwareExportCommand":  {"tram-hub software export"},
 }
