@@ -33,9 +33,11 @@ const (
 // beats tells the hub how the office stands, until ctx ends.
 func (d *desk) beats(ctx context.Context) error {
 	c := d.o.Config.Heartbeat
-	p := &beat.Pacer{Intervals: beat.Intervals{Free: c.Every, Metered: c.Metered}, Chance: rand.Float64}
+	p := &beat.Pacer{
+		Intervals: beat.Intervals{Free: c.Every, Metered: c.Metered}, Chance: rand.Float64, Look: min(d.o.BeatPoll, c.Every/8, c.Metered/8),
+	}
 	disk := readTrend(d.o.Dir)
-	look := time.NewTicker(d.o.BeatPoll)
+	look := time.NewTicker(p.Look)
 	defer look.Stop()
 	for {
 		select {
@@ -136,7 +138,7 @@ func forHub(c health.Condition) health.Condition {
 	for name, value := range c.Args {
 		args[name] = value
 	}
-	args["why"] = i18n.Say("health.seen-there")
+	args["why"] = i18n.Say("fleet.seen-there")
 	if f != nil && f.Said != nil {
 		args["why"] = f.Said
 	}

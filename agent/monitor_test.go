@@ -2,18 +2,24 @@ package agent_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
+	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"tram/agent"
 	"tram/agent/config"
+	"tram/agent/health/beat"
 	"tram/agent/hub"
 	"tram/agent/hub/fleet"
 	"tram/agent/metrics"
@@ -173,7 +179,7 @@ func TestMonitoringSoftwareSeesOfficeAndHub(t *testing.T) {
 	text := scrape(t, listens[codeA])
 	holds(t, text, agent.Metrics)
 	contains(t, text, `tram_build_info{program="tram",version="test"} 1`, `tram_enrolled 1`, `tram_link_up 1`, `tram_documents{box="out",state="delivered"} 1`,
-		`tram_delivery_seconds_count{urgency="hoa-toc"} 1`, `tram_queue_bundles{direction="out",urgency="hoa-toc"} 0`, `tram_queue_oldest_seconds{direction="in",urgency="thuong"} 0`,
+		`tram_delivery_seconds_count{urgency="hoa-toc"} 1`, `tram_queue_bundles{direction="out",urgency="hoa-toc"} 0`, `tram_queue_oldest_seconds{direction="in",urgency="hoa-toc"} 0`,
 		`tram_condition{code="disk-low"} 0`, `tram_clock_trusted 1`, `tram_link_sent_bytes_total{line="metered"} 0`, `tram_metrics_failures_total{collector="queue"} 0`)
 	text = scrape(t, p.config.Metrics.Listen)
 	holds(t, text, hub.Metrics)
@@ -214,4 +220,53 @@ func scrapeBare(t *testing.T, address string) string {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	return string(body)
+}
+
+// TestP12_PlainToolsReadPresenceAndHeartbeats has mosquitto_sub watch a running hub, with
+// the command of sync/README.md.
+func TestP12_PlainToolsReadPresenceAndHeartbeats(t *testing.T) {
+	program := tooltest.Find(t, "mosquitto_sub", "the test that plain tools can watch")
+	p := found(t)
+	p.settings = func(_ string, c *config.Office) { c.Heartbeat.Every = time.Second }
+	p.startHub()
+	a, b := p.join(codeA), p.join(codeB)
+	host, port, err := net.SplitHostPort(p.config.MQTT.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := func(lines int, topic string) (list []string) {
+		cmd := exec.Command(program, "-V", "mqttv311", "-i", "h40:watch", "--cafile", "ca.crt", "--cert", "device.crt", "--key", "device.key",
+			"-h", host, "-p", port, "-t", topic, "-v", "-C", strconv.Itoa(lines), "-W", "60")
+		cmd.Dir = filepath.Join(p.hubDir(), "keys")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return strings.Split(strings.TrimSpace(string(out)), "\n")
+	}
+	p.eventually("both offices", func() bool {
+		list, err := p.theHub.ListAgents(t.Context(), hub.AgentQuery{})
+		return err == nil && len(list.Agents) == 2 && list.Agents[0].Online && list.Agents[1].Online
+	})
+	present := map[string]string{}
+	for _, line := range watch(3, "tram/1/h40/presence/+") {
+		topic, report, _ := strings.Cut(line, " ")
+		var said struct{ Office, State string }
+		if err := json.Unmarshal([]byte(report), &said); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		present[strings.TrimPrefix(topic, "tram/1/h40/presence/")] = said.Office + " " + said.State
+	}
+	if want := map[string]string{"h40": "H40 online", "h40_12": codeA + " online", "h40_15": codeB + " online"}; !maps.Equal(present, want) {
+		t.Errorf("present are %v", present)
+	}
+	for _, line := range watch(3, "tram/1/h40/health/+") {
+		topic, report, _ := strings.Cut(line, " ")
+		said, err := beat.Parse([]byte(report))
+		if err != nil || said.Software != "tram test" || !slices.Contains([]string{"tram/1/h40/health/h40_12", "tram/1/h40/health/h40_15"}, topic) {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	doc := a.send(codeB, []byte("the hub goes on"))
+	b.reaches(doc.ID, office.Arrived)
 }

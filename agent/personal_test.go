@@ -119,6 +119,11 @@ func (b *box) traces() (list []string) {
 	return list
 }
 
+func toJSON(v any) string {
+	raw, err := json.Marshal(v)
+	return string(raw) + fmt.Sprint(err)
+}
+
 // elsewhere are the files beside the office's database and its content, which the sweep
 // removes, that name the person.
 func (b *box) elsewhere() (list []string) {
@@ -199,8 +204,14 @@ func TestNothingOfAnErasedApplicantIsLeftInTheOffice(t *testing.T) {
 		list, err := a.agent.Connectors().Letters(ctx, "truc")
 		return err == nil && len(list) > 0 && list[0].Dead
 	})
+	if st, err := a.api.Status(ctx); err != nil || strings.Contains(fmt.Sprintf("%+v", st), person) {
+		t.Errorf("the state that the hub is told names the applicant, or %v", err)
+	}
+	if list, err := a.agent.Connectors().List(ctx); err != nil || !strings.Contains(toJSON(list), "lgsp.dossier") || strings.Contains(toJSON(list), person) {
+		t.Errorf("the connector does not say why it fails, or names the applicant, or %v: %s", err, toJSON(list))
+	}
 	before := strings.Join(a.traces(), " ")
-	for _, table := range []string{"dossiers", "dossier_events", "dossier_files", "dossier_transfers", "deliveries"} {
+	for _, table := range []string{"dossiers", "dossier_events", "dossier_files", "dossier_transfers"} {
 		if !strings.Contains(before, table) {
 			t.Errorf("the test shows nothing of %s: %s", table, before)
 		}

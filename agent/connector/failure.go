@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 
 	"tram/agent/i18n"
@@ -30,6 +31,9 @@ func failure(err error) *Failure {
 		if p.Err != nil {
 			f.Technical = p.Err.Error()
 		}
+		if errors.As(err, new(discreet)) {
+			f = f.masked()
+		}
 	}
 	if len(f.Technical) > maxFailure {
 		f.Technical = f.Technical[:maxFailure]
@@ -47,7 +51,8 @@ func (f *Failure) short() string {
 	return strings.TrimSpace(strings.TrimPrefix(f.Said.Key, "problem.") + " " + code)
 }
 
-// discreet is an error about a dossier: the log gets the short form of it.
+// discreet is an error about a dossier: of what the other system says its code is kept
+// alone, and the log gets the short form of it.
 type discreet struct{ error }
 
 // LogValue implements [slog.LogValuer].
@@ -57,8 +62,19 @@ func (d discreet) LogValue() slog.Value {
 
 func (d discreet) Unwrap() error { return d.error }
 
-// Forget takes out of what waits for connectors the words in which other systems
-// refused a dossier, within the transaction that gives up its personal data.
+// masked is a failure without the words of the other system.
+func (f *Failure) masked() *Failure {
+	if f.Said == nil || f.Said.Args["text"] == nil {
+		return f
+	}
+	args := maps.Clone(f.Said.Args)
+	args["text"] = "…"
+	return &Failure{Said: i18n.Say(f.Said.Key, args)}
+}
+
+// Forget takes out of what waits for connectors why other systems refused a dossier,
+// which earlier versions kept in their words, within the transaction that gives up its
+// personal data.
 func Forget(tx *sqlite.Tx, dossier storage.ID) error {
 	if _, err := tx.Exec(`UPDATE deliveries SET failure = '' WHERE document = ? AND failure <> ''`, dossier); err != nil {
 		return fmt.Errorf("forget failures of deliveries: %w", err)

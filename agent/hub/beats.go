@@ -24,7 +24,7 @@ const (
 	judgeEvery = 5 * time.Second
 	// rosterEvery is how often at least the fleet is told which offices there are;
 	// when the registry changes, it is at once.
-	rosterEvery = 10 * time.Minute
+	rosterEvery = 2 * time.Minute
 	// unreadEvery is how often it is logged that a heartbeat was not readable.
 	unreadEvery = time.Minute
 	// maxSite bounds a request about where a box is, in bytes.
@@ -191,10 +191,13 @@ type AgentReport struct {
 
 // Agent returns all that is known of a box. Problem hub.no-office.
 func (h *Hub) Agent(ctx context.Context, code string) (AgentReport, error) {
-	if err := h.roster(ctx); err != nil {
-		return AgentReport{}, err
-	}
 	report, err := h.fleet.Get(ctx, code)
+	if problem.From(err).Class == problem.NotFound { // it may have been invited just now
+		if err := h.roster(ctx); err != nil {
+			return AgentReport{}, err
+		}
+		report, err = h.fleet.Get(ctx, code)
+	}
 	if err != nil {
 		return AgentReport{}, err
 	}
@@ -205,6 +208,15 @@ func (h *Hub) Agent(ctx context.Context, code string) (AgentReport, error) {
 	report.Agent = one[0]
 	bands, err := h.fleet.Bands(ctx, report.Code, bandsOf)
 	return AgentReport{report, bands}, err
+}
+
+// AgentPage is fleet.Page with what other parts of the hub know of the boxes.
+func (h *Hub) AgentPage(ctx context.Context, q fleet.Query) (fleet.Page, error) {
+	page, err := h.fleet.Page(ctx, q)
+	if err != nil {
+		return page, err
+	}
+	return page, h.complete(ctx, page.Agents)
 }
 
 // Acts of an AgentChange.

@@ -23,6 +23,8 @@ import (
 	"tram/agent/lan"
 	"tram/agent/problem"
 	"tram/storage/audit"
+	"tram/storage/fsx"
+	"tram/storage/keystore"
 	"tram/storage/sqlite"
 )
 
@@ -42,7 +44,11 @@ func (h *Hub) serveConsole(ctx context.Context, group *errgroup.Group) error {
 	var root func() ([]byte, error)
 	if httpd.NeedsTLS(c.Address) {
 		names = lan.Names(c.Address, c.Names)
-		keeper, err := lan.Open(lan.Options{Dir: filepath.Join(h.o.Dir, consoleDir), Names: names, Title: h.ca.Name, Logger: h.log.With("part", "console")})
+		dir := filepath.Join(h.o.Dir, consoleDir)
+		if err := fsx.MkdirAll(fsx.OS, dir, keystore.FolderMode); err != nil {
+			return fmt.Errorf("make folder of the console: %w", err)
+		}
+		keeper, err := lan.Open(lan.Options{Dir: dir, Names: names, Title: h.ca.Name, Logger: h.log.With("part", "console")})
 		if err != nil {
 			return err
 		}

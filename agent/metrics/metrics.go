@@ -76,6 +76,14 @@ func (s *Set) Has(d *Desc, holds bool, labels ...string) {
 	s.Add(d, value, labels...)
 }
 
+// Value is what stands in the set, 0 for nothing.
+func (s *Set) Value(d *Desc, labels ...string) float64 {
+	if one := s.by[d].by[strings.Join(labels, "\xff")]; one != nil {
+		return one.value
+	}
+	return 0
+}
+
 // Dropped counts what there was no room for.
 func (s *Set) Dropped() int { return s.dropped }
 

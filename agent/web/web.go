@@ -238,7 +238,7 @@ func newSite(o Options) (*site, error) {
 	var err error
 	if s.Site, err = page.New(page.Options{
 		Files: siteFiles, Accounts: o.Accounts, Unit: page.Unit{Code: c.Unit.Code, Name: c.Unit.Name}, Version: c.Version,
-		Home: "/viec-can-lam", HomeText: "web.error.home", Frame: s.frame, Frames: s.origin, Back: formPage,
+		Home: "/viec-can-lam", HomeText: "web.error.home", Lost: "web.lost", Frame: s.frame, Frames: s.origin, Back: formPage,
 		Foot: []MenuItem{{Href: lookUpPath, Text: "web.lookup.title"}, {Href: helpPath, Text: "help.title"}}, Help: helpPath + "#phim",
 		Secure: c.Secure, Logger: o.Logger, Now: o.Now,
 	}); err != nil {

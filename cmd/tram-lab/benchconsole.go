@@ -7,8 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -156,6 +161,28 @@ func fillFleet(ctx context.Context, h *hub.Hub, dir string, offices int) error {
 	}
 	if _, err := f.Judge(ctx, now.Add(-24*time.Hour)); err != nil {
 		return err
+	}
+	return nil
+}
+
+// signIn signs somebody in to the pages.
+func (c *clerk) signIn(name string) error {
+	form := httptest.NewRecorder()
+	c.pages.ServeHTTP(form, httptest.NewRequest(http.MethodGet, "/dang-nhap", nil))
+	token := regexp.MustCompile(`name="ma" value="([^"]*)"`).FindStringSubmatch(form.Body.String())
+	if token == nil {
+		return errors.New("the sign-in page has no token")
+	}
+	r := httptest.NewRequest(http.MethodPost, "/dang-nhap", strings.NewReader(url.Values{"ma": {token[1]}, "name": {name}, "password": {benchPassword}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for _, k := range form.Result().Cookies() {
+		r.AddCookie(k)
+	}
+	rec := httptest.NewRecorder()
+	c.pages.ServeHTTP(rec, r)
+	c.cookies = rec.Result().Cookies()
+	if len(c.cookies) == 0 {
+		return fmt.Errorf("nobody was signed in: %d", rec.Code)
 	}
 	return nil
 }

@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -386,28 +385,6 @@ func (c *clerk) serve(ctx context.Context, db *sqlite.DB, dir string, desk *offi
 		return err
 	}
 	return c.signIn("vanthu")
-}
-
-// signIn signs somebody in to the pages.
-func (c *clerk) signIn(name string) error {
-	form := httptest.NewRecorder()
-	c.pages.ServeHTTP(form, httptest.NewRequest(http.MethodGet, "/dang-nhap", nil))
-	token := regexp.MustCompile(`name="ma" value="([^"]*)"`).FindStringSubmatch(form.Body.String())
-	if token == nil {
-		return errors.New("the sign-in page has no token")
-	}
-	r := httptest.NewRequest(http.MethodPost, "/dang-nhap", strings.NewReader(url.Values{"ma": {token[1]}, "name": {name}, "password": {benchPassword}}.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	for _, k := range form.Result().Cookies() {
-		r.AddCookie(k)
-	}
-	rec := httptest.NewRecorder()
-	c.pages.ServeHTTP(rec, r)
-	c.cookies = rec.Result().Cookies()
-	if len(c.cookies) == 0 {
-		return fmt.Errorf("nobody was signed in: %d", rec.Code)
-	}
-	return nil
 }
 
 // unopened stands for what the pages that are measured do not ask.

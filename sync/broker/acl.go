@@ -16,6 +16,20 @@ type acl struct {
 	read  map[string]bool // filters it may subscribe to
 	will  string          // the only topic of a last will
 	hub   *mqtt.Topics    // set for the hub: it writes to every down topic
+	watch *mqtt.Topics    // set for a watcher, see below
+}
+
+// watcherEnd ends the client id of a tool that watches with the hub's certificate,
+// beside the hub's own connection.
+const watcherEnd = ":watch"
+
+// watcher gives what is left of the hub's rights for a connection with such a client
+// id: it reads presence and heartbeats, and writes nothing. Others keep their rights.
+func (a *acl) watcher(id string) *acl {
+	if a.hub == nil || id != a.level+watcherEnd {
+		return a
+	}
+	return &acl{level: id, read: set([]string{a.hub.Presence("+"), a.hub.Health("+")}), watch: a.hub}
 }
 
 // rules gives the rights of the office or hub named by a certificate.
@@ -52,7 +66,7 @@ func (a *acl) mayWrite(topic string) bool {
 
 // mayRead decides about a filter, and about each topic that is delivered.
 func (a *acl) mayRead(filter string) bool {
-	return a.read[filter] || a.hub != nil && a.hub.ToHub(filter)
+	return a.read[filter] || a.hub != nil && a.hub.ToHub(filter) || a.watch != nil && a.watch.Watched(filter)
 }
 
 // checkWill says what is wrong with a last will, if anything.

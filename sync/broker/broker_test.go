@@ -105,6 +105,10 @@ func TestP7_NamesMustBeThoseOfTheCertificate(t *testing.T) {
 		{"user name of another", "H40.01", func(pk *packets.Packet) { pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte("H40") }, false},
 		{"certificate name is a wildcard", "+", nil, false},
 		{"certificate name has a slash", "H40/up", nil, false},
+		{"a watcher with the certificate of an office", "H40.01", func(pk *packets.Packet) { pk.Connect.ClientIdentifier = "h40_01:watch" }, false},
+		{"a watcher that calls itself the hub", hubCode, func(pk *packets.Packet) {
+			pk.Connect.ClientIdentifier, pk.Connect.UsernameFlag, pk.Connect.Username = "h40:watch", true, []byte("h40")
+		}, false},
 		{"MQTT 5", "H40.01", func(pk *packets.Packet) { pk.ProtocolVersion = 5 }, false},
 		{"kept session", "H40.01", func(pk *packets.Packet) { pk.Connect.Clean = false }, false},
 	}
@@ -217,6 +221,55 @@ func TestSecondConnectionTakesOver(t *testing.T) {
 		t.Errorf("last will is %q on %s, retained %v", payload, topic, retained)
 	}
 	s.unrefused()
+}
+
+// watching is the connection of a tool with the hub's certificate.
+func watching(pk *packets.Packet) { pk.Connect.ClientIdentifier = "h40:watch" }
+
+func TestP7_AWatcherReadsPresenceAndHeartbeatsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	hub := s.office(hubCode, nil)
+	hub.subscribe("tram/1/h40/up/+")
+	hub.subscribe("tram/1/h40/health/+")
+	office := s.office("H40.01", nil)
+	office.publish("tram/1/h40/presence/h40_01", []byte("here"), 1, true)
+	office.read()
+	watcher := s.office(hubCode, watching)
+	watcher.subscribe("tram/1/h40/presence/+")
+	if topic, payload, retained := watcher.message(); topic != "tram/1/h40/presence/h40_01" || string(payload) != "here" || !retained {
+		t.Errorf("presence is %q on %s, retained %v", payload, topic, retained)
+	}
+	watcher.subscribe("tram/1/h40/health/+")
+	office.publish("tram/1/h40/health/h40_01", []byte("beat"), 0, false)
+	for who, c := range map[string]*client{"watcher": watcher, "hub": hub} {
+		if topic, payload, _ := c.message(); topic != "tram/1/h40/health/h40_01" || string(payload) != "beat" {
+			t.Errorf("the %s got %q on %s", who, payload, topic)
+		}
+	}
+	office.publish("tram/1/h40/up/h40_01", []byte("frame"), 1, false)
+	if _, payload, _ := hub.message(); string(payload) != "frame" {
+		t.Errorf("the hub got %q: the watcher has replaced it", payload)
+	}
+	s.unrefused()
+	for _, filter := range []string{"tram/1/h40/up/+", "tram/1/h40/up/h40_01", "tram/1/h40/down/+", "tram/#", "#", "tram/1/h40/+/h40_01", "$SYS/#"} {
+		if got := s.office(hubCode, watching).subscribe(filter); got != 0x80 {
+			t.Errorf("subscription to %s was granted: %#x", filter, got)
+		}
+		s.refused(hubCode, broker.ActionSubscribe, filter)
+	}
+	for _, topic := range []string{"tram/1/h40/down/h40_01", "tram/1/h40/presence/h40", "tram/1/h40/health/h40_01"} {
+		c := s.office(hubCode, watching)
+		c.publish(topic, []byte("x"), 1, false)
+		c.ended()
+		s.refused(hubCode, broker.ActionPublish, topic)
+	}
+	if _, rc := s.connect(hubCode, func(pk *packets.Packet) {
+		watching(pk)
+		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "tram/1/h40/presence/h40", []byte("gone")
+	}); rc == 0 {
+		t.Error("a watcher leaves a last will")
+	}
 }
 
 func TestHubGetsThePresenceOfAllOffices(t *testing.T) {

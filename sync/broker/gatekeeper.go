@@ -102,6 +102,7 @@ func (g *gatekeeper) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) 
 	r := Refusal{Office: v.cert.Subject.CommonName, Remote: cl.Net.Remote, Action: ActionConnect}
 	rights, err := rules(g.topics, g.hub, r.Office)
 	if err == nil {
+		rights = rights.watcher(pk.Connect.ClientIdentifier)
 		err = checkConnect(rights, pk)
 	}
 	if err != nil {

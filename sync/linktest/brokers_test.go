@@ -322,6 +322,7 @@ func (r *rig) keptApart(t *testing.T) {
 	r.strangers(t)
 	heard := map[string]int{}
 	own := r.raw(t, "H40.02", "h40_02")
+	own.publish("tram/1/h40/health/h40_02", []byte("beat"), false)
 	own.publish("tram/1/h40/up/h40_02", []byte("true"), false)
 	for {
 		topic, payload := hub.message(rawPatience)
@@ -333,6 +334,9 @@ func (r *rig) keptApart(t *testing.T) {
 		case string(payload) == "true":
 			if heard["tram/1/h40/up/h40_01"] != spied {
 				t.Errorf("the hub heard %v, want %d frames of H40.01", heard, spied)
+			}
+			if heard["tram/1/h40/health/h40_02"] != 1 {
+				t.Errorf("the hub heard %v, want a heartbeat of H40.02", heard)
 			}
 			return
 		default:

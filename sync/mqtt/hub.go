@@ -14,6 +14,9 @@ import (
 	"tram/sync/wire"
 )
 
+// MaxHealth bounds a heartbeat, in bytes; a larger one is ignored.
+const MaxHealth = 4 << 10
+
 // healthQueue bounds the heartbeats that wait for the reader of Hub.Health.
 const healthQueue = 1024
 
@@ -265,6 +268,10 @@ func (h *Hub) message(c *conn, topic string, payload []byte, retained bool) {
 	case kindPresence:
 		p.presence(c, payload, retained)
 	case kindHealth:
+		if len(payload) > MaxHealth || retained { // a retained one is of the past
+			h.stats.stray.Add(1)
+			return
+		}
 		select {
 		case h.health <- Heartbeat{Office: p.code, At: time.Now(), Report: payload}:
 		default:

@@ -292,6 +292,8 @@ func TestHubFollowsTheSessionsOfOffices(t *testing.T) {
 	if got := h.Stats().Stray; got != 5 {
 		t.Errorf("%d stray messages, want 5", got)
 	}
+	h.message(link, "tram/1/h40/health/h40_01", make([]byte, MaxHealth+1), false)
+	h.message(link, "tram/1/h40/health/h40_01", []byte(`{"v":0}`), true)
 	h.message(link, "tram/1/h40/health/h40_01", []byte(`{"v":1}`), false)
 	if beat := <-h.Health(); beat.Office != "H40.01" || string(beat.Report) != `{"v":1}` {
 		t.Errorf("heartbeat is %+v", beat)

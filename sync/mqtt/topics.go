@@ -129,3 +129,10 @@ func (t Topics) IsPresence(topic string) bool {
 	kind, level, ok := t.split(topic)
 	return ok && usable(level) && kind == kindPresence
 }
+
+// Watched says whether a topic is one that tools beside the hub may read: the presence
+// or the heartbeat of an office or the hub.
+func (t Topics) Watched(topic string) bool {
+	kind, level, ok := t.split(topic)
+	return ok && usable(level) && (kind == kindPresence || kind == kindHealth)
+}

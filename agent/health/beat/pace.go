@@ -26,6 +26,7 @@ type Intervals struct{ Free, Metered time.Duration }
 // Pacer decides when a heartbeat goes. It is pure: time and chance are handed in.
 type Pacer struct {
 	Intervals Intervals
+	Look      time.Duration  // how often Due is asked
 	Chance    func() float64 // in [0, 1)
 
 	up    bool
@@ -72,7 +73,7 @@ func (p *Pacer) Due(now time.Time, b Beat) bool {
 func (p *Pacer) Sent(now time.Time, b Beat) {
 	every := p.Every(b.Line.Metered)
 	p.sent, p.was, p.every = now, Gist(now, b), every
-	p.due = now.Add(every - p.spread(every/10))
+	p.due = now.Add(every - p.Look - p.spread(every/10))
 }
 
 func (p *Pacer) spread(d time.Duration) time.Duration {

@@ -31,7 +31,7 @@ func drive(p *beat.Pacer, span time.Duration, change func(since time.Duration, b
 }
 
 func pacer(chance float64) *beat.Pacer {
-	return &beat.Pacer{Intervals: beat.Intervals{Free: 5 * time.Minute, Metered: time.Hour}, Chance: func() float64 { return chance }}
+	return &beat.Pacer{Intervals: beat.Intervals{Free: 5 * time.Minute, Metered: time.Hour}, Look: look, Chance: func() float64 { return chance }}
 }
 
 func TestHeartbeatsKeepTheirInterval(t *testing.T) {
@@ -42,7 +42,7 @@ func TestHeartbeatsKeepTheirInterval(t *testing.T) {
 				t.Errorf("the first goes after %v", went[0])
 			}
 			for i, at := range went[1:] {
-				if gap := at - went[i]; gap > every || gap < every*9/10 {
+				if gap := at - went[i]; gap > every || gap < every*9/10-look {
 					t.Errorf("chance %v: %v lie between two of every %v", chance, gap, every)
 				}
 			}

@@ -77,7 +77,7 @@ func newSite(o Options) (*site, error) {
 	var err error
 	s.Site, err = page.New(page.Options{
 		Files: files, Accounts: o.Accounts, Unit: page.Unit{Code: o.Code, Name: o.Name}, Version: o.Version,
-		Home: homePath, HomeText: "console.error.home", Frame: s.frame, Back: formPage, Packed: true, Secure: o.Secure, Logger: o.Logger, Now: o.Now,
+		Home: homePath, HomeText: "console.error.home", Lost: "console.lost", Frame: s.frame, Back: formPage, Packed: true, Secure: o.Secure, Logger: o.Logger, Now: o.Now,
 	})
 	return s, err
 }

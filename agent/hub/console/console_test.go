@@ -166,6 +166,9 @@ func TestInvitesAreMadePrintedDownloadedAndWithdrawn(t *testing.T) {
 	w := seeded(t)
 	p := w.as("op")
 	form := url.Values{"code": {"H40.1.77"}, "name": {"UBND xã Mới"}, "parent": {"H40.1"}, "kind": {"xa"}, "batch": {"thử"}, "days": {"7"}}
+	if res, body := p.post("/moi/them", url.Values{"days": {"7"}}); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, `href="#code"`) {
+		t.Errorf("no code at all: %d", res.StatusCode)
+	}
 	bad := url.Values{"code": {"H40 1"}, "name": {""}, "days": {"7"}}
 	if res, body := p.post("/moi/them", bad); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, `href="#code"`) || !strings.Contains(body, `value="H40 1"`) {
 		t.Errorf("a code that is none: %d", res.StatusCode)

@@ -309,18 +309,21 @@ func inviteOptions(v *page.Visit) (ca.InviteOptions, error) {
 	return o, nil
 }
 
-// officeLine is one office as a list of offices has it.
-func officeLine(v *page.Visit) []byte {
+// officeLine is one office as a list of offices has it. Problem console.no-code.
+func officeLine(v *page.Visit) ([]byte, error) {
+	if strings.TrimSpace(v.R.PostFormValue("code")) == "" {
+		return nil, problem.New(problem.Usage, "console.no-code", "code", nil)
+	}
 	var out bytes.Buffer
 	w := csv.NewWriter(&out)
 	value := func(name string) string { return strings.TrimSpace(v.R.PostFormValue(name)) }
 	_ = w.WriteAll([][]string{{"code", "name", "parent", "kind"}, {value("code"), value("name"), value("parent"), value("kind")}}) // to memory
-	return out.Bytes()
+	return out.Bytes(), nil
 }
 
 func (s *site) inviteOne(ctx context.Context, v *page.Visit) error {
 	one, list := s.say(v).inviteInputs(v.R.PostForm)
-	return s.makeInvites(ctx, v, one, one, list, func() ([]byte, error) { return officeLine(v), nil })
+	return s.makeInvites(ctx, v, one, one, list, func() ([]byte, error) { return officeLine(v) })
 }
 
 func (s *site) inviteList(ctx context.Context, v *page.Visit) error {

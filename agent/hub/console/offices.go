@@ -156,7 +156,11 @@ func (s *site) newOfficeView(ctx context.Context, v *page.Visit, one, list []pag
 
 func (s *site) addOffice(ctx context.Context, v *page.Visit) error {
 	one, list := s.say(v).newOffice(v.R.PostForm)
-	if _, _, err := s.Directory.Import(ctx, officeLine(v), v.Session.User.Name); err != nil {
+	line, err := officeLine(v)
+	if err == nil {
+		_, _, err = s.Directory.Import(ctx, line, v.Session.User.Name)
+	}
+	if err != nil {
 		return s.mended(v, s.newOfficeView(ctx, v, one, list), one, err)
 	}
 	v.Redirect(officeHref(strings.TrimSpace(v.R.PostFormValue("code"))) + "?xong=them")

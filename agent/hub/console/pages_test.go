@@ -21,7 +21,7 @@ func (nobody) Users(context.Context) ([]account.User, error) { return nil, nil }
 
 func bare(t *testing.T) *page.Site {
 	t.Helper()
-	s, err := page.New(page.Options{Files: files, Accounts: nobody{}, Home: homePath, HomeText: "console.error.home"})
+	s, err := page.New(page.Options{Files: files, Accounts: nobody{}, Home: homePath, HomeText: "console.error.home", Lost: "console.lost"})
 	if err != nil {
 		t.Fatal(err)
 	}

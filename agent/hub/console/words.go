@@ -63,11 +63,14 @@ func (w words) since(d fleet.Agent) string {
 // short is the reason in a few words.
 func (w words) short(d fleet.Agent) string {
 	var all []string
-	if d.Reason.Code != "" {
-		all = append(all, d.Reason.Short(w.Lang))
+	if text := d.Reason.Short(w.Lang); text != d.Reason.Code {
+		all = append(all, text)
+	} else if text != "" { // the box's own words: the first sentence
+		first, _, _ := strings.Cut(d.Reason.Text(w.Lang), ". ")
+		all = append(all, strings.TrimSuffix(first, "."))
 	}
 	if !d.Copy.IsZero() {
-		all = append(all, w.T("console.copy.short"))
+		all = append(all, w.T("console.copy.brief"))
 	}
 	return page.JoinDots(all...)
 }

@@ -82,6 +82,7 @@ type Fleet struct {
 	// interval is DefaultInterval but in tests.
 	interval time.Duration
 
+	judging sync.Mutex // held by the one Judge
 	mu      sync.Mutex
 	flaps   map[string][]time.Time // losses of connections within flapWindow, at most maxFlaps+1 of a box
 	changed func(*sqlite.Tx, []Transition) error

@@ -34,6 +34,8 @@ type judged struct {
 // Judge judges all boxes anew and records what has changed. watching is since
 // when the hub has been able to hear its offices.
 func (f *Fleet) Judge(ctx context.Context, watching time.Time) ([]Transition, error) {
+	f.judging.Lock()
+	defer f.judging.Unlock()
 	var boxes []judged
 	weeks := map[string]hours.Week{}
 	err := f.db.View(ctx, func(tx *sqlite.Tx) (err error) {

@@ -234,3 +234,37 @@ func (f *Fleet) Counts(ctx context.Context, q Query) ([]Count, error) {
 	}
 	return counts, nil
 }
+
+// Facet is a value by which boxes can be chosen, and how many have it.
+type Facet struct {
+	Value string `json:"value"`
+	Count int    `json:"count"`
+	Hours string `json:"hours,omitempty"` // of a cluster: usual hours of those that have none of their own
+}
+
+// Facets are the values that the boxes of a query have.
+type Facets struct {
+	Clusters []Facet `json:"clusters"`
+	Software []Facet `json:"software"`
+}
+
+// Facets returns by what the boxes of a query can be chosen further, its paging
+// aside.
+func (f *Fleet) Facets(ctx context.Context, q Query) (Facets, error) {
+	var facets Facets
+	err := f.db.View(ctx, func(tx *sqlite.Tx) (err error) {
+		where, args := q.where(tx.Now())
+		scan := func(rows *sql.Rows, v *Facet) error { return rows.Scan(&v.Value, &v.Count, &v.Hours) }
+		facets.Clusters, err = sqlite.Collect(tx, scan, `SELECT cluster, count(*), coalesce((SELECT hours FROM clusters WHERE name = cluster), '')
+			FROM agents WHERE `+where+` GROUP BY cluster ORDER BY cluster`, args...)
+		if err != nil {
+			return err
+		}
+		facets.Software, err = sqlite.Collect(tx, scan, `SELECT software, count(*), '' FROM agents WHERE `+where+` GROUP BY software ORDER BY software`, args...)
+		return err
+	})
+	if err != nil {
+		return Facets{}, fmt.Errorf("facets of boxes: %w", err)
+	}
+	return facets, nil
+}

@@ -121,6 +121,10 @@ func TestQueriesChoose(t *testing.T) {
 			}
 		})
 	}
+	facets, err := w.Facets(t.Context(), Query{Clusters: []string{"H40.2", "H40.5"}})
+	if want := []Facet{{Value: "H40.2", Count: 40}, {Value: "H40.5", Count: 40}}; err != nil || !slices.Equal(facets.Clusters, want) || len(facets.Software) != 4 {
+		t.Errorf("the facets are %+v (error %v)", facets, err)
+	}
 	for _, c := range []struct {
 		q    Query
 		want string
@@ -158,8 +162,10 @@ func TestElevenThousandBoxesFitIntoAConsole(t *testing.T) {
 	}
 	size := packed(t, columns)
 	t.Logf("%d boxes: columns %d bytes with gzip, tiles %d", n, size, packed(t, tiles))
-	if size > 60_000 {
-		t.Errorf("the columns have %d bytes", size)
+	worst := packed(t, shuffled(columns))
+	t.Logf("on the worst of days %d", worst)
+	if max(size, worst) > 60_000 {
+		t.Errorf("the columns have %d bytes, at worst %d", size, worst)
 	}
 	if n < 11_000 {
 		return
@@ -181,6 +187,18 @@ func TestElevenThousandBoxesFitIntoAConsole(t *testing.T) {
 	took("counts", patient, func() error { _, err := w.Counts(t.Context(), Query{}); return err })
 	took("columns", patient, func() error { _, err := w.Columns(t.Context(), Query{}); return err })
 	took("a judgement without changes", patient, func() error { _, err := w.Judge(t.Context(), noon.Add(-time.Hour)); return err })
+}
+
+// shuffled is the worst of days: no two boxes are alike.
+func shuffled(c Columns) Columns {
+	chance := rand.New(rand.NewPCG(5, 6))
+	states := []byte(c.States)
+	for i := range states {
+		states[i] = letters[chance.IntN(len(letters))]
+		c.Queue[i], c.Age[i], c.Seen[i], c.Version[i] = chance.IntN(40), chance.IntN(1500), chance.IntN(300), chance.IntN(4)
+	}
+	c.States = string(states)
+	return c
 }
 
 func packed(t *testing.T, v any) int {

@@ -149,10 +149,6 @@ func TestARecoveryTakesTwoIntervals(t *testing.T) {
 }
 
 func TestEveryStateAndReasonHasItsWords(t *testing.T) {
-	reasons := []string{
-		ReasonWaiting, ReasonOffHours, ReasonReturning, ReasonFlapping, ReasonNoReport, ReasonSilent, ReasonNeverHeard, ReasonIncident, ReasonRevoked,
-		ReasonPaused, ReasonQueueOld, ReasonQueueSlow, ReasonDiskSoon, ReasonUnknown,
-	}
 	if n := len(States); [2]int{len(letters), len(stateNames)} != [2]int{n, n} {
 		t.Errorf("%d states, %d names, %d letters", len(States), len(stateNames), len(letters))
 	}
@@ -161,7 +157,7 @@ func TestEveryStateAndReasonHasItsWords(t *testing.T) {
 			t.Errorf("state %v reads as %v, %v", s, read, ok)
 		}
 	}
-	for _, r := range reasons {
+	for _, r := range Reasons {
 		if !i18n.Has("fleet.reason."+r) || !i18n.Has("fleet.short."+r) {
 			t.Errorf("%q has no words", r)
 		}

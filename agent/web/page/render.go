@@ -25,6 +25,7 @@ type Page struct {
 	Home     string // address of the home page
 	HomeText string // what leads there
 	Menu     []MenuItem
+	Lost     string     // said while the pages cannot be reached
 	Primary  *MenuItem  // the button beside the menu
 	Side     []MenuItem // beside the page, of a group of pages
 	SideText string     // what that group is
@@ -137,7 +138,7 @@ func (s *Site) Some(files ...string) []string {
 // Bare is the layout before sign-in: no menu, no strip.
 func (s *Site) Bare(v *Visit, title, path string) Page {
 	p := Page{
-		Form: s.token(v), Lang: v.Lang, Path: path, Unit: s.o.Unit, Version: s.o.Version, Home: s.o.Home, HomeText: v.T(s.o.HomeText), Help: s.o.Help,
+		Form: s.token(v), Lang: v.Lang, Path: path, Unit: s.o.Unit, Version: s.o.Version, Home: s.o.Home, HomeText: v.T(s.o.HomeText), Lost: v.T(s.o.Lost), Help: s.o.Help,
 		Title: v.T("web.title", i18n.Args{"title": title}),
 		CSS:   s.assets.css, JS: s.assets.js, NoKeys: s.KeysOff(v.R),
 	}

@@ -46,6 +46,7 @@ type Options struct {
 	Version  string
 	Home     string // address of the home page
 	HomeText string // key of the words that lead there
+	Lost     string // key of what is said while the pages cannot be reached
 	// Frame adds to p what the site has around the page of a signed-in visitor;
 	// current is the menu entry that it belongs to.
 	Frame func(ctx context.Context, v *Visit, p *Page, current string)
@@ -157,11 +158,9 @@ func addTemplates(all map[string]*template.Template, base *template.Template, fr
 		if name == "layout" || strings.HasSuffix(name, "parts") {
 			continue
 		}
-		t, err := template.Must(base.Clone()).ParseFS(from, file)
-		if err != nil {
+		if all[name], err = pageOf(base, from, file); err != nil {
 			return fmt.Errorf("parse template %s: %w", name, err)
 		}
-		all[name] = t
 	}
 	return nil
 }

@@ -283,9 +283,10 @@ func settled(ctx context.Context, packets line.Packets, start time.Time) (up, do
 }
 
 const (
-	// idleSettle passes before idle traffic is counted, idlePeriods keepalives
+	// idleSettle passes before idle traffic is counted, the first heartbeat of the
+	// connection included, which a day has one of; idlePeriods keepalives
 	// are: an hour, so that a heartbeat is among them.
-	idleSettle  = time.Minute
+	idleSettle  = 2 * time.Minute
 	idlePeriods = 15
 	keepalive   = 4 * time.Minute
 )
