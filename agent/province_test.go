@@ -22,9 +22,11 @@ import (
 	"tram/agent/enroll"
 	"tram/agent/hub"
 	"tram/agent/hub/ca"
+	"tram/agent/hub/vitals"
 	"tram/agent/office"
 	"tram/agent/problem"
 	"tram/storage"
+	"tram/storage/fsx"
 )
 
 const (
@@ -113,7 +115,9 @@ type province struct {
 	log     faults
 	// settings, when set, changes those of an office before it starts.
 	settings func(code string, c *config.Office)
-	renews   time.Duration // RenewEvery of offices
+	renews   time.Duration  // RenewEvery of offices
+	hubDisk  fsx.Disk       // of the hub; nil: the real one
+	hubClock vitals.Machine // of the hub; nil: the real one
 }
 
 func freeAddr(t *testing.T) string {
@@ -183,7 +187,7 @@ func noneLeft(t *testing.T, before int) {
 func (p *province) hubDir() string { return filepath.Join(p.dir, "hub") }
 
 func (p *province) openHub() (*hub.Hub, error) {
-	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond, PublishEvery: 200 * time.Millisecond, WatchEvery: 200 * time.Millisecond})
+	return hub.Open(p.t.Context(), hub.Options{Dir: p.hubDir(), Config: p.config, Logger: slog.New(&p.log), Version: "test", RenewEvery: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond, PublishEvery: 200 * time.Millisecond, WatchEvery: 200 * time.Millisecond, Disk: p.hubDisk, Machine: p.hubClock})
 }
 
 func (p *province) invite(csv string) {

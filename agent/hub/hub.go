@@ -25,6 +25,7 @@ import (
 	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/agent/hub/software"
+	"tram/agent/hub/vitals"
 	"tram/agent/identity"
 	"tram/agent/lineage"
 	"tram/agent/stick"
@@ -32,6 +33,7 @@ import (
 	"tram/storage"
 	"tram/storage/audit"
 	"tram/storage/blob"
+	"tram/storage/fsx"
 	"tram/storage/keystore"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
@@ -87,6 +89,9 @@ type Options struct {
 	// changed, and PublishEvery how often the hub looks who lacks something of its
 	// catalogue; zero: dossier.DefaultReportEvery, DefaultPublishEvery.
 	ReportEvery, PublishEvery time.Duration
+	// Disk holds content in custody, and Machine tells the time; nil: the real ones.
+	Disk    fsx.Disk
+	Machine vitals.Machine
 	// WatchEvery is how often it is looked for incidents; zero: DefaultWatchEvery.
 	WatchEvery time.Duration
 	// Speed is how many times as fast as usual the times of incidents run, for trials;
@@ -108,6 +113,8 @@ type Hub struct {
 	relay    *relay.Relay
 	fleet    *fleet.Fleet
 	onestop  onestop
+	clock    *vitals.Clock
+	vitals   *vitals.Watch
 	duty     dutyRoom
 	monitor  *monitor // nil: nobody may ask
 	reports  *report.Reports
@@ -136,12 +143,17 @@ type Hub struct {
 
 // Schemas are the tables of a hub's database.
 func Schemas() []sqlite.Schema {
-	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema, command.Schema, software.Schema}
+	return []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, relay.Schema, ca.Schema, fleet.Schema, stick.Schema, lineage.Schema, countersign.Schema, catalogue.Schema, rollup.Schema, report.Schema, duty.Schema, account.Schema, command.Schema, software.Schema, vitals.Schema}
 }
 
 // OpenDB opens the database of the hub in dir.
 func OpenDB(ctx context.Context, dir string, readOnly bool, log *slog.Logger) (*sqlite.DB, error) {
-	return sqlite.Open(ctx, filepath.Join(dir, databaseFile), sqlite.Options{Schemas: Schemas(), ReadOnly: readOnly, Logger: log})
+	return openDB(ctx, dir, sqlite.Options{ReadOnly: readOnly, Logger: log})
+}
+
+func openDB(ctx context.Context, dir string, o sqlite.Options) (*sqlite.DB, error) {
+	o.Schemas = Schemas()
+	return sqlite.Open(ctx, filepath.Join(dir, databaseFile), o)
 }
 
 // Open locks the data folder and opens keys and stores. A folder that another
@@ -169,12 +181,20 @@ func Open(ctx context.Context, o Options) (_ *Hub, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.db, err = OpenDB(ctx, o.Dir, false, o.Logger); err != nil {
+	if o.Machine == nil {
+		o.Machine = vitals.OS()
+	}
+	if h.clock, err = vitals.OpenClock(o.Dir, o.Machine); err != nil {
 		return nil, err
 	}
-	if h.blobs, err = blob.Open(filepath.Join(o.Dir, blobDir), blob.Options{MinFree: int64(o.Config.Storage.Reserve), Logger: o.Logger}); err != nil {
+	if h.db, err = openDB(ctx, o.Dir, sqlite.Options{Logger: o.Logger, Now: h.clock.Now}); err != nil {
 		return nil, err
 	}
+	reserve := int64(o.Config.Storage.Reserve)
+	if h.blobs, err = blob.Open(filepath.Join(o.Dir, blobDir), blob.Options{MinFree: reserve, Disk: o.Disk, Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	h.vitals = vitals.New(vitals.Options{DB: h.db, Free: h.blobs.Free, Reserve: reserve, Clock: h.clock, Logger: h.log.With("part", "vitals")})
 	if err := h.openTrust(ctx); err != nil {
 		return nil, err
 	}
@@ -248,7 +268,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		Seal: h.seal(), Stamps: h.stamps(),
 		Report: h.takeReport, Published: h.takePublished, Answered: h.answered, Software: h.takeSoftware,
-		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Logger: h.log.With("part", "relay"),
+		RebuildUntil: h.rebuild, Renewed: h.renewedAbove, Now: h.clock.Now, Logger: h.log.With("part", "relay"),
 	})
 	if err := h.resyncLost(ctx); err != nil {
 		return err
@@ -261,7 +281,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	}
 	h.serial = own.Serial
 	check := guard.New(guard.Options{
-		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry,
+		Code: h.ca.Code, Epoch: h.db.Epoch(), Device: h.id.Device, Registry: h.registry, Now: h.clock.Now,
 		Own: h.ownCard, Held: h.holds, Taken: h.taken, Boots: h.lineage, Logs: h.logs, Older: h.foundOlder,
 		Remembers: h.remembers,
 		Current:   h.current,
@@ -271,12 +291,12 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		Office: h.ca.Code, Software: h.software(), Epoch: h.db.Epoch(), Queue: h.queue, Guard: check,
 		Backlog:  backlog,
 		Observer: observer{h},
-		Logger:   h.log.With("part", "exchange"),
+		Logger:   h.log.With("part", "exchange"), Now: h.clock.Now,
 	})
 	h.usb = usb.NewLocal(usb.LocalOptions{
 		Office: h.ca.Code, Epoch: h.db.Epoch(), Queue: h.queue, Guard: check, Device: h.id.Device,
 		Journal: stick.NewJournal(h.db, h.ca.Code), Neighbour: h.neighbour, Greeted: h.greetedByStick, Before: h.beforeStick, Name: h.nameOf,
-		Card: func() []byte { return h.card }, Registry: h.registry.Serial, Logger: h.log.With("part", "usb"),
+		Card: func() []byte { return h.card }, Registry: h.registry.Serial, Logger: h.log.With("part", "usb"), Now: h.clock.Now,
 		Log: h.logs.byStick,
 	})
 	return h.openUpstream(ctx)
@@ -333,6 +353,7 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.relay.RunSharing(ctx) })
 	group.Go(func() error { return h.pump(ctx) })
 	group.Go(func() error { return h.tidy(ctx) })
+	group.Go(func() error { return h.vitals.Run(ctx) })
 	group.Go(func() error { return h.renew(ctx) })
 	group.Go(func() error { return h.keepCRL(ctx) })
 	group.Go(func() error { return h.runOnestop(ctx) })
@@ -430,7 +451,7 @@ func (h *Hub) tidy(ctx context.Context) error {
 		if err := h.relay.Expire(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("expired bundles not removed", "error", err)
 		}
-		if err := h.queue.Tidy(ctx, time.Now(), h.releases.Uses); err != nil && ctx.Err() == nil {
+		if err := h.queue.Tidy(ctx, h.clock.Now(), h.releases.Uses); err != nil && ctx.Err() == nil {
 			h.log.Error("store not tidied", "error", err)
 		}
 		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {

@@ -14,6 +14,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/countersign"
+	"tram/agent/health"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/registry"
@@ -221,7 +222,12 @@ type Status struct {
 	Waiting  int       `json:"waiting"`            // bundles that their recipients have not taken over
 	DiskFree int64     `json:"disk_free"`          // bytes
 	Upstream *Upstream `json:"upstream,omitempty"` // nil: no hub above
+	// Conditions are what is wrong with the hub itself.
+	Conditions []health.Condition `json:"conditions"`
 }
+
+// Conditions are what is wrong with the hub itself: its disk, database, clock.
+func (h *Hub) Conditions() []health.Condition { return h.vitals.Conditions() }
 
 // Status says how the hub stands. It is for a running hub.
 func (h *Hub) Status(ctx context.Context) (Status, error) {
@@ -243,6 +249,7 @@ func (h *Hub) Status(ctx context.Context) (Status, error) {
 			s.Online++
 		}
 	}
+	s.Conditions = h.Conditions()
 	s.DiskFree, err = h.blobs.Free()
 	return s, err
 }

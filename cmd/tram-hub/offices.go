@@ -227,5 +227,8 @@ func printStatus(c *cli.Console, w io.Writer, s hub.Status) {
 			fmt.Fprintln(w, " ", c.T("hub.status.above-refused", i18n.Args{"why": c.T("problem."+u.Refusal.Code, u.Refusal.Args)}))
 		}
 	}
+	for _, condition := range s.Conditions {
+		fmt.Fprintln(w, " ", cli.OneLine("! "+condition.Message(c.Lang)))
+	}
 	fmt.Fprintln(w, " ", c.T("hub.status.disk", i18n.Args{"free": cli.Bytes(s.DiskFree), "version": s.Version}))
 }

@@ -93,8 +93,11 @@ type Source struct {
 	Blobs    string // its folder of content
 	CA       *ca.CA
 	Registry *registry.Registry
-	Schemas  []sqlite.Schema
+	Form
 }
+
+// InQueue is the query of the content of the queue.
+const InQueue = `SELECT sha256, size FROM objects WHERE have = 1 AND inline IS NULL`
 
 // Made is what Make has done, or what Verify has found.
 type Made struct {
@@ -180,7 +183,7 @@ func take(ctx context.Context, src Source, stage string, kept *blob.Store, m *Ma
 		if err := sqlite.Snapshot(ctx, src.DB, src.plainFile()); err != nil {
 			return errors.Join(err, discard(src.plainFile()))
 		}
-		list, err := contents(ctx, src.plainFile(), sqlite.Options{Schemas: src.Schemas, ReadOnly: true})
+		list, err := contents(ctx, src.plainFile(), src.Content, sqlite.Options{Schemas: src.Schemas, ReadOnly: true})
 		if err == nil {
 			m.Copied, err = carry(ctx, from, kept, list)
 		}
@@ -209,7 +212,7 @@ func discard(path string) error {
 }
 
 // contents checks a database that nobody has open and lists the files it refers to.
-func contents(ctx context.Context, path string, o sqlite.Options) (list []blob.Content, err error) {
+func contents(ctx context.Context, path string, queries []string, o sqlite.Options) (list []blob.Content, err error) {
 	db, err := sqlite.Open(ctx, path, o)
 	if err != nil {
 		return nil, err
@@ -221,7 +224,7 @@ func contents(ctx context.Context, path string, o sqlite.Options) (list []blob.C
 	err = db.View(ctx, func(tx *sqlite.Tx) (err error) {
 		list, err = sqlite.Collect(tx, func(rows *sql.Rows, c *blob.Content) error {
 			return rows.Scan(sqlite.Digest(&c.SHA256), &c.Size)
-		}, `SELECT DISTINCT sha256, size FROM objects WHERE have = 1 AND inline IS NULL ORDER BY sha256`)
+		}, strings.Join(queries, ` UNION `)+` ORDER BY 1, 2`)
 		return err
 	})
 	return list, err

@@ -25,7 +25,10 @@ import (
 
 const passphrase = "một mật khẩu dài để thử"
 
-var schemas = []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema}
+var (
+	schemas = []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema}
+	form    = Form{schemas, []string{InQueue}}
+)
 
 // hub is a hub with content in custody.
 type hub struct {
@@ -46,7 +49,7 @@ func newHub(t *testing.T) *hub {
 		t.Fatal(err)
 	}
 	authority.WorkFactor = 10
-	h.src = Source{Dir: dir, DB: filepath.Join(dir, "hub.db"), Blobs: filepath.Join(dir, "blobs"), CA: authority, Schemas: schemas}
+	h.src = Source{Dir: dir, DB: filepath.Join(dir, "hub.db"), Blobs: filepath.Join(dir, "blobs"), CA: authority, Form: form}
 	if h.db, err = sqlitetest.Open(t.Context(), h.src.DB, sqlite.Options{Schemas: schemas}); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +114,7 @@ func (h *hub) saves(keep int) Made {
 }
 
 func (h *hub) target() Target {
-	return Target{Dir: filepath.Join(h.t.TempDir(), "new"), DB: "hub.db", Blobs: "blobs", Schemas: schemas}
+	return Target{Dir: filepath.Join(h.t.TempDir(), "new"), DB: "hub.db", Blobs: "blobs", Form: form}
 }
 
 // TestP1_P3_ARestoredHubHasWhatWasInCustody, to the byte, under another epoch.
@@ -123,7 +126,7 @@ func TestP1_P3_ARestoredHubHasWhatWasInCustody(t *testing.T) {
 	if m.Code != "H40" || m.Files != 3 || m.Bytes != 5_340_000 || m.Copied != 3 || m.Database == 0 {
 		t.Errorf("it says %+v", m)
 	}
-	if found, err := Verify(t.Context(), h.into, "", passphrase, schemas); err != nil || found.Snapshot != m.Snapshot || found.Files != 3 || found.Code != "H40" {
+	if found, err := Verify(t.Context(), h.into, "", passphrase, form); err != nil || found.Snapshot != m.Snapshot || found.Files != 3 || found.Code != "H40" {
 		t.Errorf("verified: %+v, %v", found, err)
 	}
 	to := h.target()
@@ -193,7 +196,7 @@ func TestP6_ABackupShowsNothingInTheClear(t *testing.T) {
 	if left, err := filepath.Glob(h.src.plainFile() + "*"); err != nil || len(left) > 0 {
 		t.Errorf("left in the clear: %v", left)
 	}
-	if _, err := Verify(t.Context(), h.into, "", "một mật khẩu khác", schemas); problem.From(err).Code != "backup.passphrase" {
+	if _, err := Verify(t.Context(), h.into, "", "một mật khẩu khác", form); problem.From(err).Code != "backup.passphrase" {
 		t.Errorf("with another passphrase: %v", err)
 	}
 }
@@ -280,7 +283,7 @@ func TestADamagedBackupRestoresNothing(t *testing.T) {
 			"gone":    func() { os.Remove(path) },
 		} {
 			spoil()
-			if _, err := Verify(t.Context(), h.into, m.Snapshot, passphrase, schemas); problem.From(err).Code != "backup.damaged" {
+			if _, err := Verify(t.Context(), h.into, m.Snapshot, passphrase, form); problem.From(err).Code != "backup.damaged" {
 				t.Errorf("%s %s: verified with %v", name, how, err)
 			}
 			if _, err := Restore(t.Context(), to, h.into, m.Snapshot, passphrase); problem.From(err).Code != "backup.damaged" {
@@ -305,7 +308,7 @@ func TestADamagedBackupRestoresNothing(t *testing.T) {
 func TestBackupsThatCannotBe(t *testing.T) {
 	h := newHub(t)
 	h.holds(1, 50_000)
-	if _, err := Verify(t.Context(), h.into, "", passphrase, schemas); problem.From(err).Code != "backup.none" {
+	if _, err := Verify(t.Context(), h.into, "", passphrase, form); problem.From(err).Code != "backup.none" {
 		t.Errorf("no folder: %v", err)
 	}
 	h.saves(DefaultKeep)

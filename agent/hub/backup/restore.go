@@ -125,7 +125,7 @@ func (s *opened) read(more map[string][]byte) error {
 }
 
 // database writes the database of the snapshot to a file and checks it.
-func (s *opened) database(ctx context.Context, to string, schemas []sqlite.Schema) (err error) {
+func (s *opened) database(ctx context.Context, to string, f Form) (err error) {
 	in, err := os.Open(filepath.Join(s.dir, databaseFile))
 	if err != nil {
 		return damaged(err)
@@ -162,7 +162,7 @@ func (s *opened) database(ctx context.Context, to string, schemas []sqlite.Schem
 		return damaged(fmt.Errorf("database: %w", storage.ErrDigest))
 	}
 	s.made.Database = n
-	needed, err := contents(ctx, to, sqlite.Options{Schemas: schemas}) // one of an earlier version is brought up to date
+	needed, err := contents(ctx, to, f.Content, sqlite.Options{Schemas: f.Schemas}) // one of an earlier version is brought up to date
 	switch {
 	case errors.Is(err, sqlite.ErrNewer):
 		return problem.New(problem.BadSeal, "backup.newer", "DIR", nil).Because(err)
@@ -172,28 +172,34 @@ func (s *opened) database(ctx context.Context, to string, schemas []sqlite.Schem
 		return damaged(err)
 	}
 	if !slices.EqualFunc(needed, s.list, func(a, b blob.Content) bool { return a.SHA256 == b.SHA256 && a.Size == b.Size }) {
-		return damaged(errors.New("the database needs other content than the snapshot lists"))
+		return damaged(errors.New("the database refers to other content than the snapshot lists"))
 	}
 	return nil
+}
+
+// Form is what the database of a hub looks like.
+type Form struct {
+	Schemas []sqlite.Schema
+	Content []string // queries of digest and size: which files of content it refers to
 }
 
 // Verify reads a snapshot whole and says what is in it; at is its name, "" for the
 // newest. The database is decrypted into a folder that only this user may read and
 // removed again. Problems: backup.none, backup.no-snapshot, backup.passphrase,
 // backup.damaged, backup.version.
-func Verify(ctx context.Context, into, at, passphrase string, schemas []sqlite.Schema) (m Made, err error) {
+func Verify(ctx context.Context, into, at, passphrase string, f Form) (m Made, err error) {
 	name, err := find(into, at)
 	if err != nil {
 		return m, err
 	}
 	s := opened{dir: filepath.Join(into, name), from: blob.OpenReadOnly(filepath.Join(into, blobFolder)), made: Made{Snapshot: name}}
-	f, err := os.Open(filepath.Join(s.dir, keysFile))
+	keys, err := os.Open(filepath.Join(s.dir, keysFile))
 	if err != nil {
 		return m, damaged(err)
 	}
-	defer f.Close()
+	defer keys.Close()
 	var more map[string][]byte
-	if s.made.Code, more, err = ca.Inspect(f, passphrase); err != nil {
+	if s.made.Code, more, err = ca.Inspect(keys, passphrase); err != nil {
 		return m, err
 	}
 	if err := s.read(more); err != nil {
@@ -204,7 +210,7 @@ func Verify(ctx context.Context, into, at, passphrase string, schemas []sqlite.S
 		return m, fmt.Errorf("verify backup: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(plain)) }()
-	if err := s.database(ctx, filepath.Join(plain, "hub.db"), schemas); err != nil {
+	if err := s.database(ctx, filepath.Join(plain, "hub.db"), f); err != nil {
 		return m, explain(err, plain)
 	}
 	for _, c := range s.list {
@@ -236,10 +242,10 @@ func checkOne(ctx context.Context, from *blob.Store, c blob.Content) error {
 
 // Target is where a hub is raised.
 type Target struct {
-	Dir     string // data folder: missing or empty
-	DB      string // name of its database
-	Blobs   string // name of its folder of content
-	Schemas []sqlite.Schema
+	Dir   string // data folder: missing or empty
+	DB    string // name of its database
+	Blobs string // name of its folder of content
+	Form
 }
 
 // Restored is what Restore has done.
@@ -289,7 +295,7 @@ func (s *opened) raise(ctx context.Context, to Target) (invites int, err error) 
 		return 0, err
 	}
 	db, content := filepath.Join(stage, to.DB), filepath.Join(stage, to.Blobs)
-	if err := s.database(ctx, db, to.Schemas); err != nil {
+	if err := s.database(ctx, db, to.Form); err != nil {
 		return 0, errors.Join(err, os.RemoveAll(stage))
 	}
 	store, err := blob.Open(content, blob.Options{MinFree: -1})
