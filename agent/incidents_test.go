@@ -60,7 +60,7 @@ func TestP5_AnUrgentDocumentThatDoesNotArriveIsTold(t *testing.T) {
 	if m.Kind != incident.Alert || m.Severity != incident.Page || m.Incidents[0].Rule != incident.HoaTocLate || m.Incidents[0].Count != 1 || m.Text.Vi == "" {
 		t.Fatalf("%+v", m)
 	}
-	late := func() hub.UndeliveredDocument {
+	late := func() duty.UndeliveredDocument {
 		u, err := p.theHub.Undelivered(t.Context(), false)
 		if err != nil || len(u.Documents) != 1 || len(u.Documents[0].Recipients) != 1 {
 			t.Fatalf("%+v, %v", u, err)

@@ -31,43 +31,6 @@ const (
 // maxUndelivered bounds the pairs of document and recipient that are listed.
 const maxUndelivered = 5000
 
-// Undelivered are the documents that wait at the hub for their recipients.
-type Undelivered struct {
-	At        time.Time             `json:"at"`
-	Documents []UndeliveredDocument `json:"documents"` // the most urgent first, of these the oldest
-	More      bool                  `json:"more"`      // there are others
-}
-
-// UndeliveredDocument is one of them. The hub knows nothing of its content.
-type UndeliveredDocument struct {
-	ID         storage.ID             `json:"id"`
-	Kind       string                 `json:"kind"` // "document" or "dossier"
-	From       string                 `json:"from"`
-	FromName   string                 `json:"from_name"`
-	Urgency    int                    `json:"urgency"` // 0 thường … 3 hỏa tốc
-	Created    time.Time              `json:"created"` // by its sender's clock
-	Taken      time.Time              `json:"taken"`   // when the hub took it over
-	Expires    time.Time              `json:"expires"`
-	Size       int64                  `json:"size"` // bytes
-	Of         int                    `json:"of"`   // recipients in all
-	Recipients []UndeliveredRecipient `json:"recipients"`
-}
-
-// UndeliveredRecipient does not have it yet.
-type UndeliveredRecipient struct {
-	Code     string      `json:"code"`
-	Name     string      `json:"name"`
-	Cluster  string      `json:"cluster,omitempty"`
-	Phone    string      `json:"phone,omitempty"`
-	Online   bool        `json:"online"`
-	Seen     time.Time   `json:"seen,omitzero"`     // last contact
-	Elapsed  int64       `json:"elapsed"`           // seconds since Taken
-	Due      time.Time   `json:"due,omitzero"`      // by when it ought to be there; zero: the rule is switched off
-	Late     bool        `json:"late"`              // Due is over
-	Incident incident.ID `json:"incident,omitzero"` // group incident that the office is out in
-	Calls    []duty.Call `json:"calls"`             // about this document
-}
-
 func documents(list []queue.Pending) []incident.Document {
 	docs := make([]incident.Document, 0, len(list))
 	for _, p := range list {
@@ -78,8 +41,8 @@ func documents(list []queue.Pending) []incident.Document {
 
 // Undelivered lists the documents that wait for their recipients: the urgent ones, or
 // all.
-func (h *Hub) Undelivered(ctx context.Context, all bool) (Undelivered, error) {
-	u := Undelivered{At: time.Now(), Documents: []UndeliveredDocument{}}
+func (h *Hub) Undelivered(ctx context.Context, all bool) (duty.Undelivered, error) {
+	u := duty.Undelivered{At: time.Now(), Documents: []duty.UndeliveredDocument{}}
 	least := uint8(1)
 	if all {
 		least = 0
@@ -105,7 +68,7 @@ func (h *Hub) Undelivered(ctx context.Context, all bool) (Undelivered, error) {
 		return u, err
 	}
 	for _, p := range list {
-		d := UndeliveredDocument{
+		d := duty.UndeliveredDocument{
 			ID: p.ID, Kind: kindName(p.Kind), From: p.From, FromName: h.nameOf(p.From), Urgency: int(p.Urgency),
 			Created: p.Created, Taken: p.Taken, Expires: p.Expires, Size: p.Size, Of: p.To,
 		}
@@ -134,7 +97,7 @@ func kindName(kind uint8) string {
 }
 
 // recipients tells of an office what does not depend on the document.
-func (h *Hub) recipients(ctx context.Context, codes []string) (func(code string) UndeliveredRecipient, error) {
+func (h *Hub) recipients(ctx context.Context, codes []string) (func(code string) duty.UndeliveredRecipient, error) {
 	contacts, err := duty.Contacts(ctx, h.db)
 	if err != nil {
 		return nil, err
@@ -147,9 +110,9 @@ func (h *Hub) recipients(ctx context.Context, codes []string) (func(code string)
 	if err != nil {
 		return nil, err
 	}
-	return func(code string) UndeliveredRecipient {
+	return func(code string) duty.UndeliveredRecipient {
 		b := boxes[code]
-		return UndeliveredRecipient{
+		return duty.UndeliveredRecipient{
 			Code: code, Name: cmp.Or(b.Name, h.nameOf(code)), Cluster: b.Cluster, Phone: contacts[registry.Key(code)].Phone, Online: b.Online, Seen: b.Seen,
 			Incident: outages[code], Calls: []duty.Call{},
 		}

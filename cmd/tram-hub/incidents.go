@@ -176,7 +176,7 @@ func urgentCommand(c *cli.Console) *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "hub.urgent.all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		path := hub.UndeliveredPath + "?" + url.Values{"all": {strconv.FormatBool(all)}}.Encode()
-		u, err := askFor(cmd.Context(), c, http.MethodGet, path, nil, func(h *hub.Hub) (hub.Undelivered, error) {
+		u, err := askFor(cmd.Context(), c, http.MethodGet, path, nil, func(h *hub.Hub) (duty.Undelivered, error) {
 			return h.Undelivered(cmd.Context(), all)
 		})
 		if err != nil {
@@ -188,7 +188,7 @@ func urgentCommand(c *cli.Console) *cobra.Command {
 	return cmd
 }
 
-func printUrgent(c *cli.Console, w io.Writer, u hub.Undelivered, all bool) {
+func printUrgent(c *cli.Console, w io.Writer, u duty.Undelivered, all bool) {
 	if len(u.Documents) == 0 {
 		key := "hub.urgent.none"
 		if all {

@@ -14,6 +14,8 @@ var whoMay = map[string]string{
 	"GET /chung-thu-trang.crt": "all",
 	"GET /mat-khau":            "op sec ky", "POST /mat-khau": "op sec ky", "GET /tai-khoan": "op sec ky", "POST /tai-khoan/dang-xuat-het": "op sec ky",
 	"GET /{$}": "op sec ky", "GET /tinh-hinh": "op sec ky", "GET /thiet-bi": "op sec ky", "GET /thiet-bi/xuat": "op sec ky", "GET /thiet-bi/mot/{code}": "op sec ky",
+	"GET /van-ban-khan": "op sec ky", "POST /van-ban-khan": "op sec", "GET /su-co": "op sec ky", "GET /su-co/mot/{id}": "op sec ky", "POST /su-co/mot/{id}": "op sec",
+	"GET /su-co/mot/{id}/tuong-trinh": "op sec ky", "GET /bao-cao": "op sec", "GET /bao-cao/in": "op sec",
 	"GET /mot-cua": "op sec ky", "GET /mot-cua/xuat": "op sec ky",
 	"POST /thiet-bi/mot/{code}/tam-dung": "op sec",
 	"POST /thiet-bi/mot/{code}/moi-lai":  "sec", "POST /thiet-bi/mot/{code}/thu-hoi": "sec", "POST /thiet-bi/mot/{code}/quen": "sec",

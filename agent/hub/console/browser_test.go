@@ -14,6 +14,7 @@ import (
 // real browser.
 func TestConsoleFitsBothWindowsInBothLanguages(t *testing.T) {
 	w, new := seeded(t), empty(t)
+	w.duty(t.Context())
 	for _, width := range webtest.Widths() {
 		c := webtest.New(t, w.url, width, 768)
 		c.Open("/dang-nhap")
@@ -34,6 +35,8 @@ func TestConsoleFitsBothWindowsInBothLanguages(t *testing.T) {
 					c.See(name, path)
 				}
 			}
+			c.See("incident", "/su-co/mot/7")
+			first.See("urgent-none", "/van-ban-khan")
 			c.Open("/moi/them")
 			c.Enter("form[action='/moi/them'] .btn")
 			c.Look("invite-mistakes")

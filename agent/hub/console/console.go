@@ -28,6 +28,8 @@ type Options struct {
 	Trust               Trust
 	Directory           Directory
 	Figures             Figures
+	Duty                Duty
+	Reports             Reports
 	Accounts            page.Accounts
 	// Root is the certificate that PCs are to trust for these pages, PEM; nil:
 	// they stay on this machine.
@@ -39,16 +41,19 @@ type Options struct {
 
 // Paths of the pages.
 const (
-	homePath     = "/tinh-hinh"
-	devicesPath  = "/thiet-bi"
-	devicePath   = devicesPath + "/mot/"
-	invitesPath  = "/moi"
-	waitingPath  = "/phong-cho"
-	certsPath    = "/chung-thu"
-	officesPath  = "/don-vi"
-	officePath   = officesPath + "/mot/"
-	dossiersPath = "/mot-cua"
-	rootPath     = "/chung-thu-trang.crt"
+	homePath      = "/tinh-hinh"
+	devicesPath   = "/thiet-bi"
+	devicePath    = devicesPath + "/mot/"
+	invitesPath   = "/moi"
+	waitingPath   = "/phong-cho"
+	certsPath     = "/chung-thu"
+	officesPath   = "/don-vi"
+	officePath    = officesPath + "/mot/"
+	dossiersPath  = "/mot-cua"
+	urgentPath    = "/van-ban-khan"
+	incidentsPath = "/su-co"
+	reportPath    = "/bao-cao"
+	rootPath      = "/chung-thu-trang.crt"
 )
 
 // site is the running console.
@@ -67,7 +72,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil {
+	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil || o.Duty == nil || o.Reports == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
@@ -120,6 +125,15 @@ func (s *site) table() []page.Route {
 		page.Route{Who: account.Offices, Pattern: "POST " + officesPath + "/danh-sach", Do: s.importOffices, Files: true},
 		page.Route{Who: account.Offices, Pattern: "POST " + officePath + "{code}", Do: s.changeOffice},
 
+		page.Route{Who: account.Fleet, Pattern: "GET " + urgentPath, Do: s.urgent},
+		page.Route{Who: account.Duty, Pattern: "POST " + urgentPath, Do: s.called},
+		page.Route{Who: account.Fleet, Pattern: "GET " + incidentsPath, Do: s.incidents},
+		page.Route{Who: account.Fleet, Pattern: "GET " + incidentsPath + "/mot/{id}", Do: s.incident},
+		page.Route{Who: account.Duty, Pattern: "POST " + incidentsPath + "/mot/{id}", Do: s.actOnIncident},
+		page.Route{Who: account.Fleet, Pattern: "GET " + incidentsPath + "/mot/{id}/tuong-trinh", Do: s.postMortem},
+		page.Route{Who: account.Trust, Pattern: "GET " + reportPath, Do: s.report},
+		page.Route{Who: account.Trust, Pattern: "GET " + reportPath + "/in", Do: s.printReport},
+
 		page.Route{Who: account.Fleet, Pattern: "GET " + dossiersPath, Do: s.dossiers},
 		page.Route{Who: account.Fleet, Pattern: "GET " + dossiersPath + "/xuat", Do: s.exportDossiers},
 	)
@@ -153,6 +167,9 @@ var menu = []struct {
 	{devicesPath, "console.devices.title", "Alt+2", account.Fleet},
 	{invitesPath, "console.trust.title", "Alt+3", account.Trust},
 	{dossiersPath, "console.dossiers.title", "Alt+4", account.Fleet},
+	{urgentPath, "console.urgent.title", "Alt+5", account.Fleet},
+	{incidentsPath, "console.incidents.title", "Alt+6", account.Fleet},
+	{reportPath, "console.report.title", "Alt+7", account.Trust},
 }
 
 // trustPages are the pages under "invites and enrolment".

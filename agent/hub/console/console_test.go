@@ -25,6 +25,7 @@ var tour = map[string]string{
 	"device-silent": "/thiet-bi/mot/H40.2.04", "device-paused": "/thiet-bi/mot/H40.3.02", "device-new": "/thiet-bi/mot/H40.1.11",
 	"invites": "/moi", "invites-expired": "/moi?trang-thai=expired", "batch": "/moi/dot?ten=2026-11-A", "invite-form": "/moi/them",
 	"waiting": "/phong-cho", "certificates": "/chung-thu", "offices": "/don-vi", "offices-found": "/don-vi?tu=phu+3", "office": "/don-vi/mot/H40.2.03", "office-form": "/don-vi/them",
+	"urgent": "/van-ban-khan", "incidents": "/su-co", "incidents-all": "/su-co?loc=tat-ca", "report": "/bao-cao",
 	"dossiers": "/mot-cua", "dossiers-one": "/mot-cua?don-vi=H40.1.00", "dossiers-none": "/mot-cua?thang=2020-01", "account": "/tai-khoan", "no-page": "/khong-co",
 }
 

@@ -56,14 +56,19 @@ func dossierQuery(v *page.Visit) rollup.Query {
 }
 
 func (w words) dossierInputs(q rollup.Query) []page.Input {
+	return append(w.monthInputs(q.Month), page.Input{ID: "don-vi", Name: "don-vi", Kind: "text", Label: w.T("console.dossiers.office"), Value: q.Office})
+}
+
+// monthInputs choose one of the last months.
+func (w words) monthInputs(chosen string) []page.Input {
 	in := page.Input{ID: "thang", Name: "thang", Kind: "select", Label: w.T("console.dossiers.month")}
 	first := w.Now.In(page.Zone)
 	first = time.Date(first.Year(), first.Month(), 1, 0, 0, 0, 0, page.Zone)
 	for i := range monthsBack {
 		month := first.AddDate(0, -i, 0).Format("2006-01")
-		in.Options = append(in.Options, page.Option{Value: month, Text: monthText(month), Chosen: month == q.Month})
+		in.Options = append(in.Options, page.Option{Value: month, Text: monthText(month), Chosen: month == chosen})
 	}
-	return []page.Input{in, {ID: "don-vi", Name: "don-vi", Kind: "text", Label: w.T("console.dossiers.office"), Value: q.Office}}
+	return []page.Input{in}
 }
 
 // monthText writes yyyy-mm as people do.

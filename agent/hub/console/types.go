@@ -5,7 +5,10 @@ import (
 	"time"
 
 	"tram/agent/hub/ca"
+	"tram/agent/hub/duty"
 	"tram/agent/hub/fleet"
+	"tram/agent/hub/incident"
+	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/storage/audit"
 )
@@ -123,6 +126,26 @@ type Directory interface {
 	Import(ctx context.Context, csv []byte, by string) (added, changed int, err error)
 	Rename(ctx context.Context, code, name, kind, by string) error
 	Move(ctx context.Context, code, parent, by string) error
+}
+
+// Duty is what the duty room knows: urgent documents that have not arrived, incidents,
+// and what people do about them. What lies outside of scope is not there.
+type Duty interface {
+	Undelivered(ctx context.Context, scope string) (duty.Undelivered, error)
+	Called(ctx context.Context, scope string, c duty.Call) error
+	Incidents(ctx context.Context, scope string, q duty.Query) (duty.Incidents, error)
+	// Incident returns one. Problem incident.unknown.
+	Incident(ctx context.Context, scope string, id incident.ID) (duty.Record, error)
+	Acknowledge(ctx context.Context, scope string, id incident.ID, by, note string) error
+	Note(ctx context.Context, scope string, id incident.ID, by, note string) error
+	// Snooze tells nothing of it until a time, zero for when office hours begin.
+	Snooze(ctx context.Context, scope string, id incident.ID, until time.Time, by string) error
+}
+
+// Reports tells of months.
+type Reports interface {
+	// Month is that of a month, "" for the present one. Problem hub.report-month.
+	Month(ctx context.Context, month string) (report.Month, error)
 }
 
 // Figures are those of one-stop dossiers.

@@ -34,8 +34,8 @@ func (rec Record) Markdown(lang i18n.Lang, names incident.Names) string {
 		fmt.Fprintf(&b, "- %s: %s\n", say(line.key, nil), line.value)
 	}
 	fmt.Fprintf(&b, "\n## %s\n\n| %s | %s |\n| --- | --- |\n", say("timeline", nil), say("when", nil), say("what", nil))
-	for _, l := range rec.timeline(lang, names) {
-		fmt.Fprintf(&b, "| %s | %s |\n", at(l.at), plainMarkdown(l.text))
+	for _, l := range rec.Timeline(lang, names) {
+		fmt.Fprintf(&b, "| %s | %s |\n", at(l.At), plainMarkdown(l.Text))
 	}
 	fmt.Fprintf(&b, "\n## %s\n\n| %s | %s | %s | %s |\n| --- | --- | --- | --- |\n", say("members", nil), say("office", nil), say("joined", nil), say("left", nil), say("drained", nil))
 	for _, code := range rec.sorted() {
@@ -58,15 +58,16 @@ func (rec Record) sorted() []string {
 	return whole.Concerned()
 }
 
-type line struct {
-	at   time.Time
-	text string
+// Line is one of a timeline.
+type Line struct {
+	At   time.Time
+	Text string
 }
 
-// timeline is the record in words; offices that join or leave within a minute are one
+// Timeline is the record in words; offices that join or leave within a minute are one
 // line.
-func (rec Record) timeline(lang i18n.Lang, names incident.Names) []line {
-	var lines []line
+func (rec Record) Timeline(lang i18n.Lang, names incident.Names) []Line {
+	var lines []Line
 	counted, last := 0, incident.EventKind("")
 	for _, e := range rec.Events {
 		if e.Kind == incident.Raised || e.Kind == incident.Cleared || e.Kind == incident.Worsened {
@@ -77,16 +78,16 @@ func (rec Record) timeline(lang i18n.Lang, names incident.Names) []line {
 			"notice": i18n.T(lang, "duty.notice."+string(e.Notice)),
 		}
 		many := e.Kind == incident.Joined || e.Kind == incident.Left
-		if many && e.Kind == last && e.At.Sub(lines[len(lines)-1].at) < time.Minute {
+		if many && e.Kind == last && e.At.Sub(lines[len(lines)-1].At) < time.Minute {
 			counted++
-			lines[len(lines)-1].text = i18n.T(lang, "duty.event."+string(e.Kind)+".many", i18n.Args{"count": counted})
+			lines[len(lines)-1].Text = i18n.T(lang, "duty.event."+string(e.Kind)+".many", i18n.Args{"count": counted})
 			continue
 		}
 		counted, last = 1, e.Kind
 		if many {
 			args["office"] = names(e.Member)
 		}
-		lines = append(lines, line{e.At, i18n.T(lang, "duty.event."+string(e.Kind), args)})
+		lines = append(lines, Line{e.At, i18n.T(lang, "duty.event."+string(e.Kind), args)})
 	}
 	return lines
 }

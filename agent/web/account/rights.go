@@ -33,6 +33,7 @@ const (
 	Trust   Right = "trust"   // see invites, the waiting room, certificates and the directory
 	Invite  Right = "invite"  // make and withdraw invites, download them
 	Admit   Right = "admit"   // decide on boxes that wait
+	Duty    Right = "duty"    // take incidents, write down calls
 	Pause   Right = "pause"   // stop and resume watching boxes
 	Revoke  Right = "revoke"  // revoke keys, and invite another box in a box's place
 	Offices Right = "offices" // change the directory of offices
@@ -40,7 +41,7 @@ const (
 
 // Rights lists every right.
 var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks, Dossiers, DossierDesk, DossierWork, DossierDecide,
-	Fleet, Trust, Invite, Admit, Pause, Revoke, Offices}
+	Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Offices}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
@@ -51,8 +52,8 @@ var grants = map[Role][]Right{
 	OneStop: {Lists, Handed, Handle, Dossiers, DossierDesk, DossierWork},
 	IT:      {Lists, Accounts, Admin, Stick},
 
-	Operator: {Fleet, Trust, Invite, Pause, Offices},
-	Security: {Fleet, Trust, Invite, Admit, Pause, Revoke},
+	Operator: {Fleet, Duty, Trust, Invite, Pause, Offices},
+	Security: {Fleet, Duty, Trust, Invite, Admit, Pause, Revoke},
 	Officer:  {Fleet},
 }
 
