@@ -86,6 +86,9 @@ func TestIncidentsAreTakenNotedAndExported(t *testing.T) {
 		t.Error("no incident is not said")
 	}
 	w.duty(t.Context())
+	if _, body := op.get("/tinh-hinh"); !strings.Contains(body, `<b>1</b> <span>sự cố đang mở`) || !strings.Contains(body, `<b>1</b> <span>văn bản khẩn chưa tới nơi`) || !strings.Contains(body, `href="/su-co/mot/7"`) {
+		t.Error("the overview does not lead to what cannot wait")
+	}
 	if _, body := op.get("/su-co"); !strings.Contains(body, `href="/su-co/mot/7"`) || !strings.Contains(body, "gọi ngay") {
 		t.Errorf("the list lacks the incident: %s", body)
 	}

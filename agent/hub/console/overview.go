@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tram/agent/hub/ca"
+	"tram/agent/hub/duty"
 	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/web/account"
@@ -115,10 +116,13 @@ func (s *site) figures(ctx context.Context, v *page.Visit, view *OverviewView, o
 	if err != nil {
 		return fmt.Errorf("count certificates: %w", err)
 	}
-	view.Figures = []Figure{
+	if err := s.dutyFigures(ctx, v, view); err != nil {
+		return err
+	}
+	view.Figures = append(view.Figures, []Figure{
 		{"", strconv.Itoa(o.Waiting), v.T("console.figure.waiting"), "", devicesPath},
 		{tone(soon), strconv.Itoa(soon), v.T("console.figure.certs", i18n.Args{"days": int(certSoon / (24 * time.Hour))}), "", devicesPath + "?chung-thu=30"},
-	}
+	}...)
 	bad, err := s.Fleet.Page(ctx, scope(v), fleet.Query{States: troubled, Sort: "state", Limit: todoShown})
 	if err != nil {
 		return fmt.Errorf("list boxes in trouble: %w", err)
@@ -145,6 +149,28 @@ func (s *site) figures(ctx context.Context, v *page.Visit, view *OverviewView, o
 	if rest > 0 {
 		q := url.Values{"trang-thai": {"can-xem"}}
 		view.MoreTodo = page.Option{Value: devicesPath + "?" + q.Encode(), Text: v.T("console.todo.more", i18n.Args{"n": rest})}
+	}
+	return nil
+}
+
+// dutyFigures puts first what cannot wait: urgent documents that have not arrived, and
+// incidents.
+func (s *site) dutyFigures(ctx context.Context, v *page.Visit, view *OverviewView) error {
+	u, err := s.Duty.Undelivered(ctx, scope(v))
+	if err != nil {
+		return fmt.Errorf("read urgent documents: %w", err)
+	}
+	open, err := s.Duty.Incidents(ctx, scope(v), duty.Query{Open: true})
+	if err != nil {
+		return fmt.Errorf("read incidents: %w", err)
+	}
+	view.Figures = append(view.Figures,
+		Figure{tone(len(u.Documents)), strconv.Itoa(len(u.Documents)), v.T("console.figure.urgent"), "", urgentPath},
+		Figure{tone(len(open.Incidents)), strconv.Itoa(len(open.Incidents)), v.T("console.figure.incidents"), "", incidentsPath})
+	for i := range open.Incidents[:min(len(open.Incidents), todoShown)] {
+		one := &open.Incidents[i]
+		view.Todo = append(view.Todo, Todo{incidentHref(one.ID), duty.Title(one, v.Lang, s.Hub.Name), s.say(v).incidentState(one),
+			page.Tag{Text: v.T("incident.severity." + string(one.Severity)), Tone: severityTones[one.Severity]}})
 	}
 	return nil
 }
