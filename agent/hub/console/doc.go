@@ -1,6 +1,7 @@
 // Package console is the pages of the province's operator: how the boxes of all
-// offices stand, invites and the waiting room, certificates, the directory of
-// offices, and the figures of one-stop dossiers.
+// offices stand, urgent documents that have not arrived and whom to call, incidents,
+// invites and the waiting room, certificates, the directory of offices, the figures of
+// one-stop dossiers and reports of months.
 //
 // It promises, besides what package page promises of every site:
 //
