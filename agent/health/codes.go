@@ -11,7 +11,7 @@ var Codes = slices.Concat([]string{
 	DiskLow, ClockUntrusted, ClockDiffers,
 	CertificateExpiring, CertificateEnding, CertificateExpired, CertificateRevoked, CertificateReplaced, CertificateTooOld, CertificateRefused,
 	BrokerRefuses, OlderCopy, BudgetUsedUp, BudgetForecast, BundlesParked, RegistryRegressed, LogChanged, PagesEnding, PagesExpired,
-	ConnectorFailing, ConnectorDead, ConnectorFull, MessagesAside, CatalogueRefused,
+	ConnectorFailing, ConnectorDead, ConnectorFull, MessagesAside, CatalogueRefused, HeldByHub, SupportAsked, UpdateTakenBack, UpdateRefused, UpdateStuck,
 	SealExpiring, SealExpired, SealCannotSign, SealWaitsForPIN, SealTokenMissing, SealPINLocked,
 }, serverCodes())
 

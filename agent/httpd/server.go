@@ -171,9 +171,10 @@ func (s *Server) scheme() string {
 // for a moment and closes everything. It returns nil after a clean end. Call it
 // once.
 func (s *Server) Serve(ctx context.Context, pages http.Handler) error {
-	servers := []*http.Server{s.server(ctx, s.guardPages(pages))}
+	ui := s.server(ctx, s.guardPages(pages))
+	servers := []*http.Server{ui}
 	ended := make(chan error, 2)
-	go func() { ended <- s.serve(servers[0], s.ui) }()
+	go func() { ended <- s.serve(ui, s.ui) }()
 	if s.files != nil {
 		files := s.server(ctx, s.guardDocuments(s.documents))
 		servers = append(servers, files)
