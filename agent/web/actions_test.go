@@ -180,15 +180,15 @@ func TestP2PressingSendTwiceSendsOnce(t *testing.T) {
 func TestWhatTheOfficeFindsIsShownAtItsField(t *testing.T) {
 	b := start(t, true, fixed)
 	v := b.as("lan")
-	b.office.broken = fmt.Errorf("send: %w", problem.List{
+	b.office.fails(fmt.Errorf("send: %w", problem.List{
 		problem.New(problem.Usage, "send.secret-mark", "subject", i18n.Args{"mark": "MẬT"}),
 		problem.New(problem.Usage, "send.to-self", "to", i18n.Args{"code": "H40.12"}),
-	})
+	}))
 	res, body := v.form(goodForm(), "a.pdf", "content")
 	if res.StatusCode != 422 || !strings.Contains(body, `href="#subject"`) || !strings.Contains(body, `name="cleared"`) || !strings.Contains(body, `href="#to"`) {
 		t.Errorf("gave %d: %s", res.StatusCode, body)
 	}
-	b.office.broken = problem.New(problem.Full, "office.full", "", nil).Because(errors.New("no space"))
+	b.office.fails(problem.New(problem.Full, "office.full", "", nil).Because(errors.New("no space")))
 	if res, _ = v.form(goodForm(), "a.pdf", "content"); res.StatusCode != http.StatusInsufficientStorage {
 		t.Errorf("a full disk gave %d", res.StatusCode)
 	}
@@ -332,7 +332,7 @@ func TestEveryPageOfAnOlderCopySaysSo(t *testing.T) {
 func TestABrokenOfficeGivesAPageNotAPanic(t *testing.T) {
 	b := start(t, false, fixed)
 	v := b.as("lan")
-	b.office.broken = errors.New("the disk is on fire")
+	b.office.fails(errors.New("the disk is on fire"))
 	for _, path := range b.tour() {
 		res, body := v.get(path)
 		if strings.Contains(body, "on fire") {

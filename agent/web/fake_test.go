@@ -78,6 +78,13 @@ func (f *fakeOffice) add(d office.Document, files ...string) office.Document {
 	return d
 }
 
+// fails has every call answered with err.
+func (f *fakeOffice) fails(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.broken = err
+}
+
 func (f *fakeOffice) find(id storage.ID) (*office.Document, error) {
 	if f.broken != nil {
 		return nil, f.broken

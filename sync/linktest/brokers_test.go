@@ -320,7 +320,7 @@ func (r *rig) keptApart(t *testing.T) {
 		}
 	}
 	r.strangers(t)
-	heard := map[string]int{}
+	heard, beats := map[string]int{}, 0
 	own := r.raw(t, "H40.02", "h40_02")
 	own.publish("tram/1/h40/health/h40_02", []byte("beat"), false)
 	own.publish("tram/1/h40/up/h40_02", []byte("true"), false)
@@ -335,8 +335,13 @@ func (r *rig) keptApart(t *testing.T) {
 			if heard["tram/1/h40/up/h40_01"] != spied {
 				t.Errorf("the hub heard %v, want %d frames of H40.01", heard, spied)
 			}
-			if heard["tram/1/h40/health/h40_02"] != 1 {
-				t.Errorf("the hub heard %v, want a heartbeat of H40.02", heard)
+			if heard["tram/1/h40/health/h40_02"] == 0 { // a heartbeat may be lost: the next one comes
+				if beats++; beats > 20 {
+					t.Fatalf("the hub heard %v, want a heartbeat of H40.02", heard)
+				}
+				own.publish("tram/1/h40/health/h40_02", []byte("beat"), false)
+				own.publish("tram/1/h40/up/h40_02", []byte("true"), false)
+				continue
 			}
 			return
 		default:
