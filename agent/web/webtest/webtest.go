@@ -76,9 +76,13 @@ func axeCore(t testing.TB) string {
 }
 
 // New opens a window of the given size over the pages at url, with no way out of
-// this machine.
+// this machine. Under the race detector the test is skipped: the pages' handlers are
+// tried there without a browser, and make test drives browsers without it.
 func New(t testing.TB, url string, width, height int) *Browser {
 	t.Helper()
+	if racing {
+		t.Skip("browsers are driven without the race detector")
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(browserBinary(t)), chromedp.NoSandbox, chromedp.WindowSize(width, height),
 		chromedp.Flag("headless", "new"), chromedp.Flag("disable-gpu", true),
