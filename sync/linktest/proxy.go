@@ -238,9 +238,9 @@ func (p *Proxy) add(c *pair) bool {
 
 func (c *pair) reset() {
 	c.once.Do(func() {
-		close(c.quit)
-		reset(c.client)
+		reset(c.client) // before carry hears of it, which would end the stream in order
 		reset(c.target)
+		close(c.quit)
 	})
 }
 
