@@ -22,44 +22,36 @@ import (
 	"tram/sync/mqtt"
 )
 
-func gauge(name, unit, help string, labels ...string) *metrics.Desc {
-	return &metrics.Desc{Name: name, Type: metrics.Gauge, Unit: unit, Labels: labels, Help: help}
-}
-
-func counter(name, unit, help string, labels ...string) *metrics.Desc {
-	return &metrics.Desc{Name: name, Type: metrics.Counter, Unit: unit, Labels: labels, Help: help}
-}
-
 // Metrics of an office.
 var (
-	enrolledGauge  = gauge("tram_enrolled", "", "1 when the box has joined its hub; without it there is nothing below.")
-	linkUp         = gauge("tram_link_up", "", "1 while the hub is there.")
-	linkSent       = counter("tram_link_sent_bytes_total", "bytes", "Bytes sent to the hub, TLS included, by the line they went over.", "line")
-	linkReceived   = counter("tram_link_received_bytes_total", "bytes", "Bytes received from the hub, likewise.", "line")
-	linkConnects   = counter("tram_link_connects_total", "", "Connections to the hub that were set up.")
-	linkFailures   = counter("tram_link_failures_total", "", "Attempts to connect that failed.")
-	linkRTT        = gauge("tram_link_rtt_seconds", "seconds", "From sending to the hub's acknowledgement, as the last transfers showed.")
-	queueBundles   = gauge("tram_queue_bundles", "", "Bundles that wait: out for the hub to take over, in to be fetched from it.", "direction", "urgency")
-	queueBytes     = gauge("tram_queue_bytes", "bytes", "Their size.", "direction", "urgency")
-	queueOldest    = gauge("tram_queue_oldest_seconds", "seconds", "Age of the oldest of them; 0: there is none.", "direction", "urgency")
-	documentsGauge = gauge("tram_documents", "", "Documents by box and state.", "box", "state")
+	enrolledGauge  = metrics.NewGauge("tram_enrolled", "", "1 when the box has joined its hub; without it there is nothing below.")
+	linkUp         = metrics.NewGauge("tram_link_up", "", "1 while the hub is there.")
+	linkSent       = metrics.NewCounter("tram_link_sent_bytes_total", "bytes", "Bytes sent to the hub, TLS included, by the line they went over.", "line")
+	linkReceived   = metrics.NewCounter("tram_link_received_bytes_total", "bytes", "Bytes received from the hub, likewise.", "line")
+	linkConnects   = metrics.NewCounter("tram_link_connects_total", "", "Connections to the hub that were set up.")
+	linkFailures   = metrics.NewCounter("tram_link_failures_total", "", "Attempts to connect that failed.")
+	linkRTT        = metrics.NewGauge("tram_link_rtt_seconds", "seconds", "From sending to the hub's acknowledgement, as the last transfers showed.")
+	queueBundles   = metrics.NewGauge("tram_queue_bundles", "", "Bundles that wait: out for the hub to take over, in to be fetched from it.", "direction", "urgency")
+	queueBytes     = metrics.NewGauge("tram_queue_bytes", "bytes", "Their size.", "direction", "urgency")
+	queueOldest    = metrics.NewGauge("tram_queue_oldest_seconds", "seconds", "Age of the oldest of them; 0: there is none.", "direction", "urgency")
+	documentsGauge = metrics.NewGauge("tram_documents", "", "Documents by box and state.", "box", "state")
 	deliveryTime   = &metrics.Desc{Name: "tram_delivery_seconds", Type: metrics.HistogramType, Unit: "seconds", Labels: []string{"urgency"},
 		Help: "From saving a document to learning that a recipient has it, once for each recipient."}
-	diskFree      = gauge("tram_disk_free_bytes", "bytes", "Free space for documents, without the reserve.")
-	diskReserve   = gauge("tram_disk_reserve_bytes", "bytes", "Free space that is never used.")
-	databaseSize  = gauge("tram_database_size_bytes", "bytes", "Size of the database.")
-	clockOffset   = gauge("tram_clock_offset_seconds", "seconds", "The hub's clock minus the office's, at the last session.")
-	clockTrusted  = gauge("tram_clock_trusted", "", "1 when the clock is to be believed.")
-	clockNow      = gauge("tram_clock_timestamp_seconds", "seconds", "What the office takes the time to be, in seconds since 1970.")
-	certificate   = gauge("tram_certificate_expiry_timestamp_seconds", "seconds", "End of a certificate, in seconds since 1970.", "certificate")
-	conditionOn   = gauge("tram_condition", "", "How many conditions of a code hold; 0: none.", "code")
-	budgetUsed    = gauge("tram_budget_used_bytes", "bytes", "Bytes over metered lines this month.")
-	budgetLimit   = gauge("tram_budget_limit_bytes", "bytes", "How many there may be; none: no bound.")
-	budgetAhead   = gauge("tram_budget_forecast_bytes", "bytes", "How many there will be at the month's end; none: not known yet.")
-	connectorUp   = gauge("tram_connector_up", "", "1 while a connector runs without a fault.", "connector", "kind")
-	connectorWait = gauge("tram_connector_waiting", "", "What waits to be handed to other software.", "connector", "kind")
-	connectorDead = gauge("tram_connector_dead_letters", "", "What other software refused for good.", "connector", "kind")
-	connectorDone = counter("tram_connector_delivered_total", "", "What was handed over since the start.", "connector", "kind")
+	diskFree      = metrics.NewGauge("tram_disk_free_bytes", "bytes", "Free space for documents, without the reserve.")
+	diskReserve   = metrics.NewGauge("tram_disk_reserve_bytes", "bytes", "Free space that is never used.")
+	databaseSize  = metrics.NewGauge("tram_database_size_bytes", "bytes", "Size of the database.")
+	clockOffset   = metrics.NewGauge("tram_clock_offset_seconds", "seconds", "The hub's clock minus the office's, at the last session.")
+	clockTrusted  = metrics.NewGauge("tram_clock_trusted", "", "1 when the clock is to be believed.")
+	clockNow      = metrics.NewGauge("tram_clock_timestamp_seconds", "seconds", "What the office takes the time to be, in seconds since 1970.")
+	certificate   = metrics.NewGauge("tram_certificate_expiry_timestamp_seconds", "seconds", "End of a certificate, in seconds since 1970.", "certificate")
+	conditionOn   = metrics.NewGauge("tram_condition", "", "How many conditions of a code hold; 0: none.", "code")
+	budgetUsed    = metrics.NewGauge("tram_budget_used_bytes", "bytes", "Bytes over metered lines this month.")
+	budgetLimit   = metrics.NewGauge("tram_budget_limit_bytes", "bytes", "How many there may be; none: no bound.")
+	budgetAhead   = metrics.NewGauge("tram_budget_forecast_bytes", "bytes", "How many there will be at the month's end; none: not known yet.")
+	connectorUp   = metrics.NewGauge("tram_connector_up", "", "1 while a connector runs without a fault.", "connector", "kind")
+	connectorWait = metrics.NewGauge("tram_connector_waiting", "", "What waits to be handed to other software.", "connector", "kind")
+	connectorDead = metrics.NewGauge("tram_connector_dead_letters", "", "What other software refused for good.", "connector", "kind")
+	connectorDone = metrics.NewCounter("tram_connector_delivered_total", "", "What was handed over since the start.", "connector", "kind")
 
 	// Metrics are those of an office, beside metrics.Own.
 	Metrics = []*metrics.Desc{

@@ -9,16 +9,9 @@
 package clock
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
-
-	"tram/storage/fsx"
 )
 
 const (
@@ -30,9 +23,6 @@ const (
 	// keepEvery is how often the last known time is written down.
 	keepEvery = time.Hour
 )
-
-// released is a time before which no copy of this program existed.
-var released = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 // Clock is an office's source of time. Its methods may be called from several
 // goroutines.
@@ -53,13 +43,13 @@ func Open(dir string) (*Clock, error) {
 }
 
 func open(dir string, machine func() time.Time) (*Clock, error) {
-	c := &Clock{path: filepath.Join(dir, file), machine: machine, known: released}
-	data, err := os.ReadFile(c.path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read last known time: %w", err)
+	c := &Clock{path: filepath.Join(dir, file), machine: machine, known: Released}
+	last, err := ReadKnown(c.path)
+	if err != nil {
+		return nil, err
 	}
-	if t, err := time.Parse(time.RFC3339, strings.TrimSpace(string(data))); err == nil && t.After(c.known) {
-		c.known = t
+	if last.After(c.known) {
+		c.known = last
 	}
 	c.at = machine()
 	return c, nil
@@ -113,8 +103,8 @@ func (c *Clock) Keep() error {
 	if now.Sub(c.kept) < keepEvery {
 		return nil
 	}
-	if err := fsx.WriteFile(c.path, []byte(now.UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
-		return fmt.Errorf("keep last known time: %w", err)
+	if err := KeepKnown(c.path, now); err != nil {
+		return err
 	}
 	c.kept = now
 	return nil

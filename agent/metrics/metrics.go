@@ -31,6 +31,16 @@ type Desc struct {
 	Help   string
 }
 
+// NewGauge describes a metric that goes up and down.
+func NewGauge(name, unit, help string, labels ...string) *Desc {
+	return &Desc{Name: name, Type: Gauge, Unit: unit, Labels: labels, Help: help}
+}
+
+// NewCounter describes one that only grows.
+func NewCounter(name, unit, help string, labels ...string) *Desc {
+	return &Desc{Name: name, Type: Counter, Unit: unit, Labels: labels, Help: help}
+}
+
 // Set is what was gathered at one moment. It is not for several goroutines.
 type Set struct {
 	families []*family

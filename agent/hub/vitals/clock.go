@@ -10,16 +10,11 @@
 package vitals
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
-	"tram/storage/fsx"
+	"tram/agent/clock"
 )
 
 const (
@@ -40,10 +35,6 @@ const (
 	clockFile = "last-time"
 	keepEvery = time.Minute
 )
-
-// released is a time before which no copy of this program existed: a clock that says
-// less is never followed.
-var released = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 // Machine tells the time of the machine: what its clock says, and how long the program
 // has run, which no setting of the clock changes.
@@ -74,13 +65,12 @@ type Clock struct {
 // OpenClock reads the last known time of the data folder.
 func OpenClock(dir string, machine Machine) (*Clock, error) {
 	c := &Clock{path: filepath.Join(dir, clockFile), machine: machine}
-	data, err := os.ReadFile(c.path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read last known time: %w", err)
+	last, err := clock.ReadKnown(c.path)
+	if err != nil {
+		return nil, err
 	}
 	c.wall, c.ran = machine()
-	last, err := time.Parse(time.RFC3339, strings.TrimSpace(string(data)))
-	if ahead := c.wall.Sub(last); err == nil && (ahead < -Slack || ahead > LongestOff) {
+	if ahead := c.wall.Sub(last); !last.IsZero() && (ahead < -Slack || ahead > LongestOff) {
 		c.offset, c.since = ahead, c.ran
 	}
 	return c, nil
@@ -100,7 +90,7 @@ func (c *Clock) Now() time.Time {
 		}
 	}
 	c.wall, c.ran = wall, ran
-	if c.offset.Abs() <= Slack || ran-c.since >= Doubt && !wall.Before(released) {
+	if c.offset.Abs() <= Slack || ran-c.since >= Doubt && !wall.Before(clock.Released) {
 		c.offset = 0
 	}
 	return wall.Add(-c.offset)
@@ -126,8 +116,8 @@ func (c *Clock) Keep() error {
 	if now.Sub(c.kept).Abs() < keepEvery {
 		return nil
 	}
-	if err := fsx.WriteFile(c.path, []byte(now.UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
-		return fmt.Errorf("keep last known time: %w", err)
+	if err := clock.KeepKnown(c.path, now); err != nil {
+		return err
 	}
 	c.kept = now
 	return nil
