@@ -26,9 +26,8 @@ func benchCommand(bin *string) *cobra.Command {
 		Short: "Measures and prints figures as JSON lines",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b.bin, b.log = *bin, cmd.ErrOrStderr()
-			b.out = json.NewEncoder(cmd.OutOrStdout())
-			b.out.SetEscapeHTML(false)
+			b.bin = *bin
+			b.prints(cmd)
 			b.command = "tram-lab bench"
 			if b.quick {
 				b.command += " --quick"
@@ -58,6 +57,12 @@ type bench struct {
 	quick        bool
 	log          io.Writer
 	out          *json.Encoder
+}
+
+// prints has figures go to the output of a command, and what else is said beside it.
+func (b *bench) prints(cmd *cobra.Command) {
+	b.log, b.out = cmd.ErrOrStderr(), json.NewEncoder(cmd.OutOrStdout())
+	b.out.SetEscapeHTML(false)
 }
 
 func (b *bench) figure(name string, value float64, unit, aim, peer string) error {

@@ -42,8 +42,7 @@ func benchAPICommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "api", Short: "Lists and searches over the REST interface of a full office; JSON lines", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b.log, b.out = cmd.ErrOrStderr(), json.NewEncoder(cmd.OutOrStdout())
-			b.out.SetEscapeHTML(false)
+			b.prints(cmd)
 			if b.quick {
 				b.command += " --quick"
 			}

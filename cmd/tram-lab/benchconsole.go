@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,8 +32,7 @@ func benchConsoleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "console", Short: "Opens the console's pages of a hub with 11,000 offices; JSON lines", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b.log, b.out = cmd.ErrOrStderr(), json.NewEncoder(cmd.OutOrStdout())
-			b.out.SetEscapeHTML(false)
+			b.prints(cmd)
 			if b.quick {
 				b.command += " --quick"
 			}

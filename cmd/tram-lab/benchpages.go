@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
@@ -50,8 +49,7 @@ func benchPagesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "pages", Short: "Opens the clerk's pages of an office with 100,000 documents; JSON lines", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b.log, b.out = cmd.ErrOrStderr(), json.NewEncoder(cmd.OutOrStdout())
-			b.out.SetEscapeHTML(false)
+			b.prints(cmd)
 			if b.quick {
 				b.command += " --quick"
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -20,8 +19,8 @@ func benchRegisterCommand() *cobra.Command {
 		Short: "Lays a year of register lines out on sheets and writes them as PDF, xlsx and docx",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := bench{log: cmd.ErrOrStderr(), out: json.NewEncoder(cmd.OutOrStdout()), command: fmt.Sprintf("tram-lab bench register --count %d", count)}
-			b.out.SetEscapeHTML(false)
+			b := bench{command: fmt.Sprintf("tram-lab bench register --count %d", count)}
+			b.prints(cmd)
 			return b.registers(cmd.Context(), count)
 		},
 	}

@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"fmt"
 	"math/big"
 	"os/exec"
@@ -40,8 +39,8 @@ func benchSealCommand() *cobra.Command {
 		Short: "Seals and verifies documents, beside openssl speed for the same keys",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := bench{log: cmd.ErrOrStderr(), out: json.NewEncoder(cmd.OutOrStdout()), command: fmt.Sprintf("tram-lab bench seal --count %d", count)}
-			b.out.SetEscapeHTML(false)
+			b := bench{command: fmt.Sprintf("tram-lab bench seal --count %d", count)}
+			b.prints(cmd)
 			return b.seals(cmd.Context(), count)
 		},
 	}

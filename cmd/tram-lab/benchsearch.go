@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,8 +22,8 @@ func benchSearchCommand() *cobra.Command {
 		Short: "Indexes made-up documents and searches them for what people type",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := bench{log: cmd.ErrOrStderr(), out: json.NewEncoder(cmd.OutOrStdout()), command: fmt.Sprintf("tram-lab bench search --count %d", count)}
-			b.out.SetEscapeHTML(false)
+			b := bench{command: fmt.Sprintf("tram-lab bench search --count %d", count)}
+			b.prints(cmd)
 			return b.search(cmd.Context(), count)
 		},
 	}

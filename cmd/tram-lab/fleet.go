@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -36,9 +35,8 @@ func fleetCommand(bin *string) *cobra.Command {
 		Short: "Measures a hub with thousands of connected offices that send heartbeats and documents",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f.bin, f.log = *bin, cmd.ErrOrStderr()
-			f.out = json.NewEncoder(cmd.OutOrStdout())
-			f.out.SetEscapeHTML(false)
+			f.bin = *bin
+			f.prints(cmd)
 			f.command = "tram-lab fleet"
 			if f.quick {
 				f.idle, f.load, f.stages = quickIdle, quickLoad, quickStages

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -44,9 +43,8 @@ func hotfolderCommand(bin *string) *cobra.Command {
 		Short: "Drops many edXML files at once into the folder of an office that is killed on the way",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			h.bin, h.log = *bin, cmd.ErrOrStderr()
-			h.out = json.NewEncoder(cmd.OutOrStdout())
-			h.out.SetEscapeHTML(false)
+			h.bin = *bin
+			h.prints(cmd)
 			for _, f := range []struct {
 				name         string
 				value        *int

@@ -57,9 +57,7 @@ func outageCommand() *cobra.Command {
 		Short: "Cuts 170 boxes off at once and counts what the operator is told",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.log = cmd.ErrOrStderr()
-			o.out = json.NewEncoder(cmd.OutOrStdout())
-			o.out.SetEscapeHTML(false)
+			o.prints(cmd)
 			o.command = fmt.Sprintf("tram-lab outage --boxes %d", o.boxes)
 			o.speed = fullSpeed
 			if o.quick {

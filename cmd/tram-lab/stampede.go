@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -45,9 +44,8 @@ func stampedeCommand(bin *string) *cobra.Command {
 		Short: "Kills the hub of thousands of offices and measures their return",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s.bin, s.log = *bin, cmd.ErrOrStderr()
-			s.out = json.NewEncoder(cmd.OutOrStdout())
-			s.out.SetEscapeHTML(false)
+			s.bin = *bin
+			s.prints(cmd)
 			if s.quick && !cmd.Flags().Changed("agents") {
 				s.agents = quickCrowd
 			}
