@@ -23,6 +23,10 @@ const rabbitVersion = "3.10.8"
 // queue, named after its client id, which its own user may make and no other.
 // Nobody has a password, so nobody can log in but with a certificate.
 //
+// A user without topic permissions may write everywhere, and RabbitMQ listens while it
+// reads definitions. So what a user needs to come in at all stands in a file of its
+// own, which is read after that with the topics (P7).
+//
 // RabbitMQ does not hand out retained messages for a wildcard: a hub that comes
 // back learns presence from the offices, which announce themselves again (see
 // package mqtt). It cannot read a revocation list from one file: an office is
@@ -34,7 +38,7 @@ func rabbitConfig(s *site) Configured {
 	c.add("# Only MQTT with TLS is spoken.")
 	c.add("listeners.tcp = none")
 	c.add("listeners.ssl = none")
-	c.add("definitions.import_backend = local_filesystem\ndefinitions.local.path = %s", s.path("definitions.json"))
+	c.add("definitions.import_backend = local_filesystem\ndefinitions.local.path = %s", s.path(rabbitTopicsFile))
 	c.add("definitions.skip_if_unchanged = true")
 	c.add("max_message_size = %d", mqtt.MaxPacket)
 	c.add("connection_max = %d", DefaultMaxConnections)
@@ -60,13 +64,23 @@ func rabbitConfig(s *site) Configured {
 
 	var plugins lines
 	plugins.add("[rabbitmq_mqtt].")
+	topics, permissions := rabbitDefinitions(s)
+	read := func(file string) string { return "rabbitmqctl import_definitions " + s.path(file) }
 	return Configured{
-		Files: []File{c.file("rabbitmq.conf"), plugins.file("enabled_plugins"), {Name: "definitions.json", Data: rabbitDefinitions(s)}},
+		Files: []File{
+			c.file("rabbitmq.conf"), plugins.file("enabled_plugins"), {Name: rabbitTopicsFile, Data: topics}, {Name: rabbitPermissionsFile, Data: permissions},
+		},
 		Start: "RABBITMQ_CONFIG_FILE=" + s.path("rabbitmq.conf") +
-			" RABBITMQ_ENABLED_PLUGINS_FILE=" + s.path("enabled_plugins") + " rabbitmq-server",
-		Reload: "rabbitmqctl import_definitions " + s.path("definitions.json"),
+			" RABBITMQ_ENABLED_PLUGINS_FILE=" + s.path("enabled_plugins") + " rabbitmq-server -detached && rabbitmqctl await_startup && " + read(rabbitPermissionsFile),
+		Reload: read(rabbitTopicsFile) + " && " + read(rabbitPermissionsFile),
 	}
 }
+
+// Files of definitions: who may do what to which topics, and who may come in.
+const (
+	rabbitTopicsFile      = "definitions.json"
+	rabbitPermissionsFile = "permissions.json"
+)
 
 // Forms of the definitions file.
 type (
@@ -100,19 +114,23 @@ type (
 	}
 )
 
-func rabbitDefinitions(s *site) []byte {
+// rabbitDefinitions are the two files of definitions.
+func rabbitDefinitions(s *site) (topics, permissions []byte) {
 	file := struct {
-		Version     string             `json:"rabbit_version"`
-		Vhosts      []map[string]any   `json:"vhosts"`
-		Users       []rabbitUser       `json:"users"`
-		Permissions []rabbitPermission `json:"permissions"`
-		Topics      []rabbitTopics     `json:"topic_permissions"`
-		Policies    []rabbitPolicy     `json:"policies"`
+		Version  string           `json:"rabbit_version"`
+		Vhosts   []map[string]any `json:"vhosts"`
+		Users    []rabbitUser     `json:"users"`
+		Topics   []rabbitTopics   `json:"topic_permissions"`
+		Policies []rabbitPolicy   `json:"policies"`
 	}{Version: rabbitVersion, Vhosts: []map[string]any{{"name": rabbitVhost}}}
+	entry := struct {
+		Version     string             `json:"rabbit_version"`
+		Permissions []rabbitPermission `json:"permissions"`
+	}{Version: rabbitVersion}
 	for i, r := range s.all {
 		queue := "mqtt-subscription-" + regexp.QuoteMeta(r.level) + "qos[01]"
 		file.Users = append(file.Users, rabbitUser{Name: r.code, Hashing: "rabbit_password_hashing_sha256", Tags: []string{}})
-		file.Permissions = append(file.Permissions, rabbitPermission{
+		entry.Permissions = append(entry.Permissions, rabbitPermission{
 			User: r.code, Vhost: rabbitVhost,
 			Configure: "^" + queue + "$", Write: `^(amq\.topic|` + queue + ")$", Read: `^(amq\.topic|` + queue + ")$",
 		})
@@ -127,7 +145,11 @@ func rabbitDefinitions(s *site) []byte {
 		}
 	}
 	file.Policies = append(file.Policies, rabbitQueue("office", "^mqtt-subscription-", 0, DefaultQueueBytes))
-	data, err := json.MarshalIndent(file, "", " ")
+	return indented(file), indented(entry)
+}
+
+func indented(v any) []byte {
+	data, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
 		panic("broker: definitions do not encode: " + err.Error()) // they hold strings and numbers only
 	}

@@ -159,7 +159,7 @@ func TestRabbitMQ(t *testing.T) {
 	r.program, env = linktest.StartRabbitMQ(t, r.dir, r.addr)
 	r.reload = func() {
 		// It listens before it has read its definitions, and takes no others till then.
-		for _, args := range [][]string{{"await_startup"}, {"import_definitions", filepath.Join(r.dir, "definitions.json")}} {
+		for _, args := range [][]string{{"await_startup"}, {"import_definitions", filepath.Join(r.dir, "definitions.json")}, {"import_definitions", filepath.Join(r.dir, "permissions.json")}} {
 			ctl := exec.Command("/usr/lib/rabbitmq/bin/rabbitmqctl", args...)
 			ctl.Env, ctl.Dir = env, r.dir
 			if out, err := ctl.CombinedOutput(); err != nil {
@@ -167,6 +167,11 @@ func TestRabbitMQ(t *testing.T) {
 			}
 		}
 	}
+	if c := r.rawOrNot(t, "H40.02", "h40_02"); c != nil {
+		c.conn.Close()
+		t.Error("P7: an office comes in before its topics are known")
+	}
+	r.reload()
 	r.suite(t)
 }
 
