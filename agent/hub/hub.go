@@ -25,6 +25,7 @@ import (
 	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/agent/hub/software"
+	"tram/agent/hub/sso"
 	"tram/agent/hub/vitals"
 	"tram/agent/identity"
 	"tram/agent/lineage"
@@ -119,6 +120,7 @@ type Hub struct {
 	monitor  *monitor // nil: nobody may ask
 	reports  *report.Reports
 	accounts *account.Store // of the console
+	signOn   *sso.Client    // nil: accounts have passwords alone
 	commands *command.Book
 	releases *software.Software
 	updates  chan struct{} // somebody may lack software
@@ -250,6 +252,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
 		return err
 	}
+	h.openSignOn()
 	h.commands = command.New(h.db)
 	h.releases, h.updates = software.New(software.Options{DB: h.db, Blobs: h.blobs, Code: h.ca.Code, Authority: h.ca.Authority.Key}), make(chan struct{}, 1)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
@@ -360,6 +363,9 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.runDuty(ctx, group) })
 	group.Go(func() error { return h.runSoftware(ctx) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
+	if h.signOn != nil {
+		group.Go(func() error { return h.signOn.Run(ctx) })
+	}
 	return h.serve(ctx, group)
 }
 

@@ -132,6 +132,8 @@ func userState(u account.User) string {
 		return "tram.user.locked"
 	case u.Temporary:
 		return "tram.user.temporary"
+	case u.Issuer != "":
+		return "tram.user.external"
 	}
 	return "tram.user.in-use"
 }

@@ -11,8 +11,8 @@ import (
 // world by name.
 var whoMay = map[string]string{
 	"GET /dang-nhap": "all", "POST /dang-nhap": "all", "POST /dang-xuat": "all", "POST /ngon-ngu": "all", "GET /trang-thai": "all", "/": "all",
-	"GET /chung-thu-trang.crt": "all",
-	"GET /mat-khau":            "op sec ky", "POST /mat-khau": "op sec ky", "GET /tai-khoan": "op sec ky", "POST /tai-khoan/dang-xuat-het": "op sec ky",
+	"GET /chung-thu-trang.crt": "all", "GET /dang-nhap/mot-lan": "all", "GET /dang-nhap/mot-lan/ve": "all",
+	"GET /mat-khau": "op sec ky", "POST /mat-khau": "op sec ky", "GET /tai-khoan": "op sec ky", "POST /tai-khoan/dang-xuat-het": "op sec ky",
 	"GET /{$}": "op sec ky", "GET /tinh-hinh": "op sec ky", "GET /thiet-bi": "op sec ky", "GET /thiet-bi/xuat": "op sec ky", "GET /thiet-bi/mot/{code}": "op sec ky",
 	"GET /van-ban-khan": "op sec ky", "POST /van-ban-khan": "op sec", "GET /su-co": "op sec ky", "GET /su-co/mot/{id}": "op sec ky", "POST /su-co/mot/{id}": "op sec",
 	"GET /su-co/mot/{id}/tuong-trinh": "op sec ky", "GET /bao-cao": "op sec", "GET /bao-cao/in": "op sec",

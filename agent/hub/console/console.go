@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ import (
 //go:embed assets/*.css templates/*.html
 var files embed.FS
 
-// Options of New. All but Root, Logger and Now are required.
+// Options of New. All but SignOn, Root, Logger and Now are required.
 type Options struct {
 	Code, Name, Version string // of the hub
 	Fleet               Fleet
@@ -31,6 +32,7 @@ type Options struct {
 	Duty                Duty
 	Reports             Reports
 	Accounts            page.Accounts
+	SignOn              page.SignOn // nil: passwords alone
 	// Root is the certificate that PCs are to trust for these pages, PEM; nil:
 	// they stay on this machine.
 	Root   func() ([]byte, error)
@@ -82,7 +84,7 @@ func newSite(o Options) (*site, error) {
 	var err error
 	s.Site, err = page.New(page.Options{
 		Files: files, Accounts: o.Accounts, Unit: page.Unit{Code: o.Code, Name: o.Name}, Version: o.Version,
-		Home: homePath, HomeText: "console.error.home", Lost: "console.lost", Frame: s.frame, Back: formPage, Packed: true, Secure: o.Secure, Logger: o.Logger, Now: o.Now,
+		Home: homePath, HomeText: "console.error.home", Lost: "console.lost", Frame: s.frame, Back: formPage, SignOn: o.SignOn, Packed: true, Secure: o.Secure, Logger: o.Logger, Now: o.Now,
 	})
 	return s, err
 }
@@ -95,7 +97,7 @@ func (s *site) table() []page.Route {
 		v.Redirect(homePath)
 		return nil
 	}
-	return append(s.Routes(),
+	return append(slices.Concat(s.Routes(), s.SignOnRoutes()),
 		page.Route{Who: account.Fleet, Pattern: "GET /{$}", Do: home},
 		page.Route{Who: account.Fleet, Pattern: "GET " + homePath, Do: s.overview},
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicesPath, Do: s.devices},

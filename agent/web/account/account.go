@@ -14,6 +14,8 @@
 //     session outlives Options.MaxLife.
 //   - A password that somebody else set has to be replaced at the next sign-in.
 //   - What a role may do is one table, see Role.May.
+//   - Who signs in elsewhere is known by issuer and subject alone, has no password
+//     here, and the role of the latest sign-in.
 //   - Each change of an account is told to Options.Record within the
 //     transaction that makes it.
 package account
@@ -77,6 +79,9 @@ type User struct {
 	Temporary bool `json:"temporary"`
 	// Locked says that too many sign-ins failed in a row.
 	Locked bool `json:"locked"`
+	// Issuer is the provider of single sign-on that vouches for the person; "" for
+	// an account with a password of its own.
+	Issuer string `json:"issuer,omitempty"`
 }
 
 // NewUser is what CreateUser needs.
@@ -232,6 +237,9 @@ func (s *Store) SetPassword(ctx context.Context, by, name, password string) erro
 	}
 	name = foldName(name)
 	err = s.change(ctx, Event{Action: "user.password-set", By: by, Name: name}, func(tx *sqlite.Tx) error {
+		if err := hasPassword(tx, name); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(`UPDATE users SET hash = ?, temporary = 1 WHERE name = ?`, hash, name); err != nil {
 			return err
 		}
@@ -282,7 +290,8 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 	var all []User
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
 		rows, err := tx.Query(`SELECT name, display, role, scope, created, disabled, temporary,
-			EXISTS (SELECT 1 FROM attempts a WHERE a.name = users.name AND a.failed >= ?) FROM users ORDER BY name`, LockAfter)
+			EXISTS (SELECT 1 FROM attempts a WHERE a.name = users.name AND a.failed >= ?),
+			coalesce((SELECT issuer FROM identities WHERE user = users.name), '') FROM users ORDER BY name`, LockAfter)
 		if err != nil {
 			return err
 		}
@@ -290,7 +299,7 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 		for rows.Next() {
 			var u User
 			var created int64
-			if err := rows.Scan(&u.Name, &u.Display, &u.Role, &u.Scope, &created, &u.Disabled, &u.Temporary, &u.Locked); err != nil {
+			if err := rows.Scan(&u.Name, &u.Display, &u.Role, &u.Scope, &created, &u.Disabled, &u.Temporary, &u.Locked, &u.Issuer); err != nil {
 				return err
 			}
 			u.Created = sqlite.Time(created)
