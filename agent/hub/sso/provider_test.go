@@ -91,10 +91,11 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		p.write(w, meta)
 	case "/keys":
-		key := signingKey().PublicKey
-		x, y := make([]byte, 32), make([]byte, 32)
-		key.X.FillBytes(x)
-		key.Y.FillBytes(y)
+		point, err := signingKey().PublicKey.Bytes() // 4, X, Y
+		if err != nil {
+			p.t.Error(err)
+		}
+		x, y := point[1:33], point[33:]
 		p.write(w, map[string]any{"keys": []any{map[string]string{"kty": "EC", "crv": "P-256", "kid": "k1", "use": "sig", "alg": "ES256",
 			"x": base64.RawURLEncoding.EncodeToString(x), "y": base64.RawURLEncoding.EncodeToString(y)}}})
 	case "/auth":
