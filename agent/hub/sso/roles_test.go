@@ -56,3 +56,23 @@ func TestClaimsGiveRoles(t *testing.T) {
 		})
 	}
 }
+
+// FuzzClaims reads whatever a provider says; a role comes from a rule alone.
+func FuzzClaims(f *testing.F) {
+	f.Add(`{"a":{"b":["tram-truc"]}}`, "a.b")
+	f.Add(`{"a.b":"tram-cum-x"}`, "a.b")
+	f.Add(`{"a":{"b.c":{"tram-an-toan":1}}}`, "a.b.c")
+	f.Add(`{"":{"":[]}}`, ".")
+	rules := []rule{{group: "tram-truc", role: account.Operator}, {group: "tram-cum-", star: true, role: account.Officer, scope: "*"}}
+	f.Fuzz(func(t *testing.T, text, name string) {
+		claims := map[string]any{}
+		if json.Unmarshal([]byte(text), &claims) != nil {
+			return
+		}
+		groups := texts(claim(claims, name))
+		role, scope := roleOf(rules, groups)
+		if (role == account.Officer) != (scope != "") || role != "" && len(groups) == 0 {
+			t.Errorf("%q gave %q of %q", groups, role, scope)
+		}
+	})
+}
