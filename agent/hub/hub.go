@@ -62,8 +62,8 @@ const (
 	cachedCards = 16 << 10
 	// gcPercent is the garbage collector's GOGC of a hub. Most of its memory is
 	// sessions at rest, and with the usual 100 as much again would be garbage: with
-	// 11,000 offices some 150 MB more for some percent less work.
-	gcPercent = 50
+	// 11,000 offices some 250 MB more for some percent less work.
+	gcPercent = 25
 	// backlog is how many outgoing bundles a hub holds in memory for each office,
 	// the most urgent first; the rest waits in the queue.
 	backlog = 32
