@@ -30,6 +30,7 @@ type Options struct {
 	Figures             Figures
 	Duty                Duty
 	Reports             Reports
+	Releases            Releases
 	Accounts            page.Accounts
 	// Root is the certificate that PCs are to trust for these pages, PEM; nil:
 	// they stay on this machine.
@@ -53,6 +54,8 @@ const (
 	urgentPath    = "/van-ban-khan"
 	incidentsPath = "/su-co"
 	reportPath    = "/bao-cao"
+	updatesPath   = "/cap-nhat"
+	updatePath    = updatesPath + "/mot/"
 	rootPath      = "/chung-thu-trang.crt"
 )
 
@@ -72,7 +75,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil || o.Duty == nil || o.Reports == nil {
+	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil || o.Duty == nil || o.Reports == nil || o.Releases == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
@@ -134,6 +137,11 @@ func (s *site) table() []page.Route {
 		page.Route{Who: account.Trust, Pattern: "GET " + reportPath, Do: s.report},
 		page.Route{Who: account.Trust, Pattern: "GET " + reportPath + "/in", Do: s.printReport},
 
+		page.Route{Who: account.Releases, Pattern: "GET " + updatesPath, Do: s.updates},
+		page.Route{Who: account.Releases, Pattern: "GET " + updatePath + "{version}", Do: s.update},
+		page.Route{Who: account.Stage, Pattern: "POST " + updatePath + "{version}", Do: s.stageUpdate},
+		page.Route{Who: account.Releases, Pattern: "POST " + updatePath + "{version}/dung", Do: s.stopUpdate},
+
 		page.Route{Who: account.Fleet, Pattern: "GET " + dossiersPath, Do: s.dossiers},
 		page.Route{Who: account.Fleet, Pattern: "GET " + dossiersPath + "/xuat", Do: s.exportDossiers},
 	)
@@ -141,7 +149,7 @@ func (s *site) table() []page.Route {
 
 // formPage is the page that a form was on whose address is path.
 func formPage(path string) string {
-	for _, action := range []string{"/moi-lai", "/thu-hoi", "/quen", "/tam-dung"} {
+	for _, action := range []string{"/moi-lai", "/thu-hoi", "/quen", "/tam-dung", "/dung"} {
 		path = strings.TrimSuffix(path, action)
 	}
 	switch {
@@ -170,6 +178,7 @@ var menu = []struct {
 	{urgentPath, "console.urgent.title", "Alt+5", account.Fleet},
 	{incidentsPath, "console.incidents.title", "Alt+6", account.Fleet},
 	{reportPath, "console.report.title", "Alt+7", account.Trust},
+	{updatesPath, "console.updates.title", "Alt+8", account.Releases},
 }
 
 // trustPages are the pages under "invites and enrolment".

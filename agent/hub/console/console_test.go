@@ -26,11 +26,13 @@ var tour = map[string]string{
 	"invites": "/moi", "invites-expired": "/moi?trang-thai=expired", "batch": "/moi/dot?ten=2026-11-A", "invite-form": "/moi/them",
 	"waiting": "/phong-cho", "certificates": "/chung-thu", "offices": "/don-vi", "offices-found": "/don-vi?tu=phu+3", "office": "/don-vi/mot/H40.2.03", "office-form": "/don-vi/them",
 	"urgent": "/van-ban-khan", "incidents": "/su-co", "incidents-all": "/su-co?loc=tat-ca", "report": "/bao-cao",
+	"updates": "/cap-nhat", "update-held": "/cap-nhat/mot/1.5.0?xem=failed", "update-new": "/cap-nhat/mot/1.6.0",
 	"dossiers": "/mot-cua", "dossiers-one": "/mot-cua?don-vi=H40.1.00", "dossiers-none": "/mot-cua?thang=2020-01", "account": "/tai-khoan", "no-page": "/khong-co",
 }
 
 func TestEveryScreenIsCleanInBothLanguages(t *testing.T) {
 	w := seeded(t)
+	w.releases(t.Context())
 	for _, name := range []string{"op", "sec"} {
 		p := w.as(name)
 		for _, lang := range []string{"vi", "en"} {

@@ -10,6 +10,7 @@ import (
 	"tram/agent/hub/incident"
 	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
+	"tram/agent/hub/software"
 	"tram/storage/audit"
 )
 
@@ -146,6 +147,22 @@ type Duty interface {
 type Reports interface {
 	// Month is that of a month, "" for the present one. Problem hub.report-month.
 	Month(ctx context.Context, month string) (report.Month, error)
+}
+
+// Releases are those of the office's program. Problems are those of software.Software.
+type Releases interface {
+	List(ctx context.Context) (software.Overview, error)
+	Offices(ctx context.Context) ([]software.Office, error)
+	// Members is how each office right below stands with a release, or would stand were
+	// it staged as q says; hubs is how many neighbours are hubs, whose offices are not in
+	// it.
+	Members(ctx context.Context, version string, q *software.Stage) (list []software.OfficeProgress, hubs int, err error)
+	Stage(ctx context.Context, q software.Stage, by string) (software.Release, error)
+	Pause(ctx context.Context, version, by string, pause bool) (software.Release, error)
+	Withdraw(ctx context.Context, version, by string) (software.Release, error)
+	// Above is the code of the hub above, which signs software in this one's place; "":
+	// there is none.
+	Above() string
 }
 
 // Figures are those of one-stop dossiers.

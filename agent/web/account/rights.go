@@ -37,11 +37,14 @@ const (
 	Pause   Right = "pause"   // stop and resume watching boxes
 	Revoke  Right = "revoke"  // revoke keys, and invite another box in a box's place
 	Offices Right = "offices" // change the directory of offices
+
+	Releases Right = "releases" // see the releases of the office's program, and pause one
+	Stage    Right = "stage"    // have a release go to a ring, go on, and withdraw it
 )
 
 // Rights lists every right.
 var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks, Dossiers, DossierDesk, DossierWork, DossierDecide,
-	Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Offices}
+	Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Offices, Releases, Stage}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
@@ -52,8 +55,8 @@ var grants = map[Role][]Right{
 	OneStop: {Lists, Handed, Handle, Dossiers, DossierDesk, DossierWork},
 	IT:      {Lists, Accounts, Admin, Stick},
 
-	Operator: {Fleet, Duty, Trust, Invite, Pause, Offices},
-	Security: {Fleet, Duty, Trust, Invite, Admit, Pause, Revoke},
+	Operator: {Fleet, Duty, Trust, Invite, Pause, Offices, Releases, Stage},
+	Security: {Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Releases},
 	Officer:  {Fleet},
 }
 
