@@ -31,6 +31,7 @@ type Options struct {
 	Duty                Duty
 	Reports             Reports
 	Releases            Releases
+	Orders              Orders
 	Accounts            page.Accounts
 	// Root is the certificate that PCs are to trust for these pages, PEM; nil:
 	// they stay on this machine.
@@ -54,6 +55,7 @@ const (
 	urgentPath    = "/van-ban-khan"
 	incidentsPath = "/su-co"
 	reportPath    = "/bao-cao"
+	ordersPath    = "/lenh"
 	updatesPath   = "/cap-nhat"
 	updatePath    = updatesPath + "/mot/"
 	rootPath      = "/chung-thu-trang.crt"
@@ -75,7 +77,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil || o.Duty == nil || o.Reports == nil || o.Releases == nil {
+	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil || o.Duty == nil || o.Reports == nil || o.Releases == nil || o.Orders == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
@@ -105,6 +107,12 @@ func (s *site) table() []page.Route {
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicesPath + "/xuat", Do: s.exportDevices},
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicePath + "{code}", Do: s.device},
 		page.Route{Who: account.Pause, Pattern: "POST " + devicePath + "{code}/tam-dung", Do: s.pause},
+		page.Route{Who: account.Order, Pattern: "POST " + devicePath + "{code}/lenh", Do: s.order},
+		page.Route{Who: account.Order, Pattern: "POST " + devicesPath + "/lenh", Do: s.orderMany},
+		page.Route{Who: account.Order, Pattern: "GET " + ordersPath, Do: s.orders},
+		page.Route{Who: account.Order, Pattern: "GET " + ordersPath + "/mot/{id}", Do: s.orderPage},
+		page.Route{Who: account.Order, Pattern: "POST " + ordersPath + "/mot/{id}", Do: s.withdrawOrder},
+		page.Route{Who: account.Order, Pattern: "GET " + ordersPath + "/mot/{id}/goi", Do: s.orderArchive},
 		page.Route{Who: account.Revoke, Pattern: "POST " + devicePath + "{code}/moi-lai", Do: s.reinvite},
 		page.Route{Who: account.Revoke, Pattern: "POST " + devicePath + "{code}/thu-hoi", Do: s.revoke},
 		page.Route{Who: account.Revoke, Pattern: "POST " + devicePath + "{code}/quen", Do: s.release},
@@ -149,10 +157,12 @@ func (s *site) table() []page.Route {
 
 // formPage is the page that a form was on whose address is path.
 func formPage(path string) string {
-	for _, action := range []string{"/moi-lai", "/thu-hoi", "/quen", "/tam-dung", "/dung"} {
+	for _, action := range []string{"/moi-lai", "/thu-hoi", "/quen", "/tam-dung", "/dung", "/lenh"} {
 		path = strings.TrimSuffix(path, action)
 	}
 	switch {
+	case path == "": // of orders without a box
+		return ordersPath
 	case strings.HasPrefix(path, waitingPath):
 		return waitingPath
 	case path == invitesPath+"/danh-sach":

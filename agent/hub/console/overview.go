@@ -85,7 +85,7 @@ func (s *site) overview(ctx context.Context, v *page.Visit) error {
 		view.Steps = s.firstSteps(v)
 		return s.Render(v, "overview", view, http.StatusOK)
 	}
-	for _, state := range order {
+	for _, state := range stateOrder {
 		if n := counts[state]; n > 0 || state == fleet.Normal {
 			view.States = append(view.States, Figure{state.String(), strconv.Itoa(n), s.say(v).state(state), "", stateHref(state)})
 		}

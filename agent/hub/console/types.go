@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tram/agent/hub/ca"
+	"tram/agent/hub/command"
 	"tram/agent/hub/duty"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/incident"
@@ -14,8 +15,8 @@ import (
 	"tram/storage/audit"
 )
 
-// order is the states as a person looks at them.
-var order = []fleet.State{fleet.NeedsRepair, fleet.OutOfContact, fleet.OutOfContactGroup, fleet.Late, fleet.NotEnrolled, fleet.Stopped, fleet.Normal}
+// stateOrder is the states as a person looks at them.
+var stateOrder = []fleet.State{fleet.NeedsRepair, fleet.OutOfContact, fleet.OutOfContactGroup, fleet.Late, fleet.NotEnrolled, fleet.Stopped, fleet.Normal}
 
 // Cluster is a group of boxes that hang together, with how many are in each
 // state.
@@ -163,6 +164,19 @@ type Releases interface {
 	// Above is the code of the hub above, which signs software in this one's place; "":
 	// there is none.
 	Above() string
+}
+
+// Orders are what boxes were ordered to do. Who may see a box the console decides before
+// it asks here. Problems are those of command.Book and hub.Order.
+type Orders interface {
+	// Check tells why a box can be ordered nothing, nil when it can.
+	Check(ctx context.Context, code string) error
+	Give(ctx context.Context, o command.Order) (command.Record, error)
+	List(ctx context.Context, q command.Query) ([]command.Record, error)
+	Get(ctx context.Context, id string) (command.Record, error)
+	// Archive is the support archive that came back.
+	Archive(ctx context.Context, id string) ([]byte, error)
+	Withdraw(ctx context.Context, id, by string, role command.Role) error
 }
 
 // Figures are those of one-stop dossiers.

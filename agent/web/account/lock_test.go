@@ -191,7 +191,7 @@ func TestEachRoleMayWhatTheTableSays(t *testing.T) {
 		Clerk:  "lists content handed handle direct answer send stick books keep-books dossiers dossier-desk dossier-work",
 		Leader: "lists content handed handle direct books dossiers dossier-work dossier-decide", Staff: "lists handed handle books dossiers dossier-work",
 		OneStop: "lists handed handle dossiers dossier-desk dossier-work", IT: "lists accounts admin stick", "": "", "boss": "",
-		Operator: "fleet duty trust invite pause offices releases stage", Security: "fleet duty trust invite admit pause revoke releases", Officer: "fleet",
+		Operator: "fleet duty trust invite pause offices order releases stage", Security: "fleet duty trust invite admit pause revoke order releases", Officer: "fleet order",
 	}
 	for role, rights := range want {
 		got := ""

@@ -38,13 +38,14 @@ const (
 	Revoke  Right = "revoke"  // revoke keys, and invite another box in a box's place
 	Offices Right = "offices" // change the directory of offices
 
+	Order    Right = "order"    // order boxes to do something; what, command.Role says
 	Releases Right = "releases" // see the releases of the office's program, and pause one
 	Stage    Right = "stage"    // have a release go to a ring, go on, and withdraw it
 )
 
 // Rights lists every right.
 var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks, Dossiers, DossierDesk, DossierWork, DossierDecide,
-	Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Offices, Releases, Stage}
+	Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Offices, Order, Releases, Stage}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
@@ -55,9 +56,9 @@ var grants = map[Role][]Right{
 	OneStop: {Lists, Handed, Handle, Dossiers, DossierDesk, DossierWork},
 	IT:      {Lists, Accounts, Admin, Stick},
 
-	Operator: {Fleet, Duty, Trust, Invite, Pause, Offices, Releases, Stage},
-	Security: {Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Releases},
-	Officer:  {Fleet},
+	Operator: {Fleet, Duty, Trust, Invite, Pause, Offices, Order, Releases, Stage},
+	Security: {Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Order, Releases},
+	Officer:  {Fleet, Order},
 }
 
 // May reports whether the role has the right. An unknown role has none.
