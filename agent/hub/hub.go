@@ -261,6 +261,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return errors.Join(h.relay.Refused(tx, peer, b, o), h.orderRefused(tx, b))
 			},
+			Arrived: h.sent,
 		},
 	})
 	h.relay = relay.New(relay.Options{
@@ -456,6 +457,9 @@ func (h *Hub) tidy(ctx context.Context) error {
 		}
 		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("use of SIMs not noted", "error", err)
+		}
+		if err := h.noteWaiting(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("what is left not noted", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -16,6 +16,7 @@ func TestConsoleFitsBothWindowsInBothLanguages(t *testing.T) {
 	w, new := seeded(t), empty(t)
 	w.duty(t.Context())
 	w.releases(t.Context())
+	w.day(t.Context())
 	_, done, _ := w.orders(t.Context())
 	for _, width := range webtest.Widths() {
 		c := webtest.New(t, w.url, width, 768)

@@ -33,6 +33,7 @@ var tour = map[string]string{
 func TestEveryScreenIsCleanInBothLanguages(t *testing.T) {
 	w := seeded(t)
 	w.releases(t.Context())
+	w.day(t.Context())
 	w.orders(t.Context())
 	for _, name := range []string{"op", "sec"} {
 		p := w.as(name)

@@ -30,6 +30,7 @@ type OverviewView struct {
 	Table    page.Grid
 	Todo     []Todo
 	MoreTodo page.Option // the rest of them
+	Chart    DayChart
 }
 
 // Step is one of those that lead from nothing to a running province.
@@ -91,6 +92,9 @@ func (s *site) overview(ctx context.Context, v *page.Visit) error {
 		}
 	}
 	if err := s.figures(ctx, v, &view, o); err != nil {
+		return err
+	}
+	if view.Chart, err = s.chart(ctx, v); err != nil {
 		return err
 	}
 	view.Clusters, view.Table = s.say(v).clusters(o.Clusters), s.say(v).clusterTable(o.Clusters)

@@ -144,8 +144,10 @@ type Duty interface {
 	Snooze(ctx context.Context, scope string, id incident.ID, until time.Time, by string) error
 }
 
-// Reports tells of months.
+// Reports tells of months, and of the last day.
 type Reports interface {
+	// Hours are those of the last day in which something is known, the oldest first.
+	Hours(ctx context.Context, scope string) ([]report.Hour, error)
 	// Month is that of a month, "" for the present one. Problem hub.report-month.
 	Month(ctx context.Context, month string) (report.Month, error)
 }
