@@ -247,7 +247,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	h.onestop = newOnestop(h.db, h.ca.Code)
 	h.monitor = newMonitor(h)
 	h.reports = report.New(h.db, h.fleet)
-	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
+	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Keep: []account.Role{account.Operator, account.Security}, Record: account.Audited, Logger: h.log}); err != nil {
 		return err
 	}
 	h.commands = command.New(h.db)

@@ -32,6 +32,7 @@ type Options struct {
 	Reports             Reports
 	Releases            Releases
 	Orders              Orders
+	People              People
 	Accounts            page.Accounts
 	// Root is the certificate that PCs are to trust for these pages, PEM; nil:
 	// they stay on this machine.
@@ -56,6 +57,8 @@ const (
 	incidentsPath = "/su-co"
 	reportPath    = "/bao-cao"
 	ordersPath    = "/lenh"
+	peoplePath    = "/nguoi-dung"
+	personPath    = peoplePath + "/mot/"
 	updatesPath   = "/cap-nhat"
 	updatePath    = updatesPath + "/mot/"
 	rootPath      = "/chung-thu-trang.crt"
@@ -77,7 +80,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil || o.Duty == nil || o.Reports == nil || o.Releases == nil || o.Orders == nil {
+	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil || o.Duty == nil || o.Reports == nil || o.Releases == nil || o.Orders == nil || o.People == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
@@ -150,6 +153,11 @@ func (s *site) table() []page.Route {
 		page.Route{Who: account.Stage, Pattern: "POST " + updatePath + "{version}", Do: s.stageUpdate},
 		page.Route{Who: account.Releases, Pattern: "POST " + updatePath + "{version}/dung", Do: s.stopUpdate},
 
+		page.Route{Who: account.Accounts, Pattern: "GET " + peoplePath, Do: s.people},
+		page.Route{Who: account.Accounts, Pattern: "POST " + peoplePath, Do: s.addPerson},
+		page.Route{Who: account.Accounts, Pattern: "GET " + personPath + "{name}", Do: s.person},
+		page.Route{Who: account.Accounts, Pattern: "POST " + personPath + "{name}", Do: s.changePerson},
+
 		page.Route{Who: account.Fleet, Pattern: "GET " + dossiersPath, Do: s.dossiers},
 		page.Route{Who: account.Fleet, Pattern: "GET " + dossiersPath + "/xuat", Do: s.exportDossiers},
 	)
@@ -189,6 +197,7 @@ var menu = []struct {
 	{incidentsPath, "console.incidents.title", "Alt+6", account.Fleet},
 	{reportPath, "console.report.title", "Alt+7", account.Trust},
 	{updatesPath, "console.updates.title", "Alt+8", account.Releases},
+	{peoplePath, "console.people.title", "Alt+9", account.Accounts},
 }
 
 // trustPages are the pages under "invites and enrolment".

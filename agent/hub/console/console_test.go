@@ -26,7 +26,7 @@ var tour = map[string]string{
 	"invites": "/moi", "invites-expired": "/moi?trang-thai=expired", "batch": "/moi/dot?ten=2026-11-A", "invite-form": "/moi/them",
 	"waiting": "/phong-cho", "certificates": "/chung-thu", "offices": "/don-vi", "offices-found": "/don-vi?tu=phu+3", "office": "/don-vi/mot/H40.2.03", "office-form": "/don-vi/them",
 	"urgent": "/van-ban-khan", "incidents": "/su-co", "incidents-all": "/su-co?loc=tat-ca", "report": "/bao-cao",
-	"orders": "/lenh", "updates": "/cap-nhat", "update-held": "/cap-nhat/mot/1.5.0?xem=failed",
+	"people": "/nguoi-dung", "person": "/nguoi-dung/mot/ky", "orders": "/lenh", "updates": "/cap-nhat", "update-held": "/cap-nhat/mot/1.5.0?xem=failed",
 	"dossiers": "/mot-cua", "dossiers-one": "/mot-cua?don-vi=H40.1.00", "dossiers-none": "/mot-cua?thang=2020-01", "account": "/tai-khoan", "no-page": "/khong-co",
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tram/agent/api"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/command"
 	"tram/agent/hub/duty"
@@ -12,6 +13,7 @@ import (
 	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/agent/hub/software"
+	"tram/agent/web/account"
 	"tram/storage/audit"
 )
 
@@ -179,6 +181,19 @@ type Orders interface {
 	// Archive is the support archive that came back.
 	Archive(ctx context.Context, id string) ([]byte, error)
 	Withdraw(ctx context.Context, id, by string, role command.Role) error
+}
+
+// People are the accounts of the console. Problems are those of account.Store. Whether
+// the visitor may change an account the console decides before it asks here.
+type People interface {
+	Users(ctx context.Context) ([]account.User, error)
+	Sessions(ctx context.Context, name string) ([]account.Session, error)
+	// Add makes an account whose password has to be replaced at the first sign-in.
+	Add(ctx context.Context, n account.NewUser) (account.User, error)
+	SetPassword(ctx context.Context, name, password, by string) error
+	SetRole(ctx context.Context, name string, role account.Role, scope, by string) error
+	// Change closes, opens or unlocks an account, or ends its sessions.
+	Change(ctx context.Context, name string, what api.AccountChange, by string) error
 }
 
 // Figures are those of one-stop dossiers.

@@ -14,7 +14,7 @@ const (
 	Direct   Right = "direct"   // submit, instruct, hand over, reassign, extend, withdraw, reopen
 	Answer   Right = "answer"   // accept, return, have signatures checked again
 	Send     Right = "send"     // write and send documents, change their order
-	Accounts Right = "accounts" // see accounts; make, open, close and unlock them; set passwords
+	Accounts Right = "accounts" // see accounts; make, open, close and unlock them; set passwords; at a hub those of roles that Role.Over allows
 	Admin    Right = "admin"    // see how the box stands and change how it works: seals, connectors, applications
 	Stick    Right = "stick"    // carry packages out and in by stick
 
@@ -56,8 +56,8 @@ var grants = map[Role][]Right{
 	OneStop: {Lists, Handed, Handle, Dossiers, DossierDesk, DossierWork},
 	IT:      {Lists, Accounts, Admin, Stick},
 
-	Operator: {Fleet, Duty, Trust, Invite, Pause, Offices, Order, Releases, Stage},
-	Security: {Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Order, Releases},
+	Operator: {Fleet, Duty, Trust, Invite, Pause, Offices, Order, Releases, Stage, Accounts},
+	Security: {Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Order, Releases, Accounts},
 	Officer:  {Fleet, Order},
 }
 
