@@ -413,12 +413,16 @@ func (h *Hub) acceptPeers(ctx context.Context, group *errgroup.Group) error {
 				return errors.New("connection to the broker has ended")
 			}
 			group.Go(func() error {
-				if err := h.node.Run(ctx, p.Office(), p); err != nil && ctx.Err() == nil {
-					h.log.Warn("session ended", "peer", p.Office(), "error", err)
-				}
+				h.parted(ctx, p, h.node.Run(ctx, p.Office(), p)) // no more here: it lies on the stack of each office
 				return nil
 			})
 		}
+	}
+}
+
+func (h *Hub) parted(ctx context.Context, p *mqtt.Peer, err error) {
+	if err != nil && ctx.Err() == nil {
+		h.log.Warn("session ended", "peer", p.Office(), "error", err)
 	}
 }
 
