@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,19 +104,13 @@ func (s *site) table() []page.Route {
 		v.Redirect(homePath)
 		return nil
 	}
-	return append(s.Routes(),
+	return append(slices.Concat(s.Routes(), s.actRoutes()),
 		page.Route{Who: account.Fleet, Pattern: "GET /{$}", Do: home},
 		page.Route{Who: account.Fleet, Pattern: "GET " + homePath, Do: s.overview},
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicesPath, Do: s.devices},
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicesPath + "/xuat", Do: s.exportDevices},
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicePath + "{code}", Do: s.device},
 		page.Route{Who: account.Pause, Pattern: "POST " + devicePath + "{code}/tam-dung", Do: s.pause},
-		page.Route{Who: account.Order, Pattern: "POST " + devicePath + "{code}/lenh", Do: s.order},
-		page.Route{Who: account.Order, Pattern: "POST " + devicesPath + "/lenh", Do: s.orderMany},
-		page.Route{Who: account.Order, Pattern: "GET " + ordersPath, Do: s.orders},
-		page.Route{Who: account.Order, Pattern: "GET " + ordersPath + "/mot/{id}", Do: s.orderPage},
-		page.Route{Who: account.Order, Pattern: "POST " + ordersPath + "/mot/{id}", Do: s.withdrawOrder},
-		page.Route{Who: account.Order, Pattern: "GET " + ordersPath + "/mot/{id}/goi", Do: s.orderArchive},
 		page.Route{Who: account.Revoke, Pattern: "POST " + devicePath + "{code}/moi-lai", Do: s.reinvite},
 		page.Route{Who: account.Revoke, Pattern: "POST " + devicePath + "{code}/thu-hoi", Do: s.revoke},
 		page.Route{Who: account.Revoke, Pattern: "POST " + devicePath + "{code}/quen", Do: s.release},
@@ -148,19 +143,29 @@ func (s *site) table() []page.Route {
 		page.Route{Who: account.Trust, Pattern: "GET " + reportPath, Do: s.report},
 		page.Route{Who: account.Trust, Pattern: "GET " + reportPath + "/in", Do: s.printReport},
 
-		page.Route{Who: account.Releases, Pattern: "GET " + updatesPath, Do: s.updates},
-		page.Route{Who: account.Releases, Pattern: "GET " + updatePath + "{version}", Do: s.update},
-		page.Route{Who: account.Stage, Pattern: "POST " + updatePath + "{version}", Do: s.stageUpdate},
-		page.Route{Who: account.Releases, Pattern: "POST " + updatePath + "{version}/dung", Do: s.stopUpdate},
-
-		page.Route{Who: account.Accounts, Pattern: "GET " + peoplePath, Do: s.people},
-		page.Route{Who: account.Accounts, Pattern: "POST " + peoplePath, Do: s.addPerson},
-		page.Route{Who: account.Accounts, Pattern: "GET " + personPath + "{name}", Do: s.person},
-		page.Route{Who: account.Accounts, Pattern: "POST " + personPath + "{name}", Do: s.changePerson},
-
 		page.Route{Who: account.Fleet, Pattern: "GET " + dossiersPath, Do: s.dossiers},
 		page.Route{Who: account.Fleet, Pattern: "GET " + dossiersPath + "/xuat", Do: s.exportDossiers},
 	)
+}
+
+// actRoutes are those of orders, updates and accounts.
+func (s *site) actRoutes() []page.Route {
+	return []page.Route{
+		{Who: account.Order, Pattern: "POST " + devicePath + "{code}/lenh", Do: s.order},
+		{Who: account.Order, Pattern: "POST " + devicesPath + "/lenh", Do: s.orderMany},
+		{Who: account.Order, Pattern: "GET " + ordersPath, Do: s.orders},
+		{Who: account.Order, Pattern: "GET " + ordersPath + "/mot/{id}", Do: s.orderPage},
+		{Who: account.Order, Pattern: "POST " + ordersPath + "/mot/{id}", Do: s.withdrawOrder},
+		{Who: account.Order, Pattern: "GET " + ordersPath + "/mot/{id}/goi", Do: s.orderArchive},
+		{Who: account.Releases, Pattern: "GET " + updatesPath, Do: s.updates},
+		{Who: account.Releases, Pattern: "GET " + updatePath + "{version}", Do: s.update},
+		{Who: account.Stage, Pattern: "POST " + updatePath + "{version}", Do: s.stageUpdate},
+		{Who: account.Releases, Pattern: "POST " + updatePath + "{version}/dung", Do: s.stopUpdate},
+		{Who: account.Accounts, Pattern: "GET " + peoplePath, Do: s.people},
+		{Who: account.Accounts, Pattern: "POST " + peoplePath, Do: s.addPerson},
+		{Who: account.Accounts, Pattern: "GET " + personPath + "{name}", Do: s.person},
+		{Who: account.Accounts, Pattern: "POST " + personPath + "{name}", Do: s.changePerson},
+	}
 }
 
 // formPage is the page that a form was on whose address is path.
@@ -169,8 +174,6 @@ func formPage(path string) string {
 		path = strings.TrimSuffix(path, action)
 	}
 	switch {
-	case path == "": // of orders without a box
-		return ordersPath
 	case strings.HasPrefix(path, waitingPath):
 		return waitingPath
 	case path == invitesPath+"/danh-sach":
