@@ -249,7 +249,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	h.onestop = newOnestop(h.db, h.ca.Code)
 	h.monitor = newMonitor(h)
 	h.reports = report.New(h.db, h.fleet)
-	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
+	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Keep: []account.Role{account.Operator, account.Security}, Record: account.Audited, Logger: h.log}); err != nil {
 		return err
 	}
 	h.openSignOn()
@@ -264,6 +264,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return errors.Join(h.relay.Refused(tx, peer, b, o), h.orderRefused(tx, b))
 			},
+			Arrived: h.sent,
 		},
 	})
 	h.relay = relay.New(relay.Options{
@@ -466,6 +467,9 @@ func (h *Hub) tidy(ctx context.Context) error {
 		}
 		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("use of SIMs not noted", "error", err)
+		}
+		if err := h.noteWaiting(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("what is left not noted", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -130,6 +130,7 @@ type Options struct {
 	// Record keeps an event, in the transaction of the change; nil keeps none.
 	Record func(tx *sqlite.Tx, e Event) error
 	Roles  []Role     // that accounts may have; nil is those of an office
+	Keep   []Role     // of which one open account stays: the last is not closed, and keeps its role
 	Hash   Parameters // zero takes DefaultParameters
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -215,6 +216,10 @@ func (s *Store) checkUser(u User) error {
 	if utf8.RuneCountInString(u.Display) > maxDisplay {
 		return problem.New(problem.Usage, "account.display", "display", i18n.Args{"max": maxDisplay})
 	}
+	return s.checkRole(u)
+}
+
+func (s *Store) checkRole(u User) error {
 	if !slices.Contains(s.options.Roles, u.Role) {
 		names := make([]string, len(s.options.Roles))
 		for i, r := range s.options.Roles {
@@ -252,6 +257,7 @@ func (s *Store) SetPassword(ctx context.Context, by, name, password string) erro
 }
 
 // SetDisabled closes or opens an account on behalf of by and ends its sessions.
+// Problems: account.unknown, account.last.
 func (s *Store) SetDisabled(ctx context.Context, by, name string, disabled bool) error {
 	action := "user.opened"
 	if disabled {
@@ -259,6 +265,11 @@ func (s *Store) SetDisabled(ctx context.Context, by, name string, disabled bool)
 	}
 	name = foldName(name)
 	return s.change(ctx, Event{Action: action, By: by, Name: name}, func(tx *sqlite.Tx) error {
+		if disabled {
+			if err := s.stays(tx, name, ""); err != nil {
+				return err
+			}
+		}
 		_, err := tx.Exec(`UPDATE users SET disabled = ? WHERE name = ?`, disabled, name)
 		return err
 	})

@@ -114,9 +114,9 @@ type Event struct {
 	By      string // who did it; "" when nobody is known
 	Name    string // the account
 	Address string // where a visitor came from; "" when nobody came
-	// Of single sign-on: who vouched for whom, and for which role.
+	// Of single sign-on: who vouched for whom.
 	Issuer, Subject string
-	Role            Role
+	Role            Role // that it has now, when that changed
 	Scope           string
 }
 

@@ -226,7 +226,7 @@ var answers = map[string][]string{
 	"cmd/tram-hub.waitingCommand":      {"tram-hub waiting list"},
 	"cmd/tram-hub.ssoCommand":          {"tram-hub sso check"},
 	"cmd/tram-hub.userListCommand":     {"tram-hub user list"},
-	"cmd/tram-hub.printNamed":          {"tram-hub user add", "tram-hub user password", "tram-hub user disable", "tram-hub user enable", "tram-hub user unlock", "tram-hub user sign-out"},
+	"cmd/tram-hub.printNamed":          {"tram-hub user add", "tram-hub user password", "tram-hub user role", "tram-hub user disable", "tram-hub user enable", "tram-hub user unlock", "tram-hub user sign-out"},
 	"cmd/tram-hub.decideCommand":       {"tram-hub waiting admit", "tram-hub waiting refuse"},
 	"cmd/tram-hub.sealCommand":         {"tram-hub seal issue"},
 	"cmd/tram-hub.brokerCommand":       {"tram-hub broker config"},
