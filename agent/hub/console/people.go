@@ -49,7 +49,11 @@ func (s *site) showPeople(ctx context.Context, v *page.Visit, failed error) erro
 	view.Styles, view.Path = s.Some("admin.css", "console.css"), peoplePath
 	g := page.Grid{Caption: v.T("console.people.title"), Head: []string{v.T("web.account.name"), v.T("web.account.display"), v.T("web.account.role"), v.T("hub.user.col.scope"), v.T("console.col.state")}}
 	for _, u := range all {
-		g.Rows = append(g.Rows, []page.Cell{{Text: u.Name, Href: personHref(u.Name)}, {Text: u.Display}, {Text: v.T("web.role." + string(u.Role))}, {Text: w.scopeName(u)}, {Tag: w.personTag(u)}})
+		kept := ""
+		if u.Issuer != "" {
+			kept = w.T("tram.user.external")
+		}
+		g.Rows = append(g.Rows, []page.Cell{{Text: u.Name, Note: kept, Href: personHref(u.Name)}, {Text: u.Display}, {Text: v.T("web.role." + string(u.Role))}, {Text: w.scopeName(u)}, {Tag: w.personTag(u)}})
 	}
 	value := func(name string) string { return v.R.PostForm.Get(name) }
 	inputs := append([]page.Input{
@@ -203,6 +207,9 @@ func (s *site) showPerson(ctx context.Context, v *page.Visit, failed error) erro
 		{Name: v.T("web.account.may"), Value: v.T("web.role.may." + string(u.Role))}, {Name: v.T("web.users.created"), Value: page.Full(u.Created)}}},
 		{Title: v.T("web.account.sessions"), Grid: signed}}
 	inputs := append(w.roleInputs(u.Role, u.Scope, clusters), w.passwordInput())
+	if u.Issuer != "" {
+		view.Sections[0].Facts = append(view.Sections[0].Facts, page.Fact{Name: v.T("web.account.issuer"), Value: u.Issuer})
+	}
 	if err := w.mayChange(u); err != nil {
 		view.Sections = append(view.Sections, page.Section{Notices: []page.Notice{{Text: w.Whole(problem.From(err))}}})
 	} else {
@@ -234,9 +241,12 @@ func (w words) personActs(u account.User, inputs []page.Input) []page.Section {
 	form := func(inputs []page.Input, b ...page.Button) []page.Form {
 		return []page.Form{{Action: personHref(u.Name), Inputs: inputs, Buttons: b}}
 	}
-	all := []page.Section{{Title: w.T("console.people.role"), Text: w.T("console.people.role-text"), Forms: form(inputs[:2], button("console.people.role-go", actRole, ""))},
-		{Title: w.T("web.users.reset"), Forms: form(inputs[2:], button("web.users.reset-go", actPassword, "plain"))},
-		{Title: w.T("web.account.everywhere"), Text: w.T("console.people.sign-out-text"), Forms: form(nil, button("web.account.everywhere", actSignOut, "plain"))}}
+	var all []page.Section
+	if u.Issuer == "" {
+		all = []page.Section{{Title: w.T("console.people.role"), Text: w.T("console.people.role-text"), Forms: form(inputs[:2], button("console.people.role-go", actRole, ""))},
+			{Title: w.T("web.users.reset"), Forms: form(inputs[2:], button("web.users.reset-go", actPassword, "plain"))}}
+	}
+	all = append(all, page.Section{Title: w.T("web.account.everywhere"), Text: w.T("console.people.sign-out-text"), Forms: form(nil, button("web.account.everywhere", actSignOut, "plain"))})
 	if u.Locked {
 		all = append(all, page.Section{Title: w.T("web.users.unlock"), Forms: form(nil, button("web.users.unlock", actUnlock, "plain"))})
 	}

@@ -217,12 +217,19 @@ func externalName(claim string) string {
 
 // hasPassword refuses what is about the password of an account that has none.
 func hasPassword(tx *sqlite.Tx, name string) error {
-	var external bool
-	if err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM identities WHERE user = ?)`, name).Scan(&external); err != nil {
+	external, err := isExternal(tx, name)
+	if err != nil {
 		return err
 	}
 	if external {
 		return problem.New(problem.Conflict, "account.no-password", "name", nil)
 	}
 	return nil
+}
+
+func isExternal(tx *sqlite.Tx, name string) (external bool, err error) {
+	if err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM identities WHERE user = ?)`, name).Scan(&external); err != nil {
+		return false, fmt.Errorf("look for identity: %w", err)
+	}
+	return external, nil
 }

@@ -253,6 +253,13 @@ func TestTheLastAccountOfARoleStays(t *testing.T) {
 	works(f.SetDisabled(ctx, "it", "op1", true)) // it is already
 	last("closing", f.SetDisabled(ctx, "it", "op2", true))
 	last("another role", f.SetRole(ctx, "it", "op2", Security, ""))
+	away, err := f.SignInExternal(ctx, External{Issuer: "https://id.example", Subject: "1", Name: "op3", Role: Operator})
+	works(err)
+	last("closing while another is of a provider that may be away", f.SetDisabled(ctx, "it", "op2", true))
+	works(f.SetDisabled(ctx, "it", away.Name, true))
+	if err := f.SetRole(ctx, "it", away.Name, Security, ""); code(err) != "account.no-role-here" {
+		t.Errorf("the role of an account of single sign-on: %v", err)
+	}
 	works(f.SetRole(ctx, "it", "op2", Operator, ""))
 	works(f.SetRole(ctx, "it", "op1", Officer, " Cụm Kỳ Sơn "))
 	if users, err := f.Users(ctx); err != nil || users[0].Role != Officer || users[0].Scope != "Cụm Kỳ Sơn" || users[1].Role != Operator || users[1].Disabled {
