@@ -122,7 +122,7 @@ func (d *desk) report(s api.Status, disk health.Trend) beat.Beat {
 		}
 	}
 	if s.Budget.Limit > 0 || s.Budget.Used > 0 {
-		b.Budget = &beat.Budget{Limit: s.Budget.Limit, Used: s.Budget.Used, Forecast: s.Budget.Forecast}
+		b.Budget = &beat.Budget{Limit: s.Budget.Limit, Used: s.Budget.Used, Forecast: s.Budget.Forecast, Today: s.Budget.Today, Usual: s.Budget.Usual}
 	}
 	return b
 }

@@ -105,7 +105,7 @@ func (d *desk) lineStatus(s *api.Status) {
 	if sync, ok := d.node.Stats(d.id.Hub); ok {
 		s.Link.Rate, s.Link.RTT, s.Link.Window = int64(sync.Line.Rate), sync.Line.RTT.Milliseconds(), sync.Window
 	}
-	s.Budget = api.Budget{Used: now.Account.Used, Limit: now.Limit, Resets: now.Account.Resets}
+	s.Budget = api.Budget{Used: now.Account.Used, Limit: now.Limit, Today: now.Account.Today, Usual: max(0, now.Account.Usual), Resets: now.Account.Resets}
 	if now.Account.Forecast >= 0 {
 		s.Budget.Forecast = &now.Account.Forecast
 	}

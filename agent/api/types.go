@@ -74,7 +74,9 @@ type Budget struct {
 	Used     int64     `json:"used"`
 	Limit    int64     `json:"limit"`    // 0: no bound
 	Forecast *int64    `json:"forecast"` // at the month's end; null while nothing can be said
-	Resets   time.Time `json:"resets"`   // when the next month begins
+	Today    int64     `json:"today"`
+	Usual    int64     `json:"usual"`  // mean of the last seven days before today; 0: not known yet
+	Resets   time.Time `json:"resets"` // when the next month begins
 }
 
 // Clock says what time this office believes it is and why.

@@ -19,6 +19,7 @@ import (
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/incident"
 	"tram/agent/hub/registry"
+	"tram/agent/hub/software"
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/agent/workdays"
@@ -68,6 +69,8 @@ type dutyRoom struct {
 	pulse    *alert.Pulse    // nil: none
 	faults   problem.List    // of the settings of channels
 	boxes    map[string]fleet.Watched
+	lags     map[string]software.Lag // as of lagged
+	lagged   time.Time
 	ordinary []incident.Document // as of looked
 	looked   time.Time
 	tidied   time.Time
@@ -381,6 +384,12 @@ func (h *Hub) dutyAgents(ctx context.Context, now time.Time) ([]incident.Agent, 
 	if err != nil {
 		return nil, err
 	}
+	if now.Sub(h.duty.lagged) >= lagsEvery || now.Before(h.duty.lagged) {
+		if h.duty.lags, err = h.releases.Lags(ctx); err != nil {
+			return nil, err
+		}
+		h.duty.lagged = now
+	}
 	list := make([]incident.Agent, 0, len(boxes))
 	for _, b := range boxes {
 		contact := contacts[registry.Key(b.Code)]
@@ -392,11 +401,21 @@ func (h *Hub) dutyAgents(ctx context.Context, now time.Time) ([]incident.Agent, 
 		}
 		if b.Last != nil {
 			a.Beat = figuresOf(now, b)
+			if lag, behind := h.duty.lags[b.Code]; behind {
+				a.Beat.Behind, a.Beat.BehindFor = &lag.Releases, now.Sub(lag.Since)
+			}
 		}
 		list = append(list, a)
 	}
 	return list, nil
 }
+
+// lagsEvery is how often it is looked who is behind with updates: alerts of it are weekly.
+const lagsEvery = time.Hour
+
+// leastUsual is what a usual day of a SIM is taken for when it is less: five times next
+// to nothing is nothing to tell anybody.
+const leastUsual = 2 << 20 // bytes
 
 // figuresOf are those of a box's last heartbeat.
 func figuresOf(now time.Time, b fleet.Watched) *incident.Beat {
@@ -414,6 +433,10 @@ func figuresOf(now time.Time, b fleet.Watched) *incident.Beat {
 	if m := b.Last.Budget; m != nil && m.Limit > 0 && m.Forecast != nil {
 		share := float64(*m.Forecast) / float64(m.Limit)
 		f.SIM = &share
+	}
+	if m := b.Last.Budget; m != nil && m.Usual > 0 {
+		times := float64(m.Today) / float64(max(m.Usual, leastUsual))
+		f.Jump = &times
 	}
 	return f
 }

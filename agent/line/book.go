@@ -30,6 +30,8 @@ const (
 	// rateDays is from how many days the forecast is made, the present one
 	// included.
 	rateDays = 7
+	// usualDays is from how many days on there is a usual one.
+	usualDays = 3
 	// SaveEvery is how long bytes may be counted in memory only; a power cut
 	// loses those.
 	SaveEvery = 5 * time.Minute
@@ -164,7 +166,9 @@ func (b *Book) Save(ctx context.Context) error {
 // Account is the metered bytes of the month of a SIM.
 type Account struct {
 	Used     int64
-	Forecast int64     // Used at the month's end when it goes on like the last days; -1: not known yet
+	Forecast int64 // Used at the month's end when it goes on like the last days; -1: not known yet
+	Today    int64
+	Usual    int64     // mean of the last seven days before today; -1: not known yet
 	Resets   time.Time // when the next month begins
 }
 
@@ -174,9 +178,9 @@ func (b *Book) Account(monthDay int) Account {
 	defer b.mu.Unlock()
 	now := b.now()
 	from, to := Month(now, monthDay)
-	a := Account{Forecast: -1, Resets: to}
+	a := Account{Forecast: -1, Usual: -1, Resets: to}
 	today, first := number(now), number(now)
-	recent := int64(0)
+	recent, before := int64(0), int64(0)
 	for d, u := range b.days {
 		if d.number != 0 {
 			first = min(first, d.number)
@@ -190,6 +194,15 @@ func (b *Book) Account(monthDay int) Account {
 		if d.number == 0 || d.number > today-rateDays && d.number <= today {
 			recent += u.Total()
 		}
+		switch {
+		case d.number == today:
+			a.Today += u.Total()
+		case d.number >= today-rateDays && d.number < today:
+			before += u.Total()
+		}
+	}
+	if days := min(rateDays, today-first); days >= usualDays {
+		a.Usual = before / days
 	}
 	year, month, date := now.Date()
 	midnight := time.Date(year, month, date, 0, 0, 0, 0, now.Location())

@@ -124,6 +124,23 @@ func TestForecast(t *testing.T) {
 	forecast(100 + 13*200 + 2861) // 1200 in 6.5 days, 15.5 to come
 }
 
+func TestAUsualDay(t *testing.T) {
+	l := newLedger(t, monday(9))
+	for day, used := range []int64{40, 10, 30, 10} {
+		want := map[int]int64{0: -1, 1: -1, 2: -1, 3: (40 + 10 + 30) / 3}[day]
+		l.Add(true, Use{used, 0})
+		l.Add(false, Use{1000, 0})
+		if a := l.Account(1); a.Today != used || a.Usual != want {
+			t.Errorf("day %d: today %d, usually %d, want %d and %d", day, a.Today, a.Usual, used, want)
+		}
+		l.now = l.now.Add(24 * time.Hour)
+	}
+	l.now = l.now.Add(6 * 24 * time.Hour) // two of the last seven days had something
+	if a := l.Account(1); a.Today != 0 || a.Usual != 10/7 {
+		t.Errorf("today %d, usually %d", a.Today, a.Usual)
+	}
+}
+
 func TestDaysAreBounded(t *testing.T) {
 	l := newLedger(t, monday(9))
 	for range maxDays + 5 {

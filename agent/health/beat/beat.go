@@ -127,6 +127,8 @@ type Budget struct {
 	Limit    int64  `json:"limit,omitempty"` // 0: no bound
 	Used     int64  `json:"used"`
 	Forecast *int64 `json:"forecast,omitempty"` // at the month's end; nil: not known yet
+	Today    int64  `json:"today,omitempty"`
+	Usual    int64  `json:"usual,omitempty"` // mean of the last seven days before today; 0: not known yet
 }
 
 // Encode writes b, with Version and times to the second. What does not fit into
@@ -258,7 +260,7 @@ func (b *Beat) fault() string {
 		counts = append(counts, int64(*b.Disk.Days))
 	}
 	if b.Budget != nil {
-		counts = append(counts, b.Budget.Limit, b.Budget.Used)
+		counts = append(counts, b.Budget.Limit, b.Budget.Used, b.Budget.Today, b.Budget.Usual)
 		if b.Budget.Forecast != nil {
 			counts = append(counts, *b.Budget.Forecast)
 		}

@@ -34,7 +34,7 @@ func full() beat.Beat {
 		Disk:  beat.Disk{Free: 6_120_000_000, Reserve: 200_000_000, Days: &days},
 		Clock: beat.Clock{Trusted: true, Offset: -182_400}, Certificate: at.AddDate(0, 3, 0),
 		Line:   beat.Line{Interface: "wwan0", Metered: true, Carrier: "Viettel v-internet"},
-		Budget: &beat.Budget{Limit: 1_000_000_000, Used: 210_000_000, Forecast: &forecast},
+		Budget: &beat.Budget{Limit: 1_000_000_000, Used: 210_000_000, Forecast: &forecast, Today: 42_000_000, Usual: 7_000_000},
 		Backup: at.AddDate(0, 0, -6),
 		Failed: []beat.Failed{{Sender: "H40.15", Count: 2, Last: at.Add(-time.Hour)}},
 	}

@@ -89,6 +89,48 @@ func (s *Software) Members(ctx context.Context, version string, q *Stage) (list 
 	return list, hubs, err
 }
 
+// Lag says how far an office is behind what is open to it.
+type Lag struct {
+	Releases int       // open to it, newer than what it runs
+	Since    time.Time // since when the first of these is open, at the latest
+}
+
+// Lags lists the offices right below that could run a newer release: one that is open to
+// their ring, is not stopped, and has a program for their machine.
+func (s *Software) Lags(ctx context.Context) (map[string]Lag, error) {
+	lags := map[string]Lag{}
+	err := s.o.DB.View(ctx, func(tx *sqlite.Tx) error {
+		releases, err := rows(tx)
+		if err != nil || len(releases) == 0 {
+			return err
+		}
+		all, err := peers(tx)
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			if lag := p.lag(releases); lag.Releases > 0 && !p.hub {
+				lags[p.code] = lag
+			}
+		}
+		return nil
+	})
+	return lags, err
+}
+
+func (p peer) lag(releases []row) (lag Lag) {
+	for _, r := range releases {
+		plan := r.plan()
+		if _, some := r.manifest.File(p.told.OS, p.told.Arch); !some || plan.Stopped || r.manifest.RollBack || p.has(r) || Ring(plan, p.code) > r.ring {
+			continue
+		}
+		if lag.Releases++; lag.Since.IsZero() || r.opened.Before(lag.Since) {
+			lag.Since = r.opened
+		}
+	}
+	return lag
+}
+
 // find is the release of a version; Problem software.none.
 func find(tx *sqlite.Tx, version string) (row, error) {
 	releases, err := rows(tx)

@@ -411,6 +411,10 @@ func TestEachOfficeSaysHowFarItIs(t *testing.T) {
 		t.Errorf("stand %v, want %v", got, want)
 	}
 	f.now = f.now.Add(Silence + time.Minute)
+	lags, err := f.Lags(t.Context())
+	if err != nil || len(lags) != 2 || lags["H40.2"].Releases != 1 || lags["H40.3"].Releases != 1 || f.now.Sub(lags["H40.3"].Since) < Silence {
+		t.Errorf("behind what is open to them are %+v, %v", lags, err)
+	}
 	if list, _, err = f.Members(t.Context(), "1.5.0", nil); err != nil || list[2].Progress != Silent {
 		t.Errorf("%v, %v", list, err)
 	}
