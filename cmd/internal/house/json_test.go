@@ -161,6 +161,7 @@ var answers = map[string][]string{
 	"cmd/tram.statusCommand":    {"tram status"},
 
 	"cmd/tram.bundleCommand":   {"tram bundle"},
+	"cmd/tram.doctorCommand":   {"tram doctor"},
 	"cmd/tram.commandsCommand": {"tram commands"},
 	"cmd/tram.decideCommand":   {"tram commands allow", "tram commands refuse"},
 
