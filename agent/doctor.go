@@ -31,10 +31,11 @@ func (a *Agent) examine(ctx context.Context) doctor.Report {
 // maxRecord bounds what is said of a thing that was set right, in bytes.
 const maxRecord = 1 << 10
 
-// careRoutes are the calls of those who help a box: the support archive, and what
-// `tram doctor --fix` has set right.
+// careRoutes are the calls of those who help a box: the support archive, the test of
+// the line, and what `tram doctor --fix` has set right.
 func (a *Agent) careRoutes(mux *http.ServeMux) {
 	support.Routes(mux, a.log.With("part", "support"), a.support)
+	a.testRoutes(mux)
 	mux.HandleFunc("POST "+doctor.RecordPath, api.Handle(a.log, func(w http.ResponseWriter, r *http.Request) (any, error) {
 		var fixed doctor.Recorded
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRecord)).Decode(&fixed); err != nil {

@@ -73,7 +73,7 @@ const (
 )
 
 // Codes are all of them.
-var Codes = []string{NoNetwork, NameUnknown, NameSilent, NoRoute, PortClosed, PortSilent, Cut, NotTLS, SecureSilent, SecureRefused, BrokerRefused, BrokerSilent}
+var Codes = []string{NoNetwork, NameUnknown, NameSilent, NoRoute, PortClosed, PortSilent, Cut, NotTLS, SecureSilent, SecureRefused, BrokerRefused, BrokerSilent, HubAway, LineWaits, LineCopy}
 
 // Step is how one hop went.
 type Step struct {
