@@ -138,10 +138,9 @@ type prober struct {
 	Options
 	report Report
 
-	host  string
-	addrs []string
-	line  *counted
-	tls   *tls.Conn
+	host string
+	line *counted
+	tls  *tls.Conn
 }
 
 func (p *prober) walk(ctx context.Context) {
