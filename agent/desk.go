@@ -84,6 +84,7 @@ type desk struct {
 	lan      *lan.Keeper // nil while the pages stay on this machine
 	meter    meter
 	traffic  traffic
+	peak     peak
 	lineage  *lineage.Lineage
 	book     *countersign.Book
 	older    older
@@ -347,6 +348,7 @@ func (d *desk) pump(ctx context.Context) error {
 		case now := <-second.C:
 			stats := d.link.Stats()
 			d.meter.take(now, stats.SentBytes+stats.ReceivedBytes)
+			d.peak.take(stats)
 			d.traffic.take(stats, d.line.State().Metered)
 		}
 	}

@@ -22,7 +22,6 @@ import (
 	"tram/agent/sealbook"
 	"tram/agent/search"
 	"tram/agent/stick"
-	"tram/agent/support"
 	"tram/agent/web/account"
 	"tram/storage"
 	"tram/storage/fsx"
@@ -48,7 +47,7 @@ func (a *Agent) local() http.Handler {
 	search.Routes(mux, a.log.With("part", "search"), a.search)
 	books.Routes(mux, a.log.With("part", "books"), a.registers)
 	command.Routes(mux, a.log.With("part", "commands"), a.commanded)
-	support.Routes(mux, a.log.With("part", "support"), a.support)
+	a.careRoutes(mux)
 	a.enrolmentRoutes(mux)
 	a.updateRoutes(mux)
 	a.applicationRoutes(mux, a.log.With("part", "apps"))

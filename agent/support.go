@@ -48,7 +48,7 @@ func (a *Agent) support(ctx context.Context) []support.File {
 }
 
 func (a *Agent) supportSources() support.Sources {
-	s := support.Sources{Dir: a.o.Dir, Version: a.o.Version, Settings: a.o.Config.Values(), Status: a.Status, Log: a.lines, Now: a.clock.Now}
+	s := support.Sources{Dir: a.o.Dir, Version: a.o.Version, Settings: a.o.Config.Values(), Status: a.Status, Log: a.lines, Doctor: a.examine, Now: a.clock.Now}
 	if d := a.theDesk(); d != nil {
 		s.DB, s.Connectors = d.db, d.connectors.List
 	}

@@ -56,6 +56,12 @@ type Identity struct {
 	Trust     Trust
 }
 
+// Why an identity is not consistent, where a person can do something about it.
+var (
+	ErrMismatch = errors.New("key does not fit the certificate")
+	ErrIssuer   = errors.New("not issued by the trusted CA")
+)
+
 // Folder is the name of the key folder in a data folder.
 const Folder = "keys"
 
@@ -346,14 +352,14 @@ func checkLeaf(issuers []*x509.Certificate, cert *x509.Certificate, key crypto.S
 		return err
 	}
 	if pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(cert.PublicKey) {
-		return errors.New("key does not fit the certificate")
+		return ErrMismatch
 	}
 	return nil
 }
 
 func checkIssued(ca, cert *x509.Certificate, unit string) error {
 	if err := cert.CheckSignatureFrom(ca); err != nil {
-		return fmt.Errorf("not issued by the trusted CA: %w", err)
+		return fmt.Errorf("%w: %w", ErrIssuer, err)
 	}
 	if cert.IsCA || !slices.Equal(cert.Subject.OrganizationalUnit, []string{unit}) {
 		return fmt.Errorf("certificate is for %q, not %q", cert.Subject.OrganizationalUnit, unit)

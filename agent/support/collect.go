@@ -16,6 +16,7 @@ import (
 	"tram/agent/api"
 	"tram/agent/config"
 	"tram/agent/connector"
+	"tram/agent/doctor"
 	"tram/agent/i18n"
 	"tram/storage/sqlite"
 )
@@ -29,6 +30,7 @@ type Sources struct {
 	Connectors func(context.Context) ([]connector.State, error)
 	DB         *sqlite.DB
 	Log        *Log
+	Doctor     func(context.Context) doctor.Report
 	Down       error // why the service was not reached
 	Now        func() time.Time
 }
@@ -58,6 +60,7 @@ func Collect(ctx context.Context, s Sources) []File {
 	add("versions.json", func() (any, error) { return s.versions(ctx) })
 	add("settings.json", func() (any, error) { return settings(s.Settings), nil })
 	add("status.json", func() (any, error) { return s.status(ctx) })
+	add("doctor.json", func() (any, error) { return s.doctor(ctx) })
 	add("connectors.json", func() (any, error) { return s.connectors(ctx) })
 	add("database.json", func() (any, error) { return s.database(ctx) })
 	add("audit.txt", func() (any, error) { return s.audit(ctx) })
@@ -155,6 +158,25 @@ func (s Sources) status(ctx context.Context) (any, error) {
 		"office": st.Office.Code, "hub": st.Hub, "state": st.State, "started": st.Started, "clock": st.Clock, "link": link, "budget": st.Budget,
 		"queue": st.Queue, "certificate_until": st.CertUntil, "certificate_days_left": st.CertDays, "disk_free": st.DiskFree, "conditions": conditions,
 	}, nil
+}
+
+// doctor is what an examination found, without words: a path in them may name a
+// person.
+func (s Sources) doctor(ctx context.Context) (any, error) {
+	if s.Doctor == nil {
+		return nil, errNone
+	}
+	type finding struct {
+		Check string       `json:"check"`
+		State doctor.State `json:"state"`
+		condition
+	}
+	r := s.Doctor(ctx)
+	told := []finding{}
+	for _, f := range r.Findings {
+		told = append(told, finding{f.Check, f.State, condition{f.Code, numbers(f.Args)}})
+	}
+	return map[string]any{"state": r.State, "took_ms": r.Took, "checks": told}, nil
 }
 
 // connectors tells them by their place in the list: their names are people's.

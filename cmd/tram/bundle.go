@@ -15,6 +15,7 @@ import (
 	"tram/agent"
 	"tram/agent/api"
 	"tram/agent/config"
+	"tram/agent/doctor"
 	"tram/agent/problem"
 	"tram/agent/support"
 	"tram/cmd/internal/cli"
@@ -91,6 +92,14 @@ func supportFiles(ctx context.Context, c *cli.Console) ([]support.File, error) {
 	s := support.Sources{Dir: c.Data, Version: cli.Build().Version, Down: err, Now: time.Now}
 	if cfg, err := config.LoadOffice(c.Data, nil); err == nil {
 		s.Settings = cfg.Values()
+	}
+	s.Doctor = func(ctx context.Context) doctor.Report {
+		o, err := examination(c)
+		if err != nil {
+			return doctor.Report{State: doctor.Unseen}
+		}
+		o.Offline = true
+		return doctor.Run(ctx, o)
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, agent.DatabaseFile)); err == nil {
 		if s.DB, err = agent.OpenDB(ctx, c.Data, sqlite.Options{ReadOnly: true}); err == nil {

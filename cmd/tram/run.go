@@ -93,8 +93,10 @@ func configCommand(c *cli.Console) *cobra.Command {
 }
 
 func serviceCommands(c *cli.Console) []*cobra.Command {
-	return cli.ServiceCommands(c, cli.ServiceOptions{
-		Title: "Trạm", Description: "Trạm: trao đổi văn bản điện tử / document exchange", Size: service.Office,
-		Ready: identity.Exists, Waits: true, // an office without an identity waits for its invite
-	})
+	return cli.ServiceCommands(c, serviceOptions)
+}
+
+var serviceOptions = cli.ServiceOptions{
+	Title: "Trạm", Description: "Trạm: trao đổi văn bản điện tử / document exchange", Size: service.Office,
+	Ready: identity.Exists, Waits: true, // an office without an identity waits for its invite
 }

@@ -150,7 +150,7 @@ func (o *opener) pahoOptions(ctx context.Context, c *conn) *paho.ClientOptions {
 		if err != nil {
 			return nil, err
 		}
-		g := &guard{Conn: secure, line: line, filters: len(c.spec.filters), ended: c.socketEnded}
+		g := &guard{Conn: secure, line: line, filters: len(c.spec.filters), ended: c.socketEnded, pong: make(chan struct{}, 1)}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.ended {

@@ -39,6 +39,7 @@ type guard struct {
 	left    int               // bytes of the current packet still to come
 	header  [headerBytes]byte // fixed header so far
 	have    int               // bytes in header
+	pong    chan struct{}     // holds one once a PINGRESP has come; nil: nobody asks
 }
 
 // headerBytes is the longest fixed header: type and four length bytes.
@@ -98,7 +99,12 @@ func (g *guard) check(first byte, length int) error {
 		limit = 2
 	case packetSuback:
 		limit = 2 + g.filters
-	case packetPingresp, packetDisconnect:
+	case packetPingresp:
+		select {
+		case g.pong <- struct{}{}:
+		default:
+		}
+	case packetDisconnect:
 	default:
 		return fmt.Errorf("%w: type %d", errPacket, kind)
 	}

@@ -31,14 +31,20 @@ func (c *Console) Confirm(question string) error {
 	fmt.Fprintf(c.Err, "%s %s ", question, c.T("cli.yes-no"))
 	line, err := c.In.ReadString('\n')
 	if err != nil && line == "" {
-		return problem.New(problem.Usage, "cli.declined", "", nil).Because(err)
+		return problem.New(problem.Usage, declined, "", nil).Because(err)
 	}
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes", "c", "có", "co":
 		return nil
 	}
-	return problem.New(problem.Usage, "cli.declined", "", nil)
+	return problem.New(problem.Usage, declined, "", nil)
 }
+
+// IsDeclined reports whether an error of Confirm is a person's no.
+func IsDeclined(err error) bool { return problem.From(err).Code == declined }
+
+// declined is the code of a no.
+const declined = "cli.declined"
 
 // Secret says where a passphrase comes from.
 type Secret struct {

@@ -161,6 +161,8 @@ var answers = map[string][]string{
 	"cmd/tram.statusCommand":    {"tram status"},
 
 	"cmd/tram.bundleCommand":   {"tram bundle"},
+	"cmd/tram.doctorCommand":   {"tram doctor"},
+	"cmd/tram.linkTestCommand": {"tram link test"},
 	"cmd/tram.commandsCommand": {"tram commands"},
 	"cmd/tram.decideCommand":   {"tram commands allow", "tram commands refuse"},
 
@@ -209,7 +211,8 @@ var answers = map[string][]string{
 	"cmd/internal/cli.exported":       {"tram usb export", "tram-hub usb export"},
 	"cmd/internal/cli.usbImport":      {"tram usb import", "tram-hub usb import"},
 	"cmd/internal/cli.AuditCommand":   {"tram audit verify", "tram-hub audit verify"},
-	"cmd/internal/cli.ConfigCommand":  {"tram config show", "tram-hub config show"},
+	"cmd/internal/cli.configList":     {"tram config show", "tram config diff", "tram-hub config show", "tram-hub config diff"},
+	"cmd/internal/cli.configGet":      {"tram config get", "tram-hub config get"},
 	"cmd/internal/cli.VersionCommand": {"tram version", "tram-hub version"},
 	"cmd/internal/cli.printService": {
 		"tram install", "tram uninstall", "tram start", "tram stop", "tram restart",
