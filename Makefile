@@ -84,6 +84,9 @@ fleet: build ## 1,000, 3,000 and 11,000 connected offices with heartbeats, then 
 outage: build ## 170 offices on one link fall silent: what the operator is told; JSON lines
 	@bin/tram-lab outage $(LABFLAGS)
 
+backup-kill: ## SIGKILL of an office's backup, prune and restore N times each, with 1,000 documents of 200 kB; prints their figures
+	go test ./cmd/internal/e2e -run 'TestP1_P4_KilledWhileItSavesAndRestores' -count=1 -timeout 2h -v -args -kills $(N) -letters 1000
+
 hotfolder: build ## 1,000 messages of 1 MB dropped at once into a hot folder, its office killed three times; JSON lines
 	@bin/tram-lab hotfolder $(LABFLAGS)
 
