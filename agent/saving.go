@@ -122,6 +122,10 @@ func OpenPlace(place, dir string) (backup.Store, error) {
 	case !info.IsDir():
 		return nil, problem.New(problem.Usage, "backup.place", "", i18n.Args{"place": place})
 	}
+	place, err = filepath.Abs(place)
+	if err != nil {
+		return nil, fmt.Errorf("open place of backups: %w", err)
+	}
 	if filepath.Base(place) != BackupFolder {
 		place = filepath.Join(place, BackupFolder)
 	}

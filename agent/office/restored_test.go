@@ -50,7 +50,9 @@ func TestP2_ARestoredOfficeGivesNoNumberTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.want == "" {
-			if !slices.ContainsFunc(skipped, func(s Skipped) bool { return s.Year == now.Add(c.next).Year() && s.First == 1 && s.Direction() == "out" && s.Group() == "" }) {
+			if !slices.ContainsFunc(skipped, func(s Skipped) bool {
+				return s.Year == now.Add(c.next).Year() && s.First == 1 && s.Direction() == "out" && s.Group() == ""
+			}) {
 				t.Errorf("%s: left out are %+v", name, skipped)
 			}
 			continue
