@@ -35,7 +35,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build token run test test-short kill kill-tree stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree backup-kill stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross deps deps-check tools lab-tools clean
 
 help: ## list the targets
@@ -85,6 +85,9 @@ fleet: build ## 1,000, 3,000 and 11,000 connected offices with heartbeats, then 
 
 outage: build ## 170 offices on one link fall silent: what the operator is told; JSON lines
 	@bin/tram-lab outage $(LABFLAGS)
+
+backup-kill: ## SIGKILL of an office's backup, prune and restore N times each, with 1,000 documents of 200 kB; prints their figures
+	go test ./cmd/internal/e2e -run 'TestP1_P4_KilledWhileItSavesAndRestores' -count=1 -timeout 2h -v -args -kills $(N) -letters 1000
 
 hotfolder: build ## 1,000 messages of 1 MB dropped at once into a hot folder, its office killed three times; JSON lines
 	@bin/tram-lab hotfolder $(LABFLAGS)

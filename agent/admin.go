@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"tram/agent/backup"
 	"tram/agent/config"
 	"tram/agent/sealbook"
 	"tram/agent/stick"
@@ -28,6 +29,7 @@ func (d *desk) admin() web.Admin {
 	return web.Admin{
 		Status: d.agent.Status, Since: d.agent.since.of, Seals: sealsBy{d}, Connectors: d.connectors, Aside: d.office, Apps: d.apps, DB: d.db,
 		Storage: d.storage, Settings: d.o.Config.Values(), File: filepath.Join(d.o.Dir, config.OfficeFile), Support: d.agent.support,
+		Backup: func() backup.State { return backup.ReadState(d.o.Dir) },
 	}
 }
 

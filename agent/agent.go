@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tram/agent/api"
+	"tram/agent/backup"
 	"tram/agent/clock"
 	"tram/agent/config"
 	"tram/agent/enroll"
@@ -119,7 +120,7 @@ func (a *Agent) Run(ctx context.Context, ready func()) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.leave(), unlock()) }()
-	if err := enroll.Recover(a.o.Dir); err != nil {
+	if err := errors.Join(backup.Settle(a.o.Dir), enroll.Recover(a.o.Dir)); err != nil {
 		return err
 	}
 	local, err := api.Listen(a.o.Dir, api.SocketName)

@@ -102,6 +102,7 @@ func (d *desk) report(s api.Status, disk health.Trend) beat.Beat {
 
 		Certificate: s.CertUntil,
 		Line:        beat.Line{Interface: s.Link.Interface, Metered: s.Link.Metered},
+		Backup:      d.lastBackup(),
 	}
 	for _, c := range s.Conditions {
 		b.Conditions = append(b.Conditions, forHub(c))

@@ -309,6 +309,7 @@ func (d *desk) run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return d.watchDeliveries(ctx) })
 	group.Go(func() error { return d.commands.Run(ctx) })
 	group.Go(func() error { return d.tidy(ctx) })
+	group.Go(func() error { return d.backups(ctx) })
 	group.Go(func() error { return d.update(ctx) })
 	group.Go(func() error { return d.renewer.Run(ctx) })
 	group.Go(func() error { return d.pagesCertificates(ctx) })

@@ -256,7 +256,7 @@ func (d *desk) status(ctx context.Context, s *api.Status) (err error) {
 		s.Conditions = append(s.Conditions, health.Log(f.Seq))
 	}
 	s.Conditions = append(s.Conditions, d.seals.Conditions()...)
-	for _, more := range []func(context.Context) ([]health.Condition, error){d.connectors.Conditions, d.publishedConditions, d.commandConditions} {
+	for _, more := range []func(context.Context) ([]health.Condition, error){d.connectors.Conditions, d.publishedConditions, d.commandConditions, d.backupConditions} {
 		list, err := more(ctx)
 		if err != nil {
 			return err

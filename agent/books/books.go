@@ -187,3 +187,7 @@ func each(tx *sqlite.Tx, query string, args []any, scan func(scanner) error) err
 func errNoLine() error { return problem.New(problem.NotFound, "books.no-line", "", nil) }
 
 var errMoved = errors.New("the book changed while it was laid out")
+
+// Content is the query of digest and size of the files that the books refer to;
+// [Books.Uses] asks the same of one.
+const Content = `SELECT sha256, size FROM books_prints WHERE inline IS NULL AND size > 0`

@@ -93,6 +93,13 @@ func folder(key string, p *string) field {
 	})
 }
 
+// place is where backups go: the full path of a folder or the address of a bucket.
+func place(key string, p *string) field {
+	return stringField(key, "full path, s3://…", p, func(s string) bool {
+		return s == "" || (filepath.IsAbs(s) || strings.HasPrefix(s, "s3://") || strings.HasPrefix(s, "s3+http://")) && isPrintable(s) && len(s) <= 4096
+	})
+}
+
 var codePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.:-]*$`)
 
 func officeCode(key string, p *string) field {

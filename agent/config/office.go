@@ -36,6 +36,7 @@ type Office struct {
 	Dossiers  Dossiers
 	Metrics   Metrics
 	Support   Support
+	Backup    Backup
 
 	origins map[string]Origin
 }
@@ -127,6 +128,13 @@ type Support struct {
 	Remote bool // the hub gets the support archive without being asked at the box
 }
 
+// Backup is where and how often the office is saved by itself.
+type Backup struct {
+	Place  string        // a folder, or s3://server/bucket/folder; "" for none
+	Every  time.Duration // how old the last one in a place may get
+	Sticks bool          // whether sticks that hold backups of this office get another one when they are plugged in
+}
+
 // Dossiers is how the office numbers one-stop dossiers and how long it keeps them.
 type Dossiers struct {
 	Agency string // agency code in the codes that it gives, in the old grammar or the new one; "" is the code of the office
@@ -151,6 +159,7 @@ func DefaultOffice() *Office {
 		Line:      defaultLine(),
 		Trust:     Trust{OCSP: true},
 		Dossiers:  Dossiers{},
+		Backup:    Backup{Every: 24 * time.Hour, Sticks: true},
 	}
 }
 
@@ -188,6 +197,9 @@ func (o *Office) fields() []field {
 		toggle("trust.ocsp", &o.Trust.OCSP),
 		folder("usb.folder", &o.USB.Folder),
 		toggle("support.remote", &o.Support.Remote),
+		place("backup.place", &o.Backup.Place),
+		duration("backup.every", &o.Backup.Every, time.Hour, 30*24*time.Hour),
+		toggle("backup.sticks", &o.Backup.Sticks),
 		officeCode("dossiers.agency", &o.Dossiers.Agency),
 		number("dossiers.retention", &o.Dossiers.Retention, 0, 36_500),
 	}, o.Metered.fields(), o.Line.fields(), o.Stamp.fields(), o.Metrics.fields())

@@ -12,6 +12,7 @@ var Codes = slices.Concat([]string{
 	CertificateExpiring, CertificateEnding, CertificateExpired, CertificateRevoked, CertificateReplaced, CertificateTooOld, CertificateRefused,
 	BrokerRefuses, OlderCopy, BudgetUsedUp, BudgetForecast, BundlesParked, RegistryRegressed, LogChanged, PagesEnding, PagesExpired,
 	ConnectorFailing, ConnectorDead, ConnectorFull, MessagesAside, CatalogueRefused, HeldByHub, SupportAsked, UpdateTakenBack, UpdateRefused, UpdateStuck,
+	BackupOld, BackupNone, BackupFailed,
 	SealExpiring, SealExpired, SealCannotSign, SealWaitsForPIN, SealTokenMissing, SealPINLocked,
 }, serverCodes())
 

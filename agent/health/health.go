@@ -28,7 +28,7 @@ func (c Condition) Message(lang i18n.Lang) string { return i18n.T(lang, "health.
 // nobody has to come.
 var notices = []string{
 	CertificateExpiring, BudgetUsedUp, BudgetForecast, PagesEnding, ConnectorDead, MessagesAside, SealExpiring, SealWaitsForPIN, HeldByHub, SupportAsked,
-	UpdateTakenBack, UpdateRefused,
+	UpdateTakenBack, UpdateRefused, BackupOld, BackupNone, BackupFailed,
 }
 
 // Repair tells whether somebody has to set it right. A condition that this
@@ -69,6 +69,9 @@ const (
 	UpdateTakenBack   = "update-taken-back"
 	UpdateRefused     = "update-refused"
 	UpdateStuck       = "update-stuck" // not well, and cannot be taken back
+	BackupOld         = "backup-old"   // the last one that was verified
+	BackupNone        = "backup-none"
+	BackupFailed      = "backup-failed" // the last attempt, after one that held
 )
 
 const (

@@ -68,9 +68,24 @@ func (h *Hub) hear(ctx context.Context) error {
 				}
 				continue
 			}
+			for office, heard := range beats {
+				if err := h.saved(ctx, office, heard); err != nil && ctx.Err() == nil {
+					h.log.Error("backup of an office not noted", "office", office, "error", err)
+				}
+			}
 			beats = map[string]fleet.Heard{}
 		}
 	}
+}
+
+// saved tells the relay of an office's last verified backup, by this hub's clock: what
+// has passed since is the same by both.
+func (h *Hub) saved(ctx context.Context, office string, heard fleet.Heard) error {
+	b := heard.Beat
+	if b.Backup.IsZero() || b.Backup.After(b.At) {
+		return nil
+	}
+	return h.relay.Saved(ctx, office, heard.At.Add(-b.At.Sub(b.Backup)))
 }
 
 // judge keeps the judgement of the boxes up to date until ctx ends. While the hub

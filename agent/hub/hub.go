@@ -268,6 +268,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 		},
 	})
 	h.relay = relay.New(relay.Options{
+		Room: h.blobs.Room,
 		Code: h.ca.Code, Device: h.id.Device, Authority: h.ca.Authority.Key, DB: h.db, Queue: h.queue, Registry: h.registry,
 		Open: func(slip []byte) (bundle.Key, error) { return bundle.OpenSlip(slip, h.ca.Age) },
 		Seal: h.seal(), Stamps: h.stamps(),

@@ -56,3 +56,13 @@ func NPMIfThere(t testing.TB, folder string) (dir string, ok bool) {
 	}
 	return dir, err == nil
 }
+
+// Cached gives the path of a program that "make tools" built into a cache folder.
+func Cached(t testing.TB, folder, name, what string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Find(t, filepath.Join(cache, "tram", folder, name), what)
+}

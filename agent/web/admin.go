@@ -9,6 +9,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/api/appkey"
+	"tram/agent/backup"
 	"tram/agent/config"
 	"tram/agent/connector"
 	"tram/agent/health"
@@ -36,10 +37,11 @@ type Admin struct {
 	Settings   []config.Value
 	File       string // path of the settings file
 	Support    func(context.Context) []support.File
+	Backup     func() backup.State
 }
 
 func (a Admin) missing() bool {
-	return a.Status == nil || a.Seals == nil || a.Connectors == nil || a.Aside == nil || a.Apps == nil || a.DB == nil || a.Storage == nil || a.Support == nil
+	return a.Status == nil || a.Seals == nil || a.Connectors == nil || a.Aside == nil || a.Apps == nil || a.DB == nil || a.Storage == nil || a.Support == nil || a.Backup == nil
 }
 
 // adminState is what the administration pages remember.

@@ -129,18 +129,30 @@ func (s *site) storagePage(ctx context.Context, v *visit) error {
 	return s.show(v, view, nil, 0)
 }
 
-// backupPage says how things are saved as long as the program has no command of
-// its own for it.
+// backupPage says how the last backup went, and how one is made and restored.
 func (s *site) backupPage(ctx context.Context, v *visit) error {
-	dir := filepath.Dir(s.Admin.File)
-	copied := "/media/usb/tram-" + v.now.In(vietnam).Format(time.DateOnly)
 	view := AdminView{Page: s.adminPage(ctx, v, v.t("admin.backup"), backupPath), Heading: v.t("admin.backup"), Tag: Tag{v.t("admin.backup-none"), "amber"}}
-	view.Sections = []Section{
-		{Text: v.t("admin.backup-what")},
-		{Title: v.t("admin.backup-how"), Text: v.t("admin.backup-how-what"), Commands: []string{
-			"sudo tram stop", "sudo cp -a " + dir + " " + copied, "sudo tram audit verify --data " + copied, "sudo tram start", "sudo tram status"}},
-		{Title: v.t("admin.restore"), Text: v.t("admin.restore-what"), Commands: []string{
-			"sudo tram stop", "sudo mv " + dir + " " + dir + ".cu", "sudo cp -a " + copied + " " + dir, "sudo tram start", "sudo tram status"}},
+	state := s.Admin.Backup()
+	if last := state.Last; last != nil {
+		view.Tag = Tag{v.t("admin.backup-verified"), "green"}
+		if v.now.Sub(last.At) > backupOld {
+			view.Tag = Tag{v.t("admin.backup-old"), "amber"}
+		}
+		view.Sections = append(view.Sections, Section{Title: v.t("admin.backup-last"), Facts: []Fact{
+			{v.t("tram.backup.at"), formatFull(last.At)}, {v.t("admin.backup-place"), last.Place}, {v.t("tram.backup.database"), formatSize(v.lang, last.Database)},
+			{v.t("tram.backup.size"), v.t("admin.contents-line", i18n.Args{"size": formatSize(v.lang, last.Bytes), "count": last.Files})}}})
 	}
+	if state.Failed.After(state.Ended) {
+		view.Sections = append(view.Sections, Section{Title: v.t("admin.backup-failed"), Text: v.t("problem."+state.Code, state.Args)})
+	}
+	view.Sections = append(view.Sections,
+		Section{Title: v.t("admin.backup-how"), Text: v.t("admin.backup-how-what"), Commands: []string{"sudo tram backup /media/usb", "sudo tram backup list /media/usb"}},
+		Section{Title: v.t("admin.retention"), Text: v.t("admin.backup-kept"), Grid: v.settingsGrid(s.settingsWith("backup."))},
+		Section{Title: v.t("admin.restore"), Text: v.t("admin.restore-what"), Commands: []string{
+			"sudo tram stop", "sudo tram restore /media/usb", "sudo tram enroll /media/usb/tram/invites --again", "sudo tram start", "sudo tram status"}},
+		s.toChange(v, `backup.place = "/srv/sao-luu"`))
 	return s.show(v, view, nil, 0)
 }
+
+// backupOld is how old the last verified backup may be before the page says so.
+const backupOld = 14 * 24 * time.Hour

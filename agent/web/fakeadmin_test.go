@@ -23,6 +23,7 @@ import (
 
 	"tram/agent/api"
 	"tram/agent/api/appkey"
+	"tram/agent/backup"
 	"tram/agent/books"
 	"tram/agent/compose"
 	"tram/agent/config"
@@ -92,6 +93,9 @@ func newAdmin(t *testing.T, db *sqlite.DB, now func() time.Time) (*adminBox, Adm
 		Seals: a.sealsFake, Connectors: a.host, Aside: a.aside, Apps: apps, DB: db,
 		Storage:  func(context.Context) (Storage, error) { return a.storage, nil },
 		Settings: cfg.Values(), File: "/var/lib/tram/tram.toml",
+		Backup: func() backup.State {
+			return backup.State{Last: &backup.Made{Report: backup.Report{At: now().Add(-20 * time.Hour), Place: "/media/usb/tram-backup", Database: 12 << 20, Files: 4211, Bytes: 3 << 30}}, Ended: now().Add(-20 * time.Hour)}
+		},
 		Support: func(ctx context.Context) []support.File {
 			return support.Collect(ctx, support.Sources{Dir: t.TempDir(), Version: "0.1.0", Settings: cfg.Values(), DB: db, Log: a.log, Connectors: a.host.List, Now: now,
 				Status: func(context.Context) (api.Status, error) { return a.status, nil }})

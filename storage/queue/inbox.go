@@ -122,7 +122,7 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	err := q.db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT
-			(SELECT count(*) FROM outgoing WHERE state = 0), (SELECT count(*) FROM outgoing WHERE state = 1),
+			(SELECT count(*) FROM outgoing WHERE state = 0), (SELECT count(*) FROM outgoing WHERE state = 1 AND kept = 0),
 			(SELECT count(*) FROM outgoing WHERE state = 2), (SELECT count(*) FROM incoming),
 			(SELECT count(*) FROM inbox), (SELECT count(*) FROM bundles), (SELECT coalesce(sum(size), 0) FROM bundles)`).
 			Scan(&s.Waiting, &s.Held, &s.Refused, &s.Incoming, &s.Inbox, &s.Bundles, &s.Bytes)
@@ -132,3 +132,7 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	}
 	return s, nil
 }
+
+// Content is the query of digest and size of the files that the queue refers to and has
+// whole; [Queue.Uses] asks the same of one.
+const Content = `SELECT sha256, size FROM objects WHERE have = 1 AND inline IS NULL AND size > 0`

@@ -62,7 +62,7 @@ func (q *Queue) outgoingRows(tx *sqlite.Tx, peer string, epoch storage.ID, limit
 		reasons = append(reasons, pick+`state = 1 AND epoch < ?3`+order, pick+`state = 1 AND epoch > ?3`+order)
 		if q.reoffer > 0 {
 			args = append(args, tx.Now().Add(-q.reoffer))
-			reasons = append(reasons, pick+`state = 1 AND epoch = ?3 AND settled < ?4`+order)
+			reasons = append(reasons, pick+`state = 1 AND epoch = ?3 AND settled < ?4 AND kept = 0`+order)
 		}
 	}
 	rows, err := tx.Query(`SELECT `+bundleColumns+`, o.slip FROM (`+strings.Join(reasons, ` UNION ALL `)+`) o
@@ -173,14 +173,18 @@ func (q *Queue) settle(tx *sqlite.Tx, peer string, id storage.ID, o storage.Outc
 	if err != nil {
 		return err
 	}
-	var hold bool
+	var hold, kept bool
 	var state int
 	var epoch []byte
-	err = notFound(tx.QueryRow(`SELECT hold, state, epoch FROM outgoing WHERE bundle = ? AND peer = ?`, b.seq, peer).Scan(&hold, &state, &epoch))
+	err = notFound(tx.QueryRow(`SELECT hold, kept, state, epoch FROM outgoing WHERE bundle = ? AND peer = ?`, b.seq, peer).Scan(&hold, &kept, &state, &epoch))
 	if err != nil {
 		return err
 	}
 	custody := o.Receipt != nil
+	if kept && !custody { // its owner was done with it: nobody is to be told
+		_, err := tx.Exec(`DELETE FROM outgoing WHERE bundle = ? AND peer = ?`, b.seq, peer)
+		return errors.Join(err, q.release(tx, b.seq))
+	}
 	if state == stateCustody && string(epoch) == string(o.Epoch[:]) {
 		// Known. What the neighbour has signed for stays signed; it was asked
 		// again, so its custody is fresh.

@@ -279,7 +279,7 @@ func (q *Queue) EndFor(tx *sqlite.Tx, id storage.ID, peer string) error {
 // expired first, at most limit.
 func (q *Queue) Expired(tx *sqlite.Tx, now time.Time, limit int) ([]storage.ID, error) {
 	rows, err := tx.Query(`SELECT id FROM bundles WHERE expires <= ?
-		AND EXISTS (SELECT 1 FROM outgoing WHERE bundle = seq) ORDER BY expires LIMIT ?`, now, limit)
+		AND EXISTS (SELECT 1 FROM outgoing WHERE bundle = seq AND kept = 0) ORDER BY expires LIMIT ?`, now, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list expired bundles: %w", err)
 	}

@@ -8,11 +8,11 @@ import (
 )
 
 // Busy reports whether a bundle still goes to a neighbour, is held for one, or
-// waits in the inbox.
+// waits in the inbox. What is kept is not busy.
 func (q *Queue) Busy(tx *sqlite.Tx, id storage.ID) (bool, error) {
 	var busy bool
 	err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM bundles b WHERE b.id = ? AND (
-		EXISTS (SELECT 1 FROM outgoing WHERE bundle = b.seq) OR EXISTS (SELECT 1 FROM inbox WHERE bundle = b.seq)))`, id).Scan(&busy)
+		EXISTS (SELECT 1 FROM outgoing WHERE bundle = b.seq AND kept = 0) OR EXISTS (SELECT 1 FROM inbox WHERE bundle = b.seq)))`, id).Scan(&busy)
 	if err != nil {
 		return false, fmt.Errorf("look up bundle %s: %w", id, err)
 	}

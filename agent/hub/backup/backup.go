@@ -14,25 +14,21 @@
 package backup
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"filippo.io/age"
 
+	shared "tram/agent/backup"
 	"tram/agent/hub/ca"
 	"tram/agent/hub/registry"
 	"tram/agent/i18n"
@@ -41,6 +37,7 @@ import (
 	"tram/storage/blob"
 	"tram/storage/fsx"
 	"tram/storage/keystore"
+	"tram/storage/queue"
 	"tram/storage/sqlite"
 )
 
@@ -67,8 +64,6 @@ const (
 	copies = 8
 	// maxRecord bounds recordFile, in bytes.
 	maxRecord = 64 << 10
-	// maxLine bounds a line of listFile, in bytes.
-	maxLine = 128
 )
 
 // record is what a snapshot says of itself, under the passphrase.
@@ -97,7 +92,7 @@ type Source struct {
 }
 
 // InQueue is the query of the content of the queue.
-const InQueue = `SELECT sha256, size FROM objects WHERE have = 1 AND inline IS NULL`
+const InQueue = queue.Content
 
 // Made is what Make has done, or what Verify has found.
 type Made struct {
@@ -177,13 +172,13 @@ func take(ctx context.Context, src Source, stage string, kept *blob.Store, m *Ma
 	from := blob.OpenReadOnly(src.Blobs)
 	for try := 1; ; try++ {
 		m.At = time.Now().UTC().Truncate(time.Second)
-		if err := discard(src.plainFile()); err != nil {
+		if err := shared.Discard(src.plainFile()); err != nil {
 			return err
 		}
 		if err := sqlite.Snapshot(ctx, src.DB, src.plainFile()); err != nil {
-			return errors.Join(err, discard(src.plainFile()))
+			return errors.Join(err, shared.Discard(src.plainFile()))
 		}
-		list, err := contents(ctx, src.plainFile(), src.Content, sqlite.Options{Schemas: src.Schemas, ReadOnly: true})
+		list, err := shared.Contents(ctx, src.plainFile(), src.Content, sqlite.Options{Schemas: src.Schemas, ReadOnly: true})
 		if err == nil {
 			m.Copied, err = carry(ctx, from, kept, list)
 		}
@@ -194,80 +189,16 @@ func take(ctx context.Context, src Source, stage string, kept *blob.Store, m *Ma
 			err = problem.New(problem.Conflict, "backup.moving", "DIR", nil).Because(err)
 		}
 		if err != nil {
-			return errors.Join(err, discard(src.plainFile()))
+			return errors.Join(err, shared.Discard(src.plainFile()))
 		}
-		m.Files, m.Bytes = len(list), total(list)
-		return fsx.WriteFile(filepath.Join(stage, listFile), encode(list), keystore.FileMode)
+		m.Files, m.Bytes = len(list), shared.Total(list)
+		return fsx.WriteFile(filepath.Join(stage, listFile), shared.EncodeList(list), keystore.FileMode)
 	}
-}
-
-func discard(path string) error {
-	var errs []error
-	for _, end := range []string{"", "-journal", "-wal", "-shm"} {
-		if err := os.Remove(path + end); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// contents checks a database that nobody has open and lists the files it refers to.
-func contents(ctx context.Context, path string, queries []string, o sqlite.Options) (list []blob.Content, err error) {
-	db, err := sqlite.Open(ctx, path, o)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Check(ctx); err != nil {
-		return nil, err
-	}
-	err = db.View(ctx, func(tx *sqlite.Tx) (err error) {
-		list, err = sqlite.Collect(tx, func(rows *sql.Rows, c *blob.Content) error {
-			return rows.Scan(sqlite.Digest(&c.SHA256), &c.Size)
-		}, strings.Join(queries, ` UNION `)+` ORDER BY 1, 2`)
-		return err
-	})
-	return list, err
-}
-
-func total(list []blob.Content) (n int64) {
-	for _, c := range list {
-		n += c.Size
-	}
-	return n
-}
-
-func encode(list []blob.Content) []byte {
-	var text bytes.Buffer
-	for _, c := range list {
-		fmt.Fprintf(&text, "%x %d\n", c.SHA256, c.Size)
-	}
-	return text.Bytes()
-}
-
-// decode reads a list of content.
-func decode(data []byte) (list []blob.Content, err error) {
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		var c blob.Content
-		name, size, _ := strings.Cut(lines.Text(), " ")
-		raw, err := hex.DecodeString(name)
-		if err != nil || len(raw) != len(c.SHA256) {
-			return nil, fmt.Errorf("list of content: %q", lines.Text())
-		}
-		copy(c.SHA256[:], raw)
-		if _, err := fmt.Sscanf(size, "%d", &c.Size); err != nil || c.Size <= 0 {
-			return nil, fmt.Errorf("list of content: %q", lines.Text())
-		}
-		list = append(list, c)
-	}
-	return list, lines.Err()
 }
 
 // seal encrypts the database and writes the keys, which complete a snapshot.
 func seal(ctx context.Context, src Source, stage, passphrase string, m *Made) (err error) {
-	defer func() { err = errors.Join(err, discard(src.plainFile())) }()
+	defer func() { err = errors.Join(err, shared.Discard(src.plainFile())) }()
 	key, err := age.GenerateX25519Identity()
 	if err != nil {
 		return err
@@ -363,7 +294,7 @@ func tidy(ctx context.Context, into string, kept *blob.Store, keep int) (removed
 		if err != nil {
 			return removed, err
 		}
-		list, err := decode(data)
+		list, err := shared.DecodeList(data)
 		if err != nil {
 			return removed, nil // what is damaged may need anything: Verify tells
 		}

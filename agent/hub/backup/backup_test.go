@@ -27,7 +27,7 @@ const passphrase = "một mật khẩu dài để thử"
 
 var (
 	schemas = []sqlite.Schema{queue.Schema, audit.Schema, registry.Schema, ca.Schema}
-	form    = Form{schemas, []string{InQueue}}
+	form    = Form{Schemas: schemas, Content: []string{InQueue}}
 )
 
 // hub is a hub with content in custody.

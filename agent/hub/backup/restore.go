@@ -16,6 +16,7 @@ import (
 	"filippo.io/age"
 	"golang.org/x/sync/errgroup"
 
+	shared "tram/agent/backup"
 	"tram/agent/hub/ca"
 	"tram/agent/i18n"
 	"tram/agent/problem"
@@ -117,10 +118,10 @@ func (s *opened) read(more map[string][]byte) error {
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != s.rec.Content.SHA256 {
 		return damaged(fmt.Errorf("list of content: %w", storage.ErrDigest))
 	}
-	if s.list, err = decode(data); err != nil {
+	if s.list, err = shared.DecodeList(data); err != nil {
 		return damaged(err)
 	}
-	s.made.At, s.made.Files, s.made.Bytes = s.rec.Made, len(s.list), total(s.list)
+	s.made.At, s.made.Files, s.made.Bytes = s.rec.Made, len(s.list), shared.Total(s.list)
 	return nil
 }
 
@@ -162,7 +163,7 @@ func (s *opened) database(ctx context.Context, to string, f Form) (err error) {
 		return damaged(fmt.Errorf("database: %w", storage.ErrDigest))
 	}
 	s.made.Database = n
-	needed, err := contents(ctx, to, f.Content, sqlite.Options{Schemas: f.Schemas}) // one of an earlier version is brought up to date
+	needed, err := shared.Contents(ctx, to, f.Content, sqlite.Options{Schemas: f.Schemas}) // one of an earlier version is brought up to date
 	switch {
 	case errors.Is(err, sqlite.ErrNewer):
 		return problem.New(problem.BadSeal, "backup.newer", "DIR", nil).Because(err)
@@ -178,10 +179,7 @@ func (s *opened) database(ctx context.Context, to string, f Form) (err error) {
 }
 
 // Form is what the database of a hub looks like.
-type Form struct {
-	Schemas []sqlite.Schema
-	Content []string // queries of digest and size: which files of content it refers to
-}
+type Form = shared.Form
 
 // Verify reads a snapshot whole and says what is in it; at is its name, "" for the
 // newest. The database is decrypted into a folder that only this user may read and

@@ -81,8 +81,10 @@ type Options struct {
 	// Renewed takes in new certificates that the hub above has sent. nil: there
 	// is no hub above.
 	Renewed func(answer []byte) error
-	Logger  *slog.Logger
-	Now     func() time.Time
+	// Room says whether so many bytes more have room on the disk; nil: they have.
+	Room   func(bytes int64) error
+	Logger *slog.Logger
+	Now    func() time.Time
 }
 
 // Relay routes the hub's bundles.
@@ -100,6 +102,7 @@ type Relay struct {
 	met     map[string]Greeting // neighbours that have greeted
 	greeted map[string]Greeting // of these, those that RunSharing is to look at
 	resync  map[string]bool     // by the code of an office: all cards are to be sent again
+	saved   map[string]time.Time
 	news    chan struct{}
 }
 
@@ -114,7 +117,7 @@ func New(o Options) *Relay {
 	if o.TellAfter <= 0 {
 		o.TellAfter = DefaultTell
 	}
-	return &Relay{o: o, shared: map[string]share{}, met: map[string]Greeting{}, greeted: map[string]Greeting{}, resync: map[string]bool{}, news: make(chan struct{}, 1)}
+	return &Relay{o: o, shared: map[string]share{}, met: map[string]Greeting{}, greeted: map[string]Greeting{}, resync: map[string]bool{}, saved: map[string]time.Time{}, news: make(chan struct{}, 1)}
 }
 
 // SetAbove names the hub above, and the key that signs its cards.
@@ -139,6 +142,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer stop()
 	var reports sync.WaitGroup
 	defer reports.Wait()
+	if err := r.loadSaved(ctx); err != nil {
+		return err
+	}
 	reports.Go(func() { r.report(ctx) })
 	if r.o.Seal != nil {
 		reports.Go(func() { r.testify(ctx) })
@@ -220,6 +226,9 @@ func (r *Relay) handleAll(ctx context.Context, list []queue.Arrived) (stuck int,
 // lifetime ended there; that this hub could not deliver them until then, it
 // testifies.
 func (r *Relay) Expire(ctx context.Context) error {
+	if err := r.tidyKept(ctx); err != nil {
+		return err
+	}
 	for n := batch; n == batch; {
 		err := r.o.DB.Update(ctx, func(tx *sqlite.Tx) (err error) {
 			n, err = r.expire(tx)

@@ -142,7 +142,7 @@ func (r *Relay) route(ctx context.Context, a queue.Arrived) error {
 			return err
 		}
 		if bundle.Kind(a.Kind) == bundle.KindStatus && strings.EqualFold(a.From, a.Peer) {
-			if err := r.release(tx, a.InReplyTo, a.Peer); err != nil {
+			if err := r.letGo(tx, a.InReplyTo, a.Peer); err != nil {
 				return err
 			}
 		}
@@ -190,7 +190,7 @@ func (r *Relay) targets(ctx context.Context, a queue.Arrived) ([]queue.Target, [
 		case slips[to] == nil:
 			misses = append(misses, miss{to, wire.CodeMalformed})
 		default:
-			targets = append(targets, queue.Target{Peer: near.Code, Slip: slips[to], Hold: receipted(a.Bundle)})
+			targets = append(targets, queue.Target{Peer: near.Code, Slip: slips[to], Hold: r.held(a.Bundle, near.Code)})
 		}
 	}
 	return targets, misses, nil
@@ -305,6 +305,11 @@ func (r *Relay) Custody(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.
 		Detail: map[string]string{"from": b.From},
 	}); err != nil {
 		return err
+	}
+	if !receipted(b) && !r.isMe(b.From) && r.saves(peer) { // held for the office's backup alone
+		if _, err := r.o.Queue.Keep(tx, b.ID, peer); err != nil {
+			return err
+		}
 	}
 	return r.finished(tx, b.ID)
 }
