@@ -163,7 +163,7 @@ func (h *host) installOther(s Setup) error {
 	if err != nil {
 		return err
 	}
-	if stateOf(handle) != NotInstalled {
+	if h.isSetUp(s, handle) {
 		s.say("service.step.unit-same", i18n.Args{"name": s.Name})
 		return setRecovery(s.Name)
 	}
@@ -175,6 +175,16 @@ func (h *host) installOther(s Setup) error {
 	}
 	s.say("service.step.unit", i18n.Args{"name": s.Name})
 	return nil
+}
+
+// isSetUp tells whether the service manager has the service. Where it is a script,
+// the file counts: asked about one that is missing, SysV init only says that it failed.
+func (h *host) isSetUp(s Setup, handle kardianos.Service) bool {
+	if h.platform == "unix-systemv" || h.platform == "linux-openrc" {
+		_, err := os.Lstat(filepath.Join("/etc/init.d", s.Name))
+		return err == nil
+	}
+	return stateOf(handle) != NotInstalled
 }
 
 func (h *host) uninstall(ctx context.Context, s Setup) error {
