@@ -36,7 +36,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 export CGO_ENABLED = 0
 
 .PHONY: help build token run test test-short kill kill-tree backup-kill stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
-	tidy-check cross deps deps-check tools lab-tools clean
+	tidy-check cross packages package-tools deps deps-check tools lab-tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -156,6 +156,17 @@ cross: ## both programs for every platform, in dist/ with SHA256SUMS
 		done; \
 	done
 	cd dist && sha256sum * > SHA256SUMS
+
+# A version of a release, or of this commit when it is none.
+RELEASE ?= $(shell git describe --tags --exact-match 2>/dev/null | sed 's/^v//' | grep . || echo 0.0.1-dev.$$(git log -1 --format=%ct))
+
+package-tools: ## what packages are made with, through apt-get and as Go modules
+	@sh .ci/package-tools
+
+packages: package-tools ## deb, rpm, apk, zip and installer of both programs, in dist/packages; HUB=DIR signs with a hub's software key
+	$(MAKE) cross VERSION=$(RELEASE) TARGETS="linux/386 linux/amd64 linux/arm linux/arm64 windows/386 windows/amd64 windows/arm64"
+	packaging/packages/build $(RELEASE) dist dist/packages
+	@[ -z "$(HUB)" ] || dist/tram-hub-linux-$$(go env GOARCH) software sign dist/packages --version $(RELEASE) --data $(HUB)
 
 deps: ## write the modules of each program to packaging/dependencies.txt
 	@$(MAKE) -s list-deps > packaging/dependencies.txt

@@ -94,7 +94,7 @@ func (o OfficeFigures) check() error {
 			}
 			seen[c.Procedure] = true
 			for _, n := range []int{c.Taken, c.Early, c.OnTime, c.Late, c.Open, c.OpenLate} {
-				if n < 0 || n > maxAmount {
+				if n < 0 || int64(n) > maxAmount {
 					return fmt.Errorf("figure %d of %s in %s", n, c.Procedure, m.Month)
 				}
 			}

@@ -386,6 +386,9 @@ func (h *Hub) softwareRoutes(mux *http.ServeMux) {
 			panic(http.ErrAbortHandler) // the other side must not take it for whole
 		}
 	})
+	post(mux, h, SoftwareSumsPath, maxSumsRequest, func(ctx context.Context, q SumsRequest) (any, error) {
+		return h.SignSums(ctx, q, "cli")
+	})
 	post(mux, h, SoftwarePath, maxSoftwareRequest, func(ctx context.Context, q SoftwareRequest) (any, error) {
 		return h.DoSoftware(ctx, q, "cli")
 	})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -28,24 +27,31 @@ type host struct {
 	platform  string
 	programs  string // folder of program folders
 	units     string // folder of systemd units
+	packaged  string // folder of the units that packages bring
 	bin       string // folder of commands for people; "" for none
 	self      func() (string, error)
 	run       func(ctx context.Context, name string, args ...string) error
 	hasUser   func(name string) bool
 	giveTo    func(dir, user string) error
-	installed []string // folders whose programs a package put there
+	installed []string // folders whose programs stay where they are
+	free      func(dir string) (bytes int64, err error)
+	version   func(ctx context.Context, program string) string // "" when it does not say
 }
 
 func newHost() *host {
 	h := &host{
 		platform: kardianos.Platform(),
-		programs: "/opt", units: "/etc/systemd/system", bin: "/usr/local/bin",
-		self: os.Executable, run: runCommand, giveTo: giveTo,
+		programs: "/opt", units: "/etc/systemd/system", packaged: "/usr/lib/systemd/system", bin: "/usr/local/bin",
+		self: os.Executable, run: runCommand, giveTo: giveTo, version: versionOf,
 		hasUser: func(name string) bool {
 			_, err := user.Lookup(name)
 			return err == nil
 		},
 		installed: []string{"/usr/", "/opt/"},
+		free: func(dir string) (int64, error) {
+			free, _, err := fsx.OS.Usage(dir)
+			return free, err
+		},
 	}
 	if folder := os.Getenv("ProgramFiles"); folder != "" {
 		h.programs, h.bin, h.installed = folder, "", []string{folder + string(filepath.Separator)}
@@ -65,8 +71,11 @@ func (h *host) install(ctx context.Context, s Setup) error {
 	if !filepath.IsAbs(s.Data) {
 		return problem.New(problem.Usage, "service.relative-data", "data", i18n.Args{"path": s.Data})
 	}
+	if err := h.needRoom(s); err != nil {
+		return err
+	}
 	if s.Executable == "" {
-		path, err := h.placeProgram(s)
+		path, err := h.placeProgram(ctx, s)
 		if err != nil {
 			return failed("place program", err)
 		}
@@ -82,74 +91,6 @@ func (h *host) install(ctx context.Context, s Setup) error {
 		return h.installUnit(ctx, s)
 	}
 	return h.installOther(s)
-}
-
-// placeProgram copies this program to where programs live, unless it is there.
-func (h *host) placeProgram(s Setup) (string, error) {
-	self, err := h.self()
-	if err != nil {
-		return "", err
-	}
-	if self, err = filepath.EvalSymlinks(self); err != nil {
-		return "", err
-	}
-	for _, folder := range h.installed {
-		if strings.HasPrefix(self, folder) {
-			return self, nil
-		}
-	}
-	target := filepath.Join(h.programs, s.Name, s.Name)
-	if filepath.Ext(self) == ".exe" {
-		target += ".exe"
-	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return "", err
-	}
-	if err := copyProgram(self, target); err != nil {
-		return "", err
-	}
-	s.say("service.step.program", i18n.Args{"path": target})
-	return target, h.link(target, s)
-}
-
-// copyProgram replaces target in one step, so that a pulled USB stick or a
-// power cut leaves the old program or the new one.
-func copyProgram(from, target string) error {
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	temp, err := fsx.Create(filepath.Dir(target))
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(temp, src); err != nil {
-		return errors.Join(err, temp.Abort())
-	}
-	if err := setAside(target); err != nil {
-		return errors.Join(err, temp.Abort())
-	}
-	if err := temp.Commit(target); err != nil {
-		return err
-	}
-	return os.Chmod(target, 0o755)
-}
-
-// link lets people call the program by its name.
-func (h *host) link(target string, s Setup) error {
-	if h.bin == "" {
-		return nil
-	}
-	name := filepath.Join(h.bin, s.Name)
-	if present, err := os.Readlink(name); err == nil && present == target {
-		return nil
-	}
-	if _, err := os.Lstat(name); err == nil {
-		s.warn("service.step.name-taken", i18n.Args{"path": name})
-		return nil
-	}
-	return os.Symlink(target, name)
 }
 
 // makeUser makes the system user of the service on systems that have them.
@@ -182,15 +123,23 @@ func (h *host) makeData(s Setup) error {
 	if err := h.giveTo(s.Data, owner); err != nil {
 		return err
 	}
-	s.say("service.step.data", i18n.Args{"path": s.Data})
+	free, err := h.free(s.Data)
+	if err != nil {
+		return err
+	}
+	s.say("service.step.data", i18n.Args{"path": s.Data, "free": roomText(free)})
 	return nil
 }
 
-// installUnit writes the unit when it differs and has systemd read it.
+// installUnit writes the unit when it differs and has systemd read it. One that
+// a package brought is left to that package.
 func (h *host) installUnit(ctx context.Context, s Setup) error {
 	path := filepath.Join(h.units, s.Name+".service")
 	unit := []byte(Unit(s))
 	present, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		present, err = os.ReadFile(h.packagedUnit(s.Name))
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -214,7 +163,7 @@ func (h *host) installOther(s Setup) error {
 	if err != nil {
 		return err
 	}
-	if stateOf(handle) != NotInstalled {
+	if h.isSetUp(s, handle) {
 		s.say("service.step.unit-same", i18n.Args{"name": s.Name})
 		return setRecovery(s.Name)
 	}
@@ -226,6 +175,16 @@ func (h *host) installOther(s Setup) error {
 	}
 	s.say("service.step.unit", i18n.Args{"name": s.Name})
 	return nil
+}
+
+// isSetUp tells whether the service manager has the service. Where it is a script,
+// the file counts: asked about one that is missing, SysV init only says that it failed.
+func (h *host) isSetUp(s Setup, handle kardianos.Service) bool {
+	if h.platform == "unix-systemv" || h.platform == "linux-openrc" {
+		_, err := os.Lstat(filepath.Join("/etc/init.d", s.Name))
+		return err == nil
+	}
+	return stateOf(handle) != NotInstalled
 }
 
 func (h *host) uninstall(ctx context.Context, s Setup) error {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tram/agent/i18n"
+	"tram/agent/problem"
 	"tram/agent/tooltest"
 )
 
@@ -179,12 +180,15 @@ type machine struct {
 	given []string
 	steps []string
 	setup Setup
+
+	room    int64
+	present string // version of the program that is there
 }
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	dir := t.TempDir()
-	m := &machine{setup: Setup{Name: "tram", Title: "Trạm", Description: "Trạm 100%", Data: filepath.Join(dir, "data")}}
+	m := &machine{room: 41 << 30, setup: Setup{Name: "tram", Title: "Trạm", Description: "Trạm 100%", Data: filepath.Join(dir, "data")}}
 	self := filepath.Join(dir, "usb", "tram-linux-amd64")
 	for _, folder := range []string{"usb", "units", "bin"} {
 		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
@@ -196,6 +200,9 @@ func newMachine(t *testing.T) *machine {
 	}
 	m.host = &host{
 		platform: systemdPlatform,
+		packaged: filepath.Join(dir, "packaged"),
+		free:     func(string) (int64, error) { return m.room, nil },
+		version:  func(context.Context, string) string { return m.present },
 		programs: filepath.Join(dir, "opt"), units: filepath.Join(dir, "units"), bin: filepath.Join(dir, "bin"),
 		self: func() (string, error) { return self, nil },
 		run: func(_ context.Context, name string, args ...string) error {
@@ -306,6 +313,85 @@ func TestAPackagedProgramStaysWhereItIs(t *testing.T) {
 	}
 }
 
+func TestAPackagesUnitIsLeftToThePackage(t *testing.T) {
+	m := newMachine(t)
+	self, _ := m.self()
+	m.installed = []string{filepath.Dir(self)}
+	packaged := m.setup
+	packaged.Executable = self
+	if err := os.MkdirAll(m.packaged, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(m.packagedUnit("tram"), []byte(Unit(packaged)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.install(t.Context(), m.setup); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(m.unit()); !errors.Is(err, os.ErrNotExist) || !slices.Contains(m.steps, "unit-same") {
+		t.Errorf("a second unit: %v, steps %q", err, m.steps)
+	}
+	m.installed = nil // and a program from a stick does not go beside it
+	if err := m.install(t.Context(), m.setup); problem.From(err).Code != "service.packaged" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestANewerProgramIsNotReplaced(t *testing.T) {
+	for _, c := range []struct{ present, own, want string }{
+		{"1.4.2", "1.4.1", "old"}, {"1.4.2", "1.4.2", "program 1"}, {"1.4.2", "v1.5.0", "program 1"}, {"1.5.0", "1.5.0-rc.1", "old"},
+		{"814158a-dirty", "1.0.0", "program 1"}, {"", "1.0.0", "program 1"}, {"9.0.0", "dev", "program 1"},
+	} {
+		m := newMachine(t)
+		m.present, m.setup.Version = c.present, c.own
+		target := filepath.Join(m.programs, "tram", "tram")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, []byte("old"), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		err := m.install(t.Context(), m.setup)
+		if got, _ := os.ReadFile(target); string(got) != c.want || (err != nil) != (c.want == "old") {
+			t.Errorf("%s over %s: %q, %v", c.own, c.present, got, err)
+		}
+	}
+}
+
+func TestWithoutRoomNothingIsInstalled(t *testing.T) {
+	m := newMachine(t)
+	m.room = RoomNeeded - 1
+	err := m.install(t.Context(), m.setup)
+	if p := problem.From(err); p.Code != "service.no-room" || p.Class != problem.Full || !strings.Contains(p.Message(i18n.English), "1 MB are missing") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(m.programs); !errors.Is(err, os.ErrNotExist) || len(m.ran) > 0 {
+		t.Errorf("%v, ran %q", err, m.ran)
+	}
+}
+
+func TestFoldersAreOpenedOneAfterAnother(t *testing.T) {
+	m := newMachine(t)
+	dropIn := filepath.Join(m.units, "tram.service.d", "folders.conf")
+	for _, folders := range [][]string{{"/srv/trao-doi"}, {"/media/may quet/", "/srv/trao-doi"}, nil} {
+		if err := m.open(t.Context(), m.setup, folders); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(dropIn)
+	if want := "[Service]\nReadWritePaths=-/srv/trao-doi\nReadWritePaths=\"-/media/may quet\"\n"; err != nil || !strings.HasSuffix(string(text), want) {
+		t.Errorf("%s, %v", text, err)
+	}
+	for folder, want := range map[string]string{
+		"trao-doi": "service.folder", "/": "service.folder", "/srv/a\nUser=root": "service.folder", "": "service.folder",
+		"/home/van-thu": "service.folder-hidden", "/srv/../root": "service.folder-hidden", "/tmp": "service.folder-hidden",
+	} {
+		if err := m.open(t.Context(), m.setup, []string{folder}); problem.From(err).Code != want {
+			t.Errorf("%q: %v", folder, err)
+		}
+	}
+	if after, _ := os.ReadFile(dropIn); string(after) != string(text) {
+		t.Errorf("a refused folder changed %s", after)
+	}
+}
+
 func TestAForeignCommandOfTheSameNameIsLeftAlone(t *testing.T) {
 	m := newMachine(t)
 	other := filepath.Join(m.bin, "tram")
@@ -378,8 +464,11 @@ func TestUnitHoldsWhatWePromise(t *testing.T) {
 			t.Errorf("placeholder %s is left", word)
 		}
 	}
-	if unit := Unit(Setup{Name: "tram-hub", Data: "/var/lib/tram-hub", Size: Hub}); !strings.Contains(unit, "StateDirectory=tram-hub\n") {
-		t.Error("the usual data folder is not a state directory")
+	hub := Unit(Setup{Name: "tram-hub", Data: "/var/lib/tram-hub", Size: Hub, Needs: "keys/hub.json"})
+	for _, line := range []string{"StateDirectory=tram-hub", "ConditionPathExists=/var/lib/tram-hub/keys/hub.json"} {
+		if !slices.Contains(strings.Split(hub, "\n"), line) {
+			t.Errorf("unit of the hub lacks the line %q", line)
+		}
 	}
 }
 

@@ -29,6 +29,9 @@ type Setup struct {
 	Executable  string // absolute path the service runs; "" means where Install puts this program
 	Data        string // absolute path of the data folder
 	Size        Size
+	Needs       string     // file in the data folder without which systemd does not start it; "" for none
+	Version     string     // of this program
+	Signed      bool       // a release signature over this program was checked and holds
 	Report      func(Step) // told of each step done, in order; nil means nobody
 }
 

@@ -23,6 +23,7 @@ func Unit(s Setup) string {
 		"@DATA@", unitWord(s.Data),
 		"@USER@", s.user(),
 		"@STATE@", stateLines(s),
+		"@NEEDS@\n", needsLine(s),
 		"@FILES@", strconv.Itoa(r.files),
 		"@TASKS@", strconv.Itoa(r.tasks),
 		"@MEMORYHIGH@", r.memoryHigh,
@@ -37,6 +38,15 @@ func stateLines(s Setup) string {
 		return "StateDirectory=" + unitWord(name) + "\nStateDirectoryMode=0700"
 	}
 	return "ReadWritePaths=" + unitWord(s.Data)
+}
+
+// needsLine has a service that is not set up yet rest instead of failing over
+// and over.
+func needsLine(s Setup) string {
+	if s.Needs == "" {
+		return ""
+	}
+	return "ConditionPathExists=" + unitWord(filepath.Join(s.Data, s.Needs)) + "\n"
 }
 
 // unitLine makes s safe as the rest of a line: no line end and no specifier.

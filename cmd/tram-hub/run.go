@@ -122,7 +122,12 @@ func configCommand(c *cli.Console) *cobra.Command {
 
 func serviceCommands(c *cli.Console) []*cobra.Command {
 	return cli.ServiceCommands(c, cli.ServiceOptions{
-		Title: "Trạm Hub", Description: "Trạm: trung tâm chuyển tiếp văn bản / document relay", Size: service.Hub, Ready: ca.Exists,
+		Title: "Trạm Hub", Description: "Trạm: trung tâm chuyển tiếp văn bản / document relay", Size: service.Hub, Ready: ca.Exists, Needs: ca.Settings,
+		Installed: func(c *cli.Console, _ string) {
+			if !ca.Exists(c.Data) {
+				c.Say("cli.install.next.tram-hub")
+			}
+		},
 	})
 }
 

@@ -23,7 +23,7 @@ func program(s cli.Streams) *cli.App {
 		sendCommand(c), enterCommand(c), numbersCommand(c), importCommand(c), documentsCommand(c), showCommand(c), getCommand(c), searchCommand(c), workCommand(c), dossierCommand(c),
 		acceptCommand(c), returnCommand(c), withdrawCommand(c), recallCommand(c), grantCommand(c), refuseCommand(c), queueCommand(c), exportCommand(c), verifyCommand(c), checkCommand(c), caCommand(c),
 		certCommand(c), usbCommand(c), bundleCommand(c), doctorCommand(c), linkCommand(c), waitCommand(c), logsCommand(c), commandsCommand(c), updateCommand(c),
-		backupCommand(c), restoreCommand(c), auditCommand(c), userCommand(c), appCommand(c), sealCommand(c), lanCommand(c), connectorCommand(c), bookCommand(c), configCommand(c), cli.VersionCommand(c),
+		backupCommand(c), restoreCommand(c), auditCommand(c), userCommand(c), appCommand(c), sealCommand(c), lanCommand(c), qrCommand(c), connectorCommand(c), bookCommand(c), configCommand(c), cli.VersionCommand(c),
 	)
 	app.Add(extractCommand())
 	app.Add(serviceCommands(c)...)

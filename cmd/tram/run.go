@@ -99,4 +99,5 @@ func serviceCommands(c *cli.Console) []*cobra.Command {
 var serviceOptions = cli.ServiceOptions{
 	Title: "Trạm", Description: "Trạm: trao đổi văn bản điện tử / document exchange", Size: service.Office,
 	Ready: identity.Exists, Waits: true, // an office without an identity waits for its invite
+	Vouch: vouch, Installed: afterInstall,
 }

@@ -50,7 +50,7 @@ func updateCommand(c *cli.Console) *cobra.Command {
 		}
 		return printSoftware(c, s)
 	}
-	group.AddCommand(status, from)
+	group.AddCommand(status, from, updateVerifyCommand(c))
 	return group
 }
 

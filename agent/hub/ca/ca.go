@@ -85,6 +85,9 @@ const (
 	restoredDir   = "restored" // cards out of a backup, until Register took them in
 )
 
+// Settings is, in the data folder, the file that says that a hub is set up there.
+const Settings = identity.Folder + "/" + settingsFile
+
 // Names of the pairs: NAME.key and NAME.crt.
 const (
 	rootName      = "ca"
@@ -109,7 +112,7 @@ var earliest = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Exists reports whether data folder dir holds a hub.
 func Exists(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, identity.Folder, settingsFile))
+	_, err := os.Stat(filepath.Join(dir, Settings))
 	return err == nil
 }
 

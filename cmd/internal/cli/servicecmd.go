@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -18,6 +19,12 @@ type ServiceOptions struct {
 	Size        service.Size                 // how large the program grows
 	Ready       func(dataFolder string) bool // whether the program has what it needs to run; nil means always
 	Waits       bool                         // it can be started before it is Ready, and waits for what it needs
+	Needs       string                       // file in the data folder without which it is not started
+	// Vouch tells whether the release signature of the folder that this program came in
+	// ("": where it lies) is over it; nil means that nobody looks.
+	Vouch func(c *Console, folder string) (bool, error)
+	// Installed says what a person does next, once the service is set up; nil means nothing.
+	Installed func(c *Console, folder string)
 }
 
 // serviceResult is the JSON form of what the service commands print.
@@ -34,7 +41,7 @@ func (o ServiceOptions) Setup(c *Console) (service.Setup, error) {
 		return service.Setup{}, fmt.Errorf("find data folder: %w", err)
 	}
 	return service.Setup{
-		Name: c.Program, Title: o.Title, Description: o.Description, Data: data, Size: o.Size,
+		Name: c.Program, Title: o.Title, Description: o.Description, Data: data, Size: o.Size, Needs: o.Needs, Version: Build().Version,
 		Report: func(s service.Step) {
 			mark := Done
 			if s.Warning {
@@ -79,30 +86,57 @@ func printService(c *Console, s service.Setup) error {
 	})
 }
 
+// installFlags are what "install" may be told.
+type installFlags struct {
+	show, idle    bool
+	program, from string
+	open          []string
+}
+
 func installCommand(c *Console, o ServiceOptions) *cobra.Command {
-	var show, idle bool
+	var f installFlags
 	cmd := &cobra.Command{Use: "install", Short: "cli.install.short", Args: Args(0, 0)}
-	cmd.Flags().BoolVar(&show, "print-unit", false, "cli.flag.print-unit")
-	cmd.Flags().BoolVar(&idle, "no-start", false, "cli.flag.no-start")
+	cmd.Flags().BoolVar(&f.show, "print-unit", false, "cli.flag.print-unit")
+	cmd.Flags().StringVar(&f.program, "program", "/opt/"+c.Program+"/"+c.Program, "cli.flag.program")
+	cmd.Flags().BoolVar(&f.idle, "no-start", false, "cli.flag.no-start")
+	cmd.Flags().StringArrayVar(&f.open, "open", nil, "cli.flag.open")
+	if o.Vouch != nil {
+		cmd.Flags().StringVar(&f.from, "from", "", "cli.flag.from")
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := o.Setup(c)
 		if err != nil {
 			return err
 		}
-		if show {
-			s.Executable = "/opt/" + s.Name + "/" + s.Name
+		if f.show {
+			s.Executable = f.program
 			_, err := io.WriteString(unfolded(c.Out), service.Unit(s))
 			return err
 		}
-		if err := service.Install(cmd.Context(), s); err != nil {
-			return err
-		}
-		if err := startInstalled(c, o, s, idle); err != nil {
-			return err
-		}
-		return printService(c, s)
+		return f.install(cmd.Context(), c, o, s)
 	}
 	return cmd
+}
+
+func (f installFlags) install(ctx context.Context, c *Console, o ServiceOptions, s service.Setup) (err error) {
+	if o.Vouch != nil {
+		if s.Signed, err = o.Vouch(c, f.from); err != nil {
+			return err
+		}
+	}
+	if err := service.Install(ctx, s); err != nil {
+		return err
+	}
+	if err := service.Open(ctx, s, f.open); err != nil {
+		return err
+	}
+	if err := startInstalled(c, o, s, f.idle); err != nil {
+		return err
+	}
+	if o.Installed != nil {
+		o.Installed(c, f.from)
+	}
+	return printService(c, s)
 }
 
 // startInstalled runs the new program: a running service is restarted, a new
@@ -116,11 +150,8 @@ func startInstalled(c *Console, o ServiceOptions, s service.Setup, idle bool) er
 		return service.Restart(s)
 	case idle:
 		return nil
-	case o.Ready != nil && !o.Ready(s.Data):
-		c.Say("cli.install.next." + s.Name)
-		if !o.Waits {
-			return nil
-		}
+	case o.Ready != nil && !o.Ready(s.Data) && !o.Waits:
+		return nil
 	}
 	return service.Start(s)
 }

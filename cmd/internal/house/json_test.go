@@ -274,4 +274,7 @@ var answers = map[string][]string{
 
 	"cmd/tram-hub.softwareOfficesCommand": {"tram-hub software offices"},
 	"cmd/tram-hub.softwareExportCommand":  {"tram-hub software export"},
+	"cmd/tram-hub.softwareSignCommand":    {"tram-hub software sign"},
+	"cmd/tram.updateVerifyCommand":        {"tram update verify"},
+	"cmd/tram.qrCommand":                  {"tram qr"},
 }
