@@ -37,7 +37,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 export CGO_ENABLED = 0
 
 .PHONY: help build token run test test-short kill kill-tree stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
-	tidy-check cross deps deps-check tools lab-tools image image-tools clean
+	tidy-check cross deps deps-check tools lab-tools image image-tools powercut clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -118,6 +118,9 @@ image: ## the bootable appliance of IMAGE (amd64, cloud, arm64, armv7) in dist/i
 	@case $(IMAGE) in amd64|cloud) arch=amd64 ;; arm64) arch=arm64 ;; armv7) arch=arm ;; *) arch=$(IMAGE) ;; esac; \
 		GOOS=linux GOARCH=$$arch GOARM=7 go build $(BUILDFLAGS) -o dist/image/programs-$$arch/ ./cmd/tram ./cmd/tram-init && \
 		packaging/image/build $(IMAGE) dist/image/programs-$$arch dist/image
+
+powercut: build ## N power cuts of the appliance in an emulator, with a disk that forgets; JSON lines. Before: make image-tools image IMAGE=cloud
+	@bin/tram-lab powercut --count $(N) $(LABFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' $(FOLDERS) >/dev/null || \

@@ -43,6 +43,9 @@ func run() error {
 		return err
 	}
 	shut()
+	if err := startSwap(); err != nil {
+		say("no compressed swap: %v", err)
+	}
 	dog := openWatchdog()
 	dog.feed()
 	load("ext4", "quota_v2", "vfat", "nls_ascii", "nls_cp437", "nls_utf8")
@@ -54,6 +57,7 @@ func run() error {
 	if err := openData(d); err != nil {
 		return err
 	}
+	say("data partition is there")
 	setClock()
 	takeOfficerFiles(d)
 	c := startNetwork(networkOf(officerDir))
@@ -90,9 +94,11 @@ func serve(d disk, o *office) error {
 	for deadline := time.Now().Add(addressWait); len(addresses()) == 0 && time.Now().Before(deadline); {
 		time.Sleep(50 * time.Millisecond)
 	}
+	say("addresses: %v", addresses())
 	enroll(ctx, officerDir)
 	o.ready = func(after time.Duration) {
 		say("ready after %.2f s", after.Seconds())
+		say("memory: %s", memory())
 		banner()
 	}
 	restart := make(chan struct{}, 1)
@@ -214,6 +220,22 @@ func banner() {
 	}
 	b.WriteString("\n")
 	show(b.String())
+}
+
+// memory is how the kernel sees it, for the log: what a machine has to spare.
+func memory() string {
+	raw, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return err.Error()
+	}
+	var parts []string
+	for line := range strings.Lines(string(raw)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if slices.Contains([]string{"MemTotal", "MemAvailable", "SwapTotal", "SwapFree"}, name) {
+			parts = append(parts, name+" "+strings.TrimSpace(value))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // watchAddresses has the office's program start anew under the machine's new names.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 )
 
 // consoles are where a person may look: the screen and the serial line.
@@ -17,9 +18,10 @@ var kept io.Writer = io.Discard
 
 // say tells people at the machine, and the log, one thing.
 func say(format string, args ...any) {
-	line := "tram-init: " + fmt.Sprintf(format, args...) + "\n"
-	show(line)
-	_, _ = io.WriteString(kept, line) // a full disk silences the log alone
+	text := fmt.Sprintf(format, args...)
+	show("tram-init: " + text + "\n")
+	// A full disk silences the log alone. The clock may be wrong: both times.
+	_, _ = fmt.Fprintf(kept, "%s %7.2f %s\n", time.Now().UTC().Format(time.RFC3339), uptime().Seconds(), text)
 }
 
 // show writes text on every console there is.

@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
-// The state of the slots is an environment block of GRUB in the gap before the first
-// partition: no file system stands between a power cut and it, and it is written in
-// place by one write.
+// The state of the slots is GRUB's environment block, a file of the boot partition.
+// GRUB writes it in place, and so does this program: the file system around it is
+// never written to, so that no power cut can hurt it.
 const (
-	stateAt   = 2032 * sectorSize
+	stateFile = bootMount + "/boot/grub/grubenv"
 	stateSize = 1024
 	stateHead = "# GRUB Environment Block\n"
 )
@@ -75,12 +78,44 @@ func (d disk) setState(state map[string]string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(d.path, os.O_WRONLY|os.O_SYNC, 0)
+	at, err := placeOf(stateFile, stateSize)
+	if err != nil {
+		return fmt.Errorf("find %s on the disk: %w", stateFile, err)
+	}
+	f, err := os.OpenFile(d.part(bootPart), os.O_WRONLY|os.O_SYNC, 0)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(block, stateAt)
+	_, err = f.WriteAt(block, at)
 	return errors.Join(err, f.Close())
+}
+
+// placeOf is where the first size bytes of a file stand on its partition, in one piece.
+func placeOf(path string, size int64) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	const blockSize, blockMap = 2, 1 // FIGETBSZ, FIBMAP
+	unit, err := unix.IoctlGetInt(int(f.Fd()), blockSize)
+	if err != nil {
+		return 0, err
+	}
+	first := int64(0)
+	for n := int64(0); n*int64(unit) < size; n++ {
+		block := int32(n)
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), blockMap, uintptr(unsafe.Pointer(&block))); errno != 0 {
+			return 0, errno
+		}
+		if n == 0 {
+			first = int64(block)
+		}
+		if block == 0 || int64(block) != first+n {
+			return 0, errors.New("it is not in one piece")
+		}
+	}
+	return first * int64(unit), nil
 }
 
 // confirm makes the slot that runs the one in use: its trial is over.
