@@ -14,11 +14,11 @@ HOT := crypto/... hash/... runtime/... internal/... sync/... bytes slices maps s
 	modernc.org/... github.com/klauspost/... golang.org/x/crypto/... vendor/golang.org/x/crypto/... filippo.io/...
 BUILDFLAGS := -trimpath -tags $(TAGS) -gcflags=all=-l $(HOT:%=-gcflags=%=) -ldflags '$(LDFLAGS)'
 FOLDERS := agent cmd storage sync
-# What has nothing for the race detector to see: one goroutine, or programs of their own.
+# What has nothing for the race detector to see: one goroutine, programs of their own,
+# pages that are asked for one after another.
 PLAIN := ./agent/books ./agent/docfields ./agent/docsign/pdf ./agent/docsign/xmldsig ./agent/dossier ./agent/dossier/code ./agent/dossier/dongbo ./agent/dossier/forms ./agent/edxml \
-	./agent/hub/ca ./agent/hub/fleet ./agent/hub/incident ./agent/hub/report ./agent/register ./agent/search/extract ./agent/typeset ./agent/workdays ./cmd/internal/e2e ./cmd/internal/house ./cmd/internal/sample
-# Pages are tried with the race detector and without; browsers are driven without it alone.
-PAGES := ./agent/hub/console ./agent/web
+	./agent/hub/ca ./agent/hub/console ./agent/hub/fleet ./agent/hub/incident ./agent/hub/report ./agent/register ./agent/search/extract ./agent/typeset ./agent/web ./agent/workdays \
+	./cmd/internal/e2e ./cmd/internal/house ./cmd/internal/sample ./cmd/tram ./cmd/tram-hub ./cmd/tram-lab
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Parameters of targets.
@@ -54,8 +54,10 @@ run: build ## a hub and two offices with sample documents, until Ctrl-C
 test: tools fmt-check ## everything: format, vet, all tests with the race detector, a short kill test
 	CGO_ENABLED=1 go vet -race ./...
 	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) $$(go list ./... | grep -vxF "$$(go list $(PLAIN))")
-	@echo "What the race detector has nothing to see in, and pages in browsers:"
-	CI=1 go test -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) $(PLAIN) $(PAGES)
+	@echo "Pages with work that goes on beside them:"
+	CGO_ENABLED=1 CI=1 go test -race -vet=off -run 'Stick|Package|SendTwice|StatusAnswers|MoveTheStatus|AdministrationAction|SupportArchive' ./agent/web
+	@echo "What the race detector has nothing to see in, with pages in browsers; they wait a lot, so three at a time:"
+	CI=1 go test -p 3 -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) $(PLAIN)
 	@echo "All chaos schedules; under the race detector there are fewer:"
 	go test -run '^(TestChaos|TestP5_NothingOvertakesHoaToc)$$' -v ./sync/engine
 	@echo "Every step of every writer, large files and all random lists, which are fewer under the race detector:"

@@ -96,6 +96,14 @@ func TestP5_AnUrgentDocumentThatDoesNotArriveIsTold(t *testing.T) {
 	if err != nil || len(page.Incidents) != 1 || page.Incidents[0].Closed.IsZero() || page.Incidents[0].Ack == nil {
 		t.Errorf("%+v, %v", page, err)
 	}
+	hours, err := p.theHub.ConsoleOptions().Reports.Hours(t.Context(), "")
+	sent, received := 0, 0
+	for _, h := range hours {
+		sent, received = sent+h.Sent, received+h.Received
+	}
+	if err != nil || sent != 2 || received != 2 { // it, and what was tried before
+		t.Errorf("the last day has %d sent and %d received, %v: %+v", sent, received, err, hours)
+	}
 	p.auditsHold()
 }
 

@@ -74,6 +74,22 @@ type HubConsole struct {
 	// Names are further host names and IP addresses under which browsers come,
 	// for the certificate.
 	Names []string
+	SSO   HubSSO
+}
+
+// HubSSO is the provider of OpenID Connect that people may sign in to the console
+// with.
+type HubSSO struct {
+	Issuer string   // https address of the provider, as it writes it itself; "" for none
+	Client string   // this hub's name there
+	Secret string   // file with its secret; "" for a client without one
+	CA     string   // file with authorities in PEM; "" for the system's
+	Origin string   // under which browsers open the console
+	Name   string   // on the button; "" for the provider's host
+	Scopes []string // that are asked for, besides openid
+	User   string   // claim that accounts are named after
+	Groups string   // claim with the groups
+	Roles  []string // "GROUP = ROLE", see package sso; the first that fits counts
 }
 
 // HubLimits bounds what one office may leave at the hub.
@@ -128,7 +144,7 @@ func DefaultHub() *Hub {
 	return &Hub{
 		MQTT:     HubMQTT{Embedded: true, Address: "127.0.0.1:8883", Keepalive: time.Minute, KeyExchange: "economical"},
 		Enroll:   HubEnroll{Address: "127.0.0.1:8884", Life: 180 * 24 * time.Hour, Grace: 365 * 24 * time.Hour},
-		Console:  HubConsole{Address: "127.0.0.1:8800"},
+		Console:  HubConsole{Address: "127.0.0.1:8800", SSO: HubSSO{Scopes: []string{"profile"}, User: "preferred_username", Groups: "groups"}},
 		Language: "vi",
 		Log:      Log{Level: "info", Format: "text"},
 		Limits:   HubLimits{Quota: 20 * GB},
@@ -156,6 +172,16 @@ func (h *Hub) fields() []field {
 		duration("enroll.grace", &h.Enroll.Grace, 0, maxLife),
 		address("console.address", &h.Console.Address),
 		hostNames("console.names", &h.Console.Names),
+		text("console.sso.issuer", &h.Console.SSO.Issuer, maxURL),
+		text("console.sso.client", &h.Console.SSO.Client, maxName),
+		optionalPath("console.sso.file", &h.Console.SSO.Secret),
+		optionalPath("console.sso.ca", &h.Console.SSO.CA),
+		text("console.sso.origin", &h.Console.SSO.Origin, maxURL),
+		text("console.sso.name", &h.Console.SSO.Name, maxName),
+		list("console.sso.scopes", "SCOPE, …", &h.Console.SSO.Scopes, printables),
+		text("console.sso.user", &h.Console.SSO.User, maxName),
+		text("console.sso.groups", &h.Console.SSO.Groups, maxName),
+		list("console.sso.roles", "GROUP = operator | GROUP = security | GROUP = officer CLUSTER, …", &h.Console.SSO.Roles, printables),
 		choice("language", &h.Language, "vi", "en"),
 		choice("log.level", &h.Log.Level, "debug", "info", "warn", "error"),
 		choice("log.format", &h.Log.Format, "text", "json"),

@@ -27,23 +27,32 @@ const resyncAgain = 10 * time.Minute
 // connects. Problems: hub.no-office, command.not-enrolled, command.hub, and those of
 // command.Give.
 func (h *Hub) Order(ctx context.Context, o command.Order) (command.Record, error) {
-	card, err := h.registry.Lookup(o.Office)
-	if errors.Is(err, registry.ErrNotFound) {
-		return command.Record{}, problem.New(problem.NotFound, "hub.no-office", "OFFICE", i18n.Args{"code": o.Office})
-	}
+	card, err := h.orderable(o.Office)
 	if err != nil {
 		return command.Record{}, err
-	}
-	switch {
-	case card.IsHub():
-		return command.Record{}, problem.New(problem.Conflict, "command.hub", "OFFICE", i18n.Args{"code": card.Code})
-	case !card.Enrolled() || !h.ours(card) || h.ca.Dismissed(card):
-		return command.Record{}, problem.New(problem.Conflict, "command.not-enrolled", "OFFICE", i18n.Args{"code": card.Code})
 	}
 	o.Office = card.Code
 	return h.commands.Give(ctx, o, func(tx *sqlite.Tx, payload []byte, expires time.Time) (storage.ID, error) {
 		return h.relay.SendCommand(tx, card, payload, expires)
 	})
+}
+
+// orderable is the card of an office whose box can be ordered something.
+func (h *Hub) orderable(code string) (registry.Card, error) {
+	card, err := h.registry.Lookup(code)
+	if errors.Is(err, registry.ErrNotFound) {
+		return registry.Card{}, problem.New(problem.NotFound, "hub.no-office", "OFFICE", i18n.Args{"code": code})
+	}
+	if err != nil {
+		return registry.Card{}, err
+	}
+	switch {
+	case card.IsHub():
+		return registry.Card{}, problem.New(problem.Conflict, "command.hub", "OFFICE", i18n.Args{"code": card.Code})
+	case !card.Enrolled() || !h.ours(card) || h.ca.Dismissed(card):
+		return registry.Card{}, problem.New(problem.Conflict, "command.not-enrolled", "OFFICE", i18n.Args{"code": card.Code})
+	}
+	return card, nil
 }
 
 // WithdrawOrder takes back an order that the office does not have.

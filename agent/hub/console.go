@@ -87,10 +87,14 @@ func (h *Hub) serveConsole(ctx context.Context, group *errgroup.Group) error {
 // ConsoleOptions are those of the operator's pages.
 func (h *Hub) ConsoleOptions() console.Options {
 	v := consoleView{h}
-	return console.Options{
-		Code: h.ca.Code, Name: h.ca.Name, Version: h.o.Version, Fleet: newConsoleFleet(h), Hub: v, Invites: v, Trust: v, Directory: v, Figures: v, Duty: consoleDuty{h}, Reports: consoleDuty{h},
+	o := console.Options{
+		Code: h.ca.Code, Name: h.ca.Name, Version: h.o.Version, Fleet: newConsoleFleet(h), Hub: v, Invites: v, Trust: v, Directory: v, Figures: v, Duty: consoleDuty{h}, Reports: consoleDuty{h}, Releases: consoleReleases{h}, Orders: consoleOrders{h}, People: consolePeople{h},
 		Accounts: h.accounts, Logger: h.log.With("part", "console"),
 	}
+	if h.signOn != nil {
+		o.SignOn = h.signOn
+	}
+	return o
 }
 
 // Fleet is how the boxes stand.

@@ -96,3 +96,23 @@ func (v consoleDuty) act(ctx context.Context, scope string, a IncidentAct, by st
 func (v consoleDuty) Month(ctx context.Context, month string) (report.Month, error) {
 	return v.h.reports.Month(ctx, month, time.Now())
 }
+
+// Hours are those of the last day in scope, clusters together, the oldest first.
+func (v consoleDuty) Hours(ctx context.Context, scope string) ([]report.Hour, error) {
+	all, err := v.h.reports.Hours(ctx)
+	var list []report.Hour
+	for _, one := range all {
+		if scope != "" && !v.h.within(scope, one.Cluster) {
+			continue
+		}
+		if n := len(list); n == 0 || !list[n-1].At.Equal(one.At) {
+			list = append(list, report.Hour{At: one.At, Waiting: -1})
+		}
+		sum := &list[len(list)-1]
+		sum.Sent, sum.Received = sum.Sent+one.Sent, sum.Received+one.Received
+		if one.Waiting >= 0 {
+			sum.Waiting = max(sum.Waiting, 0) + one.Waiting
+		}
+	}
+	return list, err
+}

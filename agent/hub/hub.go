@@ -25,6 +25,7 @@ import (
 	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
 	"tram/agent/hub/software"
+	"tram/agent/hub/sso"
 	"tram/agent/hub/vitals"
 	"tram/agent/identity"
 	"tram/agent/lineage"
@@ -61,8 +62,8 @@ const (
 	cachedCards = 16 << 10
 	// gcPercent is the garbage collector's GOGC of a hub. Most of its memory is
 	// sessions at rest, and with the usual 100 as much again would be garbage: with
-	// 11,000 offices some 150 MB more for some percent less work.
-	gcPercent = 50
+	// 11,000 offices some 250 MB more for some percent less work.
+	gcPercent = 25
 	// backlog is how many outgoing bundles a hub holds in memory for each office,
 	// the most urgent first; the rest waits in the queue.
 	backlog = 32
@@ -119,6 +120,7 @@ type Hub struct {
 	monitor  *monitor // nil: nobody may ask
 	reports  *report.Reports
 	accounts *account.Store // of the console
+	signOn   *sso.Client    // nil: accounts have passwords alone
 	commands *command.Book
 	releases *software.Software
 	updates  chan struct{} // somebody may lack software
@@ -247,9 +249,10 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	h.onestop = newOnestop(h.db, h.ca.Code)
 	h.monitor = newMonitor(h)
 	h.reports = report.New(h.db, h.fleet)
-	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Record: account.Audited, Logger: h.log}); err != nil {
+	if h.accounts, err = account.New(h.db, account.Options{Roles: account.HubRoles, Keep: []account.Role{account.Operator, account.Security}, Record: account.Audited, Logger: h.log}); err != nil {
 		return err
 	}
+	h.openSignOn()
 	h.commands = command.New(h.db)
 	h.releases, h.updates = software.New(software.Options{DB: h.db, Blobs: h.blobs, Code: h.ca.Code, Authority: h.ca.Authority.Key}), make(chan struct{}, 1)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
@@ -261,6 +264,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 			Refused: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return errors.Join(h.relay.Refused(tx, peer, b, o), h.orderRefused(tx, b))
 			},
+			Arrived: h.sent,
 		},
 	})
 	h.relay = relay.New(relay.Options{
@@ -360,6 +364,9 @@ func (h *Hub) start(ctx context.Context, group *errgroup.Group) error {
 	group.Go(func() error { return h.runDuty(ctx, group) })
 	group.Go(func() error { return h.runSoftware(ctx) })
 	group.Go(func() error { return h.serveUpstream(ctx) })
+	if h.signOn != nil {
+		group.Go(func() error { return h.signOn.Run(ctx) })
+	}
 	return h.serve(ctx, group)
 }
 
@@ -412,12 +419,16 @@ func (h *Hub) acceptPeers(ctx context.Context, group *errgroup.Group) error {
 				return errors.New("connection to the broker has ended")
 			}
 			group.Go(func() error {
-				if err := h.node.Run(ctx, p.Office(), p); err != nil && ctx.Err() == nil {
-					h.log.Warn("session ended", "peer", p.Office(), "error", err)
-				}
+				h.parted(ctx, p, h.node.Run(ctx, p.Office(), p)) // no more here: it lies on the stack of each office
 				return nil
 			})
 		}
+	}
+}
+
+func (h *Hub) parted(ctx context.Context, p *mqtt.Peer, err error) {
+	if err != nil && ctx.Err() == nil {
+		h.log.Warn("session ended", "peer", p.Office(), "error", err)
 	}
 }
 
@@ -456,6 +467,9 @@ func (h *Hub) tidy(ctx context.Context) error {
 		}
 		if err := h.reports.NoteSIMs(ctx); err != nil && ctx.Err() == nil {
 			h.log.Error("use of SIMs not noted", "error", err)
+		}
+		if err := h.noteWaiting(ctx); err != nil && ctx.Err() == nil {
+			h.log.Error("what is left not noted", "error", err)
 		}
 		select {
 		case <-ctx.Done():

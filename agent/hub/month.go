@@ -28,6 +28,27 @@ func (h *Hub) arrived(tx *sqlite.Tx, peer string, b storage.Bundle) error {
 	return h.reports.Delivered(tx, peer, b.Urgency, tx.Now().Sub(began(b.Created, taken)), size)
 }
 
+// sent counts a document that the hub has taken over from an office.
+func (h *Hub) sent(tx *sqlite.Tx, peer string, b storage.Bundle) error {
+	if bundle.Kind(b.Kind) != bundle.KindDocument {
+		return nil
+	}
+	return h.reports.Sent(tx, peer)
+}
+
+// noteWaiting keeps how many documents are left.
+func (h *Hub) noteWaiting(ctx context.Context) error {
+	leaving, err := h.queue.Leaving(ctx, uint8(bundle.KindDocument))
+	if err != nil {
+		return err
+	}
+	here := map[string]int{}
+	for _, l := range leaving {
+		here[l.Peer] += l.Count
+	}
+	return h.reports.NoteWaiting(ctx, here)
+}
+
 // believed is how long before the hub took it over a sender can have saved a document:
 // it would have expired.
 const believed = 31 * 24 * time.Hour

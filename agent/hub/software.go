@@ -212,14 +212,22 @@ func (h *Hub) softwareAdmin(r software.Release, err error) (software.Release, er
 // StageSoftware has a release go to a ring, see [software.Software.Stage]; the others
 // pause, resume and withdraw one.
 func (h *Hub) StageSoftware(ctx context.Context, q software.Stage, by string) (software.Release, error) {
-	for _, code := range q.Offices {
-		if _, err := h.registry.Lookup(code); errors.Is(err, registry.ErrNotFound) {
-			return software.Release{}, problem.New(problem.NotFound, "hub.no-office", "--office", i18n.Args{"code": code})
-		} else if err != nil {
-			return software.Release{}, err
-		}
+	if err := h.knows(q.Offices); err != nil {
+		return software.Release{}, err
 	}
 	return h.softwareAdmin(h.releases.Stage(ctx, q, by))
+}
+
+// knows tells which of the offices to be named there is not. Problem hub.no-office.
+func (h *Hub) knows(offices []string) error {
+	for _, code := range offices {
+		if _, err := h.registry.Lookup(code); errors.Is(err, registry.ErrNotFound) {
+			return problem.New(problem.NotFound, "hub.no-office", "--office", i18n.Args{"code": code})
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // PauseSoftware has a release go no further, or ends that.

@@ -9,10 +9,10 @@ import (
 )
 
 // AccountsPath is the local interface about the console's accounts: GET lists,
-// POST makes, POST below it to a change of api.AccountChanges or "password".
+// POST makes, POST below it to a change of api.AccountChanges, "password" or "role".
 const AccountsPath = "/v1/accounts"
 
-// NewAccount is an account to be made, or a new password of one.
+// NewAccount is an account to be made, or a new password or role of one.
 type NewAccount struct {
 	Name     string `json:"name"`
 	Display  string `json:"display,omitempty"`
@@ -42,6 +42,12 @@ func (h *Hub) SetPassword(ctx context.Context, n NewAccount, by string) error {
 	return h.accounts.SetPassword(ctx, by, n.Name, n.Password)
 }
 
+// SetRole gives an account another role, and ends its sessions. Problems are those of
+// account.SetRole.
+func (h *Hub) SetRole(ctx context.Context, n NewAccount, by string) error {
+	return h.accounts.SetRole(ctx, by, n.Name, account.Role(n.Role), n.Scope)
+}
+
 // ChangeUser closes, opens or unlocks an account, or ends its sessions.
 func (h *Hub) ChangeUser(ctx context.Context, name string, what api.AccountChange, by string) error {
 	switch what {
@@ -64,6 +70,9 @@ func (h *Hub) accountRoutes(mux *http.ServeMux) {
 	post(mux, h, AccountsPath, maxAccount, func(ctx context.Context, n NewAccount) (any, error) { return h.AddUser(ctx, n, "cli") })
 	post(mux, h, AccountsPath+"/password", maxAccount, func(ctx context.Context, n NewAccount) (any, error) {
 		return struct{}{}, h.SetPassword(ctx, n, "cli")
+	})
+	post(mux, h, AccountsPath+"/role", maxAccount, func(ctx context.Context, n NewAccount) (any, error) {
+		return struct{}{}, h.SetRole(ctx, n, "cli")
 	})
 	for _, what := range api.AccountChanges {
 		post(mux, h, AccountsPath+"/"+string(what), maxAccount, func(ctx context.Context, n NewAccount) (any, error) {

@@ -19,7 +19,7 @@ import (
 var views = map[string]any{
 	"signin": page.SignInView{}, "work": WorkView{}, "incoming": IncomingView{}, "document": DocumentView{}, "send": SendView{},
 	"recipients": RecipientsView{}, "outbox": OutboxView{}, "outgoing": OutgoingView{}, "sent": SentView{}, "slip": SlipView{},
-	"status": page.StatusView{}, "error": page.ErrorView{}, "password": page.PasswordView{}, "account": page.AccountView{}, "users": UsersView{}, "user": UserView{}, "check": CheckView{},
+	"status": page.StatusView{}, "error": page.ErrorView{}, "password": page.PasswordView{}, "account": page.AccountView{}, "onward": page.OnwardView{}, "users": UsersView{}, "user": UserView{}, "check": CheckView{},
 	"signs": SignsView{}, "sign": SignView{}, "certificate": CertificateView{}, "import": ImportView{}, "enter": EnterView{}, "groups": GroupsView{}, "find": FindView{}, "board": AdminView{}, "help": HelpView{}, "guide": GuideView{},
 	"books": BooksView{}, "book": BookView{}, "bookline": BookLineView{}, "bookentry": BookEntryView{}, "workfiles": WorkFilesView{}, "workfile": WorkFileView{},
 	"dossiers": DossiersView{}, "dossier": DossierView{}, "dossierchoose": ChooseView{}, "dossierreceive": ReceptionView{}, "dossierstats": DossierStatsView{},

@@ -19,7 +19,7 @@ func program(s cli.Streams) *cli.App {
 	c := app.Console
 	app.Add(
 		initCommand(c), runCommand(c), inviteCommand(c), waitingCommand(c), certCommand(c), agentsCommand(c), commandCommand(c), incidentsCommand(c), urgentCommand(c), alertsCommand(c), officesCommand(c), proceduresCommand(c), calendarCommand(c), dossiersCommand(c), softwareCommand(c), reportCommand(c), releaseCommand(c), statusCommand(c), brokerCommand(c), usbCommand(c),
-		upstreamCommand(c), userCommand(c), sealCommand(c), caCommand(c), wholeBackupCommand(c), verifyCommand(c), wholeRestoreCommand(c), auditCommand(c), configCommand(c), cli.VersionCommand(c),
+		upstreamCommand(c), userCommand(c), ssoCommand(c), sealCommand(c), caCommand(c), wholeBackupCommand(c), verifyCommand(c), wholeRestoreCommand(c), auditCommand(c), configCommand(c), cli.VersionCommand(c),
 	)
 	app.Add(serviceCommands(c)...)
 	return app

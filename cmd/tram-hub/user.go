@@ -19,7 +19,7 @@ import (
 func userCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "user", Short: "hub.user.short", Long: "hub.user.long"}
 	group.AddCommand(
-		userAddCommand(c), userPasswordCommand(c), userListCommand(c),
+		userAddCommand(c), userPasswordCommand(c), userRoleCommand(c), userListCommand(c),
 		userChangeCommand(c, "disable NAME", "hub.user.disable.short", api.CloseAccount),
 		userChangeCommand(c, "enable NAME", "hub.user.enable.short", api.OpenAccount),
 		userChangeCommand(c, "unlock NAME", "tram.user.unlock.short", api.Unlock),
@@ -87,6 +87,25 @@ func userPasswordCommand(c *cli.Console) *cobra.Command {
 	return cmd
 }
 
+func userRoleCommand(c *cli.Console) *cobra.Command {
+	var n hub.NewAccount
+	cmd := &cobra.Command{Use: "role NAME", Short: "hub.user.role.short", Args: cli.Args(1, 1)}
+	cmd.Flags().StringVar(&n.Role, "role", "", "hub.user.role")
+	cmd.Flags().StringVar(&n.Scope, "scope", "", "hub.user.scope")
+	_ = cmd.MarkFlagRequired("role")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		n.Name = args[0]
+		_, err := askFor(cmd.Context(), c, http.MethodPost, hub.AccountsPath+"/role", n, func(h *hub.Hub) (struct{}, error) {
+			return struct{}{}, h.SetRole(cmd.Context(), n, "cli")
+		})
+		if err != nil {
+			return err
+		}
+		return printNamed(c, n.Name)
+	}
+	return cmd
+}
+
 func userChangeCommand(c *cli.Console, use, short string, what api.AccountChange) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cli.Args(1, 1),
@@ -132,6 +151,8 @@ func userState(u account.User) string {
 		return "tram.user.locked"
 	case u.Temporary:
 		return "tram.user.temporary"
+	case u.Issuer != "":
+		return "tram.user.external"
 	}
 	return "tram.user.in-use"
 }

@@ -19,7 +19,8 @@ var (
 )
 
 const (
-	fullIdle, quickIdle = time.Minute, 3 * time.Second
+	// At rest is after one of the collections that Go makes each two minutes without work.
+	fullIdle, quickIdle = 150 * time.Second, 3 * time.Second
 	fullLoad, quickLoad = 2 * time.Minute, 6 * time.Second
 	// perSecond documents of loadSize bytes go through the hub under load.
 	perSecond = 20

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -11,12 +12,12 @@ import (
 // acl is what one certificate may do. Its topics are exact; the hub's filters
 // with a wildcard are granted literally.
 type acl struct {
-	level string          // client id
-	write map[string]bool // topics it may publish to
-	read  map[string]bool // filters it may subscribe to
-	will  string          // the only topic of a last will
-	hub   *mqtt.Topics    // set for the hub: it writes to every down topic
-	watch *mqtt.Topics    // set for a watcher, see below
+	level string       // client id
+	write []string     // topics it may publish to
+	read  []string     // filters it may subscribe to
+	will  string       // the only topic of a last will
+	hub   *mqtt.Topics // set for the hub: it writes to every down topic
+	watch *mqtt.Topics // set for a watcher, see below
 }
 
 // watcherEnd ends the client id of a tool that watches with the hub's certificate,
@@ -29,7 +30,7 @@ func (a *acl) watcher(id string) *acl {
 	if a.hub == nil || id != a.level+watcherEnd {
 		return a
 	}
-	return &acl{level: id, read: set([]string{a.hub.Presence("+"), a.hub.Health("+")}), watch: a.hub}
+	return &acl{level: id, read: []string{a.hub.Presence("+"), a.hub.Health("+")}, watch: a.hub}
 }
 
 // rules gives the rights of the office or hub named by a certificate.
@@ -38,23 +39,15 @@ func rules(topics mqtt.Topics, hubLevel, code string) (*acl, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &acl{level: r.level, write: set(r.write), read: set(r.read), will: r.presence}
+	a := &acl{level: r.level, write: r.write, read: r.read, will: r.presence}
 	if r.level == hubLevel {
 		a.hub = &topics
 	}
 	return a, nil
 }
 
-func set(items []string) map[string]bool {
-	m := make(map[string]bool, len(items))
-	for _, item := range items {
-		m[item] = true
-	}
-	return m
-}
-
 func (a *acl) mayWrite(topic string) bool {
-	if a.write[topic] {
+	if slices.Contains(a.write, topic) {
 		return true
 	}
 	if a.hub == nil {
@@ -66,7 +59,7 @@ func (a *acl) mayWrite(topic string) bool {
 
 // mayRead decides about a filter, and about each topic that is delivered.
 func (a *acl) mayRead(filter string) bool {
-	return a.read[filter] || a.hub != nil && a.hub.ToHub(filter) || a.watch != nil && a.watch.Watched(filter)
+	return slices.Contains(a.read, filter) || a.hub != nil && a.hub.ToHub(filter) || a.watch != nil && a.watch.Watched(filter)
 }
 
 // checkWill says what is wrong with a last will, if anything.

@@ -131,9 +131,12 @@ func New(o Options) (*Broker, error) {
 	}
 	b := &Broker{o: o}
 	b.server = mochi.New(&mochi.Options{
-		Capabilities:           capabilities(o.MaxConnections),
-		Logger:                 slog.New(quiet{o.Logger.Handler()}),
-		SysTopicResendInterval: int64((24 * time.Hour).Seconds()), // nobody may read them
+		Capabilities: capabilities(o.MaxConnections),
+		// Each connection at rest holds one; TLS has a buffer of its own behind it, and
+		// what is larger goes past it.
+		ClientNetReadBufferSize: 256,
+		Logger:                  slog.New(quiet{o.Logger.Handler()}),
+		SysTopicResendInterval:  int64((24 * time.Hour).Seconds()), // nobody may read them
 	})
 	hub, _ := mqtt.Level(o.Hub)
 	b.guard = newGatekeeper(b, topics, hub)

@@ -85,22 +85,28 @@ func NewNode(o Options) *Node {
 // the first with ErrSuperseded.
 func (n *Node) Run(ctx context.Context, peer string, t Transport) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	s := newSession(n, peer, t, cancel)
+	n.enter(s)
+	defer n.leave(s)
+	return s.run(ctx)
+}
+
+func (n *Node) enter(s *session) {
 	n.mu.Lock()
-	if old := n.sessions[peer]; old != nil {
+	defer n.mu.Unlock()
+	if old := n.sessions[s.peer]; old != nil {
 		old.cancel(ErrSuperseded)
 	}
-	n.sessions[peer] = s
-	n.mu.Unlock()
-	defer func() {
-		n.mu.Lock()
-		if n.sessions[peer] == s {
-			delete(n.sessions, peer)
-		}
-		n.mu.Unlock()
-	}()
-	return s.run(ctx)
+	n.sessions[s.peer] = s
+}
+
+func (n *Node) leave(s *session) {
+	s.cancel(nil)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sessions[s.peer] == s {
+		delete(n.sessions, s.peer)
+	}
 }
 
 // Kick tells the session with peer that the queue has something new for it.

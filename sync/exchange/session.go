@@ -85,6 +85,8 @@ func (s *session) ask() {
 
 func (s *session) post(ev engine.Event) { s.posts.put(posted{event: ev}) }
 
+// run is small on the stack, as is what leads to it: at rest it fits into a quarter
+// of 8 KiB, so that the collector may shrink a stack that work has made grow.
 func (s *session) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var senders sync.WaitGroup
@@ -104,17 +106,21 @@ func (s *session) run(ctx context.Context) error {
 		case <-s.kick:
 			s.refill(ctx)
 		case <-s.posts.ready:
-			for _, p := range s.posts.take() {
-				if s.machine != nil && (p.round == 0 || p.round == s.round) {
-					s.step(ctx, p.event)
-				}
-			}
+			s.takePosts(ctx)
 		case <-s.wake.C:
 			s.step(ctx, engine.Tick{})
 		case <-s.helloDue.C:
 			if s.up && !s.agreed {
 				s.hello(ctx, nil)
 			}
+		}
+	}
+}
+
+func (s *session) takePosts(ctx context.Context) {
+	for _, p := range s.posts.take() {
+		if s.machine != nil && (p.round == 0 || p.round == s.round) {
+			s.step(ctx, p.event)
 		}
 	}
 }

@@ -11,11 +11,15 @@ import (
 // world by name.
 var whoMay = map[string]string{
 	"GET /dang-nhap": "all", "POST /dang-nhap": "all", "POST /dang-xuat": "all", "POST /ngon-ngu": "all", "GET /trang-thai": "all", "/": "all",
-	"GET /chung-thu-trang.crt": "all",
-	"GET /mat-khau":            "op sec ky", "POST /mat-khau": "op sec ky", "GET /tai-khoan": "op sec ky", "POST /tai-khoan/dang-xuat-het": "op sec ky",
+	"GET /chung-thu-trang.crt": "all", "GET /dang-nhap/mot-lan": "all", "GET /dang-nhap/mot-lan/ve": "all",
+	"GET /mat-khau": "op sec ky", "POST /mat-khau": "op sec ky", "GET /tai-khoan": "op sec ky", "POST /tai-khoan/dang-xuat-het": "op sec ky",
 	"GET /{$}": "op sec ky", "GET /tinh-hinh": "op sec ky", "GET /thiet-bi": "op sec ky", "GET /thiet-bi/xuat": "op sec ky", "GET /thiet-bi/mot/{code}": "op sec ky",
 	"GET /van-ban-khan": "op sec ky", "POST /van-ban-khan": "op sec", "GET /su-co": "op sec ky", "GET /su-co/mot/{id}": "op sec ky", "POST /su-co/mot/{id}": "op sec",
 	"GET /su-co/mot/{id}/tuong-trinh": "op sec ky", "GET /bao-cao": "op sec", "GET /bao-cao/in": "op sec",
+	"POST /thiet-bi/mot/{code}/lenh": "op sec ky", "POST /thiet-bi/lenh": "op sec ky", "GET /lenh": "op sec ky", "GET /lenh/mot/{id}": "op sec ky", "POST /lenh/mot/{id}": "op sec ky",
+	"GET /lenh/mot/{id}/goi": "op sec ky", // and there whoever may order an archive
+	"GET /nguoi-dung":        "op sec", "POST /nguoi-dung": "op sec", "GET /nguoi-dung/mot/{name}": "op sec", "POST /nguoi-dung/mot/{name}": "op sec",
+	"GET /cap-nhat": "op sec", "GET /cap-nhat/mot/{version}": "op sec", "POST /cap-nhat/mot/{version}": "op", "POST /cap-nhat/mot/{version}/dung": "op sec",
 	"GET /mot-cua": "op sec ky", "GET /mot-cua/xuat": "op sec ky",
 	"POST /thiet-bi/mot/{code}/tam-dung": "op sec",
 	"POST /thiet-bi/mot/{code}/moi-lai":  "sec", "POST /thiet-bi/mot/{code}/thu-hoi": "sec", "POST /thiet-bi/mot/{code}/quen": "sec",
@@ -26,7 +30,7 @@ var whoMay = map[string]string{
 }
 
 func fillIn(path string) string {
-	return strings.NewReplacer("{$}", "", "{code}", "H40.1.04", "{id}", "1").Replace(path)
+	return strings.NewReplacer("{$}", "", "{code}", "H40.1.04", "{id}", "1", "{version}", "1.5.0", "{name}", "ky").Replace(path)
 }
 
 // TestEachRoleReachesWhatItMayAndNothingElse asks for every registered route as

@@ -15,6 +15,9 @@ import (
 func TestConsoleFitsBothWindowsInBothLanguages(t *testing.T) {
 	w, new := seeded(t), empty(t)
 	w.duty(t.Context())
+	w.releases(t.Context())
+	w.day(t.Context())
+	w.orders(t.Context())
 	for _, width := range webtest.Widths() {
 		c := webtest.New(t, w.url, width, 768)
 		c.Open("/dang-nhap")
@@ -43,6 +46,13 @@ func TestConsoleFitsBothWindowsInBothLanguages(t *testing.T) {
 			c.Open("/thiet-bi/mot/H40.1.03")
 			c.Enter(".btn.warn")
 			c.Look("revoke-mistakes")
+			c.Open("/thiet-bi?tu=mường 0")
+			c.Do(chromedp.Click("#lenh summary"), chromedp.Click("#chon-H40\\.1\\.00"))
+			c.Enter("button[value=chon]")
+			c.Look("bulk-preview")
+			c.Open("/cap-nhat/mot/1.5.0")
+			c.Enter("form[action$='/dung'] .btn")
+			c.Look("update-preview")
 			c.Open("/mot-cua?thang=x")
 			c.Look("dossiers-mistake")
 		}

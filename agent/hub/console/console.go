@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ import (
 //go:embed assets/*.css templates/*.html
 var files embed.FS
 
-// Options of New. All but Root, Logger and Now are required.
+// Options of New. All but SignOn, Root, Logger and Now are required.
 type Options struct {
 	Code, Name, Version string // of the hub
 	Fleet               Fleet
@@ -30,7 +31,11 @@ type Options struct {
 	Figures             Figures
 	Duty                Duty
 	Reports             Reports
+	Releases            Releases
+	Orders              Orders
+	People              People
 	Accounts            page.Accounts
+	SignOn              page.SignOn // nil: passwords alone
 	// Root is the certificate that PCs are to trust for these pages, PEM; nil:
 	// they stay on this machine.
 	Root   func() ([]byte, error)
@@ -53,6 +58,11 @@ const (
 	urgentPath    = "/van-ban-khan"
 	incidentsPath = "/su-co"
 	reportPath    = "/bao-cao"
+	ordersPath    = "/lenh"
+	peoplePath    = "/nguoi-dung"
+	personPath    = peoplePath + "/mot/"
+	updatesPath   = "/cap-nhat"
+	updatePath    = updatesPath + "/mot/"
 	rootPath      = "/chung-thu-trang.crt"
 )
 
@@ -72,7 +82,7 @@ func New(o Options) (http.Handler, error) {
 }
 
 func newSite(o Options) (*site, error) {
-	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil || o.Duty == nil || o.Reports == nil {
+	if o.Fleet == nil || o.Hub == nil || o.Invites == nil || o.Trust == nil || o.Directory == nil || o.Figures == nil || o.Duty == nil || o.Reports == nil || o.Releases == nil || o.Orders == nil || o.People == nil {
 		return nil, errors.New("an option is missing")
 	}
 	if o.Logger == nil {
@@ -82,7 +92,7 @@ func newSite(o Options) (*site, error) {
 	var err error
 	s.Site, err = page.New(page.Options{
 		Files: files, Accounts: o.Accounts, Unit: page.Unit{Code: o.Code, Name: o.Name}, Version: o.Version,
-		Home: homePath, HomeText: "console.error.home", Lost: "console.lost", Frame: s.frame, Back: formPage, Packed: true, Secure: o.Secure, Logger: o.Logger, Now: o.Now,
+		Home: homePath, HomeText: "console.error.home", Lost: "console.lost", Frame: s.frame, Back: formPage, SignOn: o.SignOn, Packed: true, Secure: o.Secure, Logger: o.Logger, Now: o.Now,
 	})
 	return s, err
 }
@@ -95,7 +105,7 @@ func (s *site) table() []page.Route {
 		v.Redirect(homePath)
 		return nil
 	}
-	return append(s.Routes(),
+	return append(slices.Concat(s.Routes(), s.SignOnRoutes(), s.actRoutes()),
 		page.Route{Who: account.Fleet, Pattern: "GET /{$}", Do: home},
 		page.Route{Who: account.Fleet, Pattern: "GET " + homePath, Do: s.overview},
 		page.Route{Who: account.Fleet, Pattern: "GET " + devicesPath, Do: s.devices},
@@ -139,9 +149,29 @@ func (s *site) table() []page.Route {
 	)
 }
 
+// actRoutes are those of orders, updates and accounts.
+func (s *site) actRoutes() []page.Route {
+	return []page.Route{
+		{Who: account.Order, Pattern: "POST " + devicePath + "{code}/lenh", Do: s.order},
+		{Who: account.Order, Pattern: "POST " + devicesPath + "/lenh", Do: s.orderMany},
+		{Who: account.Order, Pattern: "GET " + ordersPath, Do: s.orders},
+		{Who: account.Order, Pattern: "GET " + ordersPath + "/mot/{id}", Do: s.orderPage},
+		{Who: account.Order, Pattern: "POST " + ordersPath + "/mot/{id}", Do: s.withdrawOrder},
+		{Who: account.Order, Pattern: "GET " + ordersPath + "/mot/{id}/goi", Do: s.orderArchive},
+		{Who: account.Releases, Pattern: "GET " + updatesPath, Do: s.updates},
+		{Who: account.Releases, Pattern: "GET " + updatePath + "{version}", Do: s.update},
+		{Who: account.Stage, Pattern: "POST " + updatePath + "{version}", Do: s.stageUpdate},
+		{Who: account.Releases, Pattern: "POST " + updatePath + "{version}/dung", Do: s.stopUpdate},
+		{Who: account.Accounts, Pattern: "GET " + peoplePath, Do: s.people},
+		{Who: account.Accounts, Pattern: "POST " + peoplePath, Do: s.addPerson},
+		{Who: account.Accounts, Pattern: "GET " + personPath + "{name}", Do: s.person},
+		{Who: account.Accounts, Pattern: "POST " + personPath + "{name}", Do: s.changePerson},
+	}
+}
+
 // formPage is the page that a form was on whose address is path.
 func formPage(path string) string {
-	for _, action := range []string{"/moi-lai", "/thu-hoi", "/quen", "/tam-dung"} {
+	for _, action := range []string{"/moi-lai", "/thu-hoi", "/quen", "/tam-dung", "/dung", "/lenh"} {
 		path = strings.TrimSuffix(path, action)
 	}
 	switch {
@@ -170,6 +200,8 @@ var menu = []struct {
 	{urgentPath, "console.urgent.title", "Alt+5", account.Fleet},
 	{incidentsPath, "console.incidents.title", "Alt+6", account.Fleet},
 	{reportPath, "console.report.title", "Alt+7", account.Trust},
+	{updatesPath, "console.updates.title", "Alt+8", account.Releases},
+	{peoplePath, "console.people.title", "Alt+9", account.Accounts},
 }
 
 // trustPages are the pages under "invites and enrolment".

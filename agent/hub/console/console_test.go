@@ -26,11 +26,15 @@ var tour = map[string]string{
 	"invites": "/moi", "invites-expired": "/moi?trang-thai=expired", "batch": "/moi/dot?ten=2026-11-A", "invite-form": "/moi/them",
 	"waiting": "/phong-cho", "certificates": "/chung-thu", "offices": "/don-vi", "offices-found": "/don-vi?tu=phu+3", "office": "/don-vi/mot/H40.2.03", "office-form": "/don-vi/them",
 	"urgent": "/van-ban-khan", "incidents": "/su-co", "incidents-all": "/su-co?loc=tat-ca", "report": "/bao-cao",
+	"people": "/nguoi-dung", "person": "/nguoi-dung/mot/ky", "orders": "/lenh", "updates": "/cap-nhat", "update-held": "/cap-nhat/mot/1.5.0?xem=failed",
 	"dossiers": "/mot-cua", "dossiers-one": "/mot-cua?don-vi=H40.1.00", "dossiers-none": "/mot-cua?thang=2020-01", "account": "/tai-khoan", "no-page": "/khong-co",
 }
 
 func TestEveryScreenIsCleanInBothLanguages(t *testing.T) {
 	w := seeded(t)
+	w.releases(t.Context())
+	w.day(t.Context())
+	w.orders(t.Context())
 	for _, name := range []string{"op", "sec"} {
 		p := w.as(name)
 		for _, lang := range []string{"vi", "en"} {
@@ -43,6 +47,9 @@ func TestEveryScreenIsCleanInBothLanguages(t *testing.T) {
 				what := screen + " in " + lang + " for " + name
 				if want := map[bool]int{true: 404, false: 200}[screen == "no-page"]; res.StatusCode != want {
 					t.Errorf("%s gave %d", what, res.StatusCode)
+				}
+				if all, right := strings.Count(body, `name="ma" value="`), strings.Count(body, `name="ma" value="`+p.token()+`"`); all == 0 || right != all {
+					t.Errorf("%s: %d of %d forms carry the token", what, right, all)
 				}
 				if !strings.Contains(body, `<html lang="`+lang+`">`) {
 					t.Errorf("%s is in another language", what)

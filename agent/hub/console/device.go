@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tram/agent/hub/ca"
+	"tram/agent/hub/command"
 	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
 	"tram/agent/problem"
@@ -74,6 +75,22 @@ func (s *site) showDevice(ctx context.Context, v *page.Visit, failed error) erro
 		{Title: v.T("console.device.queue"), Facts: w.queueFacts(a)},
 		{Title: v.T("console.device.box"), Facts: w.boxFacts(d)},
 		{Title: v.T("console.device.events"), Grid: w.events(events)},
+	}
+	if v.May(account.Order) {
+		orders, err := s.Orders.List(ctx, command.Query{Office: d.Code})
+		if err != nil {
+			return fmt.Errorf("list orders to a box: %w", err)
+		}
+		ordering := w.orderInputs()
+		if failed != nil {
+			errs = v.Mistakes(failed, slices.Concat(inputs, ordering), "")
+			for i := range ordering {
+				if j := slices.IndexFunc(errs, func(e page.FieldError) bool { return e.Field == ordering[i].ID }); j >= 0 {
+					ordering[i].Error = errs[j].Text
+				}
+			}
+		}
+		view.Sections = append(view.Sections, w.ordering(d, orders, ordering)...)
 	}
 	if v.May(account.Pause) {
 		view.Sections = append(view.Sections, w.pausing(d))

@@ -14,6 +14,8 @@ import (
 
 	"tram/agent/hub/fleet"
 	"tram/agent/i18n"
+	"tram/agent/problem"
+	"tram/agent/web/account"
 	"tram/agent/web/page"
 )
 
@@ -21,7 +23,7 @@ import (
 type DevicesView struct {
 	page.Page
 	AsOf    string
-	Form    DevicesForm
+	By      DevicesForm
 	Active  []page.Chip
 	Choices []page.Filter
 	Heads   []page.Head
@@ -31,17 +33,20 @@ type DevicesView struct {
 	Export  string
 	Pager   page.Pager
 	Open    bool
+	Orders  string // address of the list of orders; "" for who gives none
+	Bulk    BulkForm
 }
 
 // DevicesForm is the filters as they were chosen.
 type DevicesForm struct {
-	Token, Text, State, Sort                string
+	Text, State, Sort                       string
 	Clusters, Versions, Certificate, Queues []page.Option
 }
 
 // DeviceRow is one box.
 type DeviceRow struct {
 	Href, Name, Code, Cluster string
+	Tick                      string // what its box says to those who do not see it
 	State                     page.Tag
 	Reason, Since             string
 	Seen, Queue, Waiting      string
@@ -72,10 +77,9 @@ type asked struct {
 	values  url.Values
 }
 
-// ask reads the address of a list.
-func ask(v *page.Visit) asked {
+// ask reads the address of a list, or a form that came from one.
+func ask(given url.Values) asked {
 	a := asked{values: url.Values{}}
-	given := v.R.URL.Query()
 	for _, name := range kept {
 		if value := strings.TrimSpace(given.Get(name)); value != "" && len(value) <= maxFilter {
 			a.values.Set(name, strings.ToValidUTF8(value, ""))
@@ -143,7 +147,11 @@ func linkTo(path string, values url.Values) string {
 }
 
 func (s *site) devices(ctx context.Context, v *page.Visit) error {
-	a := ask(v)
+	return s.showDevices(ctx, v, ask(v.R.URL.Query()), nil)
+}
+
+// showDevices shows the list; failed is what the form around it could not do.
+func (s *site) showDevices(ctx context.Context, v *page.Visit, a asked, failed error) error {
 	o, err := s.Fleet.Overview(ctx, scope(v))
 	if err != nil {
 		return fmt.Errorf("read how the boxes stand: %w", err)
@@ -157,7 +165,7 @@ func (s *site) devices(ctx context.Context, v *page.Visit) error {
 		return fmt.Errorf("count boxes: %w", err)
 	}
 	view := DevicesView{Page: s.Page(ctx, v, v.T("console.devices.title"), devicesPath), AsOf: v.T("console.as-of", i18n.Args{"time": clock(o.At)}), Here: devicesPath}
-	view.Styles, view.Path = s.Some("lists.css", "console.css"), v.R.URL.RequestURI()
+	view.Styles, view.Path = s.Some("lists.css", "console.css"), a.with("sau", a.After)
 	s.say(v).filters(&view, a, o)
 	for _, d := range list.Agents {
 		view.Rows = append(view.Rows, s.say(v).row(d))
@@ -171,7 +179,17 @@ func (s *site) devices(ctx context.Context, v *page.Visit) error {
 	if list.Next != "" {
 		view.Pager.Next = a.with("sau", list.Next)
 	}
-	return s.Render(v, "devices", view, http.StatusOK)
+	status := http.StatusOK
+	if v.May(account.Order) {
+		view.Orders = ordersPath
+		view.Bulk = s.say(v).bulkForm(a, total)
+		view.Heads = append([]page.Head{{Text: v.T("console.bulk.col")}}, view.Heads...)
+		if failed != nil {
+			view.SetErrors(v.Mistakes(failed, view.Bulk.Inputs, ""))
+			status = page.StatusOf(problem.From(page.Problems(failed)[0]))
+		}
+	}
+	return s.Render(v, "devices", view, status)
 }
 
 // row is a box in the list.
@@ -180,6 +198,7 @@ func (w words) row(d fleet.Agent) DeviceRow {
 		Reason: w.short(d), Since: w.since(d), Seen: w.seen(d), Queue: w.queue(d), Waiting: strconv.Itoa(d.Waiting),
 		Software: strings.TrimPrefix(d.Software, "tram "), Certificate: w.certificate(d), Disk: w.disk(d), Clock: w.offset(d), SIM: w.sim(d),
 		Stale: d.State == fleet.OutOfContact || d.State == fleet.OutOfContactGroup}
+	r.Tick = w.T("console.bulk.tick", i18n.Args{"name": r.Name})
 	if r.Software == "" {
 		r.Software = "–"
 	}
@@ -193,10 +212,10 @@ func (w words) filters(view *DevicesView, a asked, o Overview) {
 		{Href: a.with("trang-thai", ""), Text: w.T("console.filter.all"), Current: state == ""},
 		{Href: a.with("trang-thai", look), Text: w.T("console.filter.look"), Current: state == look},
 	}
-	for _, one := range order {
+	for _, one := range stateOrder {
 		view.Choices = append(view.Choices, page.Filter{Href: a.with("trang-thai", one.String()), Text: w.state(one), Current: state == one.String()})
 	}
-	f := &view.Form
+	f := &view.By
 	f.Text, f.State, f.Sort = a.Text, state, a.values.Get("xep")
 	f.Clusters = []page.Option{{Text: w.T("console.filter.any")}}
 	for _, c := range o.Clusters {
@@ -272,7 +291,7 @@ func (w words) heads(a asked) []page.Head {
 
 // exportDevices gives all boxes of the filter as CSV.
 func (s *site) exportDevices(ctx context.Context, v *page.Visit) error {
-	a := ask(v)
+	a := ask(v.R.URL.Query())
 	a.Limit, a.After = fleet.MaxPage, ""
 	var out bytes.Buffer
 	table := newTable(&out)

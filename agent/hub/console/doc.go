@@ -1,7 +1,8 @@
 // Package console is the pages of the province's operator: how the boxes of all
 // offices stand, urgent documents that have not arrived and whom to call, incidents,
 // invites and the waiting room, certificates, the directory of offices, the figures of
-// one-stop dossiers and reports of months.
+// one-stop dossiers, reports of months, updates of the office's program, orders to boxes,
+// and the accounts of the console.
 //
 // It promises, besides what package page promises of every site:
 //

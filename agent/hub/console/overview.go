@@ -30,6 +30,7 @@ type OverviewView struct {
 	Table    page.Grid
 	Todo     []Todo
 	MoreTodo page.Option // the rest of them
+	Chart    DayChart
 }
 
 // Step is one of those that lead from nothing to a running province.
@@ -85,12 +86,15 @@ func (s *site) overview(ctx context.Context, v *page.Visit) error {
 		view.Steps = s.firstSteps(v)
 		return s.Render(v, "overview", view, http.StatusOK)
 	}
-	for _, state := range order {
+	for _, state := range stateOrder {
 		if n := counts[state]; n > 0 || state == fleet.Normal {
 			view.States = append(view.States, Figure{state.String(), strconv.Itoa(n), s.say(v).state(state), "", stateHref(state)})
 		}
 	}
 	if err := s.figures(ctx, v, &view, o); err != nil {
+		return err
+	}
+	if view.Chart, err = s.chart(ctx, v); err != nil {
 		return err
 	}
 	view.Clusters, view.Table = s.say(v).clusters(o.Clusters), s.say(v).clusterTable(o.Clusters)

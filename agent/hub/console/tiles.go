@@ -44,7 +44,7 @@ func (w words) clusters(all []Cluster) []ClusterTile {
 func runs(counts map[fleet.State]int) []Run {
 	var all []Run
 	at := 0
-	for _, state := range order {
+	for _, state := range stateOrder {
 		n := counts[state]
 		if n == 0 {
 			continue
@@ -66,12 +66,12 @@ func clusterHref(key string) string { return devicesPath + "?" + url.Values{"cum
 // clusterTable says in words what the drawings show.
 func (w words) clusterTable(all []Cluster) page.Grid {
 	g := page.Grid{Caption: w.T("console.cluster.table"), Head: []string{w.T("console.col.cluster"), w.T("console.cluster.all")}}
-	for _, state := range order {
+	for _, state := range stateOrder {
 		g.Head = append(g.Head, w.state(state))
 	}
 	for _, c := range all {
 		row := []page.Cell{{Text: w.cluster(c.Key), Href: clusterHref(c.Key)}, {Text: strconv.Itoa(c.Total)}}
-		for _, state := range order {
+		for _, state := range stateOrder {
 			row = append(row, page.Cell{Text: strconv.Itoa(c.Counts[state])})
 		}
 		g.Rows = append(g.Rows, row)

@@ -4,17 +4,21 @@ import (
 	"context"
 	"time"
 
+	"tram/agent/api"
 	"tram/agent/hub/ca"
+	"tram/agent/hub/command"
 	"tram/agent/hub/duty"
 	"tram/agent/hub/fleet"
 	"tram/agent/hub/incident"
 	"tram/agent/hub/report"
 	"tram/agent/hub/rollup"
+	"tram/agent/hub/software"
+	"tram/agent/web/account"
 	"tram/storage/audit"
 )
 
-// order is the states as a person looks at them.
-var order = []fleet.State{fleet.NeedsRepair, fleet.OutOfContact, fleet.OutOfContactGroup, fleet.Late, fleet.NotEnrolled, fleet.Stopped, fleet.Normal}
+// stateOrder is the states as a person looks at them.
+var stateOrder = []fleet.State{fleet.NeedsRepair, fleet.OutOfContact, fleet.OutOfContactGroup, fleet.Late, fleet.NotEnrolled, fleet.Stopped, fleet.Normal}
 
 // Cluster is a group of boxes that hang together, with how many are in each
 // state.
@@ -142,10 +146,54 @@ type Duty interface {
 	Snooze(ctx context.Context, scope string, id incident.ID, until time.Time, by string) error
 }
 
-// Reports tells of months.
+// Reports tells of months, and of the last day.
 type Reports interface {
+	// Hours are those of the last day in which something is known, the oldest first.
+	Hours(ctx context.Context, scope string) ([]report.Hour, error)
 	// Month is that of a month, "" for the present one. Problem hub.report-month.
 	Month(ctx context.Context, month string) (report.Month, error)
+}
+
+// Releases are those of the office's program. Problems are those of software.Software.
+type Releases interface {
+	List(ctx context.Context) (software.Overview, error)
+	Offices(ctx context.Context) ([]software.Office, error)
+	// Members is how each office right below stands with a release, or would stand were
+	// it staged as q says; hubs is how many neighbours are hubs, whose offices are not in
+	// it.
+	Members(ctx context.Context, version string, q *software.Stage) (list []software.OfficeProgress, hubs int, err error)
+	Stage(ctx context.Context, q software.Stage, by string) (software.Release, error)
+	Pause(ctx context.Context, version, by string, pause bool) (software.Release, error)
+	Withdraw(ctx context.Context, version, by string) (software.Release, error)
+	// Above is the code of the hub above, which signs software in this one's place; "":
+	// there is none.
+	Above() string
+}
+
+// Orders are what boxes were ordered to do. Who may see a box the console decides before
+// it asks here. Problems are those of command.Book and hub.Order.
+type Orders interface {
+	// Check tells why a box can be ordered nothing, nil when it can.
+	Check(ctx context.Context, code string) error
+	Give(ctx context.Context, o command.Order) (command.Record, error)
+	List(ctx context.Context, q command.Query) ([]command.Record, error)
+	Get(ctx context.Context, id string) (command.Record, error)
+	// Archive is the support archive that came back.
+	Archive(ctx context.Context, id string) ([]byte, error)
+	Withdraw(ctx context.Context, id, by string, role command.Role) error
+}
+
+// People are the accounts of the console. Problems are those of account.Store. Whether
+// the visitor may change an account the console decides before it asks here.
+type People interface {
+	Users(ctx context.Context) ([]account.User, error)
+	Sessions(ctx context.Context, name string) ([]account.Session, error)
+	// Add makes an account whose password has to be replaced at the first sign-in.
+	Add(ctx context.Context, n account.NewUser) (account.User, error)
+	SetPassword(ctx context.Context, name, password, by string) error
+	SetRole(ctx context.Context, name string, role account.Role, scope, by string) error
+	// Change closes, opens or unlocks an account, or ends its sessions.
+	Change(ctx context.Context, name string, what api.AccountChange, by string) error
 }
 
 // Figures are those of one-stop dossiers.

@@ -54,17 +54,29 @@ func must(t testing.TB, err error) {
 // cluster H40.1.
 func empty(t testing.TB) *world {
 	t.Helper()
+	return emptyWith(t, nil)
+}
+
+// emptyWith changes the hub's settings before it is opened; url is where browsers
+// will find it.
+func emptyWith(t testing.TB, change func(c *config.Hub, url string)) *world {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(nil)
+	url := "http://" + srv.Listener.Addr().String()
 	dir := filepath.Join(t.TempDir(), "hub")
 	c := config.DefaultHub()
 	c.Code, c.Name = "H40", "UBND tỉnh Minh Sơn"
 	c.Storage.Reserve = 10 * config.MB
+	if change != nil {
+		change(c, url)
+	}
 	_, err := ca.Init(dir, ca.Options{Code: c.Code, Name: c.Name, Enroll: c.EnrollEndpoints(), MQTT: c.MQTTEndpoints(), Hosts: []string{"127.0.0.1"}})
 	must(t, err)
 	h, err := hub.Open(context.Background(), hub.Options{Dir: dir, Config: c, Version: "1.4.2"})
 	must(t, err)
 	db, err := hub.OpenDB(context.Background(), dir, false, nil)
 	must(t, err)
-	w := &world{t: t, dir: dir, hub: h, db: db}
+	w := &world{t: t, dir: dir, hub: h, db: db, url: url}
 	for _, n := range []hub.NewAccount{{Name: "op", Display: "Lê Văn Trực", Role: "operator"}, {Name: "sec", Display: "Phạm Thị An", Role: "security"},
 		{Name: "ky", Display: "Hoàng Kỳ", Role: "officer", Scope: "H40.1"}} {
 		n.Password = password
@@ -77,8 +89,8 @@ func empty(t testing.TB) *world {
 	}
 	w.site, err = console.NewSite(h.ConsoleOptions())
 	must(t, err)
-	srv := httptest.NewServer(w.site.Handler())
-	w.url = srv.URL
+	srv.Config.Handler = w.site.Handler()
+	srv.Start()
 	t.Cleanup(func() {
 		srv.Close()
 		if err := db.Close(); err != nil {

@@ -1,5 +1,6 @@
 // Package report is what a hub tells of a month: how long documents took to arrive and
-// how many there were, how far the boxes could be reached, and what their SIMs used.
+// how many there were, how far the boxes could be reached, and what their SIMs used; and
+// of the hours of the last day: what was sent, received and left.
 //
 // It promises that a document counts once, in the transaction in which the hub learns
 // that its recipient has it; that what is kept does not grow with the number of
@@ -70,6 +71,9 @@ func (r *Reports) Delivered(tx *sqlite.Tx, office string, urgency uint8, took ti
 		SELECT ?1, cluster, ?3, ?4, 1, ?5 FROM agents WHERE code = ?2 AND listed = 1
 		ON CONFLICT (day, cluster, urgency, bucket) DO UPDATE SET count = count + 1, bytes = bytes + excluded.bytes`,
 		tx.Now().In(clock.Vietnam).Format(time.DateOnly), office, min(urgency, levels-1), bucketOf(took), bytes)
+	if err == nil {
+		err = received(tx, office)
+	}
 	if err != nil {
 		return fmt.Errorf("count delivery: %w", err)
 	}

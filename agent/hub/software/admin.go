@@ -210,9 +210,8 @@ type Stage struct {
 	Most    int      `json:"limit"`   // -1: as before, or DefaultMost
 }
 
-// Stage has a release go to a ring, in order: each opens when the one before it is
-// well.
-func (s *Software) Stage(ctx context.Context, q Stage, by string) (Release, error) {
+// check finds what is wrong with a Stage whatever the release.
+func (q Stage) check() error {
 	var faults problem.List
 	if q.Ring < release.RingNamed || q.Ring > release.RingAll {
 		faults.Note(problem.New(problem.Usage, "software.ring", "--ring", i18n.Args{"value": q.Ring}))
@@ -223,30 +222,33 @@ func (s *Software) Stage(ctx context.Context, q Stage, by string) (Release, erro
 	if len(q.Offices) > release.MaxNamed {
 		faults.Note(problem.New(problem.Usage, "software.named", "--office", i18n.Args{"limit": release.MaxNamed}))
 	}
-	if err := faults.Err(); err != nil {
+	return faults.Err()
+}
+
+// admits tells why a release may not be staged so, nil when it may.
+func (r row) admits(q Stage) error {
+	switch {
+	case r.withdrawn:
+		return problem.New(problem.Conflict, "software.withdrawn", "VERSION", i18n.Args{"version": r.version})
+	case r.manifest.Channel == release.Trial && q.Ring > release.RingNamed:
+		return problem.New(problem.Conflict, "software.trial", "--ring", i18n.Args{"version": r.version})
+	case q.Ring < r.ring:
+		return problem.New(problem.Conflict, "software.open-already", "--ring", i18n.Args{"version": r.version, "ring": r.ring})
+	}
+	return nil
+}
+
+// Stage has a release go to a ring, in order: each opens when the one before it is
+// well.
+func (s *Software) Stage(ctx context.Context, q Stage, by string) (Release, error) {
+	if err := q.check(); err != nil {
 		return Release{}, err
 	}
 	return s.change(ctx, q.Version, by, "software.staged", func(tx *sqlite.Tx, r row) error {
-		switch {
-		case r.withdrawn:
-			return problem.New(problem.Conflict, "software.withdrawn", "VERSION", i18n.Args{"version": r.version})
-		case r.manifest.Channel == release.Trial && q.Ring > release.RingNamed:
-			return problem.New(problem.Conflict, "software.trial", "--ring", i18n.Args{"version": r.version})
-		case q.Ring < r.ring:
-			return problem.New(problem.Conflict, "software.open-already", "--ring", i18n.Args{"version": r.version, "ring": r.ring})
+		if err := r.admits(q); err != nil {
+			return err
 		}
-		if q.Offices == nil {
-			q.Offices = r.named
-		}
-		if r.aim < 0 { // for the first time
-			r.percent, r.most = DefaultPercent, DefaultMost
-		}
-		if q.Percent == 0 {
-			q.Percent = r.percent
-		}
-		if q.Most < 0 {
-			q.Most = r.most
-		}
+		r.fill(&q)
 		named, err := encodeNamed(q.Offices)
 		if err != nil {
 			return err
@@ -282,23 +284,17 @@ func (s *Software) Withdraw(ctx context.Context, version, by string) (Release, e
 
 func (s *Software) change(ctx context.Context, version, by, action string, do func(*sqlite.Tx, row) error, detail map[string]string) (Release, error) {
 	err := s.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
-		releases, err := rows(tx)
+		r, err := find(tx, version)
 		if err != nil {
 			return err
 		}
-		for _, r := range releases {
-			if r.version != version {
-				continue
-			}
-			if r.origin != s.o.Code {
-				return problem.New(problem.Conflict, "software.above", "VERSION", i18n.Args{"version": version, "hub": r.origin})
-			}
-			if err := do(tx, r); err != nil {
-				return err
-			}
-			return note(tx, by, action, version, detail)
+		if r.origin != s.o.Code {
+			return problem.New(problem.Conflict, "software.above", "VERSION", i18n.Args{"version": version, "hub": r.origin})
 		}
-		return unknown(version)
+		if err := do(tx, r); err != nil {
+			return err
+		}
+		return note(tx, by, action, version, detail)
 	})
 	if err != nil {
 		return Release{}, saving(err)

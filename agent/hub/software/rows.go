@@ -124,12 +124,12 @@ func counts(list []peer, r row, now time.Time) [release.RingAll + 1]release.Coun
 		}
 		n := &c[Ring(r.plan(), p.code)]
 		n.Offices++
-		switch {
-		case p.failed(r) != nil:
+		switch p.progress(r, now) {
+		case Failed:
 			n.Failed++
-		case p.has(r):
+		case Done:
 			n.Done++
-		case p.silent(r, now):
+		case Silent:
 			n.Silent++
 		}
 	}

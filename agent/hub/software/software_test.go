@@ -373,3 +373,57 @@ func TestWhatWasSaidEarlierDoesNotCountLater(t *testing.T) {
 		t.Fatalf("%+v %v", list, err)
 	}
 }
+
+func TestEachOfficeSaysHowFarItIs(t *testing.T) {
+	f := newFixture(t)
+	if err := f.add("1.5.0"); err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []string{"H40.1", "H40.2", "H40.3", "H40.4", "H40.5"} {
+		f.told(code, release.Told{Version: "1.4.0"})
+	}
+	f.told("H40.5", release.Told{Version: "1.4.0", OS: "windows", Arch: "arm64"})
+	f.told("G1", release.Told{Version: "1.4.0"})
+	would, hubs, err := f.Members(t.Context(), "1.5.0", &Stage{Offices: []string{"H40.1", "H40.2", "H40.3"}, Percent: 100})
+	if err != nil || hubs != 1 || len(would) != 5 || would[0].Ring != release.RingNamed || would[3].Ring != release.RingShare || would[0].Progress != Lacks || !would[4].NoProgram {
+		t.Fatalf("would be %+v, %d hubs, %v", would, hubs, err)
+	}
+	if r, err := f.Show(t.Context(), "1.5.0"); err != nil || r.Aim != -1 || len(r.Named) != 0 {
+		t.Fatalf("looking has changed it: %+v, %v", r, err)
+	}
+	f.stage(Stage{Version: "1.5.0", Ring: release.RingNamed, Offices: []string{"H40.1", "H40.2", "H40.3"}})
+	if _, err := f.Publish(t.Context(), f.post); err != nil {
+		t.Fatal(err)
+	}
+	serial := f.serialOf("1.5.0")
+	f.told("H40.1", release.Told{Version: "1.5.0", Serial: serial})
+	f.told("H40.2", release.Told{Version: "1.4.0", Failed: []release.Failure{{Version: "1.5.0", Serial: serial, Reason: "dies"}}})
+	list, _, err := f.Members(t.Context(), "1.5.0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]Progress{}
+	for _, m := range list {
+		got[m.Code] = m.Progress
+	}
+	want := map[string]Progress{"H40.1": Done, "H40.2": Failed, "H40.3": OnItsWay, "H40.4": Lacks, "H40.5": Lacks}
+	if fmt.Sprint(got) != fmt.Sprint(want) || list[1].Failure == nil || list[1].Failure.Reason != "dies" {
+		t.Errorf("stand %v, want %v", got, want)
+	}
+	f.now = f.now.Add(Silence + time.Minute)
+	if list, _, err = f.Members(t.Context(), "1.5.0", nil); err != nil || list[2].Progress != Silent {
+		t.Errorf("%v, %v", list, err)
+	}
+	if _, _, err := f.Members(t.Context(), "9.9.9", nil); !errors.Is(err, problem.New(problem.NotFound, "software.none", "", nil)) {
+		t.Errorf("an unknown version: %v", err)
+	}
+}
+
+func (f *fixture) serialOf(version string) uint64 {
+	f.t.Helper()
+	r, err := f.Show(f.t.Context(), version)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return r.Serial
+}

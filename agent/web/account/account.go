@@ -14,6 +14,8 @@
 //     session outlives Options.MaxLife.
 //   - A password that somebody else set has to be replaced at the next sign-in.
 //   - What a role may do is one table, see Role.May.
+//   - Who signs in elsewhere is known by issuer and subject alone, has no password
+//     here, and the role of the latest sign-in.
 //   - Each change of an account is told to Options.Record within the
 //     transaction that makes it.
 package account
@@ -77,6 +79,9 @@ type User struct {
 	Temporary bool `json:"temporary"`
 	// Locked says that too many sign-ins failed in a row.
 	Locked bool `json:"locked"`
+	// Issuer is the provider of single sign-on that vouches for the person; "" for
+	// an account with a password of its own.
+	Issuer string `json:"issuer,omitempty"`
 }
 
 // NewUser is what CreateUser needs.
@@ -125,6 +130,7 @@ type Options struct {
 	// Record keeps an event, in the transaction of the change; nil keeps none.
 	Record func(tx *sqlite.Tx, e Event) error
 	Roles  []Role     // that accounts may have; nil is those of an office
+	Keep   []Role     // of which one open account stays: the last is not closed, and keeps its role
 	Hash   Parameters // zero takes DefaultParameters
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -210,6 +216,10 @@ func (s *Store) checkUser(u User) error {
 	if utf8.RuneCountInString(u.Display) > maxDisplay {
 		return problem.New(problem.Usage, "account.display", "display", i18n.Args{"max": maxDisplay})
 	}
+	return s.checkRole(u)
+}
+
+func (s *Store) checkRole(u User) error {
 	if !slices.Contains(s.options.Roles, u.Role) {
 		names := make([]string, len(s.options.Roles))
 		for i, r := range s.options.Roles {
@@ -232,6 +242,9 @@ func (s *Store) SetPassword(ctx context.Context, by, name, password string) erro
 	}
 	name = foldName(name)
 	err = s.change(ctx, Event{Action: "user.password-set", By: by, Name: name}, func(tx *sqlite.Tx) error {
+		if err := hasPassword(tx, name); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(`UPDATE users SET hash = ?, temporary = 1 WHERE name = ?`, hash, name); err != nil {
 			return err
 		}
@@ -244,6 +257,7 @@ func (s *Store) SetPassword(ctx context.Context, by, name, password string) erro
 }
 
 // SetDisabled closes or opens an account on behalf of by and ends its sessions.
+// Problems: account.unknown, account.last.
 func (s *Store) SetDisabled(ctx context.Context, by, name string, disabled bool) error {
 	action := "user.opened"
 	if disabled {
@@ -251,6 +265,11 @@ func (s *Store) SetDisabled(ctx context.Context, by, name string, disabled bool)
 	}
 	name = foldName(name)
 	return s.change(ctx, Event{Action: action, By: by, Name: name}, func(tx *sqlite.Tx) error {
+		if disabled {
+			if err := s.stays(tx, name, ""); err != nil {
+				return err
+			}
+		}
 		_, err := tx.Exec(`UPDATE users SET disabled = ? WHERE name = ?`, disabled, name)
 		return err
 	})
@@ -282,7 +301,8 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 	var all []User
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
 		rows, err := tx.Query(`SELECT name, display, role, scope, created, disabled, temporary,
-			EXISTS (SELECT 1 FROM attempts a WHERE a.name = users.name AND a.failed >= ?) FROM users ORDER BY name`, LockAfter)
+			EXISTS (SELECT 1 FROM attempts a WHERE a.name = users.name AND a.failed >= ?),
+			coalesce((SELECT issuer FROM identities WHERE user = users.name), '') FROM users ORDER BY name`, LockAfter)
 		if err != nil {
 			return err
 		}
@@ -290,7 +310,7 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 		for rows.Next() {
 			var u User
 			var created int64
-			if err := rows.Scan(&u.Name, &u.Display, &u.Role, &u.Scope, &created, &u.Disabled, &u.Temporary, &u.Locked); err != nil {
+			if err := rows.Scan(&u.Name, &u.Display, &u.Role, &u.Scope, &created, &u.Disabled, &u.Temporary, &u.Locked, &u.Issuer); err != nil {
 				return err
 			}
 			u.Created = sqlite.Time(created)

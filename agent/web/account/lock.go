@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 
 	"tram/agent/i18n"
 	"tram/agent/problem"
@@ -113,13 +114,19 @@ type Event struct {
 	By      string // who did it; "" when nobody is known
 	Name    string // the account
 	Address string // where a visitor came from; "" when nobody came
+	// Of single sign-on: who vouched for whom.
+	Issuer, Subject string
+	Role            Role // that it has now, when that changed
+	Scope           string
 }
 
 // Audited keeps what happens to accounts in the audit log, for Options.Record.
 func Audited(tx *sqlite.Tx, e Event) error {
 	entry := audit.Entry{Actor: e.By, Action: e.Action, Subject: e.Name}
-	if e.Address != "" {
-		entry.Detail = map[string]string{"address": e.Address}
+	detail := map[string]string{"address": e.Address, "issuer": e.Issuer, "subject": e.Subject, "role": string(e.Role), "scope": e.Scope}
+	maps.DeleteFunc(detail, func(_, v string) bool { return v == "" })
+	if len(detail) > 0 {
+		entry.Detail = detail
 	}
 	return audit.Append(tx, entry)
 }

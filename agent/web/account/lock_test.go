@@ -191,7 +191,7 @@ func TestEachRoleMayWhatTheTableSays(t *testing.T) {
 		Clerk:  "lists content handed handle direct answer send stick books keep-books dossiers dossier-desk dossier-work",
 		Leader: "lists content handed handle direct books dossiers dossier-work dossier-decide", Staff: "lists handed handle books dossiers dossier-work",
 		OneStop: "lists handed handle dossiers dossier-desk dossier-work", IT: "lists accounts admin stick", "": "", "boss": "",
-		Operator: "fleet duty trust invite pause offices", Security: "fleet duty trust invite admit pause revoke", Officer: "fleet",
+		Operator: "accounts fleet duty trust invite pause offices order releases stage", Security: "accounts fleet duty trust invite admit pause revoke order releases", Officer: "fleet order",
 	}
 	for role, rights := range want {
 		got := ""
@@ -211,5 +211,92 @@ func TestEachRoleMayWhatTheTableSays(t *testing.T) {
 		if _, ok := want[role]; !ok {
 			t.Errorf("role %q stands in no test", role)
 		}
+	}
+}
+
+func TestARoleIsOverThoseWhoseRightsItHas(t *testing.T) {
+	for _, r := range HubRoles {
+		for _, other := range slices.Concat(HubRoles, Roles, []Role{"", "boss"}) {
+			want := r == other || other == Officer
+			if got := r.Over(other); got != want {
+				t.Errorf("%q is over %q: %v", r, other, got)
+			}
+		}
+	}
+}
+
+// TestTheLastAccountOfARoleStays, closed ones not counted.
+func TestTheLastAccountOfARoleStays(t *testing.T) {
+	f := open(t)
+	f.options.Roles, f.options.Keep = HubRoles, []Role{Operator}
+	ctx := t.Context()
+	for _, n := range []NewUser{{Name: "op1", Role: Operator}, {Name: "op2", Role: Operator}, {Name: "sec", Role: Security}} {
+		n.Password = secret
+		if _, err := f.CreateUser(ctx, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := func(what string, err error) {
+		t.Helper()
+		if code(err) != "account.last" {
+			t.Errorf("%s gave %v", what, err)
+		}
+	}
+	works := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	works(f.SetDisabled(ctx, "it", "sec", true))
+	works(f.SetDisabled(ctx, "it", "OP1", true))
+	works(f.SetDisabled(ctx, "it", "op1", true)) // it is already
+	last("closing", f.SetDisabled(ctx, "it", "op2", true))
+	last("another role", f.SetRole(ctx, "it", "op2", Security, ""))
+	away, err := f.SignInExternal(ctx, External{Issuer: "https://id.example", Subject: "1", Name: "op3", Role: Operator})
+	works(err)
+	last("closing while another is of a provider that may be away", f.SetDisabled(ctx, "it", "op2", true))
+	works(f.SetDisabled(ctx, "it", away.Name, true))
+	if err := f.SetRole(ctx, "it", away.Name, Security, ""); code(err) != "account.no-role-here" {
+		t.Errorf("the role of an account of single sign-on: %v", err)
+	}
+	works(f.SetRole(ctx, "it", "op2", Operator, ""))
+	works(f.SetRole(ctx, "it", "op1", Officer, " Cụm Kỳ Sơn "))
+	if users, err := f.Users(ctx); err != nil || users[0].Role != Officer || users[0].Scope != "Cụm Kỳ Sơn" || users[1].Role != Operator || users[1].Disabled {
+		t.Errorf("%+v, %v", users, err)
+	}
+	for want, err := range map[string]error{
+		"account.scope": f.SetRole(ctx, "it", "sec", Officer, ""), "account.role": f.SetRole(ctx, "it", "sec", Clerk, ""), "account.unknown": f.SetRole(ctx, "it", "ai", Operator, ""),
+	} {
+		if code(err) != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func TestAnotherRoleEndsSessionsAndIsRecorded(t *testing.T) {
+	f := open(t)
+	f.options.Roles = HubRoles
+	var events []Event
+	f.options.Record = func(_ *sqlite.Tx, e Event) error {
+		events = append(events, e)
+		return nil
+	}
+	u, err := f.CreateUser(t.Context(), NewUser{Name: "ky", Role: Operator, Password: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := f.Open(t.Context(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.SetRole(t.Context(), "op", "ky", Officer, "H40.1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Session(t.Context(), token, true); err == nil {
+		t.Error("the session of before goes on")
+	}
+	if want := (Event{Action: "user.role-changed", By: "op", Name: "ky", Role: Officer, Scope: "H40.1"}); events[len(events)-1] != want {
+		t.Errorf("recorded %+v", events)
 	}
 }

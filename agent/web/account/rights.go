@@ -14,7 +14,7 @@ const (
 	Direct   Right = "direct"   // submit, instruct, hand over, reassign, extend, withdraw, reopen
 	Answer   Right = "answer"   // accept, return, have signatures checked again
 	Send     Right = "send"     // write and send documents, change their order
-	Accounts Right = "accounts" // see accounts; make, open, close and unlock them; set passwords
+	Accounts Right = "accounts" // see accounts; make, open, close and unlock them; set passwords; at a hub those of roles that Role.Over allows
 	Admin    Right = "admin"    // see how the box stands and change how it works: seals, connectors, applications
 	Stick    Right = "stick"    // carry packages out and in by stick
 
@@ -37,11 +37,15 @@ const (
 	Pause   Right = "pause"   // stop and resume watching boxes
 	Revoke  Right = "revoke"  // revoke keys, and invite another box in a box's place
 	Offices Right = "offices" // change the directory of offices
+
+	Order    Right = "order"    // order boxes to do something; what, command.Role says
+	Releases Right = "releases" // see the releases of the office's program, and pause one
+	Stage    Right = "stage"    // have a release go to a ring, go on, and withdraw it
 )
 
 // Rights lists every right.
 var Rights = []Right{Lists, Content, Handed, Handle, Direct, Answer, Send, Accounts, Admin, Stick, ReadBooks, KeepBooks, Dossiers, DossierDesk, DossierWork, DossierDecide,
-	Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Offices}
+	Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Offices, Order, Releases, Stage}
 
 // grants is the whole table of who may do what; agent/README.md explains it.
 // What a role is not granted it may not do.
@@ -52,9 +56,9 @@ var grants = map[Role][]Right{
 	OneStop: {Lists, Handed, Handle, Dossiers, DossierDesk, DossierWork},
 	IT:      {Lists, Accounts, Admin, Stick},
 
-	Operator: {Fleet, Duty, Trust, Invite, Pause, Offices},
-	Security: {Fleet, Duty, Trust, Invite, Admit, Pause, Revoke},
-	Officer:  {Fleet},
+	Operator: {Fleet, Duty, Trust, Invite, Pause, Offices, Order, Releases, Stage, Accounts},
+	Security: {Fleet, Duty, Trust, Invite, Admit, Pause, Revoke, Order, Releases, Accounts},
+	Officer:  {Fleet, Order},
 }
 
 // May reports whether the role has the right. An unknown role has none.

@@ -120,6 +120,9 @@ func (s *Store) Sessions(ctx context.Context, name string) ([]Session, error) {
 // is that of a new one. The errors of Authenticate stand for a wrong old
 // password.
 func (s *Store) ChangePassword(ctx context.Context, e Session, old, password, address string) (token string, err error) {
+	if e.User.Issuer != "" {
+		return "", problem.New(problem.Conflict, "account.no-password", "old", nil)
+	}
 	u, err := s.Authenticate(ctx, e.User.Name, old, address)
 	if err != nil {
 		return "", err
@@ -155,9 +158,9 @@ func (s *Store) load(ctx context.Context, where string, arg any) (Session, error
 	var e Session
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
 		var created, seen, expires, since int64
-		err := tx.QueryRow(`SELECT s.ref, s.created, s.seen, s.expires, u.name, u.display, u.role, u.scope, u.created, u.temporary
-			FROM sessions s JOIN users u ON u.name = s.user WHERE u.disabled = 0 AND `+where, arg).
-			Scan(&e.Ref, &created, &seen, &expires, &e.User.Name, &e.User.Display, &e.User.Role, &e.User.Scope, &since, &e.User.Temporary)
+		err := tx.QueryRow(`SELECT s.ref, s.created, s.seen, s.expires, u.name, u.display, u.role, u.scope, u.created, u.temporary,
+			coalesce((SELECT issuer FROM identities i WHERE i.user = u.name), '') FROM sessions s JOIN users u ON u.name = s.user WHERE u.disabled = 0 AND `+where, arg).
+			Scan(&e.Ref, &created, &seen, &expires, &e.User.Name, &e.User.Display, &e.User.Role, &e.User.Scope, &since, &e.User.Temporary, &e.User.Issuer)
 		e.Created, e.Seen, e.Expires = sqlite.Time(created), sqlite.Time(seen), sqlite.Time(expires)
 		e.User.Created = sqlite.Time(since)
 		return err

@@ -19,6 +19,9 @@ type PasswordView struct {
 }
 
 func (s *Site) passwordForm(ctx context.Context, v *Visit) error {
+	if v.Session.User.Issuer != "" {
+		return problem.New(problem.Conflict, "account.no-password", "", nil)
+	}
 	return s.showPassword(ctx, v, nil, http.StatusOK)
 }
 
@@ -78,6 +81,7 @@ type AccountView struct {
 	Done     string
 	Facts    []Fact
 	Sessions []SessionRow
+	External bool // the account is kept elsewhere, and has no password here
 }
 
 // SessionRow is one sign-in of the visitor.
@@ -92,7 +96,10 @@ func (s *Site) ownAccount(ctx context.Context, v *Visit) error {
 		{v.T("web.account.display"), u.Display}, {v.T("web.account.name"), u.Name}, {v.T("web.account.role"), v.T("web.role." + string(u.Role))},
 		{v.T("web.account.may"), v.T("web.role.may." + string(u.Role))},
 	}}
-	view.Path = "/tai-khoan"
+	view.Path, view.External = "/tai-khoan", u.Issuer != ""
+	if view.External {
+		view.Facts = append(view.Facts, Fact{v.T("web.account.issuer"), u.Issuer})
+	}
 	if v.R.URL.Query().Get("xong") == "mat-khau" {
 		view.Done = v.T("web.account.done-password")
 	}

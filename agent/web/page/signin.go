@@ -25,6 +25,12 @@ type SignInView struct {
 	Next   string
 	Switch bool   // somebody is signed in, and another one takes over
 	Back   string // leads back from there
+	SignOn *SignOnView
+	// Ended says that somebody has signed out here, Elsewhere where they can do so
+	// where their account is kept.
+	Ended     bool
+	Elsewhere string
+	Again     bool // the last sign-in elsewhere failed: it is asked who it is
 }
 
 // KnownName is a choice that fills the name in.
@@ -46,13 +52,16 @@ const (
 // types a password. Strangers learn no names.
 func (s *Site) signInForm(ctx context.Context, v *Visit) error {
 	q := v.R.URL.Query()
-	view := SignInView{Next: q.Get("tiep"), Switch: v.Signed && q.Get("doi") != "", Name: strings.TrimSpace(q.Get("ten"))}
+	view := SignInView{Next: q.Get("tiep"), Switch: v.Signed && q.Get("doi") != "", Name: strings.TrimSpace(q.Get("ten")), Again: q.Get("lai") != ""}
 	if v.Signed && !view.Switch {
 		v.Redirect(s.local(view.Next))
 		return nil
 	}
 	if known := s.knownNames(v.R); view.Name == "" && !view.Switch && len(known) > 0 {
 		view.Name = known[0].Name
+	}
+	if s.o.SignOn != nil && q.Get("ra") != "" {
+		view.Ended, view.Elsewhere = true, s.o.SignOn.End("/dang-nhap")
 	}
 	return s.showSignIn(ctx, v, view, nil, http.StatusOK)
 }
@@ -82,7 +91,7 @@ func (s *Site) showSignIn(ctx context.Context, v *Visit, view SignInView, errs [
 		q.Set("ten", k.Name)
 		k.Href, k.Current = "/dang-nhap?"+q.Encode(), k.Name == view.Name
 	}
-	view.Styles = s.Some("signin.css")
+	view.Styles, view.SignOn = s.Some("signin.css"), s.signOnView(v, view)
 	view.Page.SetErrors(errs)
 	return s.Render(v, "signin", view, status)
 }
@@ -134,6 +143,10 @@ func (s *Site) signOut(ctx context.Context, v *Visit) error {
 		}
 	}
 	s.setCookie(v, s.cookie, "", -time.Second)
+	if s.endElsewhere(v.Session.User) {
+		v.Redirect("/dang-nhap?ra=1")
+		return nil
+	}
 	v.Redirect("/dang-nhap")
 	return nil
 }

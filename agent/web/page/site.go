@@ -35,7 +35,7 @@ type Own interface {
 	EndAll(ctx context.Context, by, name string) error
 }
 
-// Options of New. All but Frame, Frames, Back, Packed, Logger and Now are
+// Options of New. All but Frame, Frames, Back, SignOn, Packed, Logger and Now are
 // required.
 type Options struct {
 	// Files are the site's own: templates/*.html, each inside layout.html and
@@ -59,6 +59,9 @@ type Options struct {
 	// the keys; both by address, and by key of their words.
 	Foot []MenuItem
 	Help string
+	// SignOn lets people sign in with accounts that are kept elsewhere too, for sites
+	// with SignOnRoutes; nil: with their passwords alone.
+	SignOn SignOn
 	// Packed has pages sent with gzip. What a stranger could have a browser ask for
 	// is without secrets, since cookies do not travel with requests of other sites.
 	Packed bool

@@ -86,7 +86,7 @@ func New(t testing.TB, url string, width, height int) *Browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(browserBinary(t)), chromedp.NoSandbox, chromedp.WindowSize(width, height),
 		chromedp.Flag("headless", "new"), chromedp.Flag("disable-gpu", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"))
 	if strings.HasPrefix(url, "https:") { // the box's own certificate, which a person would compare
 		options = append(options, chromedp.Flag("ignore-certificate-errors", true))
 	}

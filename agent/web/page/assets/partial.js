@@ -11,13 +11,15 @@ function swapLive(doc) {
 		if (!fresh || fresh.innerHTML === asSent.get(old)) continue
 		const open = new Map($$('details[id]', old).map(d => [d.id, d.open]))
 		const at = old.contains(document.activeElement) && document.activeElement, rows = () => $$('[data-row]', old), row = at ? rows().findIndex(r => r.contains(at)) : -1
+		const ticked = $$('[id]:checked', old).map(i => i.id)
 		asSent.set(old, fresh.innerHTML)
 		old.innerHTML = fresh.innerHTML
 		for (const d of $$('details[id]', old)) if (open.has(d.id)) d.open = open.get(d.id)
+		for (const id of ticked) if ($('#' + CSS.escape(id), old)) $('#' + CSS.escape(id), old).checked = true
 		if (!at) continue
 		// What had the focus keeps it, also under another text. Of a row that is gone
 		// the one in its place gets it.
-		const all = $$('a,button,summary', old), same = all.find(e => e.textContent === at.textContent && e.href === at.href) || all.find(e => e.href && e.href === at.href)
+		const all = $$('a,button,summary', old), same = at.id && $('#' + CSS.escape(at.id), old) || all.find(e => e.textContent === at.textContent && e.href === at.href) || all.find(e => e.href && e.href === at.href)
 		const place = rows()[Math.min(row, rows().length - 1)], near = place && $('.open', place)
 		;(same || near || $('#main')).focus({ preventScroll: true })
 	}

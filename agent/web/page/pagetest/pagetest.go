@@ -50,7 +50,7 @@ func fill(v reflect.Value, depth int) {
 // Own are the views of the pages that every site has.
 func Own() map[string]any {
 	return map[string]any{
-		"signin": page.SignInView{}, "status": page.StatusView{}, "error": page.ErrorView{}, "password": page.PasswordView{}, "account": page.AccountView{},
+		"signin": page.SignInView{}, "status": page.StatusView{}, "error": page.ErrorView{}, "password": page.PasswordView{}, "account": page.AccountView{}, "onward": page.OnwardView{},
 	}
 }
 
