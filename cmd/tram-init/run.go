@@ -75,8 +75,11 @@ func run() error {
 	}
 	if trial {
 		o.prove = func() {
-			err := d.confirm(slot)
-			say("system %s is confirmed (%v)", slot, err)
+			if err := d.confirm(slot); err != nil {
+				say("system %s is not confirmed, the next start may take the other one: %v", slot, err)
+				return
+			}
+			say("system %s is confirmed", slot)
 		}
 	}
 	say("system %s, trial %v", slot, trial)
