@@ -25,6 +25,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN ?= bin
 N ?= 50
 AGENTS ?= 11000
+IMAGE ?= amd64
 FUZZTIME ?= 30s
 TESTFLAGS ?=
 LABFLAGS ?=
@@ -36,7 +37,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 export CGO_ENABLED = 0
 
 .PHONY: help build token run test test-short kill kill-tree backup-kill stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
-	tidy-check cross packages package-tools deps deps-check tools lab-tools clean
+	tidy-check cross packages package-tools deps deps-check tools lab-tools image image-tools powercut clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -118,6 +119,14 @@ lab: build lab-tools ## Trạm and its rivals over a bad line, an hour or more; 
 lab-quick: build ## the same with Trạm alone and small amounts, under a minute
 	@bin/tram-lab link --quick $(LABFLAGS)
 
+image: ## the bootable appliance of IMAGE (amd64, cloud, arm64, armv7) in dist/image; tools: make image-tools
+	@case $(IMAGE) in amd64|cloud) arch=amd64 ;; arm64) arch=arm64 ;; armv7) arch=arm ;; *) arch=$(IMAGE) ;; esac; \
+		GOOS=linux GOARCH=$$arch GOARM=7 go build $(BUILDFLAGS) -o dist/image/programs-$$arch/ ./cmd/tram ./cmd/tram-init && \
+		packaging/image/build $(IMAGE) dist/image/programs-$$arch dist/image
+
+powercut: build ## N power cuts of the appliance in an emulator, with a disk that forgets; JSON lines. Before: make image-tools image IMAGE=cloud
+	@bin/tram-lab powercut --count $(N) $(LABFLAGS)
+
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' $(FOLDERS) >/dev/null || \
 		{ echo "no fuzz target found"; exit 1; }; \
@@ -187,6 +196,9 @@ tools: ## what the tests need besides Go, through apt-get
 
 lab-tools: ## what the lab compares Trạm with, through apt-get and as Go modules
 	@sh .ci/lab-tools
+
+image-tools: ## what building and booting the appliance needs, through apt-get
+	@sh .ci/image-tools
 
 clean: ## remove what was built
 	rm -rf bin dist

@@ -7,6 +7,7 @@
 //	tram-lab link      the link over a bad line, beside its rivals, as JSON lines
 //	tram-lab stampede  thousands of offices return to a hub that was away
 //	tram-lab outage    170 boxes on one link fall silent: what the operator is told
+//	tram-lab powercut  power cuts of the appliance in an emulator, with a disk that forgets
 //	tram-lab hotfolder many files dropped at once into the folder of an office that is killed
 package main
 
@@ -32,7 +33,7 @@ func main() {
 	}
 	var bin string
 	root.PersistentFlags().StringVar(&bin, "bin", ownFolder(), "folder with the programs tram and tram-hub")
-	root.AddCommand(demoCommand(&bin), killCommand(&bin), benchCommand(&bin), linkCommand(&bin), stampedeCommand(&bin), fleetCommand(&bin), hotfolderCommand(&bin), outageCommand())
+	root.AddCommand(demoCommand(&bin), killCommand(&bin), benchCommand(&bin), linkCommand(&bin), stampedeCommand(&bin), fleetCommand(&bin), hotfolderCommand(&bin), outageCommand(), powercutCommand(&bin))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "tram-lab:", err)
 		os.Exit(1)
