@@ -127,19 +127,16 @@ func digestOf(ctx context.Context, path string) ([sha256.Size]byte, int64, error
 // digestFile reads a file to its end and closes it.
 func digestFile(ctx context.Context, f *os.File) ([sha256.Size]byte, int64, error) {
 	sum := sha256.New()
-	n, err := io.Copy(sum, reader{ctx, f})
+	n, err := io.Copy(sum, reading(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return f.Read(p)
+	}))
 	return [sha256.Size]byte(sum.Sum(nil)), n, errors.Join(err, f.Close())
 }
 
-// reader ends with its context: sticks are slow.
-type reader struct {
-	ctx context.Context
-	io.Reader
-}
+// reading is a reader: of sticks, which are slow, so that it may end earlier.
+type reading func(p []byte) (int, error)
 
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
-}
+func (r reading) Read(p []byte) (int, error) { return r(p) }
