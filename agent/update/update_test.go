@@ -304,8 +304,7 @@ func TestP1_TwoPowerCutsInOneUpdate(t *testing.T) {
 		r := mathrand.New(mathrand.NewPCG(seed, 2))
 		b := &box{t: t, disk: newDisk(t), keys: k, proof: p, fate: list[r.IntN(len(list))]}
 		left := 2
-		var arm func()
-		arm = func() {
+		arm := func() {
 			n, at := 0, 1+r.IntN(120)
 			b.disk.Fail(func(storagetest.Op, string) error {
 				if n++; n >= at {

@@ -15,8 +15,6 @@ var vietnam = page.Zone
 
 func formatSize(lang i18n.Lang, n int64) string { return page.Size(lang, n) }
 
-func formatNumber(lang i18n.Lang, f float64) string { return page.Number(lang, f) }
-
 // pair writes "1,9 / 4,4 MB".
 func formatPair(lang i18n.Lang, part, all int64) string {
 	whole := formatSize(lang, all)

@@ -190,7 +190,7 @@ func takeOfficerFiles(d disk) {
 	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, raw) {
 		return
 	}
-	if err := os.WriteFile(path, raw, 0o600); err == nil {
+	if err = os.WriteFile(path, raw, 0o600); err == nil {
 		err = os.Chown(path, officeUser, officeUser)
 	}
 	if err != nil {
