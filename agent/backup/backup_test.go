@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -249,13 +250,19 @@ func TestADamagedBackupIsNamedAndRestoresNothing(t *testing.T) {
 // failing is a store that is pulled out after some calls.
 type failing struct {
 	Store
-	left int
+	left atomic.Int64
+}
+
+func breaks(s Store, left int) *failing {
+	f := &failing{Store: s}
+	f.left.Store(int64(left))
+	return f
 }
 
 var errPulled = errors.New("pulled out")
 
 func (f *failing) spend() error {
-	if f.left--; f.left < 0 {
+	if f.left.Add(-1) < 0 {
 		return errPulled
 	}
 	return nil
@@ -301,7 +308,7 @@ func TestP1_P4_AStickMayBePulledOutAtAnyStep(t *testing.T) {
 	a := b.access(store)
 	broken := 0
 	for left := 0; ; left++ {
-		_, err := Make(t.Context(), b.src, &failing{Store: store, left: left})
+		_, err := Make(t.Context(), b.src, breaks(store, left))
 		if _, err := Verify(t.Context(), a, "", t.TempDir(), form); err != nil {
 			t.Fatalf("after %d calls: %v", left, err)
 		}
@@ -321,7 +328,7 @@ func TestP1_P4_AStickMayBePulledOutAtAnyStep(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "new")
 	resumed := 0
 	for left := 1; ; left++ {
-		a.Store = &failing{Store: store, left: left}
+		a.Store = breaks(store, left)
 		r, err := Restore(t.Context(), target(to), a, "")
 		resumed = max(resumed, r.Resumed)
 		if err == nil {
