@@ -55,7 +55,7 @@ func TestPagesFitBothWindowsInBothLanguages(t *testing.T) {
 		c.Fits("sign-in")
 		c.Shot(fmt.Sprintf("signin-vi-%d", width))
 		c.signIn("lan")
-		for _, lang := range []string{"vi", "en"} {
+		for _, lang := range webtest.Languages(width) {
 			c.Language(lang)
 			for name, path := range b.tour() {
 				c.See(name, path)
@@ -74,7 +74,7 @@ func TestAccountPagesFitBothWindowsInBothLanguages(t *testing.T) {
 	b.lock("staff")
 	for _, width := range webtest.Widths() {
 		c := browse(t, b, width, 768)
-		for _, lang := range []string{"vi", "en"} {
+		for _, lang := range webtest.Languages(width) {
 			c.signIn("it")
 			c.Language(lang)
 			for name, path := range map[string]string{"users": "/nguoi-dung", "user-locked": "/nguoi-dung/staff", "user-self": "/nguoi-dung/it"} {

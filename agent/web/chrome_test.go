@@ -29,7 +29,7 @@ func (b *box) everyWindow(person string, visit func(c *chrome, lang string)) {
 	for _, width := range webtest.Widths() {
 		c := browse(b.t, b, width, 768)
 		c.signIn(person)
-		for _, lang := range []string{"vi", "en"} {
+		for _, lang := range webtest.Languages(width) {
 			c.Language(lang)
 			visit(c, lang)
 		}

@@ -46,7 +46,7 @@ func TestDossiersFitBothWindowsInBothLanguages(t *testing.T) {
 	}
 	for _, width := range webtest.Widths() {
 		for _, role := range []string{"onestop", "leader", "lan"} {
-			for _, lang := range []string{"vi", "en"} {
+			for _, lang := range webtest.Languages(width) {
 				c := browse(t, b, width, 768)
 				c.signIn(role)
 				c.Language(lang)

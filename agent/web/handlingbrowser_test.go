@@ -60,7 +60,7 @@ func TestHandlingFitsBothWindowsInBothLanguages(t *testing.T) {
 		c := browse(t, b, width, 768)
 		for _, role := range []string{"lan", "leader", "staff", "it"} {
 			c.signIn(role)
-			for _, lang := range []string{"vi", "en"} {
+			for _, lang := range webtest.Languages(width) {
 				c.Language(lang)
 				for name, path := range pages[role] {
 					c.Open(path)

@@ -12,5 +12,8 @@ func TestEveryCommandIsInTheTableOfAnswers(t *testing.T) {
 		"tram run":            "it serves until it is stopped",
 		"tram config example": "it prints a file of settings",
 		"tram extract-text":   "the service calls it, for agent/search/extract",
+		"tram logs":           "it prints what the journal has",
+		"tram wait online":    "its exit code is the answer",
+		"tram wait idle":      "its exit code is the answer",
 	}, 15)
 }

@@ -27,7 +27,7 @@ func TestConsoleFitsBothWindowsInBothLanguages(t *testing.T) {
 		first.SignIn("op", password)
 		officer := webtest.New(t, w.url, width, 768)
 		officer.SignIn("ky", password)
-		for _, lang := range []string{"vi", "en"} {
+		for _, lang := range webtest.Languages(width) {
 			c.Language(lang)
 			first.Language(lang)
 			officer.Language(lang)

@@ -342,6 +342,18 @@ func Widths() []int {
 	return []int{1366, narrow}
 }
 
+// Languages are those that pages are tried in, in a window of a width: both, but in CI
+// each language in one window, the narrow one in the language that most will read there.
+func Languages(width int) []string {
+	switch {
+	case os.Getenv("CI") == "" || os.Getenv("TRAM_SHOTS") != "":
+		return []string{"vi", "en"}
+	case width == narrow:
+		return []string{"vi"}
+	}
+	return []string{"en"}
+}
+
 // Keep saves a file when TRAM_SHOTS names a folder.
 func (c *Browser) Keep(name string, data []byte) {
 	c.t.Helper()
