@@ -2,12 +2,10 @@ package doctor
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
@@ -176,7 +174,7 @@ func (e *exam) contents(ctx context.Context) {
 		if left -= c.size; left < 0 || ctx.Err() != nil {
 			continue
 		}
-		if err := reads(store, c); err != nil {
+		if err := store.Check(ctx, blob.Content{SHA256: c.sha, Size: c.size}); err != nil && ctx.Err() == nil {
 			damaged = append(damaged, name)
 		}
 	}
@@ -189,23 +187,6 @@ func (e *exam) contents(ctx context.Context) {
 	if !e.has("content") {
 		e.good("content", i18n.Args{"count": len(list)})
 	}
-}
-
-// reads reads a content and compares it with its name.
-func reads(store *blob.Store, c content) error {
-	r, err := store.Reader(blob.Content{SHA256: c.sha, Size: c.size})
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, r); err != nil {
-		return err
-	}
-	if [32]byte(sum.Sum(nil)) != c.sha {
-		return errors.New("content is not what its name says")
-	}
-	return nil
 }
 
 // sample lists the newest contents that are in files.

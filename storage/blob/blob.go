@@ -15,6 +15,7 @@ package blob
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -177,6 +178,27 @@ func (s *Store) Reader(c Content) (io.ReadSeekCloser, error) {
 		return nil, fmt.Errorf("read content: %w", err)
 	}
 	return f, nil
+}
+
+// Check reads a content and compares it with its digest; storage.ErrDigest says that it
+// was changed. It does not begin when ctx has ended.
+func (s *Store) Check(ctx context.Context, c Content) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r, err := s.Reader(c)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, r); err != nil {
+		return err
+	}
+	if [32]byte(sum.Sum(nil)) != c.SHA256 {
+		return fmt.Errorf("%w: %x", storage.ErrDigest, c.SHA256)
+	}
+	return nil
 }
 
 type inlineReader struct{ *bytes.Reader }

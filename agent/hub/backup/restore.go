@@ -212,30 +212,11 @@ func Verify(ctx context.Context, into, at, passphrase string, f Form) (m Made, e
 		return m, explain(err, plain)
 	}
 	for _, c := range s.list {
-		if err := checkOne(ctx, s.from, c); err != nil {
+		if err := s.from.Check(ctx, c); err != nil {
 			return m, damaged(err)
 		}
 	}
 	return s.made, nil
-}
-
-func checkOne(ctx context.Context, from *blob.Store, c blob.Content) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	r, err := from.Reader(c)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, r); err != nil {
-		return err
-	}
-	if [32]byte(sum.Sum(nil)) != c.SHA256 {
-		return fmt.Errorf("%w: %x", storage.ErrDigest, c.SHA256)
-	}
-	return nil
 }
 
 // Target is where a hub is raised.
