@@ -25,6 +25,7 @@ import (
 	"tram/agent/metrics"
 	"tram/agent/office"
 	"tram/agent/tooltest"
+	"tram/sync/linktest"
 )
 
 // programs are whose metrics agent/README.md has a table of.
@@ -152,8 +153,8 @@ func holds(t *testing.T, text string, descs []*metrics.Desc) {
 // programs say of it.
 func TestMonitoringSoftwareSeesOfficeAndHub(t *testing.T) {
 	p := found(t)
-	p.config.Metrics.Listen = freeAddr(t)
-	listens := map[string]string{codeA: freeAddr(t), codeB: freeAddr(t)}
+	p.config.Metrics.Listen = linktest.FreeAddr(t)
+	listens := map[string]string{codeA: linktest.FreeAddr(t), codeB: linktest.FreeAddr(t)}
 	p.settings = func(code string, c *config.Office) {
 		c.Metrics.Listen, c.Heartbeat.Every = listens[code], time.Second
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -27,6 +26,7 @@ import (
 	"tram/agent/problem"
 	"tram/storage"
 	"tram/storage/fsx"
+	"tram/sync/linktest"
 )
 
 const (
@@ -120,16 +120,6 @@ type province struct {
 	hubClock vitals.Machine // of the hub; nil: the real one
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // found makes a hub that has invited offices A and B. It does not run yet.
 func found(t *testing.T) *province {
 	t.Helper()
@@ -142,7 +132,7 @@ func found(t *testing.T) *province {
 	t.Cleanup(func() { p.close(before) })
 	c := p.config
 	c.Code, c.Name = "H40", "UBND tỉnh Minh Sơn"
-	c.MQTT.Address, c.Enroll.Address, c.Console.Address = freeAddr(t), freeAddr(t), freeAddr(t)
+	c.MQTT.Address, c.Enroll.Address, c.Console.Address = linktest.FreeAddr(t), linktest.FreeAddr(t), linktest.FreeAddr(t)
 	c.Storage.Reserve = 10 * config.MB
 	_, err = ca.Init(p.hubDir(), ca.Options{
 		Code: c.Code, Name: c.Name, Enroll: c.EnrollEndpoints(), MQTT: c.MQTTEndpoints(), Hosts: []string{"127.0.0.1"},

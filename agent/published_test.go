@@ -23,6 +23,7 @@ import (
 	"tram/agent/stick"
 	"tram/agent/workdays"
 	"tram/storage/sqlite"
+	"tram/sync/linktest"
 	"tram/sync/usb"
 )
 
@@ -235,7 +236,7 @@ func (p *province) nation() *hub.Hub {
 	ctx, dir := p.t.Context(), filepath.Join(p.dir, "vn")
 	c := config.DefaultHub()
 	c.Code, c.Name = "VN", "Văn phòng Chính phủ"
-	c.MQTT.Address, c.Enroll.Address, c.Console.Address = freeAddr(p.t), freeAddr(p.t), freeAddr(p.t)
+	c.MQTT.Address, c.Enroll.Address, c.Console.Address = linktest.FreeAddr(p.t), linktest.FreeAddr(p.t), linktest.FreeAddr(p.t)
 	c.Storage.Reserve = 10 * config.MB
 	if _, err := ca.Init(dir, ca.Options{Code: c.Code, Name: c.Name, Enroll: c.EnrollEndpoints(), MQTT: c.MQTTEndpoints(), Hosts: []string{"127.0.0.1"}}); err != nil {
 		p.t.Fatal(err)

@@ -155,7 +155,7 @@ func TestP7_ARevokedOfficeIsNotHeardOverABrokerThatKeepsItsConnection(t *testing
 	linktest.HaveMosquitto(t)
 	p := found(t)
 	p.renews = 30 * time.Millisecond
-	addr, files := freeAddr(t), filepath.Join(p.dir, "mosquitto")
+	addr, files := linktest.FreeAddr(t), filepath.Join(p.dir, "mosquitto")
 	p.config.MQTT.Embedded, p.config.MQTT.Server = false, []string{addr}
 	db, err := hub.OpenDB(t.Context(), p.hubDir(), true, nil)
 	if err != nil {

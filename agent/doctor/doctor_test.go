@@ -23,6 +23,7 @@ import (
 	"tram/agent/identity/identitytest"
 	"tram/agent/probe"
 	"tram/storage/keystore"
+	"tram/sync/linktest"
 )
 
 // fault is one thing that is broken, and what must be said of it.
@@ -233,7 +234,7 @@ var faults = []fault{
 	{"a seal that has ended", "seal-expired", doctor.Failure, at(func(id *identity.Identity) time.Time { return id.SealCert.NotAfter.Add(time.Hour) })},
 	{"no list of time stamp authorities", doctor.StampAuthority, doctor.Failure, put("tram.toml", "[stamp]\nurl = \"http://127.0.0.1:1/tsa\"\nca = \"tsa.pem\"\n")},
 	{"a time stamp authority that is away", doctor.StampSilent, doctor.Warning, func(t *testing.T, dir string, _ *doctor.Options) {
-		settings(t, dir, "[stamp]\nurl = \"http://"+address(t)+"/tsa\"\nca = \"keys/device.crt\"\n")
+		settings(t, dir, "[stamp]\nurl = \"http://"+linktest.FreeAddr(t)+"/tsa\"\nca = \"keys/device.crt\"\n")
 	}},
 	{"pages without their key", doctor.PagesPair, doctor.Failure, put("tram.toml", "[ui]\ncertificate = \"/none/pages.crt\"\nkey = \"/none/pages.key\"\n")},
 	{"a taken port", doctor.PortTaken, doctor.Failure, func(t *testing.T, _ string, _ *doctor.Options) {

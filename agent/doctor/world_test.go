@@ -74,15 +74,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func address(t *testing.T) string {
-	t.Helper()
-	addr, err := linktest.LoopbackAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr
-}
-
 // newAgent is an office's program in a data folder.
 func newAgent(t *testing.T, dir string) *agent.Agent {
 	t.Helper()
@@ -113,7 +104,7 @@ func found(t *testing.T) *world {
 	worlds = append(worlds, dir)
 	c := config.DefaultHub()
 	c.Code, c.Name, c.Storage.Reserve = "H40", "UBND tỉnh Minh Sơn", 10*config.MB
-	c.MQTT.Address, c.Enroll.Address, c.Console.Address = address(t), address(t), address(t)
+	c.MQTT.Address, c.Enroll.Address, c.Console.Address = linktest.FreeAddr(t), linktest.FreeAddr(t), linktest.FreeAddr(t)
 	made.broker = c.MQTT.Address
 	hubDir := filepath.Join(dir, "hub")
 	if _, err := ca.Init(hubDir, ca.Options{Code: c.Code, Name: c.Name, Enroll: c.EnrollEndpoints(), MQTT: c.MQTTEndpoints(), Hosts: []string{"127.0.0.1"}}); err != nil {
@@ -195,7 +186,7 @@ func copyOf(t *testing.T) string {
 // options of an examination of a data folder on a machine that is well.
 func options(t *testing.T, dir string) doctor.Options {
 	t.Helper()
-	t.Setenv("TRAM_UI_ADDRESS", address(t)) // the usual one may be taken by somebody on this machine
+	t.Setenv("TRAM_UI_ADDRESS", linktest.FreeAddr(t)) // the usual one may be taken by somebody on this machine
 	o := agent.Examination(dir, version, service.Setup{Name: "tram-test-none", Title: "x", Data: dir})
 	root := t.TempDir()
 	write(t, filepath.Join(root, "proc/meminfo"), "MemTotal:         506000 kB\nMemAvailable:     300000 kB\n")

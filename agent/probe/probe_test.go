@@ -90,16 +90,6 @@ func names(t *testing.T, rcode uint16) *net.Resolver {
 	}}
 }
 
-// free is an address where nobody listens.
-func free(t *testing.T) string {
-	t.Helper()
-	addr, err := linktest.LoopbackAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr
-}
-
 // TestEachBrokenHopHasItsOwnName breaks the way to the hub at each hop.
 func TestEachBrokenHopHasItsOwnName(t *testing.T) {
 	id, hub := identitytest.Office(t, "H40.01")
@@ -125,7 +115,7 @@ func TestEachBrokenHopHasItsOwnName(t *testing.T) {
 	}{
 		{"no such name", "trung-tam.example:8883", names(t, 3), false, probe.Name, probe.NameUnknown},
 		{"name server that fails", "trung-tam.example:8883", names(t, 2), false, probe.Name, probe.NameSilent},
-		{"closed port", free(t), nil, false, probe.Port, probe.PortClosed},
+		{"closed port", linktest.FreeAddr(t), nil, false, probe.Port, probe.PortClosed},
 		{"a web page", server(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); silent(c) }), nil, false, probe.Secure, probe.NotTLS},
 		{"nothing said", server(t, silent), nil, false, probe.Secure, probe.SecureSilent},
 		{"cut in the middle", server(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) }), nil, false, probe.Secure, probe.Cut},

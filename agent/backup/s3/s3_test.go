@@ -122,10 +122,7 @@ func TestAFolderConforms(t *testing.T) {
 // TestABucketOfAnotherMakersServerConforms.
 func TestABucketOfAnotherMakersServerConforms(t *testing.T) {
 	program := tooltest.Cached(t, "gofakes3@"+FakeVersion, "gofakes3", "the test of S3 stores")
-	address, err := linktest.LoopbackAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
+	address := linktest.FreeAddr(t)
 	server := exec.Command(program, "-backend", "memory", "-host", address, "-initialbucket", "sao-luu")
 	var log bytes.Buffer
 	server.Stdout, server.Stderr = &log, &log

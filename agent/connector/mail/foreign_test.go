@@ -23,6 +23,7 @@ import (
 	"tram/agent/connector/mail/mailtest"
 	"tram/agent/problem"
 	"tram/agent/tooltest"
+	"tram/sync/linktest"
 )
 
 func problemCode(err error) string { return problem.From(err).Code }
@@ -165,7 +166,7 @@ func startExim(t *testing.T) *exim {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	_, port, err := net.SplitHostPort(freeAddr(t))
+	_, port, err := net.SplitHostPort(linktest.FreeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,16 +225,6 @@ func startExim(t *testing.T) *exim {
 			t.Fatal(err)
 		}
 	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // mail waits for what a recipient has got: mails in the form mbox.
