@@ -253,7 +253,7 @@ func moveFolders(from, to string) error {
 	entries, err := os.ReadDir(from)
 	for _, e := range entries {
 		if e.IsDir() {
-			err = errors.Join(err, os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())))
+			err = errors.Join(err, PointFolders.Rename(fsx.OS, filepath.Join(from, e.Name()), filepath.Join(to, e.Name())))
 		}
 	}
 	return err
@@ -282,7 +282,7 @@ func Settle(dir string) error {
 		if strings.HasSuffix(e.Name(), ".db") {
 			err = errors.Join(err, Discard(target)) // with the journal of what was there
 		}
-		if err := errors.Join(err, os.Rename(filepath.Join(stage, e.Name()), target)); err != nil {
+		if err := errors.Join(err, PointPlace.Rename(fsx.OS, filepath.Join(stage, e.Name()), target)); err != nil {
 			return fmt.Errorf("finish restore: %w", fsx.MapError(err))
 		}
 		if err := fsx.SyncDir(dir); err != nil {

@@ -115,7 +115,7 @@ func (f folder) Put(_ context.Context, name string, write func(io.Writer) error)
 	if err := os.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(err, t.Discard())
 	}
-	if err := os.Rename(temp, full); err != nil {
+	if err := PointStored.Rename(fsx.OS, temp, full); err != nil {
 		return errors.Join(fsx.MapError(err), t.Discard())
 	}
 	return fsx.SyncDir(filepath.Dir(full))

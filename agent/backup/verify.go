@@ -217,7 +217,7 @@ func (r repo) database(ctx context.Context, name string, x index, to string, f F
 		if err == nil && n != x.Plain {
 			err = fmt.Errorf("%w: the database has another length", errIndex)
 		}
-		return errors.Join(err, fsx.MapError(errors.Join(out.Sync(), out.Close())))
+		return errors.Join(err, fsx.MapError(errors.Join(PointPlain.Sync(out, to), out.Close())))
 	})
 	if err != nil {
 		return err

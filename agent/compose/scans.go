@@ -14,7 +14,11 @@ import (
 	"time"
 
 	"tram/agent/problem"
+	"tram/storage/fsx"
 )
+
+// PointTaken is the rename of a scan that a document has taken.
+const PointTaken fsx.Point = "scan.taken"
 
 // Of the scanner's folder.
 const (
@@ -148,7 +152,7 @@ func (s *Store) ScanTaken(id string) error {
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("move taken scan: %w", err)
 		}
-		if err := root.Rename(scan.Name, path.Join(SentFolder, name)); err != nil {
+		if err := PointTaken.Rename(fsx.Rooted(root), scan.Name, path.Join(SentFolder, name)); err != nil {
 			return fmt.Errorf("move taken scan: %w", err)
 		}
 		return nil

@@ -87,6 +87,12 @@ func Exists(dir string) bool {
 // written last, so that one with a trust file is.
 const stageFolder = Folder + ".new"
 
+// The renames of [Replace], [Publish] and [Settle].
+const (
+	PointFormer  fsx.Point = "identity.former"  // the old folder steps aside
+	PointPublish fsx.Point = "identity.publish" // the new one gets its name
+)
+
 // FormerFolders is how the folders of keys begin that Replace has put aside.
 const FormerFolders = Folder + ".former-"
 
@@ -147,7 +153,7 @@ func Replace(dir string, id *Identity, extra ...Extra) error {
 			break
 		}
 	}
-	if err := os.Rename(filepath.Join(dir, Folder), former); err != nil {
+	if err := PointFormer.Rename(fsx.OS, filepath.Join(dir, Folder), former); err != nil {
 		return fmt.Errorf("replace identity: %w", err)
 	}
 	return Publish(stage, filepath.Join(dir, Folder))
@@ -183,7 +189,7 @@ func Publish(stage, folder string) error {
 	if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("publish key folder: %w", err)
 	}
-	if err := os.Rename(stage, folder); err != nil {
+	if err := PointPublish.Rename(fsx.OS, stage, folder); err != nil {
 		return fmt.Errorf("publish key folder: %w", err)
 	}
 	if err := fsx.SyncDir(filepath.Dir(folder)); err != nil {

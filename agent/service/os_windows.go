@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc/mgr"
+
+	"tram/storage/fsx"
 )
 
 func privileged() bool { return windows.GetCurrentProcessToken().IsElevated() }
@@ -19,7 +21,7 @@ func setAside(target string) error {
 	if err := os.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(target, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := fsx.PointFileRename.Rename(fsx.OS, target, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

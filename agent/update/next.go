@@ -171,7 +171,7 @@ func (s *Store) restore(st *State) error {
 			return fmt.Errorf("put database back: %w", err)
 		}
 	}
-	if err := s.o.Disk.SyncDir(s.o.Dir); err != nil {
+	if err := fsx.PointFolderSync.SyncDir(s.o.Disk, s.o.Dir); err != nil {
 		return fmt.Errorf("put database back: %w", err)
 	}
 	for _, suffix := range []string{"", "-wal"} {

@@ -17,6 +17,7 @@ import (
 	"tram/agent/problem"
 	"tram/agent/service"
 	"tram/cmd/internal/cli"
+	"tram/storage/fsx"
 	"tram/sync/broker"
 )
 
@@ -95,7 +96,7 @@ func backupCommand(c *cli.Console) *cobra.Command {
 			return fmt.Errorf("make backup file: %w", err)
 		}
 		err = backUp(cmd, c, f, string(passphrase))
-		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		if err := errors.Join(err, fsx.PointFileSync.Sync(f, out), f.Close()); err != nil {
 			return errors.Join(err, os.Remove(out))
 		}
 		return c.Print(map[string]string{"file": out}, func(w io.Writer) {

@@ -20,6 +20,7 @@ import (
 	"tram/agent/seal"
 	"tram/cmd/internal/cli"
 	"tram/storage"
+	"tram/storage/fsx"
 )
 
 // clockForm is how times are shown in tables: local, to the second.
@@ -277,5 +278,5 @@ func save(c *cli.Console, path string, body io.ReadCloser, size int64) (err erro
 	if err == nil && size > 0 && n != size {
 		err = io.ErrUnexpectedEOF
 	}
-	return errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(err, fsx.PointFileSync.Sync(f, path), f.Close())
 }

@@ -58,6 +58,15 @@ const (
 	stripes  = 16
 )
 
+// What makes content durable, beside the steps of package fsx.
+const (
+	PointShelf    fsx.Point = "blob.shelf"    // the name of a folder of content
+	PointName     fsx.Point = "blob.name"     // a whole file gets the name of its digest
+	PointFolder   fsx.Point = "blob.folder"   // and that name is durable
+	PointPart     fsx.Point = "blob.part"     // the bytes of a part
+	PointPartName fsx.Point = "blob.partname" // the name of its file
+)
+
 // ErrTooLarge says that content is longer than the limit of [Store.Stage].
 var ErrTooLarge = errors.New("content is too large")
 
@@ -276,11 +285,11 @@ func (s *Store) adopt(path string, sha [32]byte, size int64) error {
 		}
 	} else {
 		s.pin(sha)
-		if err := s.disk.Rename(path, target); err != nil {
+		if err := PointName.Rename(s.disk, path, target); err != nil {
 			return err
 		}
 	}
-	return s.disk.SyncDir(leaf)
+	return PointFolder.SyncDir(s.disk, leaf)
 }
 
 // prepare makes the folders of a digest durable, once in a process: an earlier
@@ -309,7 +318,7 @@ func (s *Store) mkdir(dir, parent string, done bool) error {
 	if err := s.disk.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return s.disk.SyncDir(parent)
+	return PointShelf.SyncDir(s.disk, parent)
 }
 
 // Free returns how many bytes may still be stored: what is free on the volume

@@ -195,11 +195,11 @@ func (p *Part) Sync() error {
 }
 
 func (p *Part) sync() error {
-	if err := p.file.Sync(); err != nil {
+	if err := PointPart.Sync(p.file, p.path); err != nil {
 		return err
 	}
 	if !p.named {
-		if err := p.store.disk.SyncDir(filepath.Dir(p.path)); err != nil {
+		if err := PointPartName.SyncDir(p.store.disk, filepath.Dir(p.path)); err != nil {
 			return err
 		}
 		p.named = true

@@ -7,7 +7,8 @@
 // at whichever step it shows up.
 //
 // [Disk] is the seam through which tests inject faults and power cuts; the
-// blob store goes through it as well.
+// blob store goes through it as well. [Point] names each step that makes something
+// durable, here and in every other package, so that tests can kill the process at it.
 package fsx
 
 import (
@@ -145,10 +146,10 @@ func (t *Temp) Commit(path string) error {
 	if _, err := t.Finish(); err != nil {
 		return err
 	}
-	if err := t.disk.Rename(t.name, path); err != nil {
+	if err := PointFileRename.Rename(t.disk, t.name, path); err != nil {
 		return errors.Join(fmt.Errorf("rename temporary file: %w", MapError(err)), t.Discard())
 	}
-	if err := t.disk.SyncDir(filepath.Dir(path)); err != nil {
+	if err := PointFolderSync.SyncDir(t.disk, filepath.Dir(path)); err != nil {
 		return fmt.Errorf("sync folder: %w", MapError(err))
 	}
 	return nil
@@ -160,7 +161,7 @@ func (t *Temp) Finish() (name string, err error) {
 	if t.file == nil {
 		return "", fmt.Errorf("finish temporary file: %w", fs.ErrClosed)
 	}
-	if err := t.file.Sync(); err != nil {
+	if err := PointFileSync.Sync(t.file, t.name); err != nil {
 		return "", errors.Join(fmt.Errorf("sync temporary file: %w", MapError(err)), t.Abort())
 	}
 	err = t.file.Close()
@@ -208,7 +209,7 @@ func RemoveTemps(d Disk, dir string) error {
 
 // SyncDir makes the names in dir durable.
 func SyncDir(dir string) error {
-	if err := OS.SyncDir(dir); err != nil {
+	if err := PointFolderSync.SyncDir(OS, dir); err != nil {
 		return fmt.Errorf("sync folder: %w", MapError(err))
 	}
 	return nil
@@ -231,7 +232,7 @@ func MkdirAll(d Disk, dir string, perm fs.FileMode) error {
 	if err != nil {
 		return fmt.Errorf("make folder: %w", MapError(err))
 	}
-	if err := d.SyncDir(parent); err != nil {
+	if err := PointFolderMade.SyncDir(d, parent); err != nil {
 		return fmt.Errorf("sync folder: %w", MapError(err))
 	}
 	return nil
@@ -244,7 +245,7 @@ func SyncFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("sync file: %w", err)
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(PointWrittenSync.Sync(f, path), f.Close()); err != nil {
 		return fmt.Errorf("sync file: %w", MapError(err))
 	}
 	return SyncDir(filepath.Dir(path))

@@ -18,6 +18,7 @@ import (
 
 	"tram/storage"
 	"tram/storage/blob"
+	"tram/storage/killtest"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
 	"tram/storage/storagetest"
@@ -28,6 +29,7 @@ import (
 const childDir = "TRAM_QUEUE_TEST_DIR"
 
 func TestMain(m *testing.M) {
+	killtest.Main(map[string]func(string) error{"storage": live})
 	if dir := os.Getenv(childDir); dir != "" {
 		fmt.Fprintln(os.Stderr, work(dir))
 		os.Exit(1) // it was to be killed

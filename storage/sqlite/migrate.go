@@ -116,7 +116,8 @@ func claim(ctx context.Context, conn *sql.Conn) error {
 	case id != 0 && id != ApplicationID, tables > 0:
 		return fmt.Errorf("%w: application id %#x", ErrForeign, id)
 	}
-	_, err := conn.ExecContext(ctx, fmt.Sprintf(`BEGIN IMMEDIATE;
+	err := PointClaim.Do("", func() error {
+		_, err := conn.ExecContext(ctx, fmt.Sprintf(`BEGIN IMMEDIATE;
 		PRAGMA application_id = %d;
 		CREATE TABLE migrations (
 			schema     TEXT    NOT NULL,
@@ -127,6 +128,8 @@ func claim(ctx context.Context, conn *sql.Conn) error {
 			PRIMARY KEY (schema, version)
 		) STRICT;
 		COMMIT`, ApplicationID))
+		return err
+	})
 	if err != nil {
 		_, _ = conn.ExecContext(ctx, "ROLLBACK") // fails when nothing was begun
 	}
@@ -226,7 +229,10 @@ func apply(ctx context.Context, conn *sql.Conn, m migration, now time.Time) erro
 			m.schema, m.version, m.name, m.digest[:], Millis(now))
 	}
 	if err == nil {
-		_, err = conn.ExecContext(ctx, "COMMIT")
+		err = PointMigrate.Do(m.schema, func() error {
+			_, err := conn.ExecContext(ctx, "COMMIT")
+			return err
+		})
 	}
 	if err != nil {
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // fails when SQLite has rolled back by itself

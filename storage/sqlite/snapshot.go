@@ -26,7 +26,7 @@ func Snapshot(ctx context.Context, path, target string) (err error) {
 		return fmt.Errorf("copy database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, target); err != nil {
+	if err := exec(ctx, db, PointSnapshot, `VACUUM INTO ?`, target); err != nil {
 		return fmt.Errorf("copy database: %w", (&DB{path: target}).mapError(err))
 	}
 	return fsx.SyncFile(target)
@@ -44,10 +44,18 @@ func Renew(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return fmt.Errorf("renew database: %w", err)
 	}
-	if _, err := db.ExecContext(ctx, `UPDATE store SET epoch = ?`, fresh[:]); err != nil {
+	if err := exec(ctx, db, PointRenew, `UPDATE store SET epoch = ?`, fresh[:]); err != nil {
 		return fmt.Errorf("renew database: %w", (&DB{path: path}).mapError(err))
 	}
 	return nil
+}
+
+// exec runs a statement that is a step.
+func exec(ctx context.Context, db *sql.DB, p fsx.Point, query string, arg any) error {
+	return p.Do("", func() error {
+		_, err := db.ExecContext(ctx, query, arg)
+		return err
+	})
 }
 
 // bare opens a database that is there, without the settings of [Open] but the

@@ -56,6 +56,20 @@ const (
 	walKeep = 16 << 20
 )
 
+// The steps that make something durable in a database. Each holds more than one fsync of
+// SQLite's own.
+const (
+	PointClaim    fsx.Point = "database.claim"    // an empty file becomes ours
+	PointMigrate  fsx.Point = "database.migrate"  // one migration is committed
+	PointBoot     fsx.Point = "database.boot"     // an opening is counted
+	PointCommit   fsx.Point = "database.commit"   // a group of updates is committed
+	PointRewrite  fsx.Point = "database.rewrite"  // all pages are written anew
+	PointCut      fsx.Point = "database.cut"      // and the log with the old ones is cut
+	PointClose    fsx.Point = "database.close"    // the log goes into the file at the end
+	PointSnapshot fsx.Point = "database.snapshot" // a copy is written
+	PointRenew    fsx.Point = "database.renew"    // a store that was set back gets another epoch
+)
+
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
@@ -167,9 +181,11 @@ func (db *DB) countBoot(ctx context.Context, conn *sql.Conn) error {
 	if err != nil {
 		return err
 	}
-	row := conn.QueryRowContext(ctx, `INSERT INTO store (one, epoch, boot, created) VALUES (1, ?, 1, ?)
-		ON CONFLICT (one) DO UPDATE SET boot = boot + 1 RETURNING epoch, boot`, fresh[:], Millis(db.now()))
-	return row.Scan(&db.epoch, &db.boot)
+	return PointBoot.Do(db.path, func() error {
+		row := conn.QueryRowContext(ctx, `INSERT INTO store (one, epoch, boot, created) VALUES (1, ?, 1, ?)
+			ON CONFLICT (one) DO UPDATE SET boot = boot + 1 RETURNING epoch, boot`, fresh[:], Millis(db.now()))
+		return row.Scan(&db.epoch, &db.boot)
+	})
 }
 
 func (db *DB) checkReadOnly(ctx context.Context, schemas []Schema) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tram/storage"
+	"tram/storage/fsx"
 )
 
 const (
@@ -173,15 +174,25 @@ func (w *writer) rewrite(ctx context.Context) error {
 		return w.rewrite(ctx)
 	}
 	defer w.pass(true)
-	if _, err := w.conn.ExecContext(context.Background(), "VACUUM"); err != nil {
+	if err := w.run(PointRewrite, "VACUUM"); err != nil {
 		return err
 	}
-	var busy, pages, done int
-	err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
-	if err == nil && busy != 0 {
-		err = errReaders
-	}
-	return err
+	return PointCut.Do(w.db.path, func() error {
+		var busy, pages, done int
+		err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
+		if err == nil && busy != 0 {
+			err = errReaders
+		}
+		return err
+	})
+}
+
+// run runs a statement that is a step.
+func (w *writer) run(p fsx.Point, query string) error {
+	return p.Do(w.db.path, func() error {
+		_, err := w.ExecContext(context.Background(), query)
+		return err
+	})
 }
 
 // undo takes back what one update did, and only that.
@@ -213,7 +224,7 @@ func (w *writer) finish(b *batch) {
 	ctx := context.Background()
 	b.err = b.broken
 	if b.err == nil && b.open && b.waiting > 0 {
-		if _, err := w.ExecContext(ctx, "COMMIT"); err != nil {
+		if err := w.run(PointCommit, "COMMIT"); err != nil {
 			b.err = w.db.mapError(err)
 		} else {
 			b.open = false
@@ -294,7 +305,7 @@ func (w *writer) close() error {
 		<-w.idle
 	}
 	w.forget()
-	return errors.Join(w.conn.Close(), w.pool.Close())
+	return PointClose.Do(w.db.path, func() error { return errors.Join(w.conn.Close(), w.pool.Close()) })
 }
 
 // reconnect replaces a connection that the driver has given up.

@@ -358,7 +358,7 @@ func (s *Stick) sweep(dir string, gone []string, keep []File) error {
 		}
 	}
 	if len(gone) > 0 {
-		if err := s.disk.SyncDir(s.path(dir, "")); err != nil {
+		if err := fsx.PointFolderSync.SyncDir(s.disk, s.path(dir, "")); err != nil {
 			return fault(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tram/agent/i18n"
 	"tram/agent/problem"
+	"tram/storage/fsx"
 )
 
 // batch is how many files are claimed before the folders are synced.
@@ -68,7 +69,7 @@ func (c *conn) claimAll(ctx context.Context, f *tree, units []unit) error {
 		dirs = append(dirs, claimDir+"/"+id)
 	}
 	for _, dir := range dirs {
-		if err := f.disk.SyncDir(dir); err != nil {
+		if err := fsx.PointFolderSync.SyncDir(f.disk, dir); err != nil {
 			return errors.Join(append(failed, err)...)
 		}
 	}
@@ -138,7 +139,7 @@ func (c *conn) claim(f *tree, u unit) (id string, err error) {
 
 // move renames a file, and takes along what is known of it.
 func (c *conn) move(f *tree, from, to string) error {
-	if err := f.disk.Rename(from, to); err != nil {
+	if err := pointMove.Rename(f.disk, from, to); err != nil {
 		return busy(err)
 	}
 	if s := c.seen.of(from); s != nil {

@@ -73,7 +73,7 @@ func (c *conn) deliver(ctx context.Context, f *tree, e office.Entry) error {
 		}
 		w.Files = append(w.Files, renamed{temp, numbered(o.name, n, 0)})
 	}
-	if err := f.disk.SyncDir(dir); err != nil {
+	if err := fsx.PointFolderSync.SyncDir(f.disk, dir); err != nil {
 		return err
 	}
 	c.step("written")
@@ -116,7 +116,7 @@ func (c *conn) writeTemp(ctx context.Context, f *tree, temp string, o output) er
 		err = fsx.MapError(w.err)
 	}
 	if err == nil {
-		err = fsx.MapError(file.Sync())
+		err = fsx.MapError(pointOutput.Sync(file, temp))
 	}
 	return errors.Join(err, file.Close())
 }
@@ -143,12 +143,12 @@ func (e *ending) Write(p []byte) (n int, err error) {
 // under its first name has had its name, and may have been taken away.
 func (c *conn) publish(f *tree, w written) error {
 	for _, r := range w.Files {
-		if err := gone(f.disk.Rename(w.Dir+"/"+r.Temp, w.Dir+"/"+r.Name)); err != nil {
+		if err := gone(pointName.Rename(f.disk, w.Dir+"/"+r.Temp, w.Dir+"/"+r.Name)); err != nil {
 			return err
 		}
 		c.step("named")
 	}
-	return f.disk.SyncDir(w.Dir)
+	return fsx.PointFolderSync.SyncDir(f.disk, w.Dir)
 }
 
 // removeLeft removes what a crash left half written.

@@ -227,7 +227,7 @@ func (h *handover) gather(ctx context.Context, card *sidecar) error {
 		h.c.step("file-claimed-late")
 		h.names = append(h.names, file)
 	}
-	return errors.Join(h.f.disk.SyncDir(h.dir), h.f.disk.SyncDir(dropDir))
+	return errors.Join(fsx.PointFolderSync.SyncDir(h.f.disk, h.dir), fsx.PointFolderSync.SyncDir(h.f.disk, dropDir))
 }
 
 // faults are the files of a sidecar that are not there as it says.

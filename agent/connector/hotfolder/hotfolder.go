@@ -10,6 +10,7 @@ import (
 	"tram/agent/connector"
 	"tram/agent/office"
 	"tram/agent/problem"
+	"tram/storage/fsx"
 )
 
 // Folders of the tree.
@@ -37,6 +38,14 @@ const (
 	// parallel is how many files are handed over at a time: one waits for the
 	// disk while another is sealed.
 	parallel = 4
+)
+
+// What makes files of the tree durable, beside the steps of package fsx.
+const (
+	pointMove    fsx.Point = "hotfolder.move"    // a file from folder to folder
+	pointOutput  fsx.Point = "hotfolder.output"  // the content of an arrival
+	pointJournal fsx.Point = "hotfolder.journal" // the entry that says how it will be named
+	pointName    fsx.Point = "hotfolder.name"    // it gets that name
 )
 
 // Settings of a hot folder.

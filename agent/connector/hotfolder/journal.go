@@ -128,7 +128,7 @@ func (j *journal) add(w written) error {
 	}
 	_, err = j.file.Write(append(line, '\n'))
 	if err == nil {
-		err = j.file.Sync()
+		err = pointJournal.Sync(j.file, j.path)
 	}
 	if err != nil {
 		// What stands behind a half line would not be read.

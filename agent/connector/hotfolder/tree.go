@@ -164,7 +164,7 @@ func (c *conn) lay(f *tree) error {
 			return err
 		}
 	}
-	if err := f.disk.SyncDir("."); err != nil {
+	if err := fsx.PointFolderSync.SyncDir(f.disk, "."); err != nil {
 		return err
 	}
 	for _, dir := range []string{inDir, statusDir} {

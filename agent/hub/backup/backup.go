@@ -94,6 +94,15 @@ type Source struct {
 // InQueue is the query of the content of the queue.
 const InQueue = queue.Content
 
+// What makes a snapshot and a restored hub durable, beside the steps of other packages.
+const (
+	PointDatabase fsx.Point = "hubbackup.database" // the encrypted database
+	PointKeys     fsx.Point = "hubbackup.keys"     // the keys that complete a snapshot
+	PointSnapshot fsx.Point = "hubbackup.snapshot" // it gets its name
+	PointPlain    fsx.Point = "hubbackup.plain"    // the database as it was read back
+	PointPlace    fsx.Point = "hubbackup.place"    // content and database get their names
+)
+
 // Made is what Make has done, or what Verify has found.
 type Made struct {
 	Snapshot string    `json:"snapshot"` // its name
@@ -139,7 +148,7 @@ func Make(ctx context.Context, src Source, into, passphrase string, keep int) (m
 	if err := seal(ctx, src, stage, passphrase, &m); err != nil {
 		return m, explain(err, into)
 	}
-	if err := errors.Join(fsx.SyncDir(stage), os.Rename(stage, filepath.Join(into, m.Snapshot)), fsx.SyncDir(into)); err != nil {
+	if err := errors.Join(fsx.SyncDir(stage), PointSnapshot.Rename(fsx.OS, stage, filepath.Join(into, m.Snapshot)), fsx.SyncDir(into)); err != nil {
 		return m, explain(err, into)
 	}
 	m.Removed, err = tidy(ctx, into, kept, keep)
@@ -222,7 +231,7 @@ func seal(ctx context.Context, src Source, stage, passphrase string, m *Made) (e
 		return err
 	}
 	err = src.CA.BackupWith(ctx, f, passphrase, src.Registry, map[string][]byte{recordFile: data})
-	return fsx.MapError(errors.Join(err, f.Sync(), f.Close()))
+	return fsx.MapError(errors.Join(err, PointKeys.Sync(f, f.Name()), f.Close()))
 }
 
 // encrypt writes a file encrypted, and describes it as it was written.
@@ -236,7 +245,7 @@ func encrypt(from, to string, recipient age.Recipient) (s sealed, plain int64, e
 	if err != nil {
 		return s, 0, err
 	}
-	defer func() { err = fsx.MapError(errors.Join(err, out.Sync(), out.Close())) }()
+	defer func() { err = fsx.MapError(errors.Join(err, PointDatabase.Sync(out, to), out.Close())) }()
 	sum := sha256.New()
 	count := &counter{w: io.MultiWriter(out, sum)}
 	w, err := age.Encrypt(count, recipient)

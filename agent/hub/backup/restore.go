@@ -147,7 +147,7 @@ func (s *opened) database(ctx context.Context, to string, f Form) (err error) {
 		return err
 	}
 	n, err := io.Copy(out, plain)
-	if closed := fsx.MapError(errors.Join(out.Sync(), out.Close())); closed != nil {
+	if closed := fsx.MapError(errors.Join(PointPlain.Sync(out, to), out.Close())); closed != nil {
 		return closed
 	}
 	if err != nil {
@@ -294,7 +294,7 @@ func (s *opened) raise(ctx context.Context, to Target) (invites int, err error) 
 		return 0, err
 	}
 	for _, name := range []string{to.Blobs, to.DB} {
-		if err := os.Rename(filepath.Join(stage, name), filepath.Join(to.Dir, name)); err != nil {
+		if err := PointPlace.Rename(fsx.OS, filepath.Join(stage, name), filepath.Join(to.Dir, name)); err != nil {
 			return 0, err
 		}
 	}

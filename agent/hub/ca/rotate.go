@@ -52,6 +52,12 @@ var Steps = map[Step]Phase{StepAnnounce: Settled, StepSwitch: Announced, StepFin
 // an older one has sealed is checked with its certificate, by hand.
 const maxFormerCAs = identity.MaxOtherCAs - 1
 
+// The renames of a step; identity.PointPublish is the last one.
+const (
+	PointRotated  fsx.Point = "ca.rotated"  // the new folder is whole
+	PointReplaced fsx.Point = "ca.replaced" // the old one steps aside
+)
+
 // Names of pairs that are there only while the CA is changed, and of the server
 // pair of the CA before, which offices are shown that have missed the change.
 const (
@@ -196,10 +202,10 @@ func (c *CA) rotate(dir string, step Step, now time.Time) error {
 	if err := (&CA{folder: stage}).load(); err != nil { // what is put in place can be read
 		return err
 	}
-	if err := errors.Join(fsx.SyncDir(stage), os.Rename(stage, done)); err != nil {
+	if err := errors.Join(fsx.SyncDir(stage), PointRotated.Rename(fsx.OS, stage, done)); err != nil {
 		return err
 	}
-	if err := os.Rename(c.folder, filepath.Join(dir, replacedFolder)); err != nil {
+	if err := PointReplaced.Rename(fsx.OS, c.folder, filepath.Join(dir, replacedFolder)); err != nil {
 		return err
 	}
 	if err := settle(dir); err != nil {
