@@ -252,7 +252,7 @@ func Restore(ctx context.Context, to Target, into, at, passphrase string) (r Res
 		}
 		r.Invites, err = s.raise(ctx, to)
 		return err
-	})
+	}, to.Blobs, to.DB)
 	if err != nil {
 		return r, explain(err, to.Dir)
 	}
@@ -294,6 +294,9 @@ func (s *opened) raise(ctx context.Context, to Target) (invites int, err error) 
 		return 0, err
 	}
 	for _, name := range []string{to.Blobs, to.DB} {
+		if err := os.RemoveAll(filepath.Join(to.Dir, name)); err != nil { // of a restore that was interrupted
+			return 0, err
+		}
 		if err := PointPlace.Rename(fsx.OS, filepath.Join(stage, name), filepath.Join(to.Dir, name)); err != nil {
 			return 0, err
 		}

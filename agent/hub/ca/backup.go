@@ -214,15 +214,14 @@ func Restore(dir string, r io.Reader, passphrase string) error {
 const Unfinished = "restore.new"
 
 // RestoreWith is Restore; before the hub is there, it calls fill with the further
-// files of the backup. An error of fill ends it.
-func RestoreWith(dir string, r io.Reader, passphrase string, fill func(more map[string][]byte) error) error {
+// files of the backup. An error of fill ends it. Its own names are those that fill makes
+// in the data folder: of a restore that was interrupted, fill makes them anew.
+func RestoreWith(dir string, r io.Reader, passphrase string, fill func(more map[string][]byte) error, own ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("restore hub: %w", err)
 	}
-	// What an interrupted Restore left is no hub yet.
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == identity.Folder+".new" || e.Name() == Unfinished })
-	if len(entries) > 0 {
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !ofRestore(entries, e.Name(), own) }) {
 		return problem.New(problem.Conflict, "backup.not-empty", "data", i18n.Args{"dir": dir})
 	}
 	plain, err := decrypt(r, passphrase)
@@ -230,6 +229,20 @@ func RestoreWith(dir string, r io.Reader, passphrase string, fill func(more map[
 		return err
 	}
 	return restore(dir, plain, fill)
+}
+
+// ofRestore says whether what has that name in a data folder was left there by an
+// interrupted Restore and is no hub yet: the keys come last, from a folder that is there
+// from its beginning.
+func ofRestore(entries []fs.DirEntry, name string, own []string) bool {
+	staged := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == identity.Folder+".new" })
+	switch {
+	case name == identity.Folder+".new", name == Unfinished:
+		return true
+	case !staged || name == identity.Folder:
+		return false
+	}
+	return slices.Contains(own, name) || slices.ContainsFunc(settingsPatterns, func(p string) bool { fits, _ := path.Match(p, name); return fits })
 }
 
 // Inspect reads a backup whole without restoring it, and returns the code of its hub
