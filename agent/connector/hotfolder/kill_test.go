@@ -20,6 +20,7 @@ import (
 	"tram/agent/connector/connectortest"
 	"tram/agent/identity"
 	"tram/agent/office"
+	"tram/storage/killtest"
 )
 
 // childDir names the data on which this test binary, started again by
@@ -27,6 +28,7 @@ import (
 const childDir = "TRAM_HOTFOLDER_TEST_DIR"
 
 func TestMain(m *testing.M) {
+	killtest.Main(map[string]func(string) error{"hot folder": exchange})
 	if dir := os.Getenv(childDir); dir != "" {
 		fmt.Fprintln(os.Stderr, work(dir))
 		os.Exit(1) // it was to be killed
