@@ -1,0 +1,188 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"tram/agent"
+	"tram/agent/api"
+	"tram/agent/config"
+	"tram/agent/enroll"
+	"tram/agent/office"
+	"tram/agent/problem"
+	"tram/storage"
+	"tram/storage/blob"
+	"tram/storage/fsx"
+	"tram/storage/killtest"
+	"tram/storage/sqlite"
+)
+
+func TestMain(m *testing.M) {
+	killtest.Main(map[string]func(string) error{"office": runOffice})
+	os.Exit(m.Run())
+}
+
+// runOffice is an office's program without its command line: it runs until it is killed.
+func runOffice(dir string) error {
+	c := config.DefaultOffice()
+	c.UI.Address, c.Storage.Reserve = "127.0.0.1:0", 10*config.MB
+	a, err := agent.New(agent.Options{
+		Dir: dir, Config: c, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), Version: "test",
+		Retry: 100 * time.Millisecond, CopyRetry: time.Second, BeatPoll: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond,
+	})
+	if err != nil {
+		return err
+	}
+	return a.Run(context.Background(), func() {})
+}
+
+// officePoints are what a running office passes in a day.
+var officePoints = []fsx.Point{
+	sqlite.PointBoot, sqlite.PointCommit, blob.PointShelf, blob.PointName, blob.PointFolder, blob.PointPart, blob.PointPartName,
+	fsx.PointFileSync, fsx.PointFileRename, fsx.PointFolderSync,
+}
+
+// victim is an office in a process of its own, which dies again and again.
+type victim struct {
+	p     *province
+	dir   string
+	api   *api.Client
+	child *killtest.Child
+	saved []letter
+}
+
+// letter is a document that its sender was told is safe.
+type letter struct {
+	id   storage.ID
+	data []byte
+	out  bool // of the victim
+}
+
+// sends hands a document over until somebody says that it is saved.
+func (v *victim) sends(from *api.Client, to string, urgency uint8) {
+	v.p.t.Helper()
+	data := make([]byte, 40_000+rand.IntN(60_000))
+	for i := range data {
+		data[i] = byte(rand.Uint32())
+	}
+	var doc office.Document
+	v.p.eventually("sending", func() bool {
+		select {
+		case <-v.child.Done():
+			v.start(nil)
+		default:
+		}
+		var err error
+		doc, err = from.Send(v.p.t.Context(), api.DraftRequest{To: []string{to}, Subject: "V/v thử", Urgency: urgency, Files: []string{"a.bin"}, By: "test"},
+			[]io.Reader{bytes.NewReader(data)})
+		if p := problem.From(err); err != nil && p.Class == problem.Usage && p.Code != "send.recipient-not-enrolled" {
+			v.p.t.Fatal(err)
+		}
+		return err == nil
+	})
+	v.saved = append(v.saved, letter{doc.ID, data, to == codeB})
+}
+
+func (v *victim) start(at *killtest.At) { v.child = killtest.Start(v.p.t, "office", v.dir, at) }
+
+// dies lets documents flow both ways until the process was killed where it was to be.
+func (v *victim) dies(at killtest.At, b *box) {
+	v.p.t.Helper()
+	v.start(&at)
+	child := v.child
+	for late := time.Now().Add(patience); ; {
+		v.sends(v.api, codeB, 0)
+		v.sends(b.api, codeA, 3)
+		select {
+		case <-child.Done():
+			if !child.Killed() {
+				v.p.t.Fatalf("ended instead of being killed at %s: %v", at, child.Wait())
+			}
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		if time.Now().After(late) {
+			v.p.t.Fatalf("never passes %s", at)
+		}
+	}
+}
+
+// TestP1_P2_P3_AnOfficeKilledAtEachPoint lets a real process of an office send and
+// receive, kills it at each point that it passes, and starts it again: everything that
+// was said to be saved arrives, whole, once, with its receipt.
+func TestP1_P2_P3_AnOfficeKilledAtEachPoint(t *testing.T) {
+	p := found(t)
+	p.startHub()
+	b := p.join(codeB)
+	v := &victim{p: p, dir: p.boxDir(codeA), api: api.NewClient(p.boxDir(codeA))}
+	t.Cleanup(v.api.Close)
+	r, err := enroll.Enroll(t.Context(), enroll.Options{Dir: v.dir, Invite: p.inviteFile(codeA)})
+	if err != nil || r.State != enroll.Enrolled {
+		t.Fatalf("enrolment: %+v, %v", r, err)
+	}
+	for i, point := range officePoints {
+		v.dies(killtest.At{Point: point, Nth: 1, Done: i%2 == 1}, b)
+	}
+	for _, nth := range []int{3, 12, 40} {
+		v.dies(killtest.At{Point: sqlite.PointCommit, Nth: nth, Done: nth == 12}, b)
+	}
+	v.start(nil)
+	t.Cleanup(func() { v.child.Kill() })
+	v.arrived(b)
+	v.child.Kill()
+	b.end(t)
+	p.stopHub()
+	p.auditsHold(codeA, codeB)
+	t.Logf("%d documents under %d kills", len(v.saved), len(officePoints)+3)
+}
+
+// arrived waits until all documents have arrived and looks at each.
+func (v *victim) arrived(b *box) {
+	v.p.t.Helper()
+	ctx := v.p.t.Context()
+	for _, l := range v.saved {
+		from, to := v.api, b.api
+		if !l.out {
+			from, to = to, from
+		}
+		v.p.eventually("arrival of "+l.id.String(), func() bool {
+			sent, err := from.Get(ctx, l.id)
+			return err == nil && sent.State == office.Delivered
+		})
+		body, err := to.Attachment(ctx, l.id, 0)
+		if err != nil {
+			v.p.t.Fatal(err)
+		}
+		got, err := io.ReadAll(body)
+		if err = errors.Join(err, body.Close()); err != nil || !bytes.Equal(got, l.data) {
+			v.p.t.Errorf("%s arrived altered, %v", l.id, err)
+		}
+	}
+	for _, at := range []*api.Client{v.api, b.api} {
+		page, err := at.Documents(ctx, office.Query{Box: office.In, Limit: office.MaxPage})
+		if err != nil {
+			v.p.t.Fatal(err)
+		}
+		numbers := map[int]int{}
+		for _, d := range page.Documents {
+			if numbers[d.Arrival]++; numbers[d.Arrival] > 1 {
+				v.p.t.Errorf("number of arrival %d stands %d times", d.Arrival, numbers[d.Arrival])
+			}
+			if !slices.ContainsFunc(v.saved, func(l letter) bool { return l.id == d.ID }) {
+				v.p.t.Logf("%s arrived; its sender was killed before it could say that it is saved", d.ID)
+			}
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(v.dir, "blobs", "parts", "*")); err != nil || len(left) > 0 {
+		v.p.t.Errorf("left over: %v, %v", left, err)
+	}
+}
