@@ -36,7 +36,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build token run test test-short kill kill-tree backup-kill stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree kill-points backup-kill stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross packages package-tools deps deps-check tools lab-tools image image-tools powercut clean
 
 help: ## list the targets
@@ -77,6 +77,9 @@ kill-tree: ## SIGKILL of N processes each in a tree of hubs and on a broker clus
 
 kill: build ## SIGKILL of agent, hub and broker N times each; nothing may be lost or doubled
 	bin/tram-lab kill --count $(N)
+
+kill-points: ## SIGKILL before and after each named fsync, rename and commit: stores, an office, hot folder, backups, change of the CA
+	TRAM_LONG=1 go test -count=1 -timeout 1h -v -run 'KilledAtEachPoint|KilledWhere' $$(grep -rl --include=points_test.go killtest . | xargs -n1 dirname | sort -u) | grep -E '^(---|ok|FAIL)|points_test.go'
 
 stampede: build ## AGENTS offices return to a hub that was killed; JSON lines
 	@bin/tram-lab stampede --agents $(AGENTS)
