@@ -72,26 +72,53 @@ type letter struct {
 // sends hands a document over until somebody says that it is saved.
 func (v *victim) sends(from *api.Client, to string, urgency uint8) {
 	v.p.t.Helper()
-	data := make([]byte, 40_000+rand.IntN(60_000))
-	for i := range data {
-		data[i] = byte(rand.Uint32())
-	}
-	var doc office.Document
+	data := randomBytes()
 	v.p.eventually("sending", func() bool {
 		select {
 		case <-v.child.Done():
 			v.start(nil)
 		default:
 		}
-		var err error
-		doc, err = from.Send(v.p.t.Context(), api.DraftRequest{To: []string{to}, Subject: "V/v thử", Urgency: urgency, Files: []string{"a.bin"}, By: "test"},
-			[]io.Reader{bytes.NewReader(data)})
-		if p := problem.From(err); err != nil && p.Class == problem.Usage && p.Code != "send.recipient-not-enrolled" {
-			v.p.t.Fatal(err)
-		}
-		return err == nil
+		return v.hands(from, to, urgency, data)
 	})
-	v.saved = append(v.saved, letter{doc.ID, data, to == codeB})
+}
+
+// tries hands a document over until it is saved or over is closed.
+func (v *victim) tries(from *api.Client, to string, over <-chan struct{}) {
+	v.p.t.Helper()
+	data := randomBytes()
+	v.p.eventually("sending", func() bool {
+		select {
+		case <-over:
+			return true
+		default:
+			return v.hands(from, to, 0, data)
+		}
+	})
+}
+
+func randomBytes() []byte {
+	data := make([]byte, 40_000+rand.IntN(60_000))
+	for i := range data {
+		data[i] = byte(rand.Uint32())
+	}
+	return data
+}
+
+// hands hands a document over once and says whether it is saved.
+func (v *victim) hands(from *api.Client, to string, urgency uint8, data []byte) bool {
+	v.p.t.Helper()
+	ctx, cancel := context.WithTimeout(v.p.t.Context(), 5*time.Second)
+	defer cancel()
+	doc, err := from.Send(ctx, api.DraftRequest{To: []string{to}, Subject: "V/v thử", Urgency: urgency, Files: []string{"a.bin"}, By: "test"},
+		[]io.Reader{bytes.NewReader(data)})
+	if p := problem.From(err); err != nil && p.Class == problem.Usage && p.Code != "send.recipient-not-enrolled" {
+		v.p.t.Fatal(err)
+	}
+	if err == nil {
+		v.saved = append(v.saved, letter{doc.ID, data, to == codeB})
+	}
+	return err == nil
 }
 
 func (v *victim) start(at *killtest.At) { v.child = killtest.Start(v.p.t, "office", v.dir, at) }

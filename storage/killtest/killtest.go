@@ -175,6 +175,9 @@ func (c *Child) Kill() {
 	<-c.done
 }
 
+// Signal kills the process without waiting for its end.
+func (c *Child) Signal() { _ = c.cmd.Process.Kill() }
+
 // Killed waits for the end and says whether the process was killed where it was to be.
 func (c *Child) Killed() bool {
 	<-c.done
