@@ -45,6 +45,7 @@ import (
 	"tram/storage/blob"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/sync/bundle"
 	"tram/sync/exchange"
 	"tram/sync/mqtt"
 	"tram/sync/usb"
@@ -132,7 +133,7 @@ func openDesk(ctx context.Context, a *Agent) (_ *desk, err error) {
 	if err := d.openRegistry(ctx); err != nil {
 		return nil, err
 	}
-	d.queue = queue.New(d.db, d.blobs, queue.Options{Logger: d.log})
+	d.queue = queue.New(d.db, d.blobs, queue.Options{Logger: d.log, Vital: bundle.Vital})
 	if err := d.openOffice(); err != nil {
 		return nil, err
 	}

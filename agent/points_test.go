@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -35,6 +36,7 @@ func TestMain(m *testing.M) {
 func runOffice(dir string) error {
 	c := config.DefaultOffice()
 	c.UI.Address, c.Storage.Reserve = "127.0.0.1:0", 10*config.MB
+	c.Heartbeat = config.Heartbeat{Every: time.Second, Metered: time.Hour}
 	a, err := agent.New(agent.Options{
 		Dir: dir, Config: c, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), Version: "test",
 		Retry: 100 * time.Millisecond, CopyRetry: time.Second, BeatPoll: 200 * time.Millisecond, ReportEvery: 200 * time.Millisecond,
@@ -190,7 +192,7 @@ func (v *victim) arrived(b *box) {
 		if !l.out {
 			from, to = to, from
 		}
-		v.p.eventually("arrival of "+l.id.String(), func() bool {
+		v.p.eventually(fmt.Sprintf("arrival of %s, of the victim %v,", l.id, l.out), func() bool {
 			sent, err := from.Get(ctx, l.id)
 			return err == nil && sent.State == office.Delivered
 		})

@@ -257,6 +257,7 @@ func (h *Hub) openExchange(ctx context.Context) (err error) {
 	h.releases, h.updates = software.New(software.Options{DB: h.db, Blobs: h.blobs, Code: h.ca.Code, Authority: h.ca.Authority.Key}), make(chan struct{}, 1)
 	h.queue = queue.New(h.db, h.blobs, queue.Options{
 		Logger: h.log,
+		Vital:  bundle.Vital,
 		Hooks: queue.Hooks{
 			Custody: func(tx *sqlite.Tx, peer string, b storage.Bundle, o storage.Outcome) error {
 				return errors.Join(h.relay.Custody(tx, peer, b, o), noteDelivered(tx, b), h.reported(tx, b, o), h.orderTaken(tx, b), h.arrived(tx, peer, b), h.monitor.custodyGiven(tx, peer, b))

@@ -43,6 +43,11 @@ const (
 	// DefaultMinFreePercent is of the volume's size.
 	DefaultMinFreePercent = 5
 
+	// vitalPart is the part of the space left free, one in so many, that small content
+	// that keeps others going does not touch either: the database writes its log and
+	// its own pages there.
+	vitalPart = 4
+
 	// Grace is how long new content is safe from [Store.Sweep] without being
 	// referred to, by this process's monotonic clock. After a crash there is
 	// none: what is not referred to then never will be.
@@ -324,6 +329,11 @@ func (s *Store) mkdir(dir, parent string, done bool) error {
 // Free returns how many bytes may still be stored: what is free on the volume
 // less what is to stay free.
 func (s *Store) Free() (int64, error) {
+	return s.free(1)
+}
+
+// free is Free with one part in so many of the reserve.
+func (s *Store) free(part int64) (int64, error) {
 	free, total, err := s.disk.Usage(s.dir)
 	if err != nil {
 		return 0, fmt.Errorf("read free space: %w", err)
@@ -332,13 +342,19 @@ func (s *Store) Free() (int64, error) {
 	if reserve == 0 {
 		reserve = min(DefaultMinFree, total/100*DefaultMinFreePercent)
 	}
-	return max(free-max(reserve, 0), 0), nil
+	return max(free-max(reserve, 0)/part, 0), nil
 }
 
 // Room returns [storage.ErrFull] when n more bytes do not fit. Where the free
 // space is not known they are taken to fit.
-func (s *Store) Room(n int64) error {
-	free, err := s.Free()
+func (s *Store) Room(n int64) error { return s.room(n, 1) }
+
+// VitalRoom is [Store.Room] for small content that keeps others going, such as a
+// receipt: it may use most of what is to stay free.
+func (s *Store) VitalRoom(n int64) error { return s.room(n, vitalPart) }
+
+func (s *Store) room(n, part int64) error {
+	free, err := s.free(part)
 	if err == nil && free < n {
 		return fmt.Errorf("store content: %w: %d bytes free", storage.ErrFull, free)
 	}

@@ -313,8 +313,15 @@ func TestReserve(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	d.SetCapacity(6 << 20)
-	if _, err := s.Create(); !errors.Is(err, storage.ErrFull) {
+	if _, err := s.Stage(t.Context(), bytes.NewReader(random(1<<20)), 0); !errors.Is(err, storage.ErrFull) {
 		t.Fatalf("got %v", err)
+	}
+	// What keeps others going may use most of the reserve, and not its last part.
+	if err := errors.Join(s.VitalRoom(500_000), p.Append(0, random(20_000))); err != nil {
+		t.Errorf("a receipt has no room in the reserve: %v", err)
+	}
+	if s.Room(1) == nil || s.VitalRoom(1500<<10) == nil {
+		t.Error("the reserve is used up")
 	}
 	// By default the smaller of the two bounds counts.
 	small := storagetest.NewDisk()

@@ -131,7 +131,11 @@ func (p *Part) Append(off int64, b []byte) error {
 		return nil
 	}
 	b = b[skip:]
-	if err := p.store.Room(int64(len(b))); err != nil {
+	room := p.store.Room
+	if off+int64(len(b))+skip <= InlineMax {
+		room = p.store.VitalRoom // whoever admitted it has looked at what it is
+	}
+	if err := room(int64(len(b))); err != nil {
 		return err
 	}
 	if err := p.write(b); err != nil {

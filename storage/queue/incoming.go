@@ -157,10 +157,7 @@ func (q *Queue) record(tx *sqlite.Tx, peer string, in storage.Incoming, known of
 		}
 	}
 	if known.bundle == nil {
-		if err := q.room(tx, in.Objects); err != nil {
-			return err
-		}
-		if err := q.blobs.Room(size); err != nil {
+		if err := q.room(tx, in.Bundle, size); err != nil {
 			return err
 		}
 		var err error

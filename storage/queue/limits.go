@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"tram/storage"
@@ -62,15 +63,31 @@ func (q *Queue) admissible(tx *sqlite.Tx, peer string, seq int64, urgency uint8,
 	return nil
 }
 
-// room checks the limits of the whole queue and the disk for a new bundle.
-func (q *Queue) room(tx *sqlite.Tx, objects []storage.Object) error {
+// vitalMax is how large a bundle may be, in bytes, that is let into the disk's reserve.
+const vitalMax = 2 * blob.InlineMax
+
+// isVital says whether a bundle is one of the few and small that keep others going on a
+// disk that is full for documents.
+func (q *Queue) isVital(b storage.Bundle) bool {
+	return q.vital != nil && q.vital(b.Kind) && sizeOf(b.Objects) <= vitalMax &&
+		!slices.ContainsFunc(b.Objects, func(o storage.Object) bool { return o.Size > blob.InlineMax })
+}
+
+// room checks the limits of the whole queue and the disk for a new bundle, whose objects
+// need that many more bytes in files.
+func (q *Queue) room(tx *sqlite.Tx, b storage.Bundle, files int64) error {
+	objects := b.Objects
 	var fresh int64 // bytes that the database itself will take
 	for _, o := range objects {
 		if o.Size <= blob.InlineMax {
 			fresh += o.Size
 		}
 	}
-	if err := q.blobs.Room(fresh + 1); err != nil {
+	room := q.blobs.Room
+	if q.isVital(b) {
+		room = q.blobs.VitalRoom
+	}
+	if err := room(max(fresh+1, files)); err != nil {
 		return err
 	}
 	if q.limits.StoredBytes <= 0 {

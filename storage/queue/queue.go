@@ -53,6 +53,9 @@ type Options struct {
 	// before the bundle is offered again. Zero means [DefaultReofferAfter],
 	// negative never.
 	ReofferAfter time.Duration
+	// Vital tells kinds of bundles that may use the disk's reserve while they are small:
+	// receipts, and what else keeps documents moving that are here. Nil means none.
+	Vital func(kind uint8) bool
 }
 
 // Hooks are called inside the transaction that makes the event durable; an
@@ -76,6 +79,7 @@ type Queue struct {
 	hooks   Hooks
 	limits  Limits
 	reoffer time.Duration
+	vital   func(kind uint8) bool
 	log     *slog.Logger
 
 	locks    bundleLocks
@@ -90,7 +94,7 @@ var _ storage.Queue = (*Queue)(nil)
 // New returns the queue in db, which must have [Schema], with its content in
 // blobs. At most one may exist for a database at a time.
 func New(db *sqlite.DB, blobs *blob.Store, o Options) *Queue {
-	q := &Queue{db: db, blobs: blobs, hooks: o.Hooks, limits: o.Limits.withDefaults(), reoffer: o.ReofferAfter, log: o.Logger}
+	q := &Queue{db: db, blobs: blobs, hooks: o.Hooks, limits: o.Limits.withDefaults(), reoffer: o.ReofferAfter, log: o.Logger, vital: o.Vital}
 	if q.reoffer == 0 {
 		q.reoffer = DefaultReofferAfter
 	}
@@ -145,7 +149,7 @@ func (q *Queue) put(tx *sqlite.Tx, b storage.Bundle, contents []blob.Content, ta
 			return fmt.Errorf("object %d: %w", i, storage.ErrDigest)
 		}
 	}
-	if err := q.room(tx, b.Objects); err != nil {
+	if err := q.room(tx, b, 0); err != nil {
 		if _, known := findSeq(tx, b.ID); known != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"tram/storage/fsx"
 	"tram/storage/queue"
 	"tram/storage/sqlite"
+	"tram/storage/sqlite/sqlitetest"
 	"tram/storage/storagetest"
 )
 
@@ -117,4 +119,49 @@ func (s *subject) Object(ctx context.Context, id storage.ID, index int) ([]byte,
 
 func TestConformance(t *testing.T) {
 	storagetest.Queue(t, func(t *testing.T) storagetest.Subject { return newSubject(t) })
+}
+
+// TestP9_TheReserveIsForSmallVitalBundles: of the kinds that are told, small ones are put
+// and admitted where documents are refused.
+func TestP9_TheReserveIsForSmallVitalBundles(t *testing.T) {
+	const document, status = 1, 2
+	disk := storagetest.NewDisk()
+	blobs, err := blob.Open("/content", blob.Options{Disk: disk, MinFree: 8 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlitetest.Open(t.Context(), filepath.Join(t.TempDir(), "tram.db"), sqlite.Options{Schemas: []sqlite.Schema{queue.Schema}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	q := queue.New(db, blobs, queue.Options{Vital: func(kind uint8) bool { return kind == status }})
+	offer := func(seed uint64, kind uint8, size int) error {
+		s := storagetest.NewSample(seed, 0, size)
+		s.Kind = kind
+		if _, err := q.Admit(t.Context(), "hub", s.Incoming()); err != nil {
+			return err
+		}
+		if _, err := q.Write(t.Context(), s.ID, 0, 0, s.Contents[0], true); err != nil {
+			return err
+		}
+		return q.Complete(t.Context(), "hub", s.ID, []byte("receipt"))
+	}
+	for i, c := range []struct {
+		free int64
+		kind uint8
+		size int
+		full bool
+	}{
+		{20 << 20, document, 1000, false},
+		{6 << 20, document, 1000, true},
+		{6 << 20, status, 1000, false},
+		{6 << 20, status, 100_000, true},
+		{1 << 20, status, 1000, true},
+	} {
+		disk.SetCapacity(c.free + 1<<20)
+		if err := offer(uint64(i), c.kind, c.size); errors.Is(err, storage.ErrFull) != c.full || (err != nil) != c.full {
+			t.Errorf("kind %d of %d bytes with %d free: %v", c.kind, c.size, c.free, err)
+		}
+	}
 }

@@ -107,6 +107,16 @@ const (
 	KindReport   Kind = 8 // what an office, or a hub, tells its hub
 )
 
+// Vital tells kinds that keep documents moving and are few and small: a store lets them
+// into the space that it keeps free of documents.
+func Vital(kind uint8) bool {
+	switch Kind(kind) {
+	case KindStatus, KindRegistry, KindCommand, KindNotice, KindReport:
+		return true
+	}
+	return false
+}
+
 var kindNames = map[Kind]string{
 	KindDocument: "document", KindStatus: "status", KindDossier: "dossier", KindRegistry: "registry",
 	KindCommand: "command", KindSoftware: "software", KindNotice: "notice",
