@@ -6,6 +6,10 @@
 // it knew, and says that its clock is not trusted until the hub, over an
 // authenticated line, or the machine itself tells a believable time again. It
 // never moves a clock that is ahead: that is for people, and is shown.
+//
+// What it knew may have come from a clock that was years ahead for a while. A jump ahead
+// is therefore not written down before the clock has stood for an hour, and what was
+// written down all the same gives way once the machine's clock and the hub's say the same.
 package clock
 
 import (
@@ -29,12 +33,16 @@ const (
 type Clock struct {
 	path    string
 	machine func() time.Time
+	steady  func() time.Duration // runs on whatever the machine's clock is set to
 
 	mu     sync.Mutex
 	known  time.Time // the last time known to be past …
 	at     time.Time // … and what the machine's clock said then, this run
 	kept   time.Time // known as it stands in the file
 	offset time.Duration
+	seen   time.Time     // at the last look of Keep …
+	run    time.Duration // … and what steady said then
+	calm   time.Duration // what steady says when a jump has stood long enough; 0 without one
 }
 
 // Open reads the last known time of the data folder dir.
@@ -43,7 +51,8 @@ func Open(dir string) (*Clock, error) {
 }
 
 func open(dir string, machine func() time.Time) (*Clock, error) {
-	c := &Clock{path: filepath.Join(dir, file), machine: machine, known: Released}
+	begun := time.Now()
+	c := &Clock{path: filepath.Join(dir, file), machine: machine, steady: func() time.Duration { return time.Since(begun) }, known: Released}
 	last, err := ReadKnown(c.path)
 	if err != nil {
 		return nil, err
@@ -67,7 +76,7 @@ func (c *Clock) Now() time.Time {
 func (c *Clock) now() (time.Time, bool) {
 	machine := c.machine()
 	if machine.Before(c.known.Add(-slack)) {
-		return c.known.Add(machine.Sub(c.at)), false
+		return c.known.Add(max(machine.Sub(c.at), 0)), false
 	}
 	return machine, true
 }
@@ -88,9 +97,14 @@ func (c *Clock) Heard(hub time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now, trusted := c.now()
+	machine := c.machine()
 	c.offset = hub.Sub(now)
-	if c.offset > slack || !trusted && hub.After(now) {
-		c.known, c.at = hub, c.machine()
+	switch {
+	case c.offset > slack, !trusted && hub.After(now):
+		c.known, c.at = hub, machine
+	case !trusted && c.offset < -slack && hub.Sub(machine).Abs() <= slack: // two clocks against one memory
+		c.known, c.at, c.offset = hub, machine, hub.Sub(machine)
+		c.kept, c.seen, c.calm = time.Time{}, time.Time{}, 0
 	}
 }
 
@@ -100,12 +114,23 @@ func (c *Clock) Keep() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now, _ := c.now()
-	if now.Sub(c.kept) < keepEvery {
+	if now.Sub(c.kept) < keepEvery || c.jumps(now) {
 		return nil
 	}
 	if err := KeepKnown(c.path, now); err != nil {
 		return err
 	}
 	c.kept = now
+	c.known, c.at = now, c.machine() // what was written down is past for this run as well
 	return nil
+}
+
+// jumps says whether the clock was set ahead within the last hour.
+func (c *Clock) jumps(now time.Time) bool {
+	run := c.steady()
+	if !c.seen.IsZero() && now.Sub(c.seen)-(run-c.run) > slack {
+		c.calm = run + keepEvery
+	}
+	c.seen, c.run = now, run
+	return run < c.calm
 }

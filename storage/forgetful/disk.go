@@ -7,6 +7,8 @@
 // names one by one, bytes sector by sector, so that a write may be torn. It fails as it
 // is told to: a step with an I/O error, a full disk, a medium that takes no more writes.
 //
+// It is there on Linux with 64 bits, which the library for FUSE needs.
+//
 // Not modelled: access times, extended attributes, hard links, a removal that is undone
 // by a cut although its folder was not synced is always undone.
 package forgetful
