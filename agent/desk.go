@@ -199,7 +199,7 @@ func (d *desk) openOffice() (err error) {
 		Renewed: d.take,
 		Trust:   d.trust,
 		Stamper: stamper, StampRoots: roots,
-		Logger: d.log.With("part", "office"), Now: d.clock.Now,
+		Logger: d.log.With("part", "office"), Now: d.clock.Now, Ends: d.clock.Ends,
 	})
 	return err
 }
@@ -237,7 +237,7 @@ func (d *desk) openNode() error {
 		DB: d.db, Office: d.id.Code, Epoch: d.db.Epoch(), Key: countersign.Keys(d.registry), Log: d.log.With("part", "audit"), Now: d.clock.Now,
 	})
 	check := guard.New(guard.Options{
-		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now,
+		Code: d.id.Code, Epoch: d.db.Epoch(), Device: d.id.Device, Registry: d.registry, Now: d.clock.Now, Ends: d.clock.Ends,
 		Own:   d.own,
 		Held:  d.holds,
 		Boots: d.lineage, Logs: d.book, Older: d.foundOlder,
@@ -369,7 +369,7 @@ func (d *desk) tidy(ctx context.Context) error {
 		}
 		if _, trial := d.agent.updates.store.OnTrial(); trial {
 			// nothing goes that the version before may need
-		} else if err := d.queue.Tidy(ctx, d.clock.Now(), d.uses); err != nil && ctx.Err() == nil {
+		} else if err := d.queue.Tidy(ctx, d.clock.Ends(), d.uses); err != nil && ctx.Err() == nil {
 			d.log.Error("store not tidied", "error", err)
 		}
 		select {

@@ -10,6 +10,9 @@
 // What it knew may have come from a clock that was years ahead for a while. A jump ahead
 // is therefore not written down before the clock has stood for an hour, and what was
 // written down all the same gives way once the machine's clock and the hub's say the same.
+//
+// What cannot be taken back, such as ending a document whose lifetime is over, goes by
+// [Clock.Ends], which a clock that is ahead does not move.
 package clock
 
 import (
@@ -26,6 +29,9 @@ const (
 	slack = time.Hour
 	// keepEvery is how often the last known time is written down.
 	keepEvery = time.Hour
+	// sureAfter is how long a clock must have stood, without a jump, until lifetimes end by
+	// it alone: where no hub is heard, they can wait.
+	sureAfter = 24 * time.Hour
 )
 
 // Clock is an office's source of time. Its methods may be called from several
@@ -43,6 +49,8 @@ type Clock struct {
 	seen   time.Time     // at the last look of Keep …
 	run    time.Duration // … and what steady said then
 	calm   time.Duration // what steady says when a jump has stood long enough; 0 without one
+	hub    time.Time     // what the hub said last, zero for nothing …
+	hubRun time.Duration // … and what steady said then
 }
 
 // Open reads the last known time of the data folder dir.
@@ -99,6 +107,7 @@ func (c *Clock) Heard(hub time.Time) {
 	now, trusted := c.now()
 	machine := c.machine()
 	c.offset = hub.Sub(now)
+	c.hub, c.hubRun = hub, c.steady()
 	switch {
 	case c.offset > slack, !trusted && hub.After(now):
 		c.known, c.at = hub, machine
@@ -106,6 +115,27 @@ func (c *Clock) Heard(hub time.Time) {
 		c.known, c.at, c.offset = hub, machine, hub.Sub(machine)
 		c.kept, c.seen, c.calm = time.Time{}, time.Time{}, 0
 	}
+}
+
+// Ends is the time by which lifetimes may end. It is never later than Now, nor than the
+// time since the hub was heard tells; zero while neither the hub nor a long run vouches
+// for the machine's clock.
+func (c *Clock) Ends() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, trusted := c.now()
+	run := c.steady()
+	if !c.hub.IsZero() {
+		if sure := c.hub.Add(run - c.hubRun + slack); sure.Before(now) {
+			return sure
+		}
+		return now
+	}
+	c.jumps(now)
+	if !trusted || run < sureAfter || c.calm > 0 && run < c.calm-keepEvery+sureAfter {
+		return time.Time{}
+	}
+	return now
 }
 
 // Keep writes the present time down when an hour has passed since the last

@@ -109,3 +109,42 @@ func TestP11_TimesBeyond32Bits(t *testing.T) {
 		}
 	}
 }
+
+// TestP3_P11_NoLifetimeEndsByAClockThatNothingVouchesFor: not after a start in 2041, not
+// after a jump, and with the hub's word never later than that says.
+func TestP3_P11_NoLifetimeEndsByAClockThatNothingVouchesFor(t *testing.T) {
+	right := time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
+	w := &watch{wall: right.AddDate(15, 0, 0)}
+	c := w.open(t, t.TempDir())
+	w.passes(time.Hour)
+	if got := c.Ends(); !got.IsZero() {
+		t.Errorf("an hour after its start lifetimes end by %v", got)
+	}
+	c.Heard(right.Add(time.Hour))
+	w.passes(time.Hour)
+	if got, want := c.Ends(), right.Add(2*time.Hour+slack); !got.Equal(want) {
+		t.Errorf("with the hub heard lifetimes end by %v, want %v", got, want)
+	}
+	w.wall = right.Add(w.run)
+	c.Heard(w.wall)
+	if got := c.Ends(); !got.Equal(w.wall) {
+		t.Errorf("of a right clock by %v, want %v", got, w.wall)
+	}
+
+	w = &watch{wall: right}
+	c = w.open(t, t.TempDir())
+	for range 25 {
+		keep(t, c)
+		w.passes(time.Hour)
+	}
+	if got := c.Ends(); !got.Equal(w.wall) {
+		t.Errorf("without a hub, after a day, lifetimes end by %v, want %v", got, w.wall)
+	}
+	w.wall = w.wall.AddDate(15, 0, 0)
+	for range 23 {
+		if got := c.Ends(); !got.IsZero() {
+			t.Fatalf("after a jump lifetimes end by %v", got)
+		}
+		w.passes(time.Hour)
+	}
+}

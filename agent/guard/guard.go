@@ -112,6 +112,9 @@ type Options struct {
 	// for good, each time that it is. nil: nobody is.
 	Denied func(ctx context.Context, peer string, signed bundle.Signed, code wire.Code)
 	Now    func() time.Time
+	// Ends is the time by which lifetimes end, which a clock that is ahead for a while does
+	// not move; nil: Now.
+	Ends func() time.Time
 }
 
 // Guard implements exchange.Guard.
@@ -126,6 +129,9 @@ var _ exchange.Guard = (*Guard)(nil)
 func New(o Options) *Guard {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Ends == nil {
+		o.Ends = o.Now
 	}
 	if o.Own == nil {
 		o.Own = func(string) ([]byte, uint64) { return nil, 0 }
@@ -266,6 +272,8 @@ func (g *Guard) Offer(ctx context.Context, peer string, raw []byte) (bundle.Sign
 	}
 	now := g.o.Now()
 	switch {
+	case !h.Expires.After(now) && h.Expires.After(g.o.Ends()):
+		return signed, &exchange.Denial{Code: wire.CodeClock, After: clockRetry, Text: "lifetime has ended by a clock that nothing vouches for"}
 	case !h.Expires.After(now):
 		return signed, &exchange.Denial{Code: wire.CodeExpired, Text: fmt.Sprintf("lifetime ended at %s; it is now %s", h.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))}
 	case h.Created.After(now.Add(ClockTolerance)):

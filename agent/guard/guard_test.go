@@ -39,11 +39,12 @@ type fixture struct {
 	keys    map[string]*ecdsa.PrivateKey
 	refused []guard.Refusal
 	denied  []string // "peer code id"
+	ends    time.Time
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{keys: map[string]*ecdsa.PrivateKey{}}
+	f := &fixture{keys: map[string]*ecdsa.PrivateKey{}, ends: now}
 	known := cards{}
 	for _, code := range []string{"H40", "H40.1", "H40.2"} {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -55,7 +56,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	known["H40.9"] = registry.Card{Code: "H40.9"} // invited, not enrolled
 	f.guard = guard.New(guard.Options{
-		Code: "H40", Epoch: uuid.New(), Device: f.keys["H40"], Registry: known, Now: func() time.Time { return now },
+		Code: "H40", Epoch: uuid.New(), Device: f.keys["H40"], Registry: known, Now: func() time.Time { return now }, Ends: func() time.Time { return f.ends },
 		Policy: func(_ context.Context, peer string, h bundle.Header) *exchange.Denial {
 			if h.From != peer {
 				return &exchange.Denial{Code: wire.CodeSender, Text: "not yours"}
@@ -127,6 +128,18 @@ func TestP7_Offers(t *testing.T) {
 				t.Errorf("reported: %v", f.refused)
 			}
 		})
+	}
+}
+
+// TestP3_P11_AClockThatNothingVouchesForRefusesNothingForGood: what has expired by it alone
+// is to be offered again.
+func TestP3_P11_AClockThatNothingVouchesForRefusesNothingForGood(t *testing.T) {
+	f := newFixture(t)
+	f.ends = time.Time{}
+	old := f.header(t, "H40.1", func(h *bundle.Header) { h.Created, h.Expires = now.Add(-2*time.Hour), now.Add(-time.Hour) })
+	var d *exchange.Denial
+	if _, err := f.guard.Offer(t.Context(), "H40.1", old.Raw); !errors.As(err, &d) || d.Code != wire.CodeClock || d.After <= 0 {
+		t.Errorf("offer: %v", err)
 	}
 }
 

@@ -361,7 +361,7 @@ func (o *Office) expire(ctx context.Context) error {
 	for {
 		var ids []storage.ID
 		err := o.db.View(ctx, func(tx *sqlite.Tx) (err error) {
-			ids, err = o.queue.Expired(tx, o.now(), batchSize)
+			ids, err = o.queue.Expired(tx, o.ends(), batchSize)
 			return err
 		})
 		if err != nil || len(ids) == 0 {

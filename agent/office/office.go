@@ -81,6 +81,9 @@ type Options struct {
 	Renewed func(ctx context.Context, answer []byte) error
 	Logger  *slog.Logger     // nil discards
 	Now     func() time.Time // the office's best knowledge of the time; nil: time.Now
+	// Ends is the time by which lifetimes end, which a clock that is ahead for a while does
+	// not move; nil: Now.
+	Ends func() time.Time
 }
 
 // Office is one office. Its methods may be called from several goroutines.
@@ -106,6 +109,7 @@ type Office struct {
 	stamper   Stamper
 	log       *slog.Logger
 	now       func() time.Time
+	ends      func() time.Time
 
 	stampRoots *x509.CertPool
 
@@ -142,13 +146,16 @@ func New(o Options) (*Office, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Ends == nil {
+		o.Ends = o.Now
+	}
 	id := o.Identity
 	f := &Office{
 		db: o.DB, queue: o.Queue, blobs: o.Blobs, registry: o.Registry, me: id,
 		seals:   o.Seals,
 		renewed: o.Renewed, trust: o.Trust,
 		limits: o.Limits.withDefaults(), letter: o.Letterhead.withDefaults(id.Name),
-		log: o.Logger, now: o.Now, numbers: newNumbers(o.DB, o.Numbering.ByType), numbering: o.Numbering,
+		log: o.Logger, now: o.Now, ends: o.Ends, numbers: newNumbers(o.DB, o.Numbering.ByType), numbering: o.Numbering,
 		wake: make(chan struct{}, 1), premature: premature{}, arrived: make(chan struct{}, 1), began: map[storage.ID]time.Time{}, next: make(chan struct{}),
 	}
 	f.stamper, f.stampRoots = o.Stamper, o.StampRoots

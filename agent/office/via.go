@@ -225,7 +225,7 @@ func (o *Office) expireOutside(ctx context.Context) error {
 		var list []overdue
 		err := o.db.View(ctx, func(tx *sqlite.Tx) error {
 			rows, err := tx.Query(`SELECT DISTINCT d.seq, d.id FROM recipients r JOIN documents d ON d.seq = r.document
-				WHERE r.via <> '' AND r.state IN ('saved', 'sending', 'hub') AND d.box = 'out' AND d.expires <= ? LIMIT ?`, o.now(), batchSize)
+				WHERE r.via <> '' AND r.state IN ('saved', 'sending', 'hub') AND d.box = 'out' AND d.expires <= ? LIMIT ?`, o.ends(), batchSize)
 			if err != nil {
 				return err
 			}
