@@ -28,7 +28,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	killtest.Main(map[string]func(string) error{"office": runOffice})
+	if code, child := killtest.Main(map[string]func(string) error{"office": runOffice}); child {
+		os.Exit(code)
+	}
 	os.Exit(m.Run())
 }
 

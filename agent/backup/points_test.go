@@ -13,7 +13,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	killtest.Main(map[string]func(string) error{"backup": saveAndRestore})
+	if code, child := killtest.Main(map[string]func(string) error{"backup": saveAndRestore}); child {
+		os.Exit(code)
+	}
 	os.Exit(m.Run())
 }
 

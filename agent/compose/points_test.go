@@ -15,7 +15,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	killtest.Main(map[string]func(string) error{"scans": takeScans})
+	if code, child := killtest.Main(map[string]func(string) error{"scans": takeScans}); child {
+		os.Exit(code)
+	}
 	os.Exit(m.Run())
 }
 

@@ -38,18 +38,19 @@ const (
 // patience is how long a child may take: much longer than any does.
 const patience = 2 * time.Minute
 
-// Main runs the story that this process was started for and does not return then. Every
-// TestMain of a package with stories calls it first. What a story prints to standard
-// output line by line is what it has promised so far.
-func Main(stories map[string]func(dir string) error) {
+// Main runs the story that this process was started for and returns what it is to end
+// with; not a child, it does nothing. Every TestMain of a package with stories calls it
+// first. What a story prints to standard output line by line is what it has promised so
+// far.
+func Main(stories map[string]func(dir string) error) (code int, child bool) {
 	name := os.Getenv(envStory)
 	if name == "" {
-		return
+		return 0, false
 	}
 	story := stories[name]
 	if story == nil {
 		fmt.Fprintf(os.Stderr, "no story %q\n", name)
-		os.Exit(2)
+		return 2, true
 	}
 	w, err := watching(os.Getenv(envLog), os.Getenv(envAt))
 	if err == nil {
@@ -58,9 +59,9 @@ func Main(stories map[string]func(dir string) error) {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return 1, true
 	}
-	os.Exit(0)
+	return 0, true
 }
 
 // At is one passing of a point in a run.

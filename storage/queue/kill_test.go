@@ -29,7 +29,9 @@ import (
 const childDir = "TRAM_QUEUE_TEST_DIR"
 
 func TestMain(m *testing.M) {
-	killtest.Main(map[string]func(string) error{"storage": live, "traffic": work})
+	if code, child := killtest.Main(map[string]func(string) error{"storage": live, "traffic": work}); child {
+		os.Exit(code)
+	}
 	if dir := os.Getenv(childDir); dir != "" {
 		fmt.Fprintln(os.Stderr, work(dir))
 		os.Exit(1) // it was to be killed

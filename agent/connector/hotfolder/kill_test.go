@@ -28,7 +28,9 @@ import (
 const childDir = "TRAM_HOTFOLDER_TEST_DIR"
 
 func TestMain(m *testing.M) {
-	killtest.Main(map[string]func(string) error{"hot folder": exchange})
+	if code, child := killtest.Main(map[string]func(string) error{"hot folder": exchange}); child {
+		os.Exit(code)
+	}
 	if dir := os.Getenv(childDir); dir != "" {
 		fmt.Fprintln(os.Stderr, work(dir))
 		os.Exit(1) // it was to be killed

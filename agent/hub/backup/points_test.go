@@ -17,7 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	killtest.Main(map[string]func(string) error{"hub backup": saveAndRestore})
+	if code, child := killtest.Main(map[string]func(string) error{"hub backup": saveAndRestore}); child {
+		os.Exit(code)
+	}
 	os.Exit(m.Run())
 }
 

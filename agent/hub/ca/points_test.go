@@ -14,7 +14,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	killtest.Main(map[string]func(string) error{"change": changeCA})
+	if code, child := killtest.Main(map[string]func(string) error{"change": changeCA}); child {
+		os.Exit(code)
+	}
 	os.Exit(m.Run())
 }
 
