@@ -27,10 +27,9 @@ const (
 
 // What makes a backup and a restored box durable, beside the steps of other packages.
 const (
-	PointStored  fsx.Point = "backup.stored"  // a file of a backup in a folder gets its name
-	PointPlain   fsx.Point = "backup.plain"   // the database as it was read back
-	PointFolders fsx.Point = "backup.folders" // a folder of keys that the replaced box had
-	PointPlace   fsx.Point = "backup.place"   // what was restored gets its name
+	PointStored fsx.Point = "backup.stored" // a file of a backup in a folder gets its name
+	PointPlain  fsx.Point = "backup.plain"  // the database as it was read back
+	PointPlace  fsx.Point = "backup.place"  // what was restored gets its name
 )
 
 // leaves tells whether a file of the data folder is not saved: the database and its

@@ -53,7 +53,7 @@ func TestP1_P3_KilledAtEachPointOfABackupAndItsRestore(t *testing.T) {
 	}
 	killtest.Story{
 		Name:   "backup",
-		Points: []fsx.Point{PointStored, PointPlain, PointFolders, PointPlace, identity.PointFormer, identity.PointPublish},
+		Points: []fsx.Point{PointStored, PointPlain, PointPlace, identity.PointFormer, identity.PointPublish},
 		Prepare: func(t *testing.T, dir string) {
 			for name, from := range map[string]*box{"office": b, "fresh": fresh} {
 				killtest.Copy(t, from.src.Dir, filepath.Join(dir, name))

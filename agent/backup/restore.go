@@ -227,37 +227,11 @@ func (s staging) keepKeys(own *identity.Identity) error {
 	if err != nil && !errors.Is(err, keystore.ErrNotFound) {
 		return err
 	}
-	before, err := os.ReadDir(s.dir)
-	if err != nil {
-		return err
-	}
-	if err := identity.Replace(s.dir, own, identity.Extra{Name: cardsFile, Data: cards}); err != nil {
-		return err
-	}
-	after, err := os.ReadDir(s.dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range after {
-		if strings.HasPrefix(e.Name(), identity.FormerFolders) && !slices.ContainsFunc(before, func(b fs.DirEntry) bool { return b.Name() == e.Name() }) {
-			return moveFolders(filepath.Join(s.dir, e.Name()), filepath.Join(s.dir, identity.Folder))
-		}
-	}
-	return nil
+	return identity.Replace(s.dir, own, identity.Extra{Name: cardsFile, Data: cards})
 }
 
 // cardsFile holds the first registry cards in a key folder.
 const cardsFile = "cards"
-
-func moveFolders(from, to string) error {
-	entries, err := os.ReadDir(from)
-	for _, e := range entries {
-		if e.IsDir() {
-			err = errors.Join(err, PointFolders.Rename(fsx.OS, filepath.Join(from, e.Name()), filepath.Join(to, e.Name())))
-		}
-	}
-	return err
-}
 
 // Settle finishes a restore that was complete when it was cut off. The keys come last:
 // with them the box is enrolled. Nobody may be using data folder dir.

@@ -126,7 +126,8 @@ func Save(dir string, id *Identity, extra ...Extra) error {
 // dir, all or nothing: a cut at any instant leaves the one or the other, or the
 // new one for Settle to put in its place. The
 // former keys stay in a folder beside it, and what was encrypted for them can
-// still be read.
+// still be read. Folders in the key folder, such as the seals, belong to the office and
+// not to its box: they go along, when it is the same office.
 func Replace(dir string, id *Identity, extra ...Extra) error {
 	old, err := Load(dir)
 	if err != nil {
@@ -146,6 +147,11 @@ func Replace(dir string, id *Identity, extra ...Extra) error {
 	if err != nil {
 		return err
 	}
+	if strings.EqualFold(old.Code, next.Code) {
+		if err := carry(filepath.Join(dir, Folder), stage); err != nil {
+			return fmt.Errorf("replace identity: %w", err)
+		}
+	}
 	former := ""
 	for n := 1; ; n++ {
 		former = filepath.Join(dir, fmt.Sprintf("%s%d", FormerFolders, n))
@@ -157,6 +163,49 @@ func Replace(dir string, id *Identity, extra ...Extra) error {
 		return fmt.Errorf("replace identity: %w", err)
 	}
 	return Publish(stage, filepath.Join(dir, Folder))
+}
+
+// carry copies the folders in a key folder to another one.
+func carry(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		if err := copyFolder(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFolder(from, to string) error {
+	if err := keystore.MakeFolder(to); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(from, e.Name())
+		switch {
+		case e.IsDir():
+			err = copyFolder(path, filepath.Join(to, e.Name()))
+		case e.Type().IsRegular():
+			var data []byte
+			if data, err = os.ReadFile(path); err == nil {
+				err = fsx.WriteFile(filepath.Join(to, e.Name()), data, keystore.FileMode)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Settle finishes a Replace that was cut between its two renames. Nobody may be

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,8 +20,15 @@ func TestReplaceKeepsFormerKeysAndSurvivesACut(t *testing.T) {
 	if err := identity.Save(dir, first); err != nil {
 		t.Fatal(err)
 	}
+	seals := filepath.Join(dir, identity.Folder, "seals")
+	if err := errors.Join(os.Mkdir(seals, 0o700), os.WriteFile(filepath.Join(seals, "seals.json"), []byte("{}"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	if err := identity.Replace(dir, second); err != nil {
 		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(seals, "seals.json")); err != nil || string(got) != "{}" {
+		t.Errorf("the seals of the office are gone: %q, %v", got, err)
 	}
 	now, err := identity.Load(dir)
 	if err != nil || now.Age.String() != second.Age.String() || len(now.FormerAge) != 1 || now.FormerAge[0].String() != first.Age.String() {

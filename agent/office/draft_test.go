@@ -20,6 +20,7 @@ import (
 	"tram/agent/i18n"
 	"tram/agent/problem"
 	"tram/storage/blob"
+	"tram/storage/queue"
 )
 
 func TestBadDraftsNameEveryFieldAndSaveNothing(t *testing.T) {
@@ -155,7 +156,7 @@ func TestFullDiskSavesNothing(t *testing.T) {
 	kept := a.send(draft("B"))
 	full := must(blob.Open(filepath.Join(a.dir, "blobs"), blob.Options{MinFree: 1 << 60}))
 	o := a.o
-	o.Blobs = full
+	o.Blobs, o.Queue = full, queue.New(o.DB, full, queue.Options{})
 	b := must(New(o))
 	_, err := b.Send(t.Context(), draft("B"))
 	if !hasCode(err, "office.full", problem.Full) {
