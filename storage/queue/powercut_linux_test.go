@@ -18,7 +18,7 @@ import (
 // forgets, cuts the power at a step on that disk, again and again, and looks at the end
 // for everything that was said to be safe. SQLite's own fsyncs are among the steps.
 func TestP1_P4_PowerCutsUnderTheStores(t *testing.T) {
-	cuts := 40
+	cuts := 25
 	if n, err := strconv.Atoi(os.Getenv("TRAM_CUTS")); err == nil {
 		cuts = n
 	}
