@@ -27,8 +27,8 @@ const (
 const (
 	titleSize typeset.Length = 17_000
 	headSize  typeset.Length = 12_500
-	bodySize  typeset.Length = 10_500
-	noteSize  typeset.Length = 9_500
+	bodySize  typeset.Length = 11_500
+	noteSize  typeset.Length = 10_500
 )
 
 // faults are the rows of what may go wrong, by their keys.
