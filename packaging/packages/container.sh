@@ -1,0 +1,58 @@
+# Read by the scripts that try packages and sticks: a bare Debian over an overlay,
+# booted in a container. They set work, a folder of their own, and have unshared mounts
+# and network; $1 of a function is what it is about. stop ends everything.
+# shellcheck shell=sh
+
+pids=
+init=
+
+fail() { echo "✗ $*" >&2; exit 1; }
+
+until_ok() { # seconds, what is waited for, command
+	seconds=$1 what=$2 end=$(($(date +%s) + $1))
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt $end ] || { tail -n 20 "$work"/*.log >&2; fail "not within $seconds s: $what"; }
+		sleep 0.2
+	done
+}
+
+bare_root() { # folder: a bare root to be written to, with nothing of another in it
+	if [ ! -d "$work/space" ]; then
+		mkdir "$work/space"
+		mount -t tmpfs tmpfs "$work/space"
+	fi
+	name=$(basename "$1")
+	mkdir -p "$1" "$work/space/$name.upper" "$work/space/$name.work"
+	mount -t overlay overlay -o "lowerdir=$bare,upperdir=$work/space/$name.upper,workdir=$work/space/$name.work" "$1"
+}
+
+boot() { # folder of the root, further arguments of systemd-nspawn
+	folder=$1
+	shift
+	systemd-nspawn --quiet --settings=no --register=no --keep-unit --boot --private-network \
+		--machine="tram-try-$$" --directory="$folder" --console=pipe "$@" >"$work/boot.log" 2>&1 </dev/null &
+	nspawn=$!
+	pids="$nspawn $pids"
+	until_ok 60 "the container" grep -q . "/proc/$nspawn/task/$nspawn/children"
+	init=$(tr ' ' '\n' <"/proc/$nspawn/task/$nspawn/children" | grep . | tail -n 1)
+	until_ok 120 "systemd in the container" within systemctl is-active multi-user.target
+}
+
+enter="--mount --uts --ipc --net --pid --cgroup"
+environment="HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+within() { # command, in the container
+	# shellcheck disable=SC2086 # words of flags
+	nsenter --target "$init" $enter env -i $environment LANG=C.UTF-8 TERM=linux "$@"
+}
+
+stop() {
+	for pid in $pids; do
+		kill "$pid" 2>/dev/null || continue
+		wait "$pid" 2>/dev/null || true
+	done
+	pids=
+	# The mounts end with the namespace that they are in.
+	rm -rf --one-file-system "$work" 2>/dev/null || true
+}
