@@ -39,7 +39,19 @@ boot() { # folder of the root, further arguments of systemd-nspawn
 	until_ok 120 "systemd in the container" within systemctl is-active multi-user.target
 }
 
-enter="--mount --uts --ipc --net --pid --cgroup"
+# pretend makes a root a machine that starts nothing by itself: processes, files and
+# network of its own, and a first process that waits.
+pretend() { # folder of the root
+	mount --bind /dev "$1/dev"
+	unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child --root "$1" \
+		sh -c 'mount -t proc proc /proc; mount -t tmpfs tmpfs /run; exec sleep infinity' >"$work/boot.log" 2>&1 </dev/null &
+	pids="$! $pids"
+	until_ok 10 "the first process" grep -q . "/proc/$!/task/$!/children"
+	init=$(tr -d ' \n' <"/proc/$!/task/$!/children")
+	until_ok 10 "its files" within test -d /run -a -d /proc/1
+}
+
+enter="--mount --uts --ipc --net --pid --cgroup --root --wd"
 environment="HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 within() { # command, in the container
@@ -48,6 +60,7 @@ within() { # command, in the container
 }
 
 stop() {
+	[ -z "$init" ] || kill -9 "$init" 2>/dev/null || true # a machine that only pretends does not hear anything else
 	for pid in $pids; do
 		kill "$pid" 2>/dev/null || continue
 		wait "$pid" 2>/dev/null || true
