@@ -49,6 +49,7 @@ pretend() { # folder of the root
 	until_ok 10 "the first process" grep -q . "/proc/$!/task/$!/children"
 	init=$(tr -d ' \n' <"/proc/$!/task/$!/children")
 	until_ok 10 "its files" within test -d /run -a -d /proc/1
+	nsenter --target "$init" --net ip link set lo up
 }
 
 enter="--mount --uts --ipc --net --pid --cgroup --root --wd"
