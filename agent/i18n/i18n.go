@@ -16,11 +16,14 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Lang is a language of the catalogue.
@@ -54,29 +57,95 @@ type message struct {
 
 var catalogue = mustLoad(files)
 
-func mustLoad(fsys fs.FS) map[string]message {
-	all := map[string]message{}
+// words is the catalogue. Of thousands of messages a program says some hundreds, so
+// that at the start it is only looked up where each stands: reading them all took
+// most of the time of a short command, and 2 MB of memory for good.
+type words struct {
+	files []io.ReaderAt
+	at    map[string]place
+	read  sync.Map // by key, the messages that were asked for
+}
+
+// place is where a message stands, in bytes of its file.
+type place struct{ file, from, to uint32 }
+
+func mustLoad(fsys fs.FS) *words {
+	const about = 8192 // messages
+	w := &words{at: make(map[string]place, about)}
 	names, err := fs.Glob(fsys, "messages/*.json")
 	if err != nil {
 		panic(err)
 	}
-	for _, name := range names {
+	for i, name := range names {
+		f, err := fsys.Open(name)
+		if err != nil {
+			panic(err)
+		}
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			panic(err)
 		}
-		var part map[string]message
-		if err := json.Unmarshal(data, &part); err != nil {
-			panic(fmt.Sprintf("i18n: %s: %v", name, err))
-		}
-		for key, m := range part {
-			if _, dup := all[key]; dup {
+		w.files = append(w.files, f.(io.ReaderAt)) // of the program: nothing is to be closed
+		for key, span := range members(data) {
+			if _, dup := w.at[key]; dup {
 				panic(fmt.Sprintf("i18n: %s: key %q stands twice", name, key))
 			}
-			all[key] = m
+			w.at[key] = place{uint32(i), uint32(span[0]), uint32(span[1])}
 		}
 	}
-	return all
+	return w
+}
+
+// members are the members of a JSON object whose values are objects, and where these
+// begin and end. That the files are such is for a test.
+func members(data []byte) iter.Seq2[string, [2]int] {
+	return func(yield func(string, [2]int) bool) {
+		depth, begin, key := 0, 0, ""
+		var last []byte
+		for i := 0; i < len(data); i++ {
+			switch data[i] {
+			case '"':
+				end := i + 1
+				for data[end] != '"' {
+					if data[end] == '\\' {
+						end++
+					}
+					end++
+				}
+				last, i = data[i+1:end], end
+			case '{':
+				if depth++; depth == 2 {
+					key, begin = string(last), i
+				}
+			case '}':
+				if depth--; depth == 1 && !yield(key, [2]int{begin, i + 1}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// get is the message named key.
+func (w *words) get(key string) (message, bool) {
+	if m, ok := w.read.Load(key); ok {
+		return m.(message), true
+	}
+	at, ok := w.at[key]
+	if !ok {
+		return message{}, false
+	}
+	data := make([]byte, at.to-at.from)
+	var m message
+	_, err := w.files[at.file].ReadAt(data, int64(at.from))
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("i18n: %q: %v", key, err))
+	}
+	w.read.Store(key, m)
+	return m, true
 }
 
 // Speaker is a value that has words in each language: [Said], a reason of a
@@ -88,7 +157,7 @@ type Speaker interface{ Text(lang Lang) string }
 // fmt.Sprint. An
 // unknown key is returned as it is.
 func T(lang Lang, key string, args ...Args) string {
-	m, ok := catalogue[key]
+	m, ok := catalogue.get(key)
 	if !ok {
 		return key
 	}
@@ -137,11 +206,11 @@ func Count(lang Lang, n int64) string {
 
 // Has reports whether the catalogue knows key.
 func Has(key string) bool {
-	_, ok := catalogue[key]
+	_, ok := catalogue.at[key]
 	return ok
 }
 
 // Keys lists all keys, sorted.
 func Keys() []string {
-	return slices.Sorted(maps.Keys(catalogue))
+	return slices.Sorted(maps.Keys(catalogue.at))
 }

@@ -1,6 +1,9 @@
 package i18n
 
 import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
 	"math"
 	"regexp"
 	"slices"
@@ -11,10 +14,12 @@ import (
 var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
 
 func TestEveryMessageHasBothLanguages(t *testing.T) {
-	if len(catalogue) < 20 {
-		t.Fatalf("only %d messages: the catalogue did not load", len(catalogue))
+	keys := Keys()
+	if len(keys) < 20 {
+		t.Fatalf("only %d messages: the catalogue did not load", len(keys))
 	}
-	for key, m := range catalogue {
+	for _, key := range keys {
+		m, _ := catalogue.get(key)
 		if m.Vi == "" || m.En == "" {
 			t.Errorf("%s: a language is missing", key)
 		}
@@ -24,6 +29,42 @@ func TestEveryMessageHasBothLanguages(t *testing.T) {
 		if !slices.Equal(slices.Compact(vi), slices.Compact(en)) {
 			t.Errorf("%s: placeholders differ: %v and %v", key, vi, en)
 		}
+	}
+}
+
+// TestTheFilesAreFoundAsJSONHasThem: nothing is left out, nothing is cut.
+func TestTheFilesAreFoundAsJSONHasThem(t *testing.T) {
+	names, err := fs.Glob(files, "messages/*.json")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%v: %v", names, err)
+	}
+	total := 0
+	for _, name := range names {
+		data, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var whole map[string]message
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&whole); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		total += len(whole)
+		for key, want := range whole {
+			if m, ok := catalogue.get(key); !ok || m != want {
+				t.Errorf("%s: %q is %+v, want %+v", name, key, m, want)
+			}
+		}
+	}
+	if got := len(Keys()); got != total {
+		t.Errorf("%d keys are known, %d are in the files", got, total)
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		mustLoad(files)
 	}
 }
 
