@@ -53,7 +53,7 @@ run: build ## a hub and two offices with sample documents, until Ctrl-C
 
 test: tools fmt-check ## everything: format, vet, all tests with the race detector, a short kill test
 	CGO_ENABLED=1 go vet -race ./...
-	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) $$(go list ./... | grep -vxF "$$(go list $(PLAIN))")
+	CGO_ENABLED=1 CI=1 go test -race -p 3 -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) $$(go list ./... | grep -vxF "$$(go list $(PLAIN))")
 	@echo "Pages with work that goes on beside them:"
 	CGO_ENABLED=1 CI=1 go test -race -vet=off -run 'Stick|Package|SendTwice|StatusAnswers|MoveTheStatus|AdministrationAction|SupportArchive' ./agent/web
 	@echo "What the race detector has nothing to see in, with pages in browsers; they wait a lot, so three at a time:"
