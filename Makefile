@@ -187,7 +187,8 @@ stick: ## contents of a USB stick in dist/stick; HUB=DIR signs with a hub's soft
 	HUB="$(HUB)" CSV="$(CSV)" INVITES="$(INVITES)" STICK="$(STICK)" packaging/stick/build $(RELEASE) dist dist/stick
 
 stick-test: package-tools ## a stick's contents in a bare Debian root with systemd: two commands, one answer, to the first delivered documents; says how long it took
-	packaging/stick/try
+	@arch=$$(go env GOARCH); for program in $(PROGRAMS); do go build $(BUILDFLAGS) -o dist/try/$$program-linux-$$arch ./cmd/$$program || exit 1; done
+	packaging/stick/try dist/try
 
 packages-test: package-tools ## packages: the same bytes in two builds, lintian, and their lives in clean roots, with programs of all processors
 	packaging/packages/try

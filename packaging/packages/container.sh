@@ -67,6 +67,6 @@ stop() {
 		wait "$pid" 2>/dev/null || true
 	done
 	pids=
-	# The mounts end with the namespace that they are in.
+	awk -v "work=$work/" 'index($2, work) == 1 {print $2}' /proc/self/mounts | sort -r | xargs -r umount -l
 	rm -rf --one-file-system "$work" 2>/dev/null || true
 }
