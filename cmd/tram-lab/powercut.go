@@ -27,7 +27,12 @@ const (
 	cutReadyIn = 3 * time.Minute
 	// cutLeast is how long after it is ready the power goes at the latest, where the
 	// machine is quick; else as long as the last start took.
-	cutLeast = 6 * time.Second
+	cutLeast = 20 * time.Second
+	// cutWithin is how many writes and flushes after the random instant the power goes in
+	// every other cut, so that something is not flushed; cutWithinTime is how long they
+	// are waited for.
+	cutWithin     = 12
+	cutWithinTime = 3 * time.Second
 	// cutAhead is how many documents for the box may be under way, so that a slow one
 	// is not fed faster than it eats.
 	cutAhead = 4

@@ -35,6 +35,12 @@ func digest(data []byte) string {
 // system has to be whole after its own check, and the audit chain after the
 // database's own recovery.
 func (p *powercut) cutAndLook(ctx context.Context) error {
+	if p.random.IntN(2) == 0 {
+		select {
+		case <-p.box.disk.CutAfter(1 + p.random.IntN(cutWithin)):
+		case <-time.After(cutWithinTime): // the box writes nothing
+		}
+	}
 	lost, err := p.box.cut(p.random)
 	if err != nil {
 		return err
