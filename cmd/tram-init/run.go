@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -99,10 +100,11 @@ func serve(d disk, o *office) error {
 	}
 	say("addresses: %v", addresses())
 	enroll(ctx, officerDir)
+	var screen sync.Once
 	o.ready = func(after time.Duration) {
 		say("ready after %.2f s", after.Seconds())
 		say("memory: %s", memory())
-		banner()
+		screen.Do(func() { go watchBanner(ctx) })
 	}
 	restart := make(chan struct{}, 1)
 	go watchAddresses(ctx, restart)
@@ -211,10 +213,17 @@ func networkOf(dir string) network {
 	return n
 }
 
-// banner shows where the pages are, and the first sign-in until it was used.
-func banner() {
+// noInvite is what the screen says of a box that belongs to no office: it has no pages
+// yet. A screen in text mode has no letters of Vietnamese.
+const noInvite = "Chua co the moi: cam USB co tep .moi\n  No invite yet: plug in a stick with the .moi file"
+
+// banner is where the pages are, and the first sign-in until it was used.
+func banner() string {
 	var b strings.Builder
 	b.WriteString("\n  Tram\n")
+	if _, err := os.Stat(filepath.Join(officeDir, "keys")); err != nil {
+		return b.String() + "  " + noInvite + "\n\n"
+	}
 	for _, a := range addresses() {
 		fmt.Fprintf(&b, "  https://%s/\n", a)
 	}
@@ -222,7 +231,23 @@ func banner() {
 		fmt.Fprintf(&b, "  %s\n", first)
 	}
 	b.WriteString("\n")
-	show(b.String())
+	return b.String()
+}
+
+// watchBanner shows the banner whenever it has become another one, as after an
+// officer plugged in the stick with the invite.
+func watchBanner(ctx context.Context) {
+	for shown := ""; ; {
+		if now := banner(); now != shown {
+			show(now)
+			shown = now
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookEvery):
+		}
+	}
 }
 
 // memory is how the kernel sees it, for the log: what a machine has to spare.
