@@ -81,8 +81,9 @@ func (p *powercut) sendFromHost(ctx context.Context, n int, random *rand.Rand) e
 func (p *powercut) sendFromBox(ctx context.Context, n int, random *rand.Rand) error {
 	file := sample.SmallPDF(p.size(random), random.Uint64())
 	once := fmt.Sprintf("lab-%d-%d", p.seed, n)
+	urgency := []string{"thuong", "khan", "thuong-khan", "hoa-toc"}[random.IntN(4)]
 	for {
-		id, err := p.box.send(ctx, "H40.15", fmt.Sprintf("V/v đi %d", n), []string{"thuong", "khan", "thuong-khan", "hoa-toc"}[random.IntN(4)], once, file)
+		id, err := p.box.send(ctx, "H40.15", fmt.Sprintf("V/v đi %d", n), urgency, once, file)
 		var status *statusError
 		switch {
 		case err == nil:
