@@ -140,6 +140,9 @@ func TestP2_P3_ADossierTravelsByEdXMLBetweenOfficesThatNoHubJoins(t *testing.T) 
 	if len(result.Links) == 0 {
 		t.Error("the result answers no document")
 	}
+	a.end(t)
+	a.reopen() // since its place in the feed was written down everything has happened: it is heard again
+	ours = a.agent.Dossiers()
 	noError(t, ours.HearCarried(ctx))
 	once, err := ours.Get(ctx, d.ID)
 	noError(t, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -208,8 +209,21 @@ func (s *Store) attachment(ctx context.Context, document storage.ID, index int) 
 	return staged{Upload{Role: RolePaper, Paper: -1, Name: line(file.Name), Media: file.Type}, c}, nil
 }
 
-// carriedEvery is how often the feed of documents is read at least.
-const carriedEvery = 10 * time.Minute
+const (
+	// carriedEvery is how often the feed of documents is read at least.
+	carriedEvery = 10 * time.Minute
+	// placeEvery is how often its place in the feed is written down at most: each time
+	// is a commit, and there are five events in the life of a document. After a start
+	// what came since is heard once more, which changes nothing.
+	placeEvery = time.Hour
+)
+
+// heard is how far the feed of documents was read.
+type heard struct {
+	mu     sync.Mutex // held by the one that reads
+	cursor string     // "": as far as it is written down
+	kept   time.Time  // when that was last done
+}
 
 // RunCarried follows what happens to documents that carry dossiers, until ctx ends.
 func (s *Store) RunCarried(ctx context.Context) error {
@@ -236,6 +250,8 @@ func (s *Store) RunCarried(ctx context.Context) error {
 // HearCarried takes what has happened to documents that carry dossiers since it was
 // last called, each thing once (P2).
 func (s *Store) HearCarried(ctx context.Context) error {
+	s.heard.mu.Lock()
+	defer s.heard.mu.Unlock()
 	for {
 		cursor, any, err := s.carriedPlace(ctx)
 		if err != nil {
@@ -263,14 +279,27 @@ func (s *Store) HearCarried(ctx context.Context) error {
 		if next == cursor {
 			return nil
 		}
-		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-			_, err := tx.Exec(`INSERT INTO dossier_feed (one, cursor) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET cursor = ?1`, next)
-			return err
-		})
-		if err != nil || !any {
+		if err := s.keepPlace(ctx, next); err != nil || !any {
 			return err
 		}
 	}
+}
+
+// keepPlace remembers how far the feed was read, and writes it down now and then.
+func (s *Store) keepPlace(ctx context.Context, cursor string) error {
+	s.heard.cursor = cursor
+	now := s.now()
+	if now.Sub(s.heard.kept).Abs() < placeEvery {
+		return nil
+	}
+	err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(`INSERT INTO dossier_feed (one, cursor) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET cursor = ?1`, cursor)
+		return err
+	})
+	if err == nil {
+		s.heard.kept = now
+	}
+	return err
 }
 
 // carriedPlace is how far the feed was read; any tells whether a document has carried
@@ -279,6 +308,9 @@ func (s *Store) carriedPlace(ctx context.Context) (cursor string, any bool, err 
 	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
 		return tx.QueryRow(`SELECT coalesce((SELECT cursor FROM dossier_feed), ''), EXISTS (SELECT 1 FROM dossier_carriers)`).Scan(&cursor, &any)
 	})
+	if s.heard.cursor != "" {
+		cursor = s.heard.cursor
+	}
 	return cursor, any, err
 }
 

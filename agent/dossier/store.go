@@ -81,6 +81,7 @@ type Store struct {
 	now      func() time.Time
 
 	reporting sync.Mutex // held by the one report that is made
+	heard     heard
 
 	mu   sync.Mutex
 	next chan struct{} // closed at the next change

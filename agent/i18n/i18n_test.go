@@ -1,6 +1,10 @@
 package i18n
 
 import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"math"
 	"regexp"
 	"slices"
 	"testing"
@@ -10,10 +14,12 @@ import (
 var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
 
 func TestEveryMessageHasBothLanguages(t *testing.T) {
-	if len(catalogue) < 20 {
-		t.Fatalf("only %d messages: the catalogue did not load", len(catalogue))
+	keys := Keys()
+	if len(keys) < 20 {
+		t.Fatalf("only %d messages: the catalogue did not load", len(keys))
 	}
-	for key, m := range catalogue {
+	for _, key := range keys {
+		m, _ := catalogue.get(key)
 		if m.Vi == "" || m.En == "" {
 			t.Errorf("%s: a language is missing", key)
 		}
@@ -26,6 +32,42 @@ func TestEveryMessageHasBothLanguages(t *testing.T) {
 	}
 }
 
+// TestTheFilesAreFoundAsJSONHasThem: nothing is left out, nothing is cut.
+func TestTheFilesAreFoundAsJSONHasThem(t *testing.T) {
+	names, err := fs.Glob(files, "messages/*.json")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%v: %v", names, err)
+	}
+	total := 0
+	for _, name := range names {
+		data, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var whole map[string]message
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&whole); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		total += len(whole)
+		for key, want := range whole {
+			if m, ok := catalogue.get(key); !ok || m != want {
+				t.Errorf("%s: %q is %+v, want %+v", name, key, m, want)
+			}
+		}
+	}
+	if got := len(Keys()); got != total {
+		t.Errorf("%d keys are known, %d are in the files", got, total)
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		mustLoad(files)
+	}
+}
+
 func TestT(t *testing.T) {
 	if got := T(English, "no.such.key"); got != "no.such.key" {
 		t.Errorf("unknown key gave %q", got)
@@ -35,6 +77,21 @@ func TestT(t *testing.T) {
 	}
 	if got := Parse(""); got != Vietnamese {
 		t.Errorf("Parse of nothing gave %q", got)
+	}
+}
+
+func TestCountsHaveTheirThousandsApart(t *testing.T) {
+	for _, tt := range []struct {
+		n      int64
+		vi, en string
+	}{
+		{0, "0", "0"}, {2026, "2026", "2026"}, {9_999, "9999", "9999"}, {10_000, "10.000", "10,000"}, {11_000, "11.000", "11,000"},
+		{1_234_567, "1.234.567", "1,234,567"}, {-9_999, "-9999", "-9999"}, {-100_000, "-100.000", "-100,000"},
+		{math.MinInt64, "-9.223.372.036.854.775.808", "-9,223,372,036,854,775,808"},
+	} {
+		if vi, en := Count(Vietnamese, tt.n), Count(English, tt.n); vi != tt.vi || en != tt.en {
+			t.Errorf("%d: %q and %q, want %q and %q", tt.n, vi, en, tt.vi, tt.en)
+		}
 	}
 }
 

@@ -82,6 +82,10 @@ const (
 	// batch is how many entries of the feed are taken in one transaction, which
 	// other writers wait for.
 	batch = 50
+	// gather is how long further entries are waited for after one was taken over: a
+	// document that is sent has four in short order, and each commit writes to a disk
+	// that wears out.
+	gather = 2 * time.Second
 	// retry is how long a file, or the feed, waits after a fault of this machine.
 	retry = time.Minute
 	// maxField is how much of one field is indexed, in bytes: the recipients of a

@@ -32,7 +32,11 @@ func (x *Index) follow(ctx context.Context) {
 			case x.files <- struct{}{}:
 			default:
 			}
-			if !rest(ctx, time.Since(begin)) { // half of the time is the others'
+			pause := time.Since(begin) // half of the time is the others'
+			if n < batch {
+				pause = max(pause, gather)
+			}
+			if !rest(ctx, pause) {
 				return
 			}
 		default:

@@ -35,7 +35,7 @@ func benchCommand(bin *string) *cobra.Command {
 			return b.run(cmd.Context())
 		},
 	}
-	cmd.AddCommand(benchSealCommand(), benchRegisterCommand(), benchAPICommand(), benchSearchCommand(), benchPagesCommand(), benchConsoleCommand())
+	cmd.AddCommand(benchSealCommand(), benchRegisterCommand(), benchAPICommand(), benchSearchCommand(), benchPagesCommand(), benchConsoleCommand(), benchFootprintCommand(bin))
 	cmd.Flags().BoolVar(&b.quick, "quick", false, "under a minute, with fewer documents")
 	return cmd
 }

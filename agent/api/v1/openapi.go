@@ -7,36 +7,44 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:embed openapi.json
 var openapiJSON []byte
 
-// spec is the OpenAPI document in its two forms.
+// spec is the OpenAPI document in its two forms. What is not the document itself is
+// made when it is first asked for, which few offices ever are: it takes as much
+// memory as a good part of the office.
 type spec struct {
-	raw, raw30 []byte
-	tree       map[string]any
+	raw   []byte
+	raw30 func() []byte
+	tree  func() map[string]any
 }
 
-func loadSpec() (*spec, error) {
-	s := &spec{raw: openapiJSON}
-	if err := json.Unmarshal(openapiJSON, &s.tree); err != nil {
-		return nil, fmt.Errorf("read OpenAPI document: %w", err)
+func newSpec() *spec {
+	return &spec{raw: openapiJSON, raw30: sync.OnceValue(older), tree: sync.OnceValue(parsed)}
+}
+
+func parsed() map[string]any {
+	var tree map[string]any
+	if err := json.Unmarshal(openapiJSON, &tree); err != nil {
+		panic(fmt.Errorf("read OpenAPI document: %w", err)) // it is embedded
 	}
-	var older any
-	if err := json.Unmarshal(openapiJSON, &older); err != nil {
-		return nil, fmt.Errorf("read OpenAPI document: %w", err)
+	return tree
+}
+
+func older() []byte {
+	raw, err := json.Marshal(downgrade(parsed()))
+	if err != nil {
+		panic(fmt.Errorf("write OpenAPI document: %w", err)) // it was read from JSON
 	}
-	var err error
-	if s.raw30, err = json.Marshal(downgrade(older)); err != nil {
-		return nil, fmt.Errorf("write OpenAPI document: %w", err)
-	}
-	return s, nil
+	return raw
 }
 
 // operation is that of a method and path below Base, nil for none.
 func (s *spec) operation(method, path string) map[string]any {
-	return object(object(object(s.tree, "paths"), path), strings.ToLower(method))
+	return object(object(object(s.tree(), "paths"), path), strings.ToLower(method))
 }
 
 func object(of map[string]any, key string) map[string]any {
@@ -60,7 +68,7 @@ func (s *spec) deref(o map[string]any) map[string]any {
 	if name == "" {
 		return o
 	}
-	at := s.tree
+	at := s.tree()
 	for part := range strings.SplitSeq(strings.TrimPrefix(name, "#/"), "/") {
 		at = object(at, part)
 	}
@@ -103,7 +111,7 @@ func (s *Server) openapi(c *call) error {
 
 func (s *Server) openapi30(c *call) error {
 	c.w.Header().Set("Cache-Control", "public, max-age=300")
-	c.write(200, "application/json", s.spec.raw30)
+	c.write(200, "application/json", s.spec.raw30())
 	return nil
 }
 

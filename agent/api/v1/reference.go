@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"tram/agent/i18n"
 	"tram/agent/problem"
@@ -17,8 +18,9 @@ import (
 //go:embed templates/*
 var templateFiles embed.FS
 
-var referenceTemplates = template.Must(
-	template.New("").Funcs(template.FuncMap{"lower": strings.ToLower, "prose": prose}).ParseFS(templateFiles, "templates/*.html"))
+var referenceTemplates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{"lower": strings.ToLower, "prose": prose}).ParseFS(templateFiles, "templates/*.html"))
+})
 
 // prose shows what stands between backticks as code.
 func prose(text string) template.HTML {
@@ -92,8 +94,8 @@ func said(o map[string]any, key string, lang i18n.Lang) string {
 func (s *Server) reference(w http.ResponseWriter, r *http.Request) {
 	f := s.frame(r)
 	f.Title = f.T("api.page.title")
-	f.Intro = strings.Split(said(object(s.spec.tree, "info"), "description", f.Lang), "\n\n")
-	for _, t := range list(s.spec.tree, "tags") {
+	f.Intro = strings.Split(said(object(s.spec.tree(), "info"), "description", f.Lang), "\n\n")
+	for _, t := range list(s.spec.tree(), "tags") {
 		tag, _ := t.(map[string]any)
 		view := tagView{Name: text(tag, "name"), Text: said(tag, "description", f.Lang)}
 		for _, op := range s.ops {
@@ -103,7 +105,7 @@ func (s *Server) reference(w http.ResponseWriter, r *http.Request) {
 		}
 		f.Tags = append(f.Tags, view)
 	}
-	schemas := object(object(s.spec.tree, "components"), "schemas")
+	schemas := object(object(s.spec.tree(), "components"), "schemas")
 	for _, name := range sortedKeys(schemas, nil) {
 		f.Schemas = append(f.Schemas, s.schemaView(name, object(schemas, name), f.Lang))
 	}
@@ -271,7 +273,7 @@ const pagePolicy = "default-src 'none'; style-src 'self'; img-src data:; base-ur
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request, name string, f frame, status int) {
 	var out bytes.Buffer
-	if err := referenceTemplates.ExecuteTemplate(&out, name, f); err != nil {
+	if err := referenceTemplates().ExecuteTemplate(&out, name, f); err != nil {
 		s.log.Error("page of the interface not made", "page", name, "error", err)
 		http.Error(w, i18n.T(f.Lang, "problem.internal"), http.StatusInternalServerError)
 		return

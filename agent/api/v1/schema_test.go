@@ -90,7 +90,7 @@ func itoa(n int) string { return string(must(json.Marshal(n))) }
 
 func TestTheDocumentAndTheHandlersAreTheSame(t *testing.T) {
 	w := newWorld(t)
-	paths := object(w.server.spec.tree, "paths")
+	paths := object(w.server.spec.tree(), "paths")
 	documented := map[string]string{}
 	for path := range paths {
 		for method := range object(paths, path) {
@@ -136,7 +136,7 @@ func TestTheDocumentAndTheHandlersAreTheSame(t *testing.T) {
 // TestEveryTextOfTheDocumentIsInBothLanguages: what has a description has one in
 // Vietnamese.
 func TestEveryTextOfTheDocumentIsInBothLanguages(t *testing.T) {
-	spec := must(loadSpec())
+	spec := newSpec()
 	found := 0
 	var walk func(at string, part any)
 	walk = func(at string, part any) {
@@ -162,7 +162,7 @@ func TestEveryTextOfTheDocumentIsInBothLanguages(t *testing.T) {
 			}
 		}
 	}
-	walk("", spec.tree)
+	walk("", spec.tree())
 	if found < 200 {
 		t.Errorf("only %d texts were found", found)
 	}
@@ -174,8 +174,8 @@ func TestTheDocumentIsValidInBothVersions(t *testing.T) {
 			t.Errorf("3.1: %s: %s %v", e.Message, e.Reason, e.SchemaValidationErrors)
 		}
 	}
-	spec := must(loadSpec())
-	doc := must(libopenapi.NewDocument(spec.raw30))
+	spec := newSpec()
+	doc := must(libopenapi.NewDocument(spec.raw30()))
 	if doc.GetVersion() != "3.0.3" {
 		t.Errorf("version %s", doc.GetVersion())
 	}
@@ -189,7 +189,7 @@ func TestTheDocumentIsValidInBothVersions(t *testing.T) {
 		}
 	}
 	for _, word := range []string{`"contentMediaType"`, `"examples"`, `"const"`, `"$defs"`, `"identifier"`} {
-		if bytes.Contains(spec.raw30, []byte(word)) {
+		if bytes.Contains(spec.raw30(), []byte(word)) {
 			t.Errorf("%s is no word of OpenAPI 3.0", word)
 		}
 	}

@@ -33,7 +33,10 @@ const (
 
 	// clockFile keeps the last known time in the data folder.
 	clockFile = "last-time"
-	keepEvery = time.Minute
+	// keepEvery is how often it is written down: each time costs a disk some 60 kB, with
+	// what its file system writes. After a start the clock may be off by this much more
+	// without being doubted.
+	keepEvery = 10 * time.Minute
 )
 
 // Machine tells the time of the machine: what its clock says, and how long the program

@@ -32,15 +32,21 @@ const (
 )
 
 const (
-	// Every is how often the hub looks at itself.
+	// Every is how often the hub looks at itself, and measures a commit while something
+	// is wrong with the database.
 	Every = 15 * time.Second
+	// Rest is how often it measures a commit while all is well: each writes to a disk
+	// that wears out.
+	Rest = time.Minute
+	// Room is how often such a commit takes pages of its own, to see that there is room.
+	Room = 10 * time.Minute
 	// SlowCommit is how long a commit of a few pages may take: at more, three times in a
 	// row, the database is slow.
 	SlowCommit = 2 * time.Second
 	// StuckCommit is how long one may take before the database counts as stuck.
 	StuckCommit = 30 * time.Second
 	probes      = 3
-	// probeBytes is what a probe writes: some pages.
+	// probeBytes is what a probe for room writes: some pages.
 	probeBytes = 16 << 10
 	megabyte   = 1_000_000
 )
@@ -96,6 +102,8 @@ type Watch struct {
 	mu      sync.Mutex
 	commits []time.Duration
 	began   time.Time // of the probe that is under way; zero: none
+	probed  time.Time // when the latest began
+	roomed  time.Time // when the latest for room began
 	full    bool
 	said    []string // codes that are in the log
 }
@@ -146,14 +154,8 @@ func (w *Watch) look(ctx context.Context, probing *sync.WaitGroup) {
 	if err := w.o.Clock.Keep(); err != nil {
 		w.o.Logger.Error("time not kept", "error", err)
 	}
-	w.mu.Lock()
-	idle := w.began.IsZero()
-	if idle {
-		w.began = time.Now()
-	}
-	w.mu.Unlock()
-	if idle {
-		probing.Go(func() { w.Probe(ctx) })
+	if due, room := w.due(time.Now()); due {
+		probing.Go(func() { w.Probe(ctx, room) })
 	}
 	var codes []string
 	for _, c := range w.Conditions() {
@@ -170,10 +172,34 @@ func (w *Watch) look(ctx context.Context, probing *sync.WaitGroup) {
 	w.said = codes
 }
 
-// Probe writes a few pages and takes the time.
-func (w *Watch) Probe(ctx context.Context) {
+// due tells whether a probe begins now, and whether it is one for room. None begins
+// beside another.
+func (w *Watch) due(now time.Time) (probe, room bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.began.IsZero() {
+		return false, false
+	}
+	uneasy := w.full || len(w.commits) == 0 || w.commits[len(w.commits)-1] >= SlowCommit
+	if !uneasy && now.Sub(w.probed) < Rest {
+		return false, false
+	}
+	room = uneasy || now.Sub(w.roomed) >= Room
+	if w.began, w.probed = now, now; room {
+		w.roomed = now
+	}
+	return true, room
+}
+
+// Probe commits a change of one page, or one that takes pages of its own, and takes the
+// time.
+func (w *Watch) Probe(ctx context.Context, room bool) {
 	began := time.Now()
 	err := w.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		if !room {
+			_, err := tx.Exec(`UPDATE hub_vitals SET at = ?`, tx.Now())
+			return err
+		}
 		_, err := tx.Exec(`INSERT OR REPLACE INTO hub_vitals (one, at, pad) VALUES (1, ?, zeroblob(?))`, tx.Now(), probeBytes)
 		return err
 	})

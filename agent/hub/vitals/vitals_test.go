@@ -2,6 +2,7 @@ package vitals
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -170,11 +171,11 @@ func TestADatabaseWithoutRoomIsToldAndRecovers(t *testing.T) {
 			return err
 		})
 	}
-	if w.Probe(t.Context()); len(w.Conditions()) != 1 || w.Conditions()[0].Code != DatabaseFull {
+	if w.Probe(t.Context(), true); len(w.Conditions()) != 1 || w.Conditions()[0].Code != DatabaseFull {
 		t.Errorf("without room: %+v", w.Conditions())
 	}
 	pages(10_000)
-	if w.Probe(t.Context()); len(w.Conditions()) != 0 {
+	if w.Probe(t.Context(), true); len(w.Conditions()) != 0 {
 		t.Errorf("with room again: %+v", w.Conditions())
 	}
 }
@@ -201,7 +202,7 @@ func TestASlowDatabaseIsTold(t *testing.T) {
 			})
 		}()
 		<-held
-		w.Probe(t.Context())
+		w.Probe(t.Context(), true)
 	}
 	for i, took := range w.commits {
 		if took < 50*time.Millisecond {
@@ -211,4 +212,68 @@ func TestASlowDatabaseIsTold(t *testing.T) {
 	if list := w.Conditions(); len(list) != 0 {
 		t.Errorf("it counts as slow below the bound: %+v", list)
 	}
+}
+
+// TestAQuietHubSparesItsDisk: it measures a commit as often as it needs to see that
+// something is wrong, and four times as often while something is.
+func TestAQuietHubSparesItsDisk(t *testing.T) {
+	for name, c := range map[string]struct {
+		commit       time.Duration // how long each takes
+		full         bool
+		probes, room int // in an hour
+	}{
+		"well":    {commit: time.Millisecond, probes: 60, room: 6},
+		"slow":    {commit: SlowCommit, probes: 240, room: 240},
+		"no room": {full: true, probes: 240, room: 240},
+	} {
+		w := New(Options{})
+		probes, room := 0, 0
+		for at := morning; at.Before(morning.Add(time.Hour)); at = at.Add(Every) {
+			due, forRoom := w.due(at)
+			if !due {
+				continue
+			}
+			if again, _ := w.due(at); again {
+				t.Fatalf("%s: two probes at once", name)
+			}
+			probes++
+			if forRoom {
+				room++
+			}
+			if w.began, w.full = (time.Time{}), c.full; !c.full {
+				w.commits = append(w.commits, c.commit)
+			}
+		}
+		if probes != c.probes || room != c.room {
+			t.Errorf("%s: %d probes in an hour, %d of them for room, want %d and %d", name, probes, room, c.probes, c.room)
+		}
+	}
+}
+
+// TestAProbeWritesOnePage, but one for room.
+func TestAProbeWritesOnePage(t *testing.T) {
+	path, m := filepath.Join(t.TempDir(), "hub.db"), &machine{wall: morning}
+	now := func() time.Time { return m.wall }
+	db, err := sqlitetest.Open(t.Context(), path, sqlite.Options{Schemas: []sqlite.Schema{Schema}, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	w := New(Options{DB: db, Clock: opened(t, t.TempDir(), &machine{wall: morning})})
+	w.Probe(t.Context(), true)
+	m.runs(time.Minute)
+	before := size(t, path+"-wal")
+	w.Probe(t.Context(), false)
+	if grown := size(t, path+"-wal") - before; grown <= 0 || grown > 4096+24 {
+		t.Errorf("a probe writes %d bytes to the log", grown)
+	}
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed assets/*.css assets/*.js templates/*.html
@@ -40,8 +41,9 @@ type assets struct {
 }
 
 type asset struct {
-	kind        string
-	plain, gzip []byte
+	kind  string
+	plain []byte
+	gzip  func() []byte // packed when it is first asked for
 }
 
 func loadAssets(own fs.FS) (*assets, error) {
@@ -54,10 +56,7 @@ func loadAssets(own fs.FS) (*assets, error) {
 		}
 		js.Write(squeeze(part))
 	}
-	var err error
-	if a.js, err = a.add("app.js", js.Bytes()); err != nil {
-		return nil, err
-	}
+	a.js = a.add("app.js", js.Bytes())
 	for _, from := range []fs.FS{files, own} {
 		if err := a.addAll(from); err != nil {
 			return nil, err
@@ -85,9 +84,7 @@ func (a *assets) addAll(from fs.FS) error {
 		if data = squeeze(data); path.Ext(name) == ".css" {
 			data = oneLine(data)
 		}
-		if a.of[name], err = a.add(name, data); err != nil {
-			return err
-		}
+		a.of[name] = a.add(name, data)
 	}
 	return nil
 }
@@ -133,7 +130,7 @@ func squeeze(src []byte) []byte {
 func oneLine(css []byte) []byte { return bytes.ReplaceAll(css, []byte("\n"), nil) }
 
 // add keeps data under the name of its source and its digest.
-func (a *assets) add(name string, data []byte) (string, error) {
+func (a *assets) add(name string, data []byte) string {
 	sum := sha256.Sum256(data)
 	ext := path.Ext(name)
 	kind := "text/css; charset=utf-8"
@@ -141,19 +138,20 @@ func (a *assets) add(name string, data []byte) (string, error) {
 		kind = "text/javascript; charset=utf-8"
 	}
 	file := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+	a.byName[file] = asset{kind: kind, plain: data, gzip: sync.OnceValue(func() []byte { return pack(data) })}
+	return assetPath + file
+}
+
+// pack compresses for browsers as well as it can be done.
+func pack(data []byte) []byte {
 	var packed bytes.Buffer
 	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err != nil {
-		return "", fmt.Errorf("pack %s: %w", file, err)
+		panic(err) // the level exists
 	}
-	if _, err := z.Write(data); err != nil {
-		return "", fmt.Errorf("pack %s: %w", file, err)
-	}
-	if err := z.Close(); err != nil {
-		return "", fmt.Errorf("pack %s: %w", file, err)
-	}
-	a.byName[file] = asset{kind: kind, plain: data, gzip: packed.Bytes()}
-	return assetPath + file, nil
+	_, _ = z.Write(data) // a Buffer takes everything
+	_ = z.Close()
+	return packed.Bytes()
 }
 
 // ServeHTTP sends an asset, packed when the browser takes that.
@@ -170,7 +168,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := file.plain
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
-		body = file.gzip
+		body = file.gzip()
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method != http.MethodHead {

@@ -165,8 +165,12 @@ func (s *Site) Render(v *Visit, name string, view any, status int) error {
 
 // RenderPart executes one named part of a page, for scripts.
 func (s *Site) RenderPart(v *Visit, name, part string, view any, status int) error {
+	t, err := s.templates.get(name)
+	if err != nil {
+		return fmt.Errorf("render %s: %w", part, err)
+	}
 	var out bytes.Buffer
-	if err := s.templates[name].ExecuteTemplate(&out, part, view); err != nil {
+	if err := t.ExecuteTemplate(&out, part, view); err != nil {
 		return fmt.Errorf("render %s of %s: %w", part, name, err)
 	}
 	return s.write(v, out.Bytes(), status)

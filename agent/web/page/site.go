@@ -5,11 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"html/template"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 // Accounts knows who may sign in. *account.Store is one.
 type Accounts interface {
 	Authenticate(ctx context.Context, name, password, address string) (account.User, error)
-	Open(ctx context.Context, u account.User) (token string, s account.Session, err error)
+	Open(ctx context.Context, u account.User, address string) (token string, s account.Session, err error)
 	Session(ctx context.Context, token string, use bool) (account.Session, error)
 	End(ctx context.Context, token string) error
 	Users(ctx context.Context) ([]account.User, error)
@@ -77,7 +78,7 @@ type Unit struct{ Code, Name string }
 // Site is a running set of pages.
 type Site struct {
 	o         Options
-	templates map[string]*template.Template
+	templates *templates
 	assets    *assets
 	cookie    string // name of the session cookie
 	// visitCookie names the cookie that ties forms to a browser before sign-in.
@@ -105,7 +106,7 @@ func New(o Options) (*Site, error) {
 	if s.assets, err = loadAssets(o.Files); err != nil {
 		return nil, err
 	}
-	if s.templates, err = loadTemplates(o.Files); err != nil {
+	if s.templates, err = listTemplates(o.Files); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -129,54 +130,15 @@ func ofOffice(name, code string) string {
 	return name + "-" + hex.EncodeToString(sum[:4])
 }
 
-func loadTemplates(own fs.FS) (map[string]*template.Template, error) {
-	base, err := template.New("layout").ParseFS(files, "templates/layout.html", "templates/*parts.html")
-	if err != nil {
-		return nil, fmt.Errorf("parse templates: %w", err)
-	}
-	if parts, err := fs.Glob(own, "templates/*parts.html"); err != nil {
-		return nil, fmt.Errorf("list templates: %w", err)
-	} else if len(parts) > 0 {
-		if base, err = base.ParseFS(own, parts...); err != nil {
-			return nil, fmt.Errorf("parse templates: %w", err)
-		}
-	}
-	all := map[string]*template.Template{}
-	for _, from := range []fs.FS{files, own} {
-		if err := addTemplates(all, base, from); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// addTemplates adds the pages in from, each inside the layout of base.
-func addTemplates(all map[string]*template.Template, base *template.Template, from fs.FS) error {
-	names, err := fs.Glob(from, "templates/*.html")
-	if err != nil {
-		return fmt.Errorf("list templates: %w", err)
-	}
-	for _, file := range names {
-		name := strings.TrimSuffix(strings.TrimPrefix(file, "templates/"), ".html")
-		if name == "layout" || strings.HasSuffix(name, "parts") {
-			continue
-		}
-		if all[name], err = pageOf(base, from, file); err != nil {
-			return fmt.Errorf("parse template %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
 // Template is a page of the site, nil when there is none of that name. It is for
 // tests, as Templates is.
-func (s *Site) Template(name string) *template.Template { return s.templates[name] }
+func (s *Site) Template(name string) *template.Template {
+	t, err := s.templates.get(name)
+	if err != nil {
+		return nil
+	}
+	return t
+}
 
 // Templates are the names of all pages.
-func (s *Site) Templates() []string {
-	var names []string
-	for name := range s.templates {
-		names = append(names, name)
-	}
-	return names
-}
+func (s *Site) Templates() []string { return slices.Collect(maps.Keys(s.templates.pages)) }
