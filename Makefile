@@ -36,7 +36,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 
 export CGO_ENABLED = 0
 
-.PHONY: help build token run test test-short kill kill-tree backup-kill stampede fleet outage hotfolder brokers bench bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
+.PHONY: help build token run test test-short kill kill-tree backup-kill stampede fleet outage hotfolder brokers bench bench-footprint bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
 	tidy-check cross packages package-tools packages-test stick stick-test deps deps-check tools lab-tools image image-tools powercut clean
 
 help: ## list the targets
@@ -98,8 +98,11 @@ brokers: tools ## the broker suite in its long form, one broker after another: 1
 		CI=1 TRAM_LONG=1 go test -count=1 -timeout 60m -v -run "^Test$$broker\$$" ./sync/linktest | grep -E '^ *(---|ok|FAIL)|_test.go' || exit 1; \
 	done
 
-bench: build ## figures of this machine as JSON lines
+bench: build bench-footprint ## figures of this machine as JSON lines
 	@bin/tram-lab bench
+
+bench-footprint: build ## size, memory, processor, start, bytes written per document and idle day, beside their budgets; JSON lines, twenty minutes
+	@bin/tram-lab bench footprint $(LABFLAGS)
 
 bench-api: build ## lists and searches over the REST interface of an office with 100,000 documents, as JSON lines
 	@bin/tram-lab bench api

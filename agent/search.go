@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"time"
+
 	"tram/agent/docfields"
 	"tram/agent/identity"
 	"tram/agent/office"
@@ -9,11 +11,15 @@ import (
 	"tram/agent/web"
 )
 
+// memoryWait is how long the reading of a file for the search may wait for a machine
+// that is short of memory. Then it is read all the same.
+const memoryWait = 2 * time.Minute
+
 // openSearch makes the index of the office's documents.
 func (d *desk) openSearch() {
 	o := search.Options{DB: d.db, Source: d.office, Logger: d.log.With("part", "search")}
 	if d.o.Program != "" {
-		o.Reader = extract.Process{Program: d.o.Program}
+		o.Reader = extract.Process{Program: d.o.Program, Wait: memoryWait}
 	}
 	d.search = search.New(o)
 }

@@ -268,3 +268,17 @@ func TestTheSystemKeepsAPartOfTheDisk(t *testing.T) {
 		}
 	}
 }
+
+func TestAnOlderProgramIsTold(t *testing.T) {
+	for _, c := range []struct {
+		own, inUse string
+		want       bool
+	}{
+		{"1.4.2", "1.4.2", false}, {"1.4.1", "1.4.2", true}, {"1.10.0", "1.9.9", false}, {"0.9.9", "1.0.0", true}, {"2.0.0", "1.4.2", false},
+		{"1.4.2-rc.1", "1.4.2", false}, {"v1.4.1", "v1.4.2", true}, {"8bd2ea3", "1.4.2", false}, {"1.4.2", "dev", false},
+	} {
+		if got := older(c.own, c.inUse); got != c.want {
+			t.Errorf("%s is older than %s: %v", c.own, c.inUse, got)
+		}
+	}
+}

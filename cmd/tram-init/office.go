@@ -29,12 +29,14 @@ const (
 
 // office runs the office's program.
 type office struct {
-	log    io.Writer
-	dog    *watchdog
-	prove  func() // the system is confirmed; nil once it is, and where it is not on trial
-	ready  func(after time.Duration)
-	notify *net.UnixConn
-	heard  chan string
+	program string // that runs: this system's own, but for a trial
+	log     io.Writer
+	dog     *watchdog
+	prove   func() // the system is confirmed; nil once it is, and where it is not on trial
+	ready   func(after time.Duration)
+	notify  *net.UnixConn
+	heard   chan string
+	restart chan struct{}
 }
 
 func newOffice(dog *watchdog, log io.Writer) (*office, error) {
@@ -46,9 +48,17 @@ func newOffice(dog *watchdog, log io.Writer) (*office, error) {
 	if err := os.Chown(notifySocket, officeUser, 0); err != nil {
 		return nil, err
 	}
-	o := &office{log: log, dog: dog, notify: c, heard: make(chan string, 16)}
+	o := &office{program: program, log: log, dog: dog, notify: c, heard: make(chan string, 16), restart: make(chan struct{}, 1)}
 	go o.listen()
 	return o, nil
+}
+
+// again has the program start anew.
+func (o *office) again() {
+	select {
+	case o.restart <- struct{}{}:
+	default: // it is about to
+	}
 }
 
 func (o *office) listen() {
@@ -73,9 +83,10 @@ func uptime() time.Duration {
 }
 
 // asOffice prepares a command that runs as the office.
-func asOffice(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = []string{"PATH=/sbin:/bin:/usr/bin", "HOME=" + officeDir, "TMPDIR=/var/tmp", "TRAM_UI_ADDRESS=" + pages}
+func asOffice(ctx context.Context, path string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = []string{"PATH=/sbin:/bin:/usr/bin", "HOME=" + officeDir, "TMPDIR=/var/tmp", "TRAM_UI_ADDRESS=" + pages,
+		"GODEBUG=memprofilerate=0"} // samples that nobody reads cost 1.4 MB
 	cmd.Dir = officeDir
 	cmd.SysProcAttr = &unix.SysProcAttr{Credential: credential(), Setsid: true}
 	return cmd
@@ -106,7 +117,7 @@ func enroll(ctx context.Context, folders ...string) {
 			say("invite: %v", err)
 			return
 		}
-		out, err := asOffice(ctx, "enroll", "--data", officeDir, "--yes", "--no-input", "--lang", "en", copied).CombinedOutput()
+		out, err := asOffice(ctx, program, "enroll", "--data", officeDir, "--yes", "--no-input", "--lang", "en", copied).CombinedOutput()
 		say("invite %s: %s", filepath.Base(found[0]), strings.TrimSpace(string(out)))
 		if err != nil {
 			say("invite %s: %v", filepath.Base(found[0]), err)
@@ -117,10 +128,10 @@ func enroll(ctx context.Context, folders ...string) {
 }
 
 // run keeps the program running until ctx ends.
-func (o *office) run(ctx context.Context, restart <-chan struct{}) {
+func (o *office) run(ctx context.Context) {
 	p := &patient{well: uptime()}
 	for ctx.Err() == nil {
-		pause := o.once(ctx, p, restart)
+		pause := o.once(ctx, p)
 		for end := time.Now().Add(pause); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 			if p.judge(uptime()).feed {
 				o.dog.feed()
@@ -130,8 +141,8 @@ func (o *office) run(ctx context.Context, restart <-chan struct{}) {
 }
 
 // once is one run of the program. It returns how long to wait before the next.
-func (o *office) once(ctx context.Context, p *patient, restart <-chan struct{}) time.Duration {
-	cmd := asOffice(context.WithoutCancel(ctx), "run", "--data", officeDir)
+func (o *office) once(ctx context.Context, p *patient) time.Duration {
+	cmd := asOffice(context.WithoutCancel(ctx), o.program, "run", "--data", officeDir)
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+notifySocket, fmt.Sprintf("WATCHDOG_USEC=%d", aliveTime.Microseconds()))
 	cmd.Stdout, cmd.Stderr = o.log, o.log
 	p.start(uptime())
@@ -141,7 +152,7 @@ func (o *office) once(ctx context.Context, p *patient, restart <-chan struct{}) 
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
-	err := o.attend(ctx, p, cmd, done, restart)
+	err := o.attend(ctx, p, cmd, done)
 	if ctx.Err() != nil || err == nil {
 		return 0
 	}
@@ -150,7 +161,7 @@ func (o *office) once(ctx context.Context, p *patient, restart <-chan struct{}) 
 }
 
 // attend feeds the watchdog and judges the program until it has ended.
-func (o *office) attend(ctx context.Context, p *patient, cmd *exec.Cmd, done <-chan error, restart <-chan struct{}) error {
+func (o *office) attend(ctx context.Context, p *patient, cmd *exec.Cmd, done <-chan error) error {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for {
@@ -159,7 +170,7 @@ func (o *office) attend(ctx context.Context, p *patient, cmd *exec.Cmd, done <-c
 			return err
 		case <-ctx.Done():
 			return o.stop(cmd, done)
-		case <-restart:
+		case <-o.restart:
 			return errors.Join(o.stop(cmd, done), nil)
 		case message := <-o.heard:
 			was := p.ready

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -74,13 +75,7 @@ func run() error {
 		return err
 	}
 	if trial {
-		o.prove = func() {
-			if err := d.confirm(slot); err != nil {
-				say("system %s is not confirmed, the next start may take the other one: %v", slot, err)
-				return
-			}
-			say("system %s is confirmed", slot)
-		}
+		o.tryOut(d, slot)
 	}
 	say("system %s, trial %v", slot, trial)
 	return serve(d, o)
@@ -99,15 +94,15 @@ func serve(d disk, o *office) error {
 	}
 	say("addresses: %v", addresses())
 	enroll(ctx, officerDir)
+	var screen sync.Once
 	o.ready = func(after time.Duration) {
 		say("ready after %.2f s", after.Seconds())
 		say("memory: %s", memory())
-		banner()
+		screen.Do(func() { go watchBanner(ctx) })
 	}
-	restart := make(chan struct{}, 1)
-	go watchAddresses(ctx, restart)
+	go watchAddresses(ctx, o)
 	go trim(ctx)
-	o.run(ctx, restart)
+	o.run(ctx)
 	say("going down")
 	unix.Sync()
 	if err := unix.Mount("", dataMount, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
@@ -135,21 +130,27 @@ func shut() {
 	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); errno != 0 {
 		say("programs may gain rights: %v", errno)
 	}
-	for path, value := range map[string]string{
+	setKernel(map[string]string{
 		"/proc/sys/net/ipv4/ip_unprivileged_port_start": "443",
 		"/proc/sys/kernel/kptr_restrict":                "2",
 		"/proc/sys/kernel/dmesg_restrict":               "1",
 		"/proc/sys/kernel/printk":                       "3",
 		"/proc/sys/vm/panic_on_oom":                     "0",
 		"/proc/self/oom_score_adj":                      "-1000",
-	} {
-		if err := os.WriteFile(path, []byte(value), 0); err != nil {
-			say("%s: %v", path, err)
-		}
-	}
+	})
 	hostname := []byte("tram")
 	if err := unix.Sethostname(hostname); err != nil {
 		say("no name: %v", err)
+	}
+}
+
+// setKernel writes settings of the kernel. One that it does not have is said, and does
+// without.
+func setKernel(values map[string]string) {
+	for path, value := range values {
+		if err := os.WriteFile(path, []byte(value), 0); err != nil {
+			say("%s: %v", path, err)
+		}
 	}
 }
 
@@ -211,10 +212,17 @@ func networkOf(dir string) network {
 	return n
 }
 
-// banner shows where the pages are, and the first sign-in until it was used.
-func banner() {
+// noInvite is what the screen says of a box that belongs to no office: it has no pages
+// yet. A screen in text mode has no letters of Vietnamese.
+const noInvite = "Chua co the moi: cam USB co tep .moi\n  No invite yet: plug in a stick with the .moi file"
+
+// banner is where the pages are, and the first sign-in until it was used.
+func banner() string {
 	var b strings.Builder
 	b.WriteString("\n  Tram\n")
+	if _, err := os.Stat(filepath.Join(officeDir, "keys")); err != nil {
+		return b.String() + "  " + noInvite + "\n\n"
+	}
 	for _, a := range addresses() {
 		fmt.Fprintf(&b, "  https://%s/\n", a)
 	}
@@ -222,7 +230,23 @@ func banner() {
 		fmt.Fprintf(&b, "  %s\n", first)
 	}
 	b.WriteString("\n")
-	show(b.String())
+	return b.String()
+}
+
+// watchBanner shows the banner whenever it has become another one, as after an
+// officer plugged in the stick with the invite.
+func watchBanner(ctx context.Context) {
+	for shown := ""; ; {
+		if now := banner(); now != shown {
+			show(now)
+			shown = now
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookEvery):
+		}
+	}
 }
 
 // memory is how the kernel sees it, for the log: what a machine has to spare.
@@ -242,7 +266,7 @@ func memory() string {
 }
 
 // watchAddresses has the office's program start anew under the machine's new names.
-func watchAddresses(ctx context.Context, restart chan<- struct{}) {
+func watchAddresses(ctx context.Context, o *office) {
 	known := addresses()
 	for {
 		select {
@@ -256,9 +280,6 @@ func watchAddresses(ctx context.Context, restart chan<- struct{}) {
 		}
 		known = now
 		say("addresses are now %v", now)
-		select {
-		case restart <- struct{}{}:
-		default:
-		}
+		o.again()
 	}
 }

@@ -56,10 +56,11 @@ func startSwap() error {
 	if _, _, errno := unix.Syscall(unix.SYS_SWAPON, uintptr(unsafe.Pointer(path)), 0, 0); errno != 0 {
 		return fmt.Errorf("swap on: %w", errno)
 	}
-	for name, value := range map[string]string{"swappiness": "150", "page-cluster": "0"} {
-		if err := os.WriteFile("/proc/sys/vm/"+name, []byte(value), 0); err != nil {
-			return err
-		}
-	}
+	setKernel(map[string]string{
+		"/proc/sys/vm/swappiness":   "150",
+		"/proc/sys/vm/page-cluster": "0",
+		// It knows better which pages are rarely used (multi-generational LRU).
+		"/sys/kernel/mm/lru_gen/enabled": "y",
+	})
 	return nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"time"
 
@@ -35,6 +36,9 @@ func openWatchdog() *watchdog {
 	}
 	if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.WDIOC_SETTIMEOUT, int(hardwareTime.Seconds())); err != nil {
 		say("watchdog keeps its own time: %v", err)
+	}
+	if info, err := unix.IoctlGetWatchdogInfo(int(f.Fd())); err == nil {
+		say("watchdog: %s", bytes.TrimRight(info.Identity[:], "\x00"))
 	}
 	return &watchdog{f}
 }

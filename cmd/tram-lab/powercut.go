@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,9 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tram/agent/api"
 	"tram/cmd/internal/cutdisk"
-	"tram/cmd/internal/sample"
 	"tram/cmd/internal/world"
 	"tram/sync/linktest"
 )
@@ -32,7 +27,12 @@ const (
 	cutReadyIn = 3 * time.Minute
 	// cutLeast is how long after it is ready the power goes at the latest, where the
 	// machine is quick; else as long as the last start took.
-	cutLeast = 6 * time.Second
+	cutLeast = 20 * time.Second
+	// cutWithin is how many writes and flushes after the random instant the power goes in
+	// every other cut, so that something is not flushed; cutWithinTime is how long they
+	// are waited for.
+	cutWithin     = 12
+	cutWithinTime = 3 * time.Second
 	// cutAhead is how many documents for the box may be under way, so that a slow one
 	// is not fed faster than it eats.
 	cutAhead = 4
@@ -63,6 +63,8 @@ func powercutCommand(bin *string) *cobra.Command {
 	cmd.Flags().IntVar(&p.memory, "memory", 96, "memory of the box in MiB")
 	cmd.Flags().StringVar(&p.image, "image", "dist/image/tram-cloud.img", "image of the appliance: make image IMAGE=cloud")
 	cmd.Flags().Uint64Var(&p.seed, "seed", uint64(time.Now().UnixNano()), "seed of instants and sizes")
+	cmd.Flags().DurationVar(&p.within, "within", 0, "no further cut after this time, whatever --count says; 0: all of them")
+	cmd.Flags().StringVar(&p.hold, "hold", "", "while this file exists the box stays dark after a cut, for other work of this machine")
 	cmd.Flags().BoolVar(&p.quick, "quick", false, "two cuts")
 	return cmd
 }
@@ -73,6 +75,8 @@ type powercut struct {
 	count, memory int
 	image         string
 	seed          uint64
+	within        time.Duration
+	hold          string
 
 	dir    string
 	world  *world.World
@@ -171,7 +175,11 @@ func (p *powercut) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.box = &box{dir: p.dir, image: filepath.Join(p.dir, "disk.img"), memory: p.memory, port: webPort, key: strings.TrimSpace(string(key)), http: newHTTP()}
+	serial, err := os.Create(filepath.Join(p.dir, "serial.log"))
+	if err != nil {
+		return err
+	}
+	p.box = &box{serialLog: serial, dir: p.dir, image: filepath.Join(p.dir, "disk.img"), memory: p.memory, port: webPort, key: strings.TrimSpace(string(key)), http: newHTTP()}
 	if err := p.fillDisk(ctx, inside.Dir, net.JoinHostPort(hostAsGuestSeesIt, port)); err != nil {
 		return err
 	}
@@ -283,7 +291,12 @@ func (p *powercut) storm(ctx context.Context) error {
 			}
 		})
 	}
+	begin := time.Now()
 	for n := range p.count {
+		if p.within > 0 && time.Since(begin) > p.within {
+			p.count = n
+			break
+		}
 		if err := p.cutOnce(ctx, n); err != nil {
 			cancel(fmt.Errorf("cut %d: %w", n+1, err))
 			break
@@ -320,6 +333,9 @@ func (p *powercut) cutOnce(ctx context.Context, n int) error {
 	if err := p.pair(ctx, n); err != nil {
 		return err
 	}
+	if err := p.waitToGoOn(ctx); err != nil {
+		return err
+	}
 	if err := p.box.on(); err != nil {
 		return err
 	}
@@ -330,6 +346,19 @@ func (p *powercut) cutOnce(ctx context.Context, n int) error {
 	p.boots = append(p.boots, seconds)
 	fmt.Fprintf(p.log, "cut %d of %d: ready again after %.1f s; %d of %d unflushed writes forgotten so far; %d + %d documents\n",
 		n+1, p.count, seconds, p.lost.Forgotten, p.lost.Volatile, len(p.toHost), len(p.toBox))
+	return nil
+}
+
+// waitToGoOn keeps the box dark while the machine is wanted for other work.
+func (p *powercut) waitToGoOn(ctx context.Context) error {
+	for p.hold != "" {
+		if _, err := os.Stat(p.hold); err != nil {
+			return nil
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -345,9 +374,11 @@ func (p *powercut) watch(ctx context.Context, most time.Duration) error {
 	before := p.durable
 	p.durable = map[string]int64{}
 	for end := time.Now().Add(most); ; {
-		now, err := p.box.arriving(ctx)
-		if err != nil {
-			return err
+		call, cancel := context.WithDeadline(ctx, end)
+		now, err := p.box.arriving(call)
+		cancel()
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			p.refuse(err) // a busy box; what is safe in it is looked at the next time
 		}
 		for id, received := range now {
 			if was, ok := before[id]; ok {
@@ -368,109 +399,4 @@ func (p *powercut) watch(ctx context.Context, most time.Duration) error {
 			return err
 		}
 	}
-}
-
-// pair leaves a large document and then an urgent one for the box while it is dark:
-// the urgent one has to be there first (P5).
-func (p *powercut) pair(ctx context.Context, n int) error {
-	if n%10 != 0 {
-		return nil
-	}
-	large, err := p.fromHost(ctx, fmt.Sprintf("V/v tệp lớn %d", n), 0, sample.SmallPDF(bulkSize, p.random.Uint64()))
-	if err != nil {
-		return err
-	}
-	urgent, err := p.fromHost(ctx, fmt.Sprintf("V/v hỏa tốc %d", n), 3, sample.SmallPDF(20_000, p.random.Uint64()))
-	if err != nil {
-		return err
-	}
-	p.pairs = append(p.pairs, [2]string{urgent, large})
-	return nil
-}
-
-func (p *powercut) fromHost(ctx context.Context, subject string, urgency uint8, file []byte) (string, error) {
-	doc, err := p.host.API.Send(ctx, api.DraftRequest{
-		To: []string{"H40.12"}, Subject: subject, Urgency: urgency, Files: []string{"van-ban.pdf"}, By: "lab",
-	}, []io.Reader{bytes.NewReader(file)})
-	if err != nil {
-		return "", err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.toBox[doc.ID.String()] = doc.Attachments[0].SHA256
-	return doc.ID.String(), nil
-}
-
-// size of a document: mostly letters, some scans.
-func (p *powercut) size(random *rand.Rand) int {
-	if random.IntN(5) == 0 {
-		return 1<<20 + random.IntN(2<<20)
-	}
-	return 3000 + random.IntN(60_000)
-}
-
-func (p *powercut) sendFromHost(ctx context.Context, n int, random *rand.Rand) error {
-	var ahead []string
-	for _, id := range p.ahead {
-		there, err := p.receipt(ctx, id)
-		if err != nil {
-			return err
-		}
-		if !there {
-			ahead = append(ahead, id)
-		}
-	}
-	p.ahead = ahead
-	if len(p.ahead) >= cutAhead {
-		return pauseOrEnd(ctx, time.Second)
-	}
-	id, err := p.fromHost(ctx, fmt.Sprintf("V/v đến %d", n), uint8(random.IntN(4)), sample.SmallPDF(p.size(random), random.Uint64()))
-	if err != nil {
-		return err
-	}
-	p.ahead = append(p.ahead, id)
-	return pauseOrEnd(ctx, time.Duration(1000+random.IntN(3000))*time.Millisecond)
-}
-
-// sendFromBox hands a document over until the box has said that it is saved: what is
-// not said to be saved is the sender's to repeat, under the same key.
-func (p *powercut) sendFromBox(ctx context.Context, n int, random *rand.Rand) error {
-	file := sample.SmallPDF(p.size(random), random.Uint64())
-	once := fmt.Sprintf("lab-%d-%d", p.seed, n)
-	for {
-		id, err := p.box.send(ctx, "H40.15", fmt.Sprintf("V/v đi %d", n), []string{"thuong", "khan", "thuong-khan", "hoa-toc"}[random.IntN(4)], once, file)
-		var status *statusError
-		switch {
-		case err == nil:
-			p.mu.Lock()
-			p.toHost[id] = digest(file)
-			p.mu.Unlock()
-			return pauseOrEnd(ctx, time.Duration(500+random.IntN(2000))*time.Millisecond)
-		case errors.As(err, &status) && status.status < 500 && status.status != http.StatusConflict && status.status != http.StatusTooManyRequests:
-			return fmt.Errorf("document %d from the box: %w", n, err)
-		}
-		p.refused[errorKind(err)]++
-		if err := pauseOrEnd(ctx, 200*time.Millisecond); err != nil || ctx.Err() != nil {
-			return err
-		}
-	}
-}
-
-// errorKind is what calls that were not answered have in common.
-func errorKind(err error) string {
-	var status *statusError
-	if errors.As(err, &status) {
-		return fmt.Sprintf("answer %d", status.status)
-	}
-	for ; errors.Unwrap(err) != nil; err = errors.Unwrap(err) {
-	}
-	return err.Error()
-}
-
-// pauseOrEnd is pause for a sender, to whom the end is no error.
-func pauseOrEnd(ctx context.Context, d time.Duration) error {
-	if err := pause(ctx, d); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
 }

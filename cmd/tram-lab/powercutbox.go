@@ -37,6 +37,8 @@ type box struct {
 	port   string
 	key    string // of the application
 	http   *http.Client
+	// serialLog keeps what the box says over all its starts, for a run that fails.
+	serialLog io.Writer
 
 	disk    *cutdisk.Disk
 	cmd     *exec.Cmd
@@ -108,6 +110,7 @@ func (b *box) listen(out io.Reader, ready chan struct{}) {
 		_, message, ok := strings.Cut(line, "tram-init: ")
 		b.mu.Lock()
 		b.said = append(b.said, line)
+		fmt.Fprintln(b.serialLog, time.Now().Format(time.TimeOnly), line)
 		var seconds float64
 		if _, err := fmt.Sscanf(message, "ready after %f s", &seconds); ok && err == nil && b.ready == 0 {
 			b.ready = seconds
@@ -126,8 +129,15 @@ func (b *box) serial() string {
 
 // wait waits until the office in the box is ready and its page answers.
 func (b *box) wait(ctx context.Context, most time.Duration) (guest float64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, most)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	go func(most time.Duration) {
+		// In seconds in which this program ran: one that was stopped loses none.
+		for seconds := time.NewTicker(time.Second); most > 0 && ctx.Err() == nil; most -= time.Second {
+			<-seconds.C
+		}
+		cancel()
+	}(most)
 	select {
 	case <-b.readyCh:
 	case <-b.done:

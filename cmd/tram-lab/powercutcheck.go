@@ -35,6 +35,12 @@ func digest(data []byte) string {
 // system has to be whole after its own check, and the audit chain after the
 // database's own recovery.
 func (p *powercut) cutAndLook(ctx context.Context) error {
+	if p.random.IntN(2) == 0 {
+		select {
+		case <-p.box.disk.CutAfter(1 + p.random.IntN(cutWithin)):
+		case <-time.After(cutWithinTime): // the box writes nothing
+		}
+	}
 	lost, err := p.box.cut(p.random)
 	if err != nil {
 		return err
@@ -78,15 +84,21 @@ func (p *powercut) cutAndLook(ctx context.Context) error {
 }
 
 // settle waits until everything has arrived with its receipt, and counts what did
-// not, what stands twice and what is not the same.
+// not, what stands twice and what is not the same. A box that is busy may leave a call
+// without an answer, which is asked again.
 func (p *powercut) settle(ctx context.Context) (badDocuments, error) {
 	for deadline := time.Now().Add(cutDrainIn); ; {
 		bad, err := p.countBad(ctx)
-		if err != nil {
+		late := time.Now().After(deadline)
+		switch {
+		case err != nil && (late || ctx.Err() != nil):
 			return bad, err
-		}
-		if bad.lost == 0 || bad.doubled > 0 || bad.altered > 0 || time.Now().After(deadline) {
+		case err != nil:
+			p.refuse(err)
+		case bad.lost == 0 || bad.doubled > 0 || bad.altered > 0 || late:
 			return bad, p.order(ctx)
+		default:
+			fmt.Fprintf(p.log, "under way: %d of %d\n", bad.lost, len(p.toHost)+len(p.toBox))
 		}
 		if err := pause(ctx, time.Second); err != nil {
 			return bad, err

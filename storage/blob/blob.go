@@ -101,6 +101,9 @@ type stripe struct {
 	leafs [256]bool // inner folders that are durable
 }
 
+// leaf tells whether the inner folder of a digest is durable.
+func (l *stripe) leaf(sha [32]byte) *bool { return &l.leafs[sha[0]<<4|sha[1]>>4] }
+
 // Open opens or makes a store in dir and removes what a crash left unnamed.
 func Open(dir string, o Options) (*Store, error) {
 	s := &Store{dir: dir, disk: o.Disk, minFree: o.MinFree, log: o.Logger, pins: map[[32]byte]time.Time{}}
@@ -260,7 +263,7 @@ func (s *Store) has(sha [32]byte, size int64) bool {
 }
 
 // adopt makes the closed, synced file at path the content sha. It returns with
-// the name durable and path gone.
+// the name durable and path gone, or with an error.
 func (s *Store) adopt(path string, sha [32]byte, size int64) error {
 	lock := s.stripe(sha)
 	lock.Lock()
@@ -274,42 +277,55 @@ func (s *Store) adopt(path string, sha [32]byte, size int64) error {
 		if err := s.disk.Remove(path); err != nil {
 			return err
 		}
-	} else {
-		s.pin(sha)
-		if err := s.disk.Rename(path, target); err != nil {
-			return err
-		}
+		return s.settle(lock, sha, leaf)
 	}
-	return s.disk.SyncDir(leaf)
-}
-
-// prepare makes the folders of a digest durable, once in a process: an earlier
-// process may have been killed between making and syncing them.
-func (s *Store) prepare(lock *stripe, sha [32]byte, leaf string) error {
-	outer := filepath.Dir(leaf)
-	inner := &lock.leafs[sha[0]<<4|sha[1]>>4]
-	if *inner {
-		return nil
-	}
-	if err := s.mkdir(outer, s.dir, lock.ready); err != nil {
+	s.pin(sha)
+	if err := s.disk.Rename(path, target); err != nil {
 		return err
 	}
-	lock.ready = true
-	if err := s.mkdir(leaf, outer, false); err != nil {
-		return err
+	if err := s.settle(lock, sha, leaf); err != nil {
+		// Nobody was told of it, and a name that may not last is not to be found. What
+		// the file is a part of goes on from it.
+		return errors.Join(err, s.disk.Rename(target, path))
 	}
-	*inner = true
 	return nil
 }
 
-func (s *Store) mkdir(dir, parent string, done bool) error {
-	if done {
+// prepare makes the folders of a digest.
+func (s *Store) prepare(lock *stripe, sha [32]byte, leaf string) error {
+	if *lock.leaf(sha) {
 		return nil
 	}
-	if err := s.disk.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	for _, dir := range []string{filepath.Dir(leaf), leaf} {
+		if err := s.disk.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle makes the name of a content durable, and then those of its folders, once in a
+// process: an earlier process may have been killed between making and syncing them. In
+// this order a file system with a journal writes them all at the first sync, and the
+// others find nothing left to write.
+func (s *Store) settle(lock *stripe, sha [32]byte, leaf string) error {
+	if err := s.disk.SyncDir(leaf); err != nil {
 		return err
 	}
-	return s.disk.SyncDir(parent)
+	inner := lock.leaf(sha)
+	if *inner {
+		return nil
+	}
+	if err := s.disk.SyncDir(filepath.Dir(leaf)); err != nil {
+		return err
+	}
+	if !lock.ready {
+		if err := s.disk.SyncDir(s.dir); err != nil {
+			return err
+		}
+	}
+	lock.ready, *inner = true, true
+	return nil
 }
 
 // Free returns how many bytes may still be stored: what is free on the volume

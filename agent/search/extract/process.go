@@ -40,7 +40,8 @@ type Process struct {
 	Program string // that has Command
 	Time    time.Duration
 	Memory  int64
-	Text    int // how much of the beginning of the text is wanted, in bytes; 0: MaxText
+	Wait    time.Duration // how long to wait at most, before it starts, while the machine is short of memory; 0: not at all
+	Text    int           // how much of the beginning of the text is wanted, in bytes; 0: MaxText
 }
 
 // Read reads the text of a file of that kind. body is a file of the operating
@@ -56,10 +57,14 @@ func (p Process) Read(ctx context.Context, kind string, body io.Reader) (Text, e
 	if p.Text <= 0 || p.Text > MaxText {
 		p.Text = MaxText
 	}
+	awaitMemory(ctx, pressureFile, p.Wait)
+	if ctx.Err() != nil {
+		return Text{}, ctx.Err()
+	}
 	limited, cancel := context.WithTimeout(ctx, p.Time)
 	defer cancel()
 	cmd := exec.CommandContext(limited, p.Program, Command, kind, strconv.FormatInt(p.Memory, 10), strconv.Itoa(p.Text))
-	cmd.Env = append(environment(), "GOMAXPROCS=1", "GOTRACEBACK=none", fmt.Sprintf("GOMEMLIMIT=%d", p.Memory/2))
+	cmd.Env = append(environment(), "GODEBUG=memprofilerate=0", "GOMAXPROCS=1", "GOTRACEBACK=none", fmt.Sprintf("GOMEMLIMIT=%d", p.Memory/2))
 	cmd.Dir = os.TempDir()
 	cmd.WaitDelay = time.Second
 	cmd.Stdin = body

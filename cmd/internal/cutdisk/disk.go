@@ -36,6 +36,8 @@ type Disk struct {
 	bytes    int
 	flushes  int
 	off      bool // the power is cut
+	left     int  // requests until it fails by itself; 0: it does not
+	failed   chan struct{}
 }
 
 type write struct {
@@ -105,6 +107,9 @@ func (d *Disk) Write(p []byte, at int64, durable bool) error {
 	}
 	d.volatile = append(d.volatile, write{at, p})
 	d.bytes += len(p)
+	if d.fail() {
+		return errOff
+	}
 	if durable {
 		// Older writes to the same place must not come over it later: all become durable.
 		return d.destage(0)
@@ -131,11 +136,36 @@ func (d *Disk) destage(most int) error {
 func (d *Disk) Flush() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.off {
+	if d.off || d.fail() {
 		return errOff
 	}
 	d.flushes++
 	return d.destage(0)
+}
+
+// CutAfter has the power fail by itself at the n-th write or flush from now, n ≥ 1,
+// where a cut at any instant would mostly hit a guest that has flushed all it wrote:
+// such a write stays volatile, such a flush does nothing, and neither they nor what
+// comes later is answered. The channel is closed when it happens; [Disk.Cut] has to
+// follow.
+func (d *Disk) CutAfter(n int) <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left, d.failed = n, make(chan struct{})
+	return d.failed
+}
+
+// fail counts a write or a flush, and tells whether the power fails at it.
+func (d *Disk) fail() bool {
+	if d.left == 0 {
+		return false
+	}
+	if d.left--; d.left > 0 {
+		return false
+	}
+	d.off = true
+	close(d.failed)
+	return true
 }
 
 // Lost is what a cut did.
@@ -150,7 +180,7 @@ type Lost struct {
 func (d *Disk) Cut(random *rand.Rand) (Lost, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.off = true
+	d.off, d.left = true, 0
 	lost := Lost{Volatile: len(d.volatile)}
 	keep := random.Float64() // some caches were nearly written back, others not at all
 	for _, w := range d.volatile {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -76,6 +77,29 @@ func TestACutForgetsWhatWasNotFlushedAndNothingElse(t *testing.T) {
 	}
 	if forgotten < 100 || forgotten > 300 || torn == 0 {
 		t.Errorf("of 400 writes %d were forgotten and %d torn", forgotten, torn)
+	}
+}
+
+func TestThePowerFailsAtAWriteOrAFlush(t *testing.T) {
+	for n, want := range map[int]Lost{1: {Volatile: 1}, 2: {Volatile: 2}, 3: {Volatile: 2}, 4: {Volatile: 1}} {
+		d, _ := newDisk(t, 64*sector)
+		failed := d.CutAfter(n)
+		for step, err := range []error{
+			d.Write(fill('a', 1), 0, false), d.Write(fill('b', 1), sector, false), d.Flush(), d.Write(fill('c', 1), 2*sector, true), d.Flush(),
+		} {
+			if off := step+1 >= n; errors.Is(err, errOff) != off {
+				t.Errorf("power fails at request %d: request %d gave %v", n, step+1, err)
+			}
+		}
+		select {
+		case <-failed:
+		default:
+			t.Errorf("the power failed at request %d and nobody was told", n)
+		}
+		lost, err := d.Cut(rand.New(rand.NewPCG(1, 1)))
+		if err != nil || lost.Volatile != want.Volatile {
+			t.Errorf("power fails at request %d: %+v, %v; want %d volatile", n, lost, err, want.Volatile)
+		}
 	}
 }
 

@@ -39,7 +39,8 @@ const (
 
 var errProtocol = errors.New("not the protocol of network block devices")
 
-// Serve answers an emulator on one connection until it has gone.
+// Serve answers an emulator on one connection until it has gone. Without power there
+// is no answer, and no error either: a guest must not learn of the cut.
 func (d *Disk) Serve(c net.Conn) error {
 	defer c.Close()
 	s := &session{d: d, r: bufio.NewReader(c), w: c}
@@ -48,6 +49,10 @@ func (d *Disk) Serve(c net.Conn) error {
 	}
 	for {
 		more, err := s.request()
+		if errors.Is(err, errOff) {
+			_, err = io.Copy(io.Discard, s.r)
+			return err
+		}
 		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
 			return nil // killed
 		}
@@ -142,6 +147,8 @@ func (s *session) request() (bool, error) {
 	}
 	code := uint32(0)
 	switch {
+	case errors.Is(err, errOff):
+		return false, err
 	case errors.Is(err, errRange):
 		code, data = errorInvalid, nil
 	case err != nil:
