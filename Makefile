@@ -37,7 +37,7 @@ TARGETS ?= linux/386 linux/amd64 linux/arm linux/arm64 linux/loong64 linux/ppc64
 export CGO_ENABLED = 0
 
 .PHONY: help build token run test test-short kill kill-tree backup-kill stampede fleet outage hotfolder brokers bench bench-footprint bench-api bench-search bench-pages shots lab lab-quick fuzz lint fmt-check vet staticcheck \
-	tidy-check cross packages package-tools deps deps-check tools lab-tools image image-tools powercut clean
+	tidy-check cross packages package-tools packages-test stick stick-test deps deps-check tools lab-tools image image-tools powercut clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -53,7 +53,7 @@ run: build ## a hub and two offices with sample documents, until Ctrl-C
 
 test: tools fmt-check ## everything: format, vet, all tests with the race detector, a short kill test
 	CGO_ENABLED=1 go vet -race ./...
-	CGO_ENABLED=1 CI=1 go test -race -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) $$(go list ./... | grep -vxF "$$(go list $(PLAIN))")
+	CGO_ENABLED=1 CI=1 go test -race -p 3 -shuffle=on -vet=off -timeout 25m $(TESTFLAGS) $$(go list ./... | grep -vxF "$$(go list $(PLAIN))")
 	@echo "Pages with work that goes on beside them:"
 	CGO_ENABLED=1 CI=1 go test -race -vet=off -run 'Stick|Package|SendTwice|StatusAnswers|MoveTheStatus|AdministrationAction|SupportArchive' ./agent/web
 	@echo "What the race detector has nothing to see in, with pages in browsers; they wait a lot, so three at a time:"
@@ -149,6 +149,7 @@ vet:
 
 staticcheck:
 	GOOS=windows go vet ./cmd/tram ./cmd/tram-hub
+	GOARCH=386 go vet ./cmd/tram ./cmd/tram-hub ./cmd/tram-init
 	CGO_ENABLED=1 go vet ./cmd/tram-token
 	go run $(STATICCHECK) ./...
 
@@ -179,6 +180,21 @@ packages: package-tools ## deb, rpm, apk, zip and installer of both programs, in
 	$(MAKE) cross VERSION=$(RELEASE) TARGETS="linux/386 linux/amd64 linux/arm linux/arm64 windows/386 windows/amd64 windows/arm64"
 	packaging/packages/build $(RELEASE) dist dist/packages
 	@[ -z "$(HUB)" ] || dist/tram-hub-linux-$$(go env GOARCH) software sign dist/packages --version $(RELEASE) --data $(HUB)
+
+# Platforms of a stick; PACKAGES= leaves the packages out, which need more tools to make.
+STICK ?= linux/amd64 linux/386 linux/arm64 linux/arm windows/amd64 windows/386 windows/arm64
+PACKAGES ?= yes
+
+stick: ## contents of a USB stick in dist/stick; HUB=DIR signs with a hub's software key, CSV=FILE invites its offices, or INVITES=DIR; STICK: platforms, PACKAGES= for none
+	@if [ -n "$(PACKAGES)" ]; then $(MAKE) packages RELEASE=$(RELEASE) HUB=; else $(MAKE) cross VERSION=$(RELEASE) TARGETS="$(sort $(STICK) linux/$(shell go env GOARCH))"; fi
+	HUB="$(HUB)" CSV="$(CSV)" INVITES="$(INVITES)" STICK="$(STICK)" packaging/stick/build $(RELEASE) dist dist/stick
+
+stick-test: package-tools ## a stick's contents in a bare Debian root with systemd: two commands, one answer, to the first delivered documents; says how long it took
+	@arch=$$(go env GOARCH); for program in $(PROGRAMS); do go build $(BUILDFLAGS) -o dist/try/$$program-linux-$$arch ./cmd/$$program || exit 1; done
+	packaging/stick/try dist/try
+
+packages-test: package-tools ## packages: the same bytes in two builds, lintian, and their lives in clean roots, with programs of all processors
+	packaging/packages/try
 
 deps: ## write the modules of each program to packaging/dependencies.txt
 	@$(MAKE) -s list-deps > packaging/dependencies.txt

@@ -20,7 +20,7 @@ type Letter struct {
 	Entry   office.Entry `json:"entry"`
 	Dead    bool         `json:"dead"`
 	Tries   int          `json:"tries"`
-	Since   time.Time    `json:"since"` // of the first try, zero before it
+	Since   time.Time    `json:"since,omitzero"` // of the first try, none before it
 	Due     time.Time    `json:"due"`
 	Failure *Failure     `json:"failure,omitempty"` // of the last try
 }

@@ -21,15 +21,15 @@ type State struct {
 	State    string          `json:"state"` // "running", "failing" or "paused"
 	// Failure is why it fails or has paused by itself, Since since when.
 	Failure   *Failure  `json:"failure,omitempty"`
-	Since     time.Time `json:"since"`
+	Since     time.Time `json:"since,omitzero"`
 	Waiting   int       `json:"waiting"` // entries, dead letters left out
 	Dead      int       `json:"dead"`    // dead letters
 	Delivered int64     `json:"delivered"`
 	// Collected is how many rounds have ended well since the start, as Delivered
 	// counts entries.
 	Collected    int64     `json:"collected"`
-	LastDelivery time.Time `json:"last_delivery"`
-	LastRound    time.Time `json:"last_round"`
+	LastDelivery time.Time `json:"last_delivery,omitzero"`
+	LastRound    time.Time `json:"last_round,omitzero"`
 }
 
 // States a connector is in.

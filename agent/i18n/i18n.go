@@ -6,9 +6,10 @@
 //	"send.saved": {"vi": "Đã lưu lúc {time}.", "en": "Saved at {time}."}
 //
 // Messages are whole sentences with named placeholders, never pieces to be
-// joined. It promises that every key has both languages with the same
-// placeholders (a test holds that) and that an unknown key shows itself
-// instead of nothing.
+// joined. An int or int64 in one is a count and written as [Count] does; a number that
+// is a name, such as a document's, is given as text. The package promises that every key
+// has both languages with the same placeholders (a test holds that) and that an unknown
+// key shows itself instead of nothing.
 package i18n
 
 import (
@@ -20,6 +21,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -151,7 +153,8 @@ func (w *words) get(key string) (message, bool) {
 type Speaker interface{ Text(lang Lang) string }
 
 // T returns the message named key in lang with its placeholders filled in. A
-// [Speaker] is said in lang, other values are formatted with fmt.Sprint. An
+// [Speaker] is said in lang, an int is a [Count], other values are formatted with
+// fmt.Sprint. An
 // unknown key is returned as it is.
 func T(lang Lang, key string, args ...Args) string {
 	m, ok := catalogue.get(key)
@@ -169,9 +172,34 @@ func T(lang Lang, key string, args ...Args) string {
 				value = ""
 			case Speaker:
 				value = v.Text(lang)
+			case int:
+				value = Count(lang, int64(v))
+			case int64:
+				value = Count(lang, v)
+			case json.Number: // of a [Said] that was kept
+				if n, err := v.Int64(); err == nil {
+					value = Count(lang, n)
+				}
 			}
 			text = strings.ReplaceAll(text, "{"+name+"}", fmt.Sprint(value))
 		}
+	}
+	return text
+}
+
+// Count writes a count with its thousands apart, from five digits on: "11.000" in
+// Vietnamese, "11,000" in English, but "9999" in both.
+func Count(lang Lang, n int64) string {
+	text := strconv.FormatInt(n, 10)
+	if n > -10_000 && n < 10_000 {
+		return text
+	}
+	point := "."
+	if lang == English {
+		point = ","
+	}
+	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
+		text = text[:at] + point + text[at:]
 	}
 	return text
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"math"
 	"regexp"
 	"slices"
 	"testing"
@@ -76,6 +77,21 @@ func TestT(t *testing.T) {
 	}
 	if got := Parse(""); got != Vietnamese {
 		t.Errorf("Parse of nothing gave %q", got)
+	}
+}
+
+func TestCountsHaveTheirThousandsApart(t *testing.T) {
+	for _, tt := range []struct {
+		n      int64
+		vi, en string
+	}{
+		{0, "0", "0"}, {2026, "2026", "2026"}, {9_999, "9999", "9999"}, {10_000, "10.000", "10,000"}, {11_000, "11.000", "11,000"},
+		{1_234_567, "1.234.567", "1,234,567"}, {-9_999, "-9999", "-9999"}, {-100_000, "-100.000", "-100,000"},
+		{math.MinInt64, "-9.223.372.036.854.775.808", "-9,223,372,036,854,775,808"},
+	} {
+		if vi, en := Count(Vietnamese, tt.n), Count(English, tt.n); vi != tt.vi || en != tt.en {
+			t.Errorf("%d: %q and %q, want %q and %q", tt.n, vi, en, tt.vi, tt.en)
+		}
 	}
 }
 

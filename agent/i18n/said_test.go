@@ -15,7 +15,7 @@ func TestAMessageIsKeptAndSaidInTheReadersLanguage(t *testing.T) {
 	}{
 		{"plain", Say("office.failed.expired"), T(Vietnamese, "office.failed.expired"), T(English, "office.failed.expired")},
 		{"text and number", Say("office.refused.other", Args{"code": 1000000, "text": "“x”"}),
-			"Trung tâm từ chối (mã 1000000). “x”", "The hub refused it (code 1000000). “x”"},
+			"Trung tâm từ chối (mã 1.000.000). “x”", "The hub refused it (code 1,000,000). “x”"},
 		{"a message in a message", Say("office.status.unsent", Args{"reason": inner}),
 			T(Vietnamese, "office.status.unsent", Args{"reason": T(Vietnamese, "office.refused.18")}),
 			T(English, "office.status.unsent", Args{"reason": T(English, "office.refused.18")})},

@@ -247,11 +247,11 @@ type WorkCount struct{ Urgent, ToAccept, Requests, Returned, Failed, Unsent int 
 type Summary struct {
 	Waiting      int       `json:"waiting"` // documents not yet at the hub
 	WaitingBytes int64     `json:"waiting_bytes"`
-	Oldest       time.Time `json:"oldest"` // creation of the oldest of them
+	Oldest       time.Time `json:"oldest,omitzero"` // creation of the oldest of them
 	ByUrgency    [4]int    `json:"by_urgency"`
 	// Since is the creation of the oldest of them by urgency; zero: there is none.
 	Since      [4]time.Time `json:"-"`
 	Unaccepted int          `json:"unaccepted"` // incoming without an answer
-	LastIn     time.Time    `json:"last_in"`
-	LastOut    time.Time    `json:"last_out"`
+	LastIn     time.Time    `json:"last_in,omitzero"`
+	LastOut    time.Time    `json:"last_out,omitzero"`
 }

@@ -163,17 +163,17 @@ func (h *host) installOther(s Setup) error {
 	if err != nil {
 		return err
 	}
-	if h.isSetUp(s, handle) {
-		s.say("service.step.unit-same", i18n.Args{"name": s.Name})
-		return setRecovery(s.Name)
+	key := "service.step.unit-same"
+	if !h.isSetUp(s, handle) {
+		key = "service.step.unit"
+		if err := handle.Install(); err != nil {
+			return failed("install service", err)
+		}
 	}
-	if err := handle.Install(); err != nil {
-		return failed("install service", err)
+	s.say(key, i18n.Args{"name": s.Name})
+	if err := setRecovery(s.Name); err != nil { // a service that has to be started by hand is still one
+		s.warn("service.step.no-recovery", i18n.Args{"name": s.Name, "why": err.Error()})
 	}
-	if err := setRecovery(s.Name); err != nil {
-		return failed("set restart policy", err)
-	}
-	s.say("service.step.unit", i18n.Args{"name": s.Name})
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -13,6 +14,19 @@ import (
 )
 
 func privileged() bool { return os.Geteuid() == 0 }
+
+// outliveTerminal keeps the service running when a terminal is closed from which a
+// start script put it into the background, as those of SysV do: its words then go into
+// a file. One that speaks to the terminal ends with it.
+func outliveTerminal() {
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode().IsRegular() {
+		signal.Ignore(syscall.SIGHUP)
+	}
+}
+
+// letOutlive has what this process starts from now on outlive the terminal, from its
+// first instant: what is ignored is inherited.
+func letOutlive() { signal.Ignore(syscall.SIGHUP) }
 
 // setAside makes room for a new program file. A running program may be
 // replaced here, so there is nothing to do.

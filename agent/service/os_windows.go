@@ -12,6 +12,12 @@ import (
 
 func privileged() bool { return windows.GetCurrentProcessToken().IsElevated() }
 
+// outliveTerminal has nothing to do: services have no terminal here.
+func outliveTerminal() {}
+
+// letOutlive has nothing to do, either.
+func letOutlive() {}
+
 // setAside renames a program file that may be running: Windows lets a running
 // file be renamed but not replaced.
 func setAside(target string) error {

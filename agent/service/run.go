@@ -36,6 +36,7 @@ func Run(ctx context.Context, name string, o RunOptions, run Func) error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	outliveTerminal()
 	if runtime.GOOS == "windows" && !kardianos.Interactive() {
 		return runManaged(ctx, name, o, run)
 	}

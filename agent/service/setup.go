@@ -158,6 +158,7 @@ func control(s Setup, do func(kardianos.Service, State) error) error {
 	if state == NotInstalled {
 		return problem.New(problem.Conflict, "service.not-installed", "", i18n.Args{"name": s.Name})
 	}
+	letOutlive()
 	if err := do(h, state); err != nil {
 		return problem.New(problem.Failed, "service.manager-refused", "", i18n.Args{"name": s.Name}).Because(err)
 	}

@@ -8,4 +8,6 @@ import "syscall"
 const childOnly = false
 
 // become makes this process another program's. It returns only when it fails.
-func become(program string, args, env []string) error { return syscall.Exec(program, args, env) }
+func become(program string, args, env []string) error {
+	return patiently(func() error { return syscall.Exec(program, args, env) })
+}

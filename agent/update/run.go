@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +25,8 @@ const (
 	// ProveTime for a word on its trial.
 	stopTime = 25 * time.Second
 	hangTime = time.Minute
+	// busyTime is how long a program may be open for writing elsewhere.
+	busyTime = 2 * time.Second
 )
 
 // SlotOfProcess is the version of the slot that this process was started from, ""
@@ -155,17 +158,21 @@ func clean(env []string) []string {
 
 // child runs a slot's program beside this one until it ends or ctx does.
 func (r Runner) child(ctx context.Context, start Start, ready func()) error {
-	cmd := exec.Command(start.Program, r.Args[1:]...)
-	cmd.Env, cmd.Stderr = environment(start, true), os.Stderr
-	in, err := cmd.StdinPipe()
+	var cmd *exec.Cmd
+	var in io.WriteCloser
+	var out io.ReadCloser
+	err := patiently(func() (err error) {
+		cmd = exec.Command(start.Program, r.Args[1:]...)
+		cmd.Env, cmd.Stderr = environment(start, true), os.Stderr
+		if in, err = cmd.StdinPipe(); err != nil {
+			return err
+		}
+		if out, err = cmd.StdoutPipe(); err != nil {
+			return err
+		}
+		return cmd.Start()
+	})
 	if err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
 		return r.failed(start, err)
 	}
 	done := make(chan error, 1)
@@ -195,6 +202,17 @@ func (r Runner) child(ctx context.Context, start Start, ready func()) error {
 				r.Store.o.Logger.Error("new version does not answer for itself", "version", start.Version)
 				return errors.Join(r.Store.Failing(start.Version, Unhealthy), stop(in, cmd, done))
 			}
+		}
+	}
+}
+
+// patiently starts a program, again while another process has it open for writing. That
+// is one which was just being started when the program was written, until it becomes
+// itself.
+func patiently(start func() error) error {
+	for until := time.Now().Add(busyTime); ; time.Sleep(busyTime / 100) {
+		if err := start(); !errors.Is(err, syscall.ETXTBSY) || time.Now().After(until) {
+			return err
 		}
 	}
 }

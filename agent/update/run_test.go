@@ -182,3 +182,31 @@ func watchStarts(dir string, ended chan error) (string, bool) {
 		}
 	}
 }
+
+// TestAProgramThatIsStillOpenForWritingStarts: as when a process that was being started
+// while the program was written has inherited the file until it becomes itself.
+func TestAProgramThatIsStillOpenForWritingStarts(t *testing.T) {
+	if childOnly {
+		t.Skip("no system but Unix refuses to start such a program in this way")
+	}
+	program := filepath.Join(t.TempDir(), "program")
+	body, err := os.ReadFile("/bin/true")
+	if err == nil {
+		err = os.WriteFile(program, body, 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.OpenFile(program, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		time.Sleep(200 * time.Millisecond)
+		held.Close()
+	}()
+	tries := 0
+	if err := patiently(func() error { tries++; return exec.Command(program).Run() }); err != nil || tries < 2 {
+		t.Errorf("started after %d tries: %v", tries, err)
+	}
+}

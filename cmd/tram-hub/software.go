@@ -25,7 +25,7 @@ import (
 // softwareCommand is about new versions of the office's program.
 func softwareCommand(c *cli.Console) *cobra.Command {
 	group := &cobra.Command{Use: "software", Short: "hub.software.short"}
-	group.AddCommand(softwareAddCommand(c), softwareListCommand(c), softwareShowCommand(c), softwareOfficesCommand(c), softwareStageCommand(c), softwareExportCommand(c), softwareSignCommand(c))
+	group.AddCommand(softwareAddCommand(c), softwareListCommand(c), softwareShowCommand(c), softwareOfficesCommand(c), softwareStageCommand(c), softwareExportCommand(c), softwareSignCommand(c), softwareGuideCommand(c))
 	for _, do := range []string{"pause", "resume", "withdraw"} {
 		cmd := &cobra.Command{Use: do + " VERSION", Short: "hub.software." + do + ".short", Args: cli.Args(1, 1)}
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {

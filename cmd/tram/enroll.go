@@ -72,6 +72,9 @@ func enrollCommand(c *cli.Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if result.State == enroll.Already && joined.State != enroll.Already {
+			result.State = enroll.Enrolled // just now, by the running service
+		}
 		return c.Print(result, func(w io.Writer) {
 			fmt.Fprintln(w, c.T("tram.enroll."+string(result.State), i18n.Args{"code": result.Code, "name": result.Name, "hub": result.Hub}))
 			if result.why != nil {

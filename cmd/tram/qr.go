@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -78,8 +79,17 @@ func afterInstall(c *cli.Console, folder string) {
 	}
 	invites := filepath.Join(folder, invitesFolder)
 	if _, err := os.Stat(invites); folder == "" || err != nil {
-		c.Say("cli.install.next.tram")
+		c.Say("cli.install.next.tram", i18n.Args{"command": enrolCommand()})
 		return
 	}
-	c.Say("tram.install.next", i18n.Args{"path": invites})
+	c.Say("tram.install.next", i18n.Args{"command": enrolCommand(), "path": invites})
+}
+
+// enrolCommand is how enrolling is called on this kind of machine: Windows has no sudo,
+// and finds no program in a folder of its own by its name.
+func enrolCommand() string {
+	if folder := os.Getenv("ProgramFiles"); runtime.GOOS == "windows" && folder != "" {
+		return `"` + filepath.Join(folder, "tram", "tram.exe") + `" enroll`
+	}
+	return "sudo tram enroll"
 }

@@ -176,6 +176,12 @@ func (h Harness) changes(t *testing.T) {
 
 func (h Harness) oversize(t *testing.T) {
 	s := h.open(t)
+	// A hub may first have seen the office's session of before, which a broker forgets late.
+	s.works(h.Lossy)
+	baseline := map[*observer]int{}
+	for _, o := range []*observer{s.office, s.hub} {
+		_, baseline[o] = o.counts()
+	}
 	for _, bulk := range []bool{false, true} {
 		for _, from := range []exchange.Transport{s.Office, s.Hub} {
 			if err := from.Send(t.Context(), make([]byte, wire.MaxFrame+1), bulk); err == nil {
@@ -184,8 +190,8 @@ func (h Harness) oversize(t *testing.T) {
 		}
 	}
 	s.works(false)
-	for _, o := range []*observer{s.office, s.hub} {
-		if _, downs := o.counts(); downs > 0 {
+	for o, before := range baseline {
+		if _, downs := o.counts(); downs > before {
 			t.Errorf("%s: link went down for a frame that was not sent", o.name)
 		}
 	}

@@ -322,7 +322,7 @@ func TestADocumentArrivesByteForByte(t *testing.T) {
 	for _, want := range []string{
 		"Một văn bản điện tử đã đến UBND xã An Bình (H40.01) qua Trạm.", "An electronic document has come to", "Trích yếu: " + doc.Subject,
 		"Con dấu số của nơi gửi: Hợp lệ – UBND phường Tân Lập (H40.02), lúc 10:00 23/11/2026", "Seal of the sending office: Valid",
-		"1. Công văn số 15.pdf (10000 byte): Hợp lệ", "SHA-256 " + strings.Repeat("ab", 32), "Độ khẩn: Hỏa tốc",
+		"1. Công văn số 15.pdf (10.000 byte): Hợp lệ", "SHA-256 " + strings.Repeat("ab", 32), "Độ khẩn: Hỏa tốc",
 		"https://tram.lan:8443/van-ban-den/" + doc.ID.String(), "Trả lời thư này không tới Trạm", "Replies do not reach Trạm",
 	} {
 		if !strings.Contains(p.text, want) {

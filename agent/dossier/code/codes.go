@@ -66,7 +66,7 @@ func ParseDossier(s string) (Dossier, error) {
 	}
 	n, err := strconv.Atoi(m[3])
 	if err != nil || n < 1 {
-		return Dossier{}, problem.New(problem.Usage, "dossier-code.number", "dossier", i18n.Args{"number": m[3], "most": MaxNumber})
+		return Dossier{}, problem.New(problem.Usage, "dossier-code.number", "dossier", i18n.Args{"number": m[3], "most": strconv.Itoa(MaxNumber)})
 	}
 	return Dossier{Agency: m[1], Day: day, Number: n, digits: len(m[3])}, nil
 }
@@ -84,7 +84,7 @@ func NewDossier(form Form, agency string, day time.Time, number int) (Dossier, e
 	case y < century || y >= century+100:
 		return Dossier{}, problem.New(problem.Usage, "dossier-code.year", "day", i18n.Args{"year": y, "least": century, "most": century + 99})
 	case number < 1 || number > MaxNumber:
-		return Dossier{}, problem.New(problem.Usage, "dossier-code.number", "number", i18n.Args{"number": number, "most": MaxNumber})
+		return Dossier{}, problem.New(problem.Usage, "dossier-code.number", "number", i18n.Args{"number": strconv.Itoa(number), "most": strconv.Itoa(MaxNumber)})
 	}
 	return Dossier{Agency: agency, Day: time.Date(y, m, d, 0, 0, 0, 0, time.UTC), Number: number}, nil
 }

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -102,9 +101,9 @@ func (w words) chart(day []report.Hour) DayChart {
 	for i := len(day) - 1; i >= 0; i-- {
 		h, left := day[i], "–"
 		if h.Waiting >= 0 {
-			left = strconv.Itoa(h.Waiting)
+			left = w.Count(h.Waiting)
 		}
-		c.Table.Rows = append(c.Table.Rows, []page.Cell{{Text: h.At.In(page.Zone).Format("15:04 02/01"), Whole: true}, {Text: strconv.Itoa(h.Sent)}, {Text: strconv.Itoa(h.Received)}, {Text: left}})
+		c.Table.Rows = append(c.Table.Rows, []page.Cell{{Text: h.At.In(page.Zone).Format("15:04 02/01"), Whole: true}, {Text: w.Count(h.Sent)}, {Text: w.Count(h.Received)}, {Text: left}})
 	}
 	return c
 }

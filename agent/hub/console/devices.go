@@ -195,7 +195,7 @@ func (s *site) showDevices(ctx context.Context, v *page.Visit, a asked, failed e
 // row is a box in the list.
 func (w words) row(d fleet.Agent) DeviceRow {
 	r := DeviceRow{Href: deviceHref(d.Code), Name: w.name(d), Code: d.Code, Cluster: w.cluster(d.Cluster), State: w.tag(d),
-		Reason: w.short(d), Since: w.since(d), Seen: w.seen(d), Queue: w.queue(d), Waiting: strconv.Itoa(d.Waiting),
+		Reason: w.short(d), Since: w.since(d), Seen: w.seen(d), Queue: w.queue(d), Waiting: w.Count(d.Waiting),
 		Software: strings.TrimPrefix(d.Software, "tram "), Certificate: w.certificate(d), Disk: w.disk(d), Clock: w.offset(d), SIM: w.sim(d),
 		Stale: d.State == fleet.OutOfContact || d.State == fleet.OutOfContactGroup}
 	r.Tick = w.T("console.bulk.tick", i18n.Args{"name": r.Name})

@@ -89,13 +89,13 @@ func share(w words, l rollup.Line) string {
 func (w words) sum(t rollup.Table) []page.Fact {
 	l := t.Sum
 	return []page.Fact{
-		{Name: w.T("console.dossiers.taken"), Value: strconv.Itoa(l.Taken)},
-		{Name: w.T("console.dossiers.early"), Value: strconv.Itoa(l.Early)},
-		{Name: w.T("console.dossiers.on-time"), Value: strconv.Itoa(l.OnTime)},
-		{Name: w.T("console.dossiers.late"), Value: strconv.Itoa(l.Late)},
+		{Name: w.T("console.dossiers.taken"), Value: w.Count(l.Taken)},
+		{Name: w.T("console.dossiers.early"), Value: w.Count(l.Early)},
+		{Name: w.T("console.dossiers.on-time"), Value: w.Count(l.OnTime)},
+		{Name: w.T("console.dossiers.late"), Value: w.Count(l.Late)},
 		{Name: w.T("console.dossiers.share"), Value: share(w, l)},
-		{Name: w.T("console.dossiers.open"), Value: strconv.Itoa(l.Open)},
-		{Name: w.T("console.dossiers.open-late"), Value: strconv.Itoa(l.OpenLate)},
+		{Name: w.T("console.dossiers.open"), Value: w.Count(l.Open)},
+		{Name: w.T("console.dossiers.open-late"), Value: w.Count(l.OpenLate)},
 	}
 }
 

@@ -150,7 +150,7 @@ func (s *site) batchView(ctx context.Context, v *page.Visit, name string) (Board
 	view.Path = batchHref(name)
 	facts := page.Section{}
 	for _, state := range inviteStates {
-		facts.Facts = append(facts.Facts, page.Fact{Name: v.T("console.invite.state." + string(state)), Value: strconv.Itoa(counts[state])})
+		facts.Facts = append(facts.Facts, page.Fact{Name: v.T("console.invite.state." + string(state)), Value: v.Count(counts[state])})
 	}
 	view.Sections = []page.Section{facts}
 	if counts[ca.InviteOpen] > 0 {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"tram/agent/hub/ca"
@@ -88,7 +87,7 @@ func (s *site) overview(ctx context.Context, v *page.Visit) error {
 	}
 	for _, state := range stateOrder {
 		if n := counts[state]; n > 0 || state == fleet.Normal {
-			view.States = append(view.States, Figure{state.String(), strconv.Itoa(n), s.say(v).state(state), "", stateHref(state)})
+			view.States = append(view.States, Figure{state.String(), v.Count(n), s.say(v).state(state), "", stateHref(state)})
 		}
 	}
 	if err := s.figures(ctx, v, &view, o); err != nil {
@@ -124,8 +123,8 @@ func (s *site) figures(ctx context.Context, v *page.Visit, view *OverviewView, o
 		return err
 	}
 	view.Figures = append(view.Figures, []Figure{
-		{"", strconv.Itoa(o.Waiting), v.T("console.figure.waiting"), "", devicesPath},
-		{tone(soon), strconv.Itoa(soon), v.T("console.figure.certs", i18n.Args{"days": int(certSoon / (24 * time.Hour))}), "", devicesPath + "?chung-thu=30"},
+		{"", v.Count(o.Waiting), v.T("console.figure.waiting"), "", devicesPath},
+		{tone(soon), v.Count(soon), v.T("console.figure.certs", i18n.Args{"days": int(certSoon / (24 * time.Hour))}), "", devicesPath + "?chung-thu=30"},
 	}...)
 	bad, err := s.Fleet.Page(ctx, scope(v), fleet.Query{States: troubled, Sort: "state", Limit: todoShown})
 	if err != nil {
@@ -169,8 +168,8 @@ func (s *site) dutyFigures(ctx context.Context, v *page.Visit, view *OverviewVie
 		return fmt.Errorf("read incidents: %w", err)
 	}
 	view.Figures = append(view.Figures,
-		Figure{tone(len(u.Documents)), strconv.Itoa(len(u.Documents)), v.T("console.figure.urgent"), "", urgentPath},
-		Figure{tone(len(open.Incidents)), strconv.Itoa(len(open.Incidents)), v.T("console.figure.incidents"), "", incidentsPath})
+		Figure{tone(len(u.Documents)), v.Count(len(u.Documents)), v.T("console.figure.urgent"), "", urgentPath},
+		Figure{tone(len(open.Incidents)), v.Count(len(open.Incidents)), v.T("console.figure.incidents"), "", incidentsPath})
 	for i := range open.Incidents[:min(len(open.Incidents), todoShown)] {
 		one := &open.Incidents[i]
 		view.Todo = append(view.Todo, Todo{incidentHref(one.ID), duty.Title(one, v.Lang, s.Hub.Name), s.say(v).incidentState(one),
@@ -208,8 +207,8 @@ func (s *site) trustFigures(ctx context.Context, v *page.Visit, view *OverviewVi
 		}
 	}
 	view.Figures = append(view.Figures,
-		Figure{tone(len(room)), strconv.Itoa(len(room)), v.T("console.figure.room"), "", waitingPath},
-		Figure{"", strconv.Itoa(open), v.T("console.figure.invites"), "", invitesPath + "?trang-thai=" + string(ca.InviteOpen)})
+		Figure{tone(len(room)), v.Count(len(room)), v.T("console.figure.room"), "", waitingPath},
+		Figure{"", v.Count(open), v.T("console.figure.invites"), "", invitesPath + "?trang-thai=" + string(ca.InviteOpen)})
 	for _, w := range room {
 		view.Todo = append(view.Todo, Todo{waitingPath, cmp.Or(w.Name, w.Code), v.T("console.waiting.why." + string(w.Reason)),
 			page.Tag{Text: v.T("console.waiting.tag"), Tone: "amber"}})

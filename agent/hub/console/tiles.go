@@ -3,7 +3,6 @@ package console
 import (
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"tram/agent/hub/fleet"
@@ -70,9 +69,9 @@ func (w words) clusterTable(all []Cluster) page.Grid {
 		g.Head = append(g.Head, w.state(state))
 	}
 	for _, c := range all {
-		row := []page.Cell{{Text: w.cluster(c.Key), Href: clusterHref(c.Key)}, {Text: strconv.Itoa(c.Total)}}
+		row := []page.Cell{{Text: w.cluster(c.Key), Href: clusterHref(c.Key)}, {Text: w.Count(c.Total)}}
 		for _, state := range stateOrder {
-			row = append(row, page.Cell{Text: strconv.Itoa(c.Counts[state])})
+			row = append(row, page.Cell{Text: w.Count(c.Counts[state])})
 		}
 		g.Rows = append(g.Rows, row)
 	}

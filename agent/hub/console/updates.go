@@ -117,7 +117,7 @@ func (w words) versions(offices []software.Office, shown []string) page.Grid {
 		if i := slices.IndexFunc(shown, func(s string) bool { return strings.TrimPrefix(s, "tram ") == version }); i >= 0 {
 			cell.Href = linkTo(devicesPath, url.Values{"phien-ban": {shown[i]}})
 		}
-		g.Rows = append(g.Rows, []page.Cell{cell, {Text: strconv.Itoa(counts[version])}})
+		g.Rows = append(g.Rows, []page.Cell{cell, {Text: w.Count(counts[version])}})
 	}
 	return g
 }
@@ -191,8 +191,8 @@ func (w words) progressOf(r software.Release, hubs int) page.Section {
 		if n.Offices > 0 {
 			share = w.T("console.percent", i18n.Args{"n": n.Done * 100 / n.Offices})
 		}
-		g.Rows = append(g.Rows, []page.Cell{{Text: w.ring(n.Ring)}, {Text: open}, {Text: strconv.Itoa(n.Offices)}, {Text: strconv.Itoa(n.Done)}, {Text: share},
-			{Text: strconv.Itoa(n.Failed)}, {Text: strconv.Itoa(n.Silent)}})
+		g.Rows = append(g.Rows, []page.Cell{{Text: w.ring(n.Ring)}, {Text: open}, {Text: w.Count(n.Offices)}, {Text: w.Count(n.Done)}, {Text: share},
+			{Text: w.Count(n.Failed)}, {Text: w.Count(n.Silent)}})
 	}
 	sec.Grid = g
 	if hubs > 0 {
@@ -227,7 +227,7 @@ func (w words) progresses(r software.Release, list []software.OfficeProgress) pa
 				n++
 			}
 		}
-		row := []page.Cell{{Tag: page.Tag{Text: w.T("console.updates.box." + string(p)), Tone: progressTones[p]}}, {Text: strconv.Itoa(n)}, {Text: "–"}}
+		row := []page.Cell{{Tag: page.Tag{Text: w.T("console.updates.box." + string(p)), Tone: progressTones[p]}}, {Text: w.Count(n)}, {Text: "–"}}
 		if n > 0 {
 			row[2] = page.Cell{Text: w.T("console.updates.list", i18n.Args{"state": w.T("console.updates.box." + string(p))}), Href: updateHref(r.Version) + "?xem=" + string(p)}
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -110,7 +109,7 @@ func (w words) queue(d fleet.Agent) string {
 	if d.Queue == 0 {
 		return "0"
 	}
-	parts := []string{strconv.Itoa(d.Queue), page.Size(w.Lang, d.QueueBytes)}
+	parts := []string{w.Count(d.Queue), page.Size(w.Lang, d.QueueBytes)}
 	if !d.QueueSince.IsZero() {
 		parts = append(parts, i18n.Span(w.Lang, w.Now.Sub(d.QueueSince)))
 	}

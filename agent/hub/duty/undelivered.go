@@ -20,9 +20,9 @@ type UndeliveredDocument struct {
 	Kind       string                 `json:"kind"` // "document" or "dossier"
 	From       string                 `json:"from"`
 	FromName   string                 `json:"from_name"`
-	Urgency    int                    `json:"urgency"` // 0 thường … 3 hỏa tốc
-	Created    time.Time              `json:"created"` // by its sender's clock
-	Taken      time.Time              `json:"taken"`   // when the hub took it over
+	Urgency    int                    `json:"urgency"`        // 0 thường … 3 hỏa tốc
+	Created    time.Time              `json:"created"`        // by its sender's clock
+	Taken      time.Time              `json:"taken,omitzero"` // when the hub took it over
 	Expires    time.Time              `json:"expires"`
 	Size       int64                  `json:"size"` // bytes
 	Of         int                    `json:"of"`   // recipients in all

@@ -39,8 +39,8 @@ type Agent struct {
 	Kind     string    `json:"kind"`
 	Enrolled bool      `json:"enrolled"`
 	Online   bool      `json:"online"`
-	Since    time.Time `json:"since"` // of Online; zero when never seen
-	Seen     time.Time `json:"seen"`  // last contact; zero when never
+	Since    time.Time `json:"since,omitzero"` // of Online; none when never seen
+	Seen     time.Time `json:"seen,omitzero"`  // last contact; none when never
 	Software string    `json:"software"`
 	Waiting  int       `json:"waiting"`            // bundles at the hub that it has not taken over
 	Log      time.Time `json:"log,omitzero"`       // since when its audit log is known not to hold; zero: it does

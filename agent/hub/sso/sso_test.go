@@ -217,7 +217,7 @@ func TestTheRoleIsThatOfTheLatestSignIn(t *testing.T) {
 	if err != nil || u.Name != "lan.nguyen-2" || u.Role != account.Operator {
 		t.Fatalf("the first sign-in took over %+v, %v", u, err)
 	}
-	token, _, err := w.accounts.Open(ctx, u)
+	token, _, err := w.accounts.Open(ctx, u, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func TestSessions(t *testing.T) {
 	f := open(t)
 	u := f.user("lan")
 	ctx := t.Context()
-	token, first, err := f.Open(ctx, u)
+	token, first, err := f.Open(ctx, u, "10.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestSessions(t *testing.T) {
 		"closing":    func(string) error { return f.SetDisabled(ctx, "it", "lan", true) },
 	}
 	for name, end := range ends {
-		token, e, err := f.Open(ctx, u)
+		token, e, err := f.Open(ctx, u, "10.0.0.1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +214,7 @@ func TestSessions(t *testing.T) {
 // TestReadingTheDatabaseSignsNobodyIn: neither passwords nor tokens stand in it.
 func TestReadingTheDatabaseSignsNobodyIn(t *testing.T) {
 	f := open(t)
-	token, _, err := f.Open(t.Context(), f.user("lan"))
+	token, _, err := f.Open(t.Context(), f.user("lan"), "10.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}

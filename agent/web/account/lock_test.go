@@ -29,7 +29,7 @@ func TestAnAccountIsLockedAfterTheThrottleAndUnlockedByIT(t *testing.T) {
 		return nil
 	}
 	f.options.Life, f.options.MaxLife = 1000*time.Hour, 1000*time.Hour
-	token, _, err := f.Open(t.Context(), f.user("lan"))
+	token, _, err := f.Open(t.Context(), f.user("lan"), "10.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestAnAccountIsLockedAfterTheThrottleAndUnlockedByIT(t *testing.T) {
 	if err := f.Unlock(t.Context(), "it", "ai-do"); code(err) != "account.unknown" {
 		t.Errorf("unlocking nobody gave %v", err)
 	}
-	want := []Event{{Action: "user.created", Name: "lan"}, {Action: "user.locked", Name: "lan", Address: "10.0.99.1"}, {Action: "user.unlocked", By: "it", Name: "lan"}}
+	want := []Event{{Action: "user.created", Name: "lan"}, {Action: "user.signed-in", By: "lan", Name: "lan", Address: "10.0.0.1"}, {Action: "user.locked", Name: "lan", Address: "10.0.99.1"}, {Action: "user.unlocked", By: "it", Name: "lan"}}
 	if !slices.Equal(events, want) {
 		t.Errorf("recorded %+v", events)
 	}
@@ -121,7 +121,7 @@ func TestP9CountedStrangersAreBounded(t *testing.T) {
 
 func TestASessionEndsHoweverMuchItIsUsed(t *testing.T) {
 	f := open(t)
-	token, e, err := f.Open(t.Context(), f.user("lan"))
+	token, e, err := f.Open(t.Context(), f.user("lan"), "10.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,11 +150,11 @@ func TestATemporaryPasswordIsReplaced(t *testing.T) {
 	if err != nil || !u.Temporary {
 		t.Fatalf("signed in as %+v, %v", u, err)
 	}
-	token, e, err := f.Open(ctx, u)
+	token, e, err := f.Open(ctx, u, "10.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, _, err := f.Open(ctx, u)
+	other, _, err := f.Open(ctx, u, "10.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +286,7 @@ func TestAnotherRoleEndsSessionsAndIsRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, _, err := f.Open(t.Context(), u)
+	token, _, err := f.Open(t.Context(), u, "10.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}

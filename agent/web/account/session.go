@@ -30,14 +30,21 @@ var ErrNoSession = errors.New("no such session")
 
 const tokenSize = 32
 
-// Open starts a session of u. The token goes into the cookie and is not kept.
-func (s *Store) Open(ctx context.Context, u User) (token string, _ Session, err error) {
+// Open starts a session of u. The token goes into the cookie and is not kept. address is
+// where a person came from who has signed in with a password, and is recorded; "" after
+// [Store.SignInExternal], which records that itself.
+func (s *Store) Open(ctx context.Context, u User, address string) (token string, _ Session, err error) {
 	token = newToken()
 	now := s.options.Now()
 	e := Session{User: u, Ref: reference(token), Created: now, Seen: now, Expires: s.ends(now, now)}
 	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
 		if _, err := tx.Exec(`DELETE FROM sessions WHERE expires < ?`, sqlite.Millis(now)); err != nil {
 			return err
+		}
+		if address != "" {
+			if err := s.record(tx, Event{Action: "user.signed-in", By: u.Name, Name: u.Name, Address: address}); err != nil {
+				return err
+			}
 		}
 		return insert(tx, token, e)
 	})

@@ -41,6 +41,9 @@ func Number(lang i18n.Lang, f float64) string {
 	return text
 }
 
+// Count writes a count in the visitor's language.
+func (v *Visit) Count(n int) string { return i18n.Count(v.Lang, int64(n)) }
+
 // Clock writes the time of day for today and adds the date for other days.
 func (v *Visit) Clock(t time.Time) string {
 	if t.IsZero() {

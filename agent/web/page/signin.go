@@ -125,7 +125,7 @@ func (s *Site) signIn(ctx context.Context, v *Visit) error {
 			return fmt.Errorf("end earlier session: %w", err)
 		}
 	}
-	token, _, err := s.o.Accounts.Open(ctx, user)
+	token, _, err := s.o.Accounts.Open(ctx, user, v.Address())
 	if err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}

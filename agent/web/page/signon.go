@@ -148,7 +148,7 @@ func (s *Site) endSignOn(ctx context.Context, v *Visit) error {
 			return fmt.Errorf("end earlier session: %w", err)
 		}
 	}
-	token, e, err := s.o.Accounts.Open(ctx, user)
+	token, e, err := s.o.Accounts.Open(ctx, user, "")
 	if err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}

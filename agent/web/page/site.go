@@ -20,7 +20,7 @@ import (
 // Accounts knows who may sign in. *account.Store is one.
 type Accounts interface {
 	Authenticate(ctx context.Context, name, password, address string) (account.User, error)
-	Open(ctx context.Context, u account.User) (token string, s account.Session, err error)
+	Open(ctx context.Context, u account.User, address string) (token string, s account.Session, err error)
 	Session(ctx context.Context, token string, use bool) (account.Session, error)
 	End(ctx context.Context, token string) error
 	Users(ctx context.Context) ([]account.User, error)

@@ -67,6 +67,8 @@ var narrow = []struct {
 		"links are the operating system's; what they mean for documents is decided above"},
 	{"agent/typeset", nil, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
 		"what stands on a page follows from what it was handed, so that the same page can be had again"},
+	{"agent/leaflet", []string{"agent/i18n", "agent/typeset"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
+		"the page follows from the release, so that a stick can be made again to the byte"},
 	{"agent/register", []string{"agent/i18n", "agent/problem", "agent/typeset"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},
 		"a register's sheets follow from its lines, so that a printed page can be had again"},
 	{"agent/dossier/forms", []string{"agent/dossier", "agent/clock", "agent/i18n", "agent/problem", "agent/register", "agent/typeset", "agent/workdays", "storage"}, []string{"os", "net", "net/http", "database/sql", "log/slog", "math/rand"},

@@ -275,6 +275,7 @@ var answers = map[string][]string{
 	"cmd/tram-hub.softwareOfficesCommand": {"tram-hub software offices"},
 	"cmd/tram-hub.softwareExportCommand":  {"tram-hub software export"},
 	"cmd/tram-hub.softwareSignCommand":    {"tram-hub software sign"},
+	"cmd/tram-hub.softwareGuideCommand":   {"tram-hub software guide"},
 	"cmd/tram.updateVerifyCommand":        {"tram update verify"},
 	"cmd/tram.qrCommand":                  {"tram qr"},
 }
