@@ -155,7 +155,11 @@ func (s *stampede) comeBack(ctx context.Context, letters []*crowd.Letter) error 
 	if err := errors.Join(err, <-watched); err != nil {
 		return err
 	}
-	if err := s.crowd.Wait(ctx, func() bool { return len(s.crowd.Letters().Custody) == len(letters)+len(w.express) }); err != nil {
+	// An hỏa tốc may have been sent after the last look.
+	if err := s.crowd.Wait(ctx, func() bool {
+		tally := s.crowd.Letters()
+		return tally.Waiting == 0 && len(tally.Custody) == len(letters)+len(w.express)
+	}); err != nil {
 		return err
 	}
 	for _, at := range []*time.Duration{&w.half, &w.most, &w.all} {
