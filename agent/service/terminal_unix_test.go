@@ -5,6 +5,7 @@ package service
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -25,6 +26,10 @@ func TestAServiceOfAStartScriptOutlivesItsTerminal(t *testing.T) {
 		time.Sleep(200 * time.Millisecond) // the signal has ended it by then, or never will
 		return
 	}
+	// Where these tests run under nohup, what they start would ignore the signal as well.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	run := func(log *os.File) error {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAServiceOfAStartScriptOutlivesItsTerminal$")
 		cmd.Env = append(os.Environ(), hungUp+"=1")

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -23,6 +24,8 @@ var letters = flag.Int("letters", 4, "documents of 200 kB that the backup is tri
 func cutOff(t *testing.T, after time.Duration, args ...string) (ended bool) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(bin, "tram"), args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +34,7 @@ func cutOff(t *testing.T, after time.Duration, args ...string) (ended bool) {
 	select {
 	case err := <-done:
 		if err != nil {
-			t.Errorf("%v: %v", args, err)
+			t.Errorf("%v: %v: %s", args, err, said.Bytes())
 		}
 		return true
 	case <-time.After(after):
