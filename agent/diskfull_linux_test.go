@@ -5,14 +5,12 @@ package agent_test
 import (
 	"bytes"
 	"io"
-	"os"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
 
 	"tram/agent/api"
-	"tram/agent/enroll"
 	"tram/agent/health"
 	"tram/agent/hub"
 	"tram/agent/hub/fleet"
@@ -20,32 +18,6 @@ import (
 	"tram/agent/problem"
 	"tram/storage/forgetful"
 )
-
-// onDisk is an office in a process of its own on a disk that fails as it is told.
-func onDisk(t *testing.T, p *province, disk *forgetful.Disk) *victim {
-	t.Helper()
-	dir := p.boxDir(codeA)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	m := disk.Mount(t, dir)
-	v := &victim{p: p, dir: dir, api: api.NewClient(dir)}
-	t.Cleanup(func() {
-		v.api.Close()
-		if v.child != nil {
-			v.child.Kill()
-		}
-		if err := m.Unmount(); err != nil {
-			t.Error(err)
-		}
-	})
-	r, err := enroll.Enroll(t.Context(), enroll.Options{Dir: v.dir, Invite: p.inviteFile(codeA)})
-	if err != nil || r.State != enroll.Enrolled {
-		t.Fatalf("enrolment: %+v, %v", r, err)
-	}
-	v.start(nil)
-	return v
-}
 
 // again kills the process and starts it.
 func (v *victim) again() {
@@ -76,11 +48,9 @@ func (v *victim) reaches(id office.Document, want office.State) {
 // still takes its receipts, tells the hub how it is, shows its pages' readers why it takes
 // nothing, and refuses by name; nothing is lost, and with room all goes on.
 func TestP3_P9_AReserveKeepsReceiptsAndAlarmsFlowing(t *testing.T) {
-	p := found(t)
-	disk := forgetful.New(1 << 30)
-	p.startHub()
-	b := p.join(codeB)
-	v := onDisk(t, p, disk)
+	v, b := onDisk(t)
+	p, disk := v.p, v.disk
+	v.start(nil)
 	v.sends(v.api, codeB, 0)
 	v.reaches(office.Document{ID: v.saved[0].id}, office.Delivered)
 	b.end(t) // what comes now finds its receiver away
@@ -117,11 +87,9 @@ func TestP3_P9_AReserveKeepsReceiptsAndAlarmsFlowing(t *testing.T) {
 // I/O errors; each time the office still answers, and afterwards everything that was said
 // to be saved arrives.
 func TestP1_AnOfficeOutlivesADiskThatFails(t *testing.T) {
-	p := found(t)
-	disk := forgetful.New(1 << 30)
-	p.startHub()
-	b := p.join(codeB)
-	v := onDisk(t, p, disk)
+	v, b := onDisk(t)
+	disk := v.disk
+	v.start(nil)
 	v.sends(v.api, codeB, 0)
 	for _, fault := range []syscall.Errno{syscall.ENOSPC, syscall.EROFS, syscall.EIO} {
 		disk.Fail(func(op forgetful.Op, _ string) syscall.Errno {

@@ -38,6 +38,26 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// settle makes folders, and an office that has its identity and its cards, in dir.
+func settle(t *testing.T, dir string, folders ...string) {
+	t.Helper()
+	for _, d := range folders {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := identity.Save(filepath.Join(dir, "keys"), thePeople().id); err != nil {
+		t.Fatal(err)
+	}
+	_, db, err := openOffice(dir, thePeople().id, thePeople().cards)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // atWork opens the office and its hot folder in dir.
 func atWork(dir string) (*conn, *office.Office, func() error, error) {
 	id, err := identity.Load(filepath.Join(dir, "keys"))
@@ -79,21 +99,7 @@ func work(dir string) error {
 func TestP1_P2_TakenOnceUnderSIGKILL(t *testing.T) {
 	const files, kills = 60, 12
 	dir := t.TempDir()
-	for _, d := range []string{"chung/gui", "hot"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := identity.Save(filepath.Join(dir, "keys"), thePeople().id); err != nil {
-		t.Fatal(err)
-	}
-	_, db, err := openOffice(dir, thePeople().id, thePeople().cards)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	settle(t, dir, "chung/gui", "hot")
 	drop := filepath.Join(dir, "chung", dropDir)
 	for n := range files {
 		name := strconv.Itoa(n)

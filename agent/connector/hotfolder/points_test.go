@@ -12,7 +12,6 @@ import (
 
 	"tram/agent/connector"
 	"tram/agent/connector/connectortest"
-	"tram/agent/identity"
 	"tram/agent/office"
 	"tram/storage/fsx"
 	"tram/storage/killtest"
@@ -68,21 +67,7 @@ func TestP1_P2_KilledAtEachPointOfAHotFolder(t *testing.T) {
 		Name:   "hot folder",
 		Points: []fsx.Point{pointMove, pointOutput, pointJournal, pointName, fsx.PointFileRename},
 		Prepare: func(t *testing.T, dir string) {
-			for _, d := range []string{"chung/gui", "hot", "ra", "out"} {
-				if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := identity.Save(filepath.Join(dir, "keys"), thePeople().id); err != nil {
-				t.Fatal(err)
-			}
-			_, db, err := openOffice(dir, thePeople().id, thePeople().cards)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
+			settle(t, dir, "chung/gui", "hot", "ra", "out")
 			drop := filepath.Join(dir, "chung", dropDir)
 			write(t, filepath.Join(drop, "a.pdf"), []byte("%PDF-1.7 a\n%%EOF"))
 			write(t, filepath.Join(drop, "a.pdf.tram.json"), said("Giấy mời a"))
