@@ -54,6 +54,8 @@ const (
 	// above walPages, so that a log in steady use is overwritten in place: an
 	// append would cost the file system's own journal at every commit.
 	walKeep = 16 << 20
+	// lastReaders is how long Close waits for readers.
+	lastReaders = 5 * time.Second
 )
 
 // The steps that make something durable in a database. Each holds more than one fsync of
@@ -341,6 +343,11 @@ func (db *DB) Close() error {
 	var err error
 	if db.read != nil {
 		err = db.read.Close()
+		// A reader whose context has ended gives its connection back a moment later. The
+		// writer's has to be the last: none but it moves the log into the file.
+		for late := time.Now().Add(lastReaders); db.read.Stats().OpenConnections > 0 && time.Now().Before(late); {
+			time.Sleep(time.Millisecond)
+		}
 	}
 	if db.write != nil {
 		err = errors.Join(err, db.write.close())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -429,4 +430,29 @@ func TestNothingIsLeftOfWhatWasDeletedAfterARewrite(t *testing.T) {
 	if err := db.View(t.Context(), func(tx *sqlite.Tx) error { return tx.QueryRow(`SELECT count(*) FROM v`).Scan(&rows) }); err != nil || rows != 250 {
 		t.Errorf("%d rows, %v", rows, err)
 	}
+}
+
+// TestTheLogIsInTheFileAfterClose, also when a reader was still at work.
+func TestTheLogIsInTheFileAfterClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notes.db")
+	db := open(t, path, sqlite.Options{Schemas: []sqlite.Schema{notes}})
+	if err := insert(db, "kept"); err != nil {
+		t.Fatal(err)
+	}
+	reading, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- db.View(context.Background(), func(tx *sqlite.Tx) error {
+			close(reading)
+			time.Sleep(100 * time.Millisecond)
+			return nil
+		})
+	}()
+	<-reading
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the log is still there: %v", err)
+	}
+	<-ended
 }
