@@ -175,33 +175,7 @@ func carry(from, to string) error {
 		if !e.IsDir() {
 			continue
 		}
-		if err := copyFolder(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func copyFolder(from, to string) error {
-	if err := keystore.MakeFolder(to); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		path := filepath.Join(from, e.Name())
-		switch {
-		case e.IsDir():
-			err = copyFolder(path, filepath.Join(to, e.Name()))
-		case e.Type().IsRegular():
-			var data []byte
-			if data, err = os.ReadFile(path); err == nil {
-				err = fsx.WriteFile(filepath.Join(to, e.Name()), data, keystore.FileMode)
-			}
-		}
-		if err != nil {
+		if err := keystore.CopyFolder(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
 			return err
 		}
 	}

@@ -71,6 +71,34 @@ func MakeFolder(dir string) error {
 	return nil
 }
 
+// CopyFolder copies a key folder with the folders in it: what is no regular file is left
+// out.
+func CopyFolder(from, to string) error {
+	if err := MakeFolder(to); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		source, target := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+		switch {
+		case e.IsDir():
+			err = CopyFolder(source, target)
+		case e.Type().IsRegular():
+			var data []byte
+			if data, err = os.ReadFile(source); err == nil {
+				err = fsx.WriteFile(target, data, FileMode)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Save writes a small secret durably, replacing what path held. The folder
 // must exist.
 func Save(path string, data []byte) error {

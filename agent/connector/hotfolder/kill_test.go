@@ -79,6 +79,21 @@ func atWork(dir string) (*conn, *office.Office, func() error, error) {
 	return c, o, db.Close, err
 }
 
+// backAtWork is what the office and its hot folder in dir have become.
+func backAtWork(t *testing.T, dir string) *station {
+	t.Helper()
+	c, o, closeDB, err := atWork(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(c.Close(), closeDB()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &station{t: t, tree: filepath.Join(dir, "chung"), office: o, c: c}
+}
+
 // work takes files and says so.
 func work(dir string) error {
 	c, _, _, err := atWork(dir)
@@ -114,16 +129,8 @@ func TestP1_P2_TakenOnceUnderSIGKILL(t *testing.T) {
 	for range kills {
 		steps += runAndKill(t, dir, rand.IntN(40))
 	}
-	c, o, closeDB, err := atWork(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := errors.Join(c.Close(), closeDB()); err != nil {
-			t.Error(err)
-		}
-	}()
-	s := &station{t: t, tree: filepath.Join(dir, "chung"), office: o, c: c}
+	s := backAtWork(t, dir)
+	c := s.c
 	for range 400 {
 		if err := c.Collect(t.Context()); err != nil {
 			t.Fatal(err)

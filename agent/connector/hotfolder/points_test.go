@@ -74,16 +74,7 @@ func TestP1_P2_KilledAtEachPointOfAHotFolder(t *testing.T) {
 			write(t, filepath.Join(drop, "b.edxml"), message("b"))
 		},
 		Check: func(t *testing.T, dir string, _ []string) {
-			c, o, closeDB, err := atWork(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := errors.Join(c.Close(), closeDB()); err != nil {
-					t.Error(err)
-				}
-			}()
-			s := &station{t: t, tree: filepath.Join(dir, "chung"), office: o, c: c}
+			s := backAtWork(t, dir)
 			if sent := s.sent(); len(sent) != 2 || sent[0] == sent[1] {
 				t.Errorf("sent are %q", sent)
 			}

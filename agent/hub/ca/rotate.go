@@ -182,7 +182,7 @@ func (c *CA) rotate(dir string, step Step, now time.Time) error {
 	if err := c.sweep(); err != nil {
 		return err
 	}
-	if err := copyFolder(c.folder, stage); err != nil {
+	if err := keystore.CopyFolder(c.folder, stage); err != nil {
 		return err
 	}
 	staged := &CA{folder: stage}
@@ -236,34 +236,6 @@ func (c *CA) sweep() error {
 		errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	return errors.Join(errs...)
-}
-
-// copyFolder copies a key folder with those in it.
-func copyFolder(from, to string) error {
-	if err := keystore.MakeFolder(to); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		source, target := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
-		if e.IsDir() {
-			if err := copyFolder(source, target); err != nil {
-				return err
-			}
-			continue
-		}
-		data, err := os.ReadFile(source)
-		if err != nil {
-			return err
-		}
-		if err := keystore.Save(target, data); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // makeNext makes the next CA. It is valid from the beginning of the first one,

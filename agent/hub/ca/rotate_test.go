@@ -15,6 +15,7 @@ import (
 	"tram/agent/enroll/invite"
 	"tram/agent/identity"
 	"tram/agent/problem"
+	"tram/storage/keystore"
 	"tram/storage/sqlite"
 )
 
@@ -197,24 +198,24 @@ func TestP1_ACutWhileTheCAChanges(t *testing.T) {
 		cut   func(dir, after string) error // from the state before the step
 		phase Phase
 	}{
-		"while the copy is written": {func(dir, after string) error { return copyFolder(after, filepath.Join(dir, rotatingFolder)) }, Settled},
-		"before the swap":           {func(dir, after string) error { return copyFolder(after, filepath.Join(dir, rotatedFolder)) }, Settled},
+		"while the copy is written": {func(dir, after string) error { return keystore.CopyFolder(after, filepath.Join(dir, rotatingFolder)) }, Settled},
+		"before the swap":           {func(dir, after string) error { return keystore.CopyFolder(after, filepath.Join(dir, rotatedFolder)) }, Settled},
 		"between the renames": {func(dir, after string) error {
-			return errors.Join(copyFolder(after, filepath.Join(dir, rotatedFolder)), os.Rename(filepath.Join(dir, identity.Folder), filepath.Join(dir, replacedFolder)))
+			return errors.Join(keystore.CopyFolder(after, filepath.Join(dir, rotatedFolder)), os.Rename(filepath.Join(dir, identity.Folder), filepath.Join(dir, replacedFolder)))
 		}, Announced},
 		"before the former folder is removed": {func(dir, after string) error {
-			return errors.Join(os.Rename(filepath.Join(dir, identity.Folder), filepath.Join(dir, replacedFolder)), copyFolder(after, filepath.Join(dir, identity.Folder)))
+			return errors.Join(os.Rename(filepath.Join(dir, identity.Folder), filepath.Join(dir, replacedFolder)), keystore.CopyFolder(after, filepath.Join(dir, identity.Folder)))
 		}, Announced},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHub(t)
 			before := filepath.Join(t.TempDir(), "before")
-			if err := copyFolder(h.folder, before); err != nil {
+			if err := keystore.CopyFolder(h.folder, before); err != nil {
 				t.Fatal(err)
 			}
 			h.step(t, StepAnnounce)
 			after := filepath.Join(t.TempDir(), "after")
-			if err := errors.Join(copyFolder(h.folder, after), os.RemoveAll(h.folder), copyFolder(before, h.folder), c.cut(h.dir, after)); err != nil {
+			if err := errors.Join(keystore.CopyFolder(h.folder, after), os.RemoveAll(h.folder), keystore.CopyFolder(before, h.folder), c.cut(h.dir, after)); err != nil {
 				t.Fatal(err)
 			}
 			got, err := Load(h.dir)
