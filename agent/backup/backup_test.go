@@ -3,6 +3,7 @@ package backup
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -344,18 +345,24 @@ func TestP1_P4_AStickMayBePulledOutAtAnyStep(t *testing.T) {
 	holds(t, to, "hai", "ba", "bốn", "năm")
 }
 
-// TestP1_ARestoreThatWasCompleteIsFinishedLater cuts it between its renames.
+// TestP1_ARestoreThatWasCompleteIsFinishedLater cuts it between its renames. The office's
+// program finishes it as well as another restore.
 func TestP1_ARestoreThatWasCompleteIsFinishedLater(t *testing.T) {
 	b := newBox(t, newProvince(t), code)
 	b.saves("một")
 	store := OpenFolder(filepath.Join(t.TempDir(), "stick"))
 	b.backs(store)
 	to := filepath.Join(t.TempDir(), "new")
-	if _, err := Restore(t.Context(), target(to), b.access(store), ""); err != nil {
+	first, err := Restore(t.Context(), target(to), b.access(store), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := json.Marshal(first)
+	if err != nil {
 		t.Fatal(err)
 	}
 	stage := filepath.Join(to, Unfinished)
-	for _, moved := range [][]string{{"office.db"}, {"keys"}, {"office.db", "keys", "blobs"}} {
+	for n, moved := range [][]string{{"office.db"}, {"keys"}, {"office.db", "keys", "blobs"}, {}, {"keys"}} {
 		if err := os.Mkdir(stage, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -364,10 +371,18 @@ func TestP1_ARestoreThatWasCompleteIsFinishedLater(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := os.WriteFile(filepath.Join(stage, commitFile), nil, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(stage, commitFile), said, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := Settle(to); err != nil {
+		if n < 3 {
+			err = Settle(to)
+		} else {
+			var again Restored
+			if again, err = Restore(t.Context(), target(to), b.access(store), ""); again != first {
+				t.Errorf("told is %+v, want %+v", again, first)
+			}
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		holds(t, to, "một")

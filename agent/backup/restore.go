@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,7 +23,8 @@ import (
 const (
 	// Unfinished is the folder of a data folder in which a restore is put together.
 	Unfinished = "restore.new"
-	// commitFile in it says that all is there and only has to be put in its place.
+	// commitFile in it says that all is there and only has to be put in its place. It
+	// holds the report, as JSON.
 	commitFile = ".complete"
 )
 
@@ -47,8 +49,9 @@ type Restored struct {
 
 // Restore raises the office of a backup in a data folder that holds no documents, all or
 // nothing; at is its name, "" for the newest. A box that has enrolled for the same office
-// keeps its keys, and reads with the former ones what was encrypted for them. Problems
-// are those of Verify, and data.locked, backup.not-empty, backup.other-office.
+// keeps its keys, and reads with the former ones what was encrypted for them. One that was
+// cut off when all was in its place only is finished. Problems are those of Verify, and
+// data.locked, backup.holds, backup.other-office.
 func Restore(ctx context.Context, t Target, a Access, at string) (r Restored, err error) {
 	if err := fsx.MkdirAll(fsx.OS, t.Dir, keystore.FolderMode); err != nil {
 		return r, err
@@ -58,8 +61,12 @@ func Restore(ctx context.Context, t Target, a Access, at string) (r Restored, er
 		return r, identity.Explain(err, t.Dir)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	if err := Settle(t.Dir); err != nil {
+	done, err := settle(t.Dir)
+	if err != nil {
 		return r, err
+	}
+	if done != nil && (at == "" || at == done.Backup) {
+		return *done, nil
 	}
 	own, err := t.look(ctx)
 	if err != nil {
@@ -160,7 +167,11 @@ func (s staging) fill(ctx context.Context, own *identity.Identity) error {
 	if _, err := identity.Load(s.dir); err != nil {
 		return spoilt("files", s.name+".tar", err)
 	}
-	return fsx.WriteFile(filepath.Join(s.dir, commitFile), []byte(s.name+"\n"), keystore.FileMode)
+	said, err := json.Marshal(s.r)
+	if err != nil {
+		return err
+	}
+	return fsx.WriteFile(filepath.Join(s.dir, commitFile), said, keystore.FileMode)
 }
 
 // clear removes what an earlier attempt has left, but its content.
@@ -236,15 +247,32 @@ const cardsFile = "cards"
 // Settle finishes a restore that was complete when it was cut off. The keys come last:
 // with them the box is enrolled. Nobody may be using data folder dir.
 func Settle(dir string) error {
-	stage := filepath.Join(dir, Unfinished)
-	if _, err := os.Stat(filepath.Join(stage, commitFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
+	if _, err := settle(dir); err != nil {
 		return fmt.Errorf("finish restore: %w", err)
 	}
+	return nil
+}
+
+// settle is Settle, and gives the report of what it has finished, nil of nothing.
+func settle(dir string) (done *Restored, err error) {
+	stage := filepath.Join(dir, Unfinished)
+	said, err := os.ReadFile(filepath.Join(stage, commitFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if json.Unmarshal(said, &done) != nil {
+		done = nil // of another version: all is there, only the report is not
+	}
+	return done, place(stage, dir)
+}
+
+// place puts what is in stage into dir, and removes stage.
+func place(stage, dir string) error {
 	entries, err := os.ReadDir(stage)
 	if err != nil {
-		return fmt.Errorf("finish restore: %w", err)
+		return err
 	}
 	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return rank(a.Name()) - rank(b.Name()) })
 	for _, e := range entries {
@@ -257,16 +285,13 @@ func Settle(dir string) error {
 			err = errors.Join(err, Discard(target)) // with the journal of what was there
 		}
 		if err := errors.Join(err, PointPlace.Rename(fsx.OS, filepath.Join(stage, e.Name()), target)); err != nil {
-			return fmt.Errorf("finish restore: %w", fsx.MapError(err))
+			return fsx.MapError(err)
 		}
 		if err := fsx.SyncDir(dir); err != nil {
-			return fmt.Errorf("finish restore: %w", err)
+			return err
 		}
 	}
-	if err := errors.Join(os.RemoveAll(stage), fsx.SyncDir(dir)); err != nil {
-		return fmt.Errorf("finish restore: %w", err)
-	}
-	return nil
+	return errors.Join(os.RemoveAll(stage), fsx.SyncDir(dir))
 }
 
 func rank(name string) int {
