@@ -24,6 +24,12 @@ type Arriving struct {
 	Held bool
 }
 
+// arriving is one with what is durable of each of its objects, in bytes by index.
+type arriving struct {
+	Arriving
+	durable map[int]int64
+}
+
 // Arriving lists what the sessions of now have been offered and is not here
 // yet, most urgent first.
 func (n *Node) Arriving() []Arriving {
@@ -31,7 +37,7 @@ func (n *Node) Arriving() []Arriving {
 	defer n.mu.Unlock()
 	var list []Arriving
 	for _, a := range n.arriving {
-		a := *a
+		a := a.Arriving
 		a.Held = !n.first[a.ID] && !n.rules.Allow(a.Urgency, a.Size)
 		list = append(list, a)
 	}
@@ -45,8 +51,9 @@ func (n *Node) Arriving() []Arriving {
 const maxArriving = 4096
 
 func (s *session) arrives(in storage.Incoming, adm engine.Admission) {
-	a := &Arriving{ID: in.ID, Peer: s.peer, Kind: in.Kind, From: in.From, Urgency: in.Urgency, Size: adm.Size}
-	for _, need := range adm.Need {
+	a := &arriving{Arriving{ID: in.ID, Peer: s.peer, Kind: in.Kind, From: in.From, Urgency: in.Urgency, Size: adm.Size}, map[int]int64{}}
+	for i, need := range adm.Need {
+		a.durable[i] = need.Durable
 		a.Here += need.Durable
 	}
 	n := s.node
@@ -57,13 +64,15 @@ func (s *session) arrives(in storage.Incoming, adm engine.Admission) {
 	}
 }
 
-// came notes that more of a bundle has become durable.
-func (s *session) came(id storage.ID, bytes int64) {
+// came notes how much of an object of a bundle is durable now, in bytes: what was only
+// written does not count, for a power cut may take it (P4).
+func (s *session) came(id storage.ID, object int, durable int64) {
 	n := s.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if a := n.arriving[id]; a != nil {
-		a.Here = min(a.Here+bytes, a.Size)
+	if a := n.arriving[id]; a != nil && durable > a.durable[object] {
+		a.Here += durable - a.durable[object]
+		a.durable[object] = durable
 	}
 }
 

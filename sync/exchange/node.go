@@ -60,7 +60,7 @@ type Node struct {
 	sessions map[string]*session
 	rules    schedule.Rules
 	first    map[storage.ID]bool // asked for, not yet here or there; at most maxFirst
-	arriving map[storage.ID]*Arriving
+	arriving map[storage.ID]*arriving
 }
 
 // NewNode makes a Node.
@@ -77,7 +77,7 @@ func NewNode(o Options) *Node {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
-	return &Node{o: o, pace: newPacer(), sessions: map[string]*session{}, first: map[storage.ID]bool{}, arriving: map[storage.ID]*Arriving{}}
+	return &Node{o: o, pace: newPacer(), sessions: map[string]*session{}, first: map[storage.ID]bool{}, arriving: map[storage.ID]*arriving{}}
 }
 
 // Run holds the session with one neighbour over t until t ends or ctx does.

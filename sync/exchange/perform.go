@@ -115,7 +115,7 @@ func (s *session) write(ctx context.Context, a engine.Write) engine.Event {
 	if err != nil {
 		s.log.Warn("chunk not stored", "id", a.ID, "object", a.Object, "error", err)
 	}
-	s.came(a.ID, int64(len(a.Data)))
+	s.came(a.ID, a.Object, durable)
 	return engine.Written{ID: a.ID, Object: a.Object, N: len(a.Data), Durable: durable, Code: codeOf(err)}
 }
 
